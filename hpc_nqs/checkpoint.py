@@ -1,0 +1,274 @@
+"""Run files: the only module that touches HDF5.
+
+One file holds one run: the settings, what is needed to continue, one row of history per step, the table of results
+and the wave function. The file is built in memory and written as ``NAME.part``, synchronized and renamed, so a
+kill at any moment or a full disk leaves the last good file. Readers take the bytes in one go and never hold the
+file, so they work while a run is writing. A checksum over the contents finds what storage has damaged.
+
+A nested dict becomes groups and datasets. Values may be arrays of any numeric type, Python ints (int64 or uint64),
+floats, complex numbers, bools, str and None; each comes back as what it was.
+"""
+
+import errno
+import hashlib
+import json
+import os
+import tomllib
+from importlib import resources
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+import hpc_nqs
+
+FORMAT = 1
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
+# How a Python value is marked on its dataset, and how it is made again from the stored value.
+PYTHON_TYPES = {"bool": bool, "int": int, "float": float, "complex": complex}
+
+
+class RunFileError(Exception):
+    """A run file that cannot be used; the message is one sentence naming the file and what is wrong."""
+
+
+def write_run(path, settings_toml, state, history, table, network, *, n_chains=None):
+    """Replace the run file at `path` by this state of the run. Call it on rank 0 alone.
+
+    Parameters
+    ----------
+    path : path-like
+        The earlier file there, if any, stays until the new one is complete and on disk.
+    settings_toml : str
+        All settings, defaults included.
+    state, network : nested dict
+        What is needed to continue, arrays in global chain order; the arrays of the wave function.
+    history : dict of str to ndarray, shape (n_steps,)
+        One column per quantity, stored as float64.
+    table : dict
+        "rows", a list of dicts, and scalars such as "task", "n_sites", "finished", "seconds", "n_ranks"; "format"
+        and "settings" are left out, they are stored once for the whole file.
+    n_chains : int, optional
+        Stored as information beside the number of ranks.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written; ``NAME.part`` is removed and the earlier file is untouched.
+    TypeError, ValueError
+        If a value or a name cannot be stored.
+    """
+    about = {"version": hpc_nqs.__version__, "commit": commit(), "n_ranks": int(table.get("n_ranks", 1))}
+    if n_chains is not None:
+        about["n_chains"] = int(n_chains)
+    rows = json.dumps(table["rows"], default=_plain)
+    scalars = {name: value for name, value in table.items() if name not in ("rows", "settings", "format")}
+    with h5py.File.in_memory(libver=("v108", "v110")) as file:
+        _store(file, "settings", {"toml": settings_toml})
+        _store(file, "state", state)
+        _store(file, "history", {name: np.asarray(column, np.float64) for name, column in history.items()})
+        _store(file, "table", {"rows": rows})
+        _set_attributes(file["table"], **scalars)
+        _store(file, "network", network)
+        _set_attributes(file, format=FORMAT, **about)
+        _set_attributes(file, checksum=_checksum(file))
+        file.flush()
+        image = file.id.get_file_image()
+    _replace_file(path, image)
+
+
+def read_about(path):
+    """Return {"format", "version", "commit", "n_ranks", "n_chains"} of a run file; see `read_state` for errors."""
+    return _read(path, lambda file: _attributes(file, without=("checksum",)))
+
+
+def read_settings_text(path):
+    """Return the settings of a run file as TOML text; see `read_state` for errors."""
+    return _read(path, lambda file: _load(file["settings/toml"]))
+
+
+def read_table(path):
+    """Return the results as the dict that ``show --json`` prints, the settings parsed; see `read_state` for errors."""
+
+    def table(file):
+        attributes = _attributes(file["table"], without=("order",))
+        settings = tomllib.loads(_load(file["settings/toml"]))
+        return {"format": FORMAT, **attributes, "settings": settings, "rows": json.loads(_load(file["table/rows"]))}
+
+    return _read(path, table)
+
+
+def read_history(path):
+    """Return the columns of the history, arrays of shape (n_steps,), float64; see `read_state` for errors."""
+    return _read(path, lambda file: _load(file["history"]))
+
+
+def read_network(path):
+    """Return the nested dict of the wave function; see `read_state` for errors."""
+    return _read(path, lambda file: _load(file["network"]))
+
+
+def read_state(path):
+    """Return the nested dict that continues the run.
+
+    Raises
+    ------
+    RunFileError
+        If there is no such file, or it is empty, cut off, damaged, of another program or of a newer hpc_nqs.
+    """
+    return _read(path, lambda file: _load(file["state"]))
+
+
+def commit():
+    """Return the commit this package was built from, as noted by the build; empty if it was not built from git."""
+    note = resources.files("hpc_nqs") / "commit.txt"
+    return note.read_text() if note.is_file() else ""
+
+
+def _replace_file(path, image):
+    """Put the bytes `image` at `path` in one step that survives a crash of the machine."""
+    target = os.path.realpath(path)
+    part = target + ".part"
+    try:
+        with open(part, "wb") as stream:
+            stream.write(image)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(part, target)
+    except BaseException:
+        Path(part).unlink(missing_ok=True)
+        raise
+    folder = os.open(os.path.dirname(target), os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some network file systems cannot synchronize a folder
+            raise
+    finally:
+        os.close(folder)
+
+
+def _read(path, pick):
+    """Return pick(open file) of a complete run file, looking twice in case it was being replaced."""
+    try:
+        return _read_once(path, pick)
+    except RunFileError:
+        return _read_once(path, pick)
+
+
+def _read_once(path, pick):
+    try:
+        image = Path(path).read_bytes()
+    except FileNotFoundError:
+        raise RunFileError(f"there is no run file {path}") from None
+    except OSError as error:
+        raise RunFileError(f"{path} cannot be read: {error.strerror}") from error
+    if not image:
+        raise RunFileError(f"{path} is empty, not a run file")
+    if not image.startswith(HDF5_SIGNATURE):
+        raise RunFileError(f"{path} is not a run file of hpc_nqs (not HDF5)")
+    # A damaged file makes the HDF5 library and what reads its answers fail in every way there is.
+    try:
+        with h5py.File.in_memory(image) as file:
+            _check(path, file)
+            return pick(file)
+    except RunFileError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise RunFileError(f"{path} is cut off or damaged and cannot be used ({reason})") from error
+
+
+def _check(path, file):
+    """Refuse a file of another program, of a newer format, or whose contents changed since they were written."""
+    if "format" not in file.attrs or "checksum" not in file.attrs:
+        raise RunFileError(f"{path} is an HDF5 file, but not a run file of hpc_nqs")
+    if file.attrs["format"] > FORMAT:
+        raise RunFileError(
+            f"{path} has file format {file.attrs['format']}, this hpc_nqs {hpc_nqs.__version__} reads up to {FORMAT}; "
+            "use the version that wrote it, or a newer one"
+        )
+    if _attributes(file)["checksum"] != _checksum(file):
+        raise RunFileError(f"{path} is damaged: its contents do not match their checksum")
+
+
+def _store(group, name, value):
+    """Write one value, or a dict of values, below `group`."""
+    if not isinstance(name, str) or name in ("", ".") or "/" in name or "\0" in name:
+        raise ValueError(f"{name!r} below {group.name} cannot be a name in a run file")
+    if isinstance(value, dict):
+        below = group.create_group(name)
+        _set_attributes(below, order=json.dumps(list(value)))
+        for key, item in value.items():
+            _store(below, key, item)
+    elif value is None:
+        group.create_dataset(name, data=h5py.Empty("i1"))
+    elif isinstance(value, str):
+        group.create_dataset(name, data=_text(value))
+    elif isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
+        group.create_dataset(name, data=np.ascontiguousarray(value).reshape(value.shape))
+    elif type(_plain(value)).__name__ in PYTHON_TYPES:
+        plain = _plain(value)
+        dtype = np.uint64 if type(plain) is int and plain >= 0 else None
+        dataset = group.create_dataset(name, data=np.array(plain, dtype))
+        _set_attributes(dataset, python=type(plain).__name__)
+    else:
+        kind = f"array of {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
+        raise TypeError(f"{name!r} below {group.name} is of type {kind}, which a run file cannot hold")
+
+
+def _set_attributes(item, **attributes):
+    for name, value in attributes.items():
+        item.attrs[name] = _text(value) if isinstance(value, str) else value
+
+
+def _attributes(item, without=()):
+    """Return the attributes of a group or dataset as Python values."""
+    found = {name: _plain(item.attrs[name]) for name in item.attrs if name not in without}
+    return {name: value.decode() if isinstance(value, bytes) else value for name, value in found.items()}
+
+
+def _text(text):
+    """Return text as a scalar of fixed length: strings of variable length lie in a heap that has no checksum."""
+    data = text.encode()
+    if b"\0" in data:
+        raise ValueError(f"a text with a NUL character cannot be stored in a run file: {text[:60]!r}")
+    return np.array(data, h5py.string_dtype("utf-8", max(1, len(data))))
+
+
+def _load(item):
+    """Return what `_store` wrote."""
+    if isinstance(item, h5py.Group):
+        return {name: _load(item[name]) for name in json.loads(_attributes(item)["order"])}
+    if item.shape is None:
+        return None
+    if h5py.check_string_dtype(item.dtype):
+        return item[()].decode()
+    value = item[()]
+    if "python" in item.attrs:
+        return PYTHON_TYPES[_attributes(item)["python"]](value)
+    return np.asarray(value)
+
+
+def _checksum(file):
+    """Return the SHA-256 of all names, types, shapes, values and attributes except the checksum itself."""
+    digest = hashlib.sha256()
+
+    def add(name, item):
+        digest.update(f"{name}\0".encode())
+        for attribute, value in sorted(_attributes(item, without=("checksum",)).items()):
+            digest.update(f"{attribute}={value!r}\0".encode())
+        if isinstance(item, h5py.Dataset) and item.shape is not None:
+            values = np.asarray(item[()])
+            digest.update(f"{values.dtype.str}{values.shape}".encode())
+            digest.update(np.ascontiguousarray(values).tobytes())
+
+    add("/", file)
+    file.visititems(add)
+    return digest.hexdigest()
+
+
+def _plain(value):
+    """Return a NumPy scalar or array as Python numbers, anything else as it is."""
+    return value.tolist() if isinstance(value, (np.generic, np.ndarray)) else value

@@ -1,0 +1,246 @@
+"""What each command does; MPI starts only in `run` and `resume`."""
+
+import sys
+import time
+from pathlib import Path
+
+from hpc_nqs import reporting
+from hpc_nqs import settings as settings_of_runs
+from hpc_nqs.cli import DONE, STOPPED, CommandError, InputMissing, QuietExit, explain
+from hpc_nqs.settings import SettingsError
+
+EXACT_SITES = 16
+
+
+def run(options):
+    """Run an input file; collective over the ranks of the launcher."""
+    team = _start_team()
+    settings, output = _agreed(team, lambda: _prepare_run(options))
+    return _drive(team, settings, output)
+
+
+def resume(options):
+    """Continue a run file; collective over the ranks of the launcher."""
+    team = _start_team()
+    settings, output = _agreed(team, lambda: _prepare_resume(options))
+    return _drive(team, settings, output, resume_from=output)
+
+
+def show(options):
+    """Print the table of a run file."""
+    table = _read_run_file(options.run, "read_table")
+    if options.json:
+        print(reporting.json_text(table), end="")
+    elif options.csv:
+        print(reporting.csv_text(table), end="")
+    else:
+        exact_rows = _exact_rows_of(table, options.run) if options.exact else None
+        print(reporting.table_text(table, exact_rows), end="")
+    return DONE
+
+
+def plot(options):
+    """Draw one figure of several run files."""
+    tables = [_read_run_file(path, "read_table") for path in options.runs]
+    try:
+        from hpc_nqs import plotting
+    except ImportError as error:
+        raise CommandError(f'plot needs matplotlib ({error}); fix: pip install "hpc_nqs[plot]"') from error
+    curves = []
+    if options.exact:
+        curves, skipped = _exact_curves(tables, options.runs)
+        for sentence in skipped:
+            print(f"hpc-nqs: {sentence}", file=sys.stderr)
+    output = options.output or str(Path(options.runs[0]).with_suffix(".png"))
+    names = [Path(path).stem for path in options.runs]
+    try:
+        plotting.save_figure(output, tables, names, curves)
+    except ValueError as error:  # of a file ending that matplotlib does not know
+        raise CommandError(f"{output}: {error}") from error
+    print(f"figure written to {output}")
+    return DONE
+
+
+def exact(options):
+    """Diagonalize the system of an input file and print the table of exact results."""
+    settings = _validated(_read_input(options.input, options.overrides))
+    start = time.perf_counter()
+    n_sites, rows = exact_rows(settings, settings.thermal.report_betas)
+    table = {"format": 1, "task": "thermal", "method": "exact", "n_sites": n_sites, "finished": True, "n_ranks": 1}
+    table |= {"seconds": time.perf_counter() - start, "settings": settings.to_dict(), "rows": rows}
+    print(reporting.json_text(table) if options.json else reporting.table_text(table), end="")
+    return DONE
+
+
+def check(options):
+    """Validate an input file and print the plan of the run."""
+    settings = _validated(_read_input(options.input, options.overrides))
+    from hpc_nqs.thermal import plan
+
+    print(f"{options.input} is a valid input")
+    print(reporting.describe(settings.to_dict()))
+    print(reporting.plan_text(plan(settings)), end="")
+    return DONE
+
+
+def init(options):
+    """Print a commented input file."""
+    from hpc_nqs import templates
+
+    try:
+        print(templates.text(options.task), end="")
+    except ValueError as error:
+        raise SettingsError([str(error)]) from error
+    return DONE
+
+
+def bench(options):
+    """Print timings of the kernels and of one step."""
+    from hpc_nqs.bench import run_bench
+
+    print(run_bench(json=options.json).rstrip("\n"))
+    return DONE
+
+
+def exact_rows(settings, betas):
+    """Return (n_sites, exact rows of the table at the inverse temperatures `betas`).
+
+    Raises
+    ------
+    SettingsError
+        When the lattice has more than 16 sites or cannot be built.
+    """
+    lattice, model = settings_of_runs.build(settings)
+    if lattice.n_sites > EXACT_SITES:
+        raise SettingsError([f"lattice: {lattice.n_sites} sites; exact diagonalization does up to {EXACT_SITES}"])
+    from hpc_nqs import exact as diagonalization
+
+    levels = diagonalization.diagonalize(model, lattice, settings.observables.structure_factor)
+    return lattice.n_sites, diagonalization.thermal_rows(levels, betas)
+
+
+def _start_team():
+    from hpc_nqs import parallel
+
+    try:
+        return parallel.start()
+    except parallel.LauncherError as error:
+        raise CommandError(str(error)) from error
+
+
+def _agreed(team, prepare):
+    """Return prepare() of rank 0 on every rank; its error is raised on rank 0 and ends the others quietly. *Collective*."""
+    prepared = failure = None
+    if team.rank == 0:
+        try:
+            prepared = prepare()
+        except Exception as error:
+            failure = error
+            code = getattr(error, "exit_code", 2 if isinstance(error, SettingsError) else 1)
+            prepared = code
+    prepared = team.broadcast_object(prepared)
+    if failure is not None:
+        raise failure
+    if isinstance(prepared, int):
+        raise QuietExit(prepared)
+    return prepared
+
+
+def _prepare_run(options):
+    settings = _validated(_read_input(options.input, options.overrides))
+    output = Path(options.output) if options.output else Path(options.input).with_suffix(".h5")
+    if output.exists() and not options.overwrite:
+        raise CommandError(f"{output} exists; choose another name with -o, continue it with `resume`, or replace it with --overwrite")
+    if output.is_dir() or (output.exists() and output.samefile(options.input)):
+        raise CommandError(f"{output} is {'a folder' if output.is_dir() else 'the input itself'}; choose another name with -o")
+    if not output.parent.is_dir():
+        raise CommandError(f"there is no folder {output.parent} for {output.name}")
+    return settings, str(output)
+
+
+def _prepare_resume(options):
+    text = _read_run_file(options.run, "read_settings_text")
+    stored = settings_of_runs.parse_settings(settings_of_runs.read_tables(text))
+    settings = settings_of_runs.parse_settings(settings_of_runs.read_tables(text), options.overrides)
+    problems = settings_of_runs.changed_foundations(stored, settings)
+    if problems:
+        raise SettingsError(problems)
+    return _validated(settings), options.run
+
+
+def _drive(team, settings, output, resume_from=None):
+    """Run the driver of the task and print its results. *Collective*."""
+    from hpc_nqs.thermal import run_thermal
+
+    try:
+        code = run_thermal(settings, team, output, resume_from=resume_from)
+    except SettingsError:  # drivers judge settings on all ranks alike
+        if team.rank != 0:
+            raise QuietExit(2) from None
+        raise
+    except Exception as error:
+        sentence = explain(error)
+        if sentence and team.size > 1:  # the other ranks may be waiting for this one
+            team.abort(sentence)
+        raise
+    if team.rank == 0:
+        print(reporting.table_text(_read_run_file(output, "read_table")), end="")
+        if code == STOPPED:
+            print(f"stopped at a checkpoint; continue with: hpc-nqs resume {output}")
+        else:
+            print(f"results are in {output}")
+    return code
+
+
+def _read_input(path, overrides):
+    try:
+        return settings_of_runs.read_settings(path, overrides)
+    except SettingsError as error:
+        if Path(path).suffix == ".h5":
+            raise InputMissing(f"{path} looks like a run file; this command takes an input (TOML)") from error
+        raise
+    except OSError as error:
+        raise InputMissing(f"input file {path}: {error.strerror}") from error
+
+
+def _validated(settings):
+    problems = settings_of_runs.validate(settings)
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def _read_run_file(path, reader):
+    """Return what one of the readers of `checkpoint` finds in a run file."""
+    from hpc_nqs import checkpoint
+
+    try:
+        return getattr(checkpoint, reader)(path)
+    except checkpoint.RunFileError as error:
+        raise CommandError(str(error)) from error
+
+
+def _exact_rows_of(table, name):
+    try:
+        settings = settings_of_runs.parse_settings(table["settings"])
+        return exact_rows(settings, [row["beta"] for row in table["rows"]])[1] if table["rows"] else []
+    except SettingsError as error:
+        raise CommandError(f"no exact results for {name}: {error}") from error
+
+
+def _exact_curves(tables, names):
+    """Return the exact curves (rows, dense in T) of the different systems among the tables, and what has none."""
+    curves, skipped, seen = [], [], []
+    for table, name in zip(tables, names, strict=True):
+        system = {part: table["settings"].get(part) for part in ("lattice", "model")}
+        if system in seen or not table["rows"]:
+            continue
+        seen.append(system)
+        betas = [row["beta"] for other in tables for row in other["rows"]]
+        low, high = min(betas), max(betas)
+        dense = [low * (high / low) ** (k / 200) for k in range(201)] if high > low else [low]
+        try:
+            curves.append(exact_rows(settings_of_runs.parse_settings(table["settings"]), dense)[1])
+        except SettingsError as error:
+            skipped.append(f"no exact curve for {name}: {error}")
+    return curves, skipped

@@ -1,0 +1,55 @@
+"""Exact summation: every configuration of a small doubled system in place of Markov chains."""
+
+import numpy as np
+
+from hpc_nqs.chains import Samples
+
+MAX_VISIBLE = 24
+
+
+class Enumeration:
+    """All configurations of the sector of the Bell pairs, shared over the ranks; same interface as `Chains`.
+
+    Parameters
+    ----------
+    team : Team
+    purification : Purification
+
+    Raises
+    ------
+    ValueError
+        More than 24 visible units.
+    """
+
+    def __init__(self, team, purification):
+        n_visible = purification.n_visible
+        if n_visible > MAX_VISIBLE:
+            raise ValueError(
+                f"sampling.method = 'exact_sum' sums over {n_visible} visible units; at most {MAX_VISIBLE} are allowed"
+            )
+        states = np.arange(2**n_visible, dtype=np.uint32)
+        if purification.opposite_pairs:
+            states = states[np.bitwise_count(states) == n_visible // 2]
+        start, stop = team.share(len(states))
+        bits = (states[start:stop, None] >> np.arange(n_visible, dtype=np.uint32)) & 1
+        self.configurations = (2 * bits.astype(np.int8) - 1)[:, None, :]
+        self.first = start
+        self.n_chains = len(states)
+
+    def sample(self, amplitude, purification, n_per_chain, sweeps_per_sample, exponent):
+        """Return every configuration of this rank once."""
+        return Samples(self.configurations, self.first, 0.0)
+
+    def warm_up(self, amplitude, purification, n_sweeps, exponent):
+        """Do nothing: there is nothing to equilibrate."""
+
+    def acceptance(self, team):
+        """Return 1."""
+        return 1.0
+
+    def state(self, team):
+        """Return an empty state: the configurations are always the same."""
+        return {}
+
+    def restore(self, team, state):
+        """Do nothing."""

@@ -1,0 +1,21 @@
+from libc.stdint cimport int8_t
+
+cdef enum MoveKind:
+    EXCHANGE = 0        # two antiparallel spins trade places
+    JOINT_EXCHANGE = 1  # (sigma, ancilla) of two sites trade places
+    FLIP = 2            # one spin
+    JOINT_FLIP = 3      # sigma and ancilla of one site
+
+cdef struct Proposal:
+    int n_flips
+    Py_ssize_t flips[4]  # an exchange lists its antiparallel pairs (0, 1), (2, 3)
+    Py_ssize_t entry     # row of the amplitude's tables
+    double sign          # the tables hold the change for sign = +1
+
+cdef class MoveSet:
+    cdef const int8_t[::1] kind
+    cdef const int8_t[::1] n_variants
+    cdef const Py_ssize_t[:, ::1] sites
+    cdef const Py_ssize_t[::1] entry
+    cdef Py_ssize_t n_sites
+    cdef bint propose(self, Py_ssize_t move, const int8_t *visible, Proposal *proposal) noexcept nogil

@@ -1,0 +1,96 @@
+"""The spin changes that proposals and Hamiltonian terms share, and what they do to a network's inputs."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hpc_nqs.kernels.moves import MoveSet
+
+EXCHANGE, JOINT_EXCHANGE, FLIP, JOINT_FLIP = range(4)
+KIND_NAMES = ("exchange", "joint_exchange", "flip", "joint_flip")
+
+
+@dataclass
+class Moves:
+    """A growing list of moves; `kernel()` freezes it.
+
+    Parameters
+    ----------
+    n_visible : int
+    n_sites : int
+        Distance from sigma_i to its ancilla spin; 0 without ancilla spins.
+    bond_features : bool
+        Whether the inputs hold m_i = sigma_i ancilla_i after the visible units.
+
+    Notes
+    -----
+    The change of the inputs depends on the signs of a few spins besides the overall sign of the first flipped
+    one; each pattern is a table entry of its own (theory: tables of cosh and sinh per bond).
+    """
+
+    n_visible: int
+    n_sites: int
+    bond_features: bool
+    _kinds: list = field(default_factory=list)
+    _sites: list = field(default_factory=list)
+    _n_variants: list = field(default_factory=list)
+    _changes: list = field(default_factory=list)
+
+    def _add(self, kind, a, b, changes):
+        self._kinds.append(kind)
+        self._sites.append((a, b))
+        self._n_variants.append(len(changes))
+        self._changes.extend(changes)
+        return len(self._kinds) - 1
+
+    def _bond_input(self, unit):
+        return self.n_visible + unit % self.n_sites
+
+    def add_exchange(self, a, b):
+        """Add the exchange of antiparallel visible units a and b; return the index of the move."""
+        change = {a: -2.0, b: +2.0}
+        one_site = self.n_sites and a % self.n_sites == b % self.n_sites
+        if not self.bond_features or one_site:
+            return self._add(EXCHANGE, a, b, [change])
+        changes = [
+            {**change, self._bond_input(a): -2.0 * partner_a, self._bond_input(b): +2.0 * partner_b}
+            for partner_a in (1, -1)
+            for partner_b in (1, -1)
+        ]
+        return self._add(EXCHANGE, a, b, changes)
+
+    def add_joint_exchange(self, i, j):
+        """Add the exchange of (sigma, ancilla) between sites i and j; return the index of the move."""
+        n = self.n_sites
+        changes = [{i: -2.0, j: +2.0, i + n: -2.0 * same, j + n: +2.0 * same} for same in (1, -1)]
+        return self._add(JOINT_EXCHANGE, i, j, changes)
+
+    def add_flip(self, a):
+        """Add the flip of visible unit a; return the index of the move."""
+        if not self.bond_features:
+            return self._add(FLIP, a, a, [{a: -2.0}])
+        return self._add(FLIP, a, a, [{a: -2.0, self._bond_input(a): -2.0 * partner} for partner in (1, -1)])
+
+    def add_joint_flip(self, i):
+        """Add the flip of sigma_i and its ancilla spin; return the index of the move."""
+        changes = [{i: -2.0, i + self.n_sites: -2.0 * same} for same in (1, -1)]
+        return self._add(JOINT_FLIP, i, i, changes)
+
+    def __len__(self):
+        return len(self._kinds)
+
+    def kernel(self):
+        """Return the compiled `MoveSet`."""
+        n_variants = np.array(self._n_variants, dtype=np.int8)
+        entry = np.concatenate([[0], np.cumsum(n_variants, dtype=np.intp)[:-1]]).astype(np.intp)
+        sites = np.array(self._sites, dtype=np.intp).reshape(-1, 2)
+        return MoveSet(np.array(self._kinds, dtype=np.int8), n_variants, sites, entry, self.n_sites)
+
+    def input_changes(self):
+        """Return (inputs, changes), both (n_entries, 4): x[inputs] += sign * changes, padded with zeros."""
+        inputs = np.zeros((len(self._changes), 4), dtype=np.intp)
+        changes = np.zeros((len(self._changes), 4))
+        for row, change in enumerate(self._changes):
+            inputs[row, : len(change)] = list(change.keys())
+            changes[row, : len(change)] = list(change.values())
+        return inputs, changes

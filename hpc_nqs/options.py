@@ -1,0 +1,166 @@
+"""One option of the input file: its default, what is allowed, and how a TOML value becomes its value."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """What an option accepts.
+
+    Attributes
+    ----------
+    allowed : str
+        The allowed values in words, as they stand in error messages and in the input reference.
+    convert : callable
+        Returns the stored value of a TOML value; raises ValueError when it is not allowed.
+    """
+
+    allowed: str
+    convert: Callable
+
+
+def option(rule, default=dataclasses.MISSING, *, about, unit="", only_for=None, example=None):
+    """Return the dataclass field of one option; without a default the key must be given.
+
+    Parameters
+    ----------
+    rule : Rule
+    default : object
+        The stored value of a key that is not given.
+    about : str
+        One line for the input reference.
+    unit : str
+        Physical unit, empty for a pure number or a word.
+    only_for : (str, tuple of str), optional
+        Another key of the section and the values of it for which this option exists.
+    example : object, optional
+        For a key whose default stands for "not given": what to show instead; such a default is never written back.
+    """
+    metadata = {"rule": rule, "description": about, "unit": unit, "allowed": rule.allowed, "only_for": only_for, "example": example}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def integer(low, high):
+    """Accept integers from `low` to `high`, both included."""
+
+    def convert(value):
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise ValueError
+        return value
+
+    return Rule(f"an integer from {low} to {high}", convert)
+
+
+def number(low=-1e9, high=1e9, above=False):
+    """Accept finite numbers from `low` to `high`; `above` excludes `low` itself."""
+
+    def convert(value):
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise ValueError
+        if not low <= value <= high or (above and value == low):  # also refuses NaN
+            raise ValueError
+        return float(value)
+
+    start, end = (f"{limit:g}".replace("e+0", "e").replace("e-0", "e-") for limit in (low, high))
+    return Rule(f"a number above {start}, at most {end}" if above else f"a number from {start} to {end}", convert)
+
+
+def word(*choices):
+    """Accept one of the given words, true, false or small integers."""
+
+    def convert(value):
+        for choice in choices:
+            if type(value) is type(choice) and value == choice:
+                return choice
+        raise ValueError
+
+    shown = [f'"{choice}"' if isinstance(choice, str) else str(choice).lower() for choice in choices]
+    return Rule(" or ".join([", ".join(shown[:-1]), shown[-1]]) if len(shown) > 1 else shown[0], convert)
+
+
+def text():
+    """Accept any text that can be written to a file."""
+
+    def convert(value):
+        if not isinstance(value, str) or "\0" in value:
+            raise ValueError
+        value.encode("utf-8")  # UnicodeEncodeError is a ValueError
+        return value
+
+    return Rule("a text", convert)
+
+
+def auto_or(rule):
+    """Accept "auto" or what `rule` accepts."""
+    return Rule(f'"auto" or {rule.allowed}', lambda value: value if isinstance(value, str) and value == "auto" else rule.convert(value))
+
+
+def list_of(rule, shortest, longest, distinct=False):
+    """Accept a list with `shortest` to `longest` entries, each accepted by `rule`; stored as a tuple."""
+
+    def convert(value):
+        if not isinstance(value, (list, tuple)):
+            raise ValueError
+        if len(value) < shortest:
+            raise ValueError("the list is empty" if not value else f"the list has {len(value)} entries")
+        if len(value) > longest:
+            raise ValueError(f"the list has {len(value)} entries")
+        entries = []
+        seen = set()
+        for position, entry in enumerate(value, start=1):
+            try:
+                entries.append(rule.convert(entry))
+            except ValueError as error:
+                raise ValueError(f"entry {position} is wrong" + (f", {error}" if str(error) else "")) from None
+            if distinct and entries[-1] in seen:
+                raise ValueError(f"entry {position} repeats an earlier one")
+            seen.add(entries[-1])
+        return tuple(entries)
+
+    count = f"{shortest}" if shortest == longest else f"{shortest} to {longest}"
+    return Rule(f"a list of {count}{' different' if distinct else ''} entries, each {rule.allowed}", convert)
+
+
+def one_or_list_of(rule, longest):
+    """Accept one value for all directions or a list with one value each."""
+    several = list_of(rule, 1, longest)
+    return Rule(
+        f"{rule.allowed}, or a list of these", lambda value: several.convert(value) if isinstance(value, (list, tuple)) else rule.convert(value)
+    )
+
+
+def sorted_numbers(rule, descending):
+    """Accept what the list rule accepts and store it sorted."""
+    return Rule(rule.allowed, lambda value: tuple(sorted(rule.convert(value), reverse=descending)))
+
+
+def bond():
+    """Accept one bond [i, j, x]: x is a shell number (integer) or a coupling (float)."""
+
+    def convert(value):
+        if not isinstance(value, (list, tuple)) or len(value) != 3 or any(isinstance(part, bool) for part in value):
+            raise ValueError
+        first, second, strength = value
+        if not all(isinstance(site, int) and 0 <= site <= 10**6 for site in (first, second)) or first == second:
+            raise ValueError
+        if isinstance(strength, int):
+            if not 1 <= strength <= 3:
+                raise ValueError
+        elif not isinstance(strength, float) or not math.isfinite(strength):
+            raise ValueError
+        return (first, second, strength)
+
+    return Rule("[i, j, x] with two different sites i and j and x a shell (1, 2, 3) or a coupling (a number with a point)", convert)
+
+
+def wave_vector():
+    """Accept one wave vector [qx] or [qx, qy] in units of pi; stored with two components."""
+    pair = list_of(number(-100.0, 100.0), 1, 2)
+
+    def convert(value):
+        components = pair.convert(value)
+        return components if len(components) == 2 else (components[0], 0.0)
+
+    return Rule("a wave vector [qx, qy]", convert)

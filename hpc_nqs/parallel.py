@@ -1,0 +1,327 @@
+"""Ranks working on one run: the only module that imports MPI.
+
+A `Team` wraps one communicator; a serial program is a team of one and needs no MPI at all. Arrays travel through
+the buffer interface, in place, contiguous and in blocks, because MPI counts are 32-bit integers and pickling a
+large array costs twenty times the transfer.
+
+Every method marked *Collective* must be called by all ranks of the team, in the same order.
+"""
+
+import hashlib
+import os
+import signal
+import sys
+import traceback
+
+import numpy as np
+
+# Items (or bytes) in one MPI message; the count of a message is a 32-bit integer.
+BLOCK = 2**27 - 1
+
+SUMMABLE = (np.dtype(np.float64), np.dtype(np.complex128), np.dtype(np.int64))
+
+# What the launchers of MPI programs tell each process about the number of processes.
+MPI_LAUNCHERS = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")
+
+
+class LauncherError(RuntimeError):
+    """The launcher announced several processes, but they cannot work together."""
+
+
+class Team:
+    """The ranks that share one run.
+
+    Parameters
+    ----------
+    communicator : mpi4py.MPI.Comm or None
+        None makes a team of one that never touches MPI.
+
+    Attributes
+    ----------
+    rank, size : int
+    is_root : bool
+        True on rank 0, the one that prints and writes files.
+    """
+
+    def __init__(self, communicator=None):
+        self.communicator = communicator
+        self.rank = 0 if communicator is None else communicator.Get_rank()
+        self.size = 1 if communicator is None else communicator.Get_size()
+        self.is_root = self.rank == 0
+
+    @classmethod
+    def serial(cls):
+        """Return a team of one."""
+        return cls()
+
+    def __repr__(self):
+        return f"Team(rank={self.rank}, size={self.size})"
+
+    def share(self, n_items, rank=None):
+        """Return (start, stop) of the items of one rank, its own by default.
+
+        The first n_items mod size ranks have one item more than the others; with more ranks than items the last
+        ranks have the empty range (n_items, n_items).
+        """
+        rank = self.rank if rank is None else rank
+        least, n_longer = divmod(n_items, self.size)
+        start = rank * least + min(rank, n_longer)
+        return start, start + least + (rank < n_longer)
+
+    def sum_in_place(self, *arrays):
+        """Replace each array by its sum over the ranks. *Collective*, *in place*.
+
+        Parameters
+        ----------
+        *arrays : ndarray of float64, complex128 or int64, C-contiguous, writable
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an array has another type or is not contiguous; also when the team has one rank.
+        """
+        for array in arrays:
+            if array.dtype not in SUMMABLE:
+                raise TypeError(f"cannot sum {array.dtype} over ranks; allowed: float64, complex128, int64")
+            for block in self._blocks(array):
+                self.communicator.Allreduce(self._mpi.IN_PLACE, block)
+
+    def broadcast(self, array):
+        """Overwrite `array` by that of rank 0, of the same shape and type. *Collective*, *in place*.
+
+        Raises
+        ------
+        ValueError
+            If the array is not C-contiguous and writable.
+        """
+        for block in self._blocks(array, as_bytes=True):
+            self.communicator.Bcast([block, self._mpi.BYTE], root=0)
+
+    def broadcast_object(self, value):
+        """Return rank 0's value, a small picklable object such as the text of the settings. *Collective*."""
+        return value if self.size == 1 else self.communicator.bcast(value, root=0)
+
+    def gather_rows(self, local_rows, n_rows):
+        """Collect the rows of all ranks in global order. *Collective*.
+
+        Parameters
+        ----------
+        local_rows : ndarray, shape (n_local, ...)
+            Rows `share(n_rows)` of the whole; the other dimensions and the type agree on all ranks.
+        n_rows : int
+            Rows of the whole.
+
+        Returns
+        -------
+        ndarray, shape (n_rows, ...), on rank 0; None elsewhere
+
+        Raises
+        ------
+        ValueError
+            If this rank does not bring exactly its share.
+        """
+        start, stop = self.share(n_rows)
+        if local_rows.shape[0] != stop - start:
+            raise ValueError(f"rank {self.rank} brings {local_rows.shape[0]} rows, its share is {stop - start}")
+        local_rows = np.ascontiguousarray(local_rows)
+        if self.size == 1:
+            return local_rows.copy()
+        rows = np.empty((n_rows, *local_rows.shape[1:]), local_rows.dtype) if self.is_root else None
+        with _RowType(self._mpi, local_rows) as row_type:
+            whole = [rows, self._counts(n_rows), row_type] if self.is_root else None
+            self.communicator.Gatherv([local_rows, stop - start, row_type], whole, root=0)
+        return rows
+
+    def scatter_rows(self, rows):
+        """Give every rank its share of rank 0's rows; the reverse of `gather_rows`. *Collective*.
+
+        Parameters
+        ----------
+        rows : ndarray, shape (n_rows, ...), on rank 0; ignored elsewhere
+
+        Returns
+        -------
+        ndarray, shape (stop - start, ...), C-contiguous, a copy
+        """
+        if self.size == 1:
+            return np.array(rows, order="C")
+        shape, dtype = self.broadcast_object((rows.shape, rows.dtype) if self.is_root else None)
+        start, stop = self.share(shape[0])
+        local_rows = np.empty((stop - start, *shape[1:]), dtype)
+        with _RowType(self._mpi, local_rows) as row_type:
+            whole = [np.ascontiguousarray(rows), self._counts(shape[0]), row_type] if self.is_root else None
+            self.communicator.Scatterv(whole, [local_rows, stop - start, row_type], root=0)
+        return local_rows
+
+    def any(self, flag):
+        """Return whether `flag` is true on at least one rank. *Collective*."""
+        return self.max(bool(flag)) > 0
+
+    def max(self, value):
+        """Return the largest `value` of all ranks as a float; it must not be NaN. *Collective*."""
+        largest = np.array([value], dtype=np.float64)
+        if self.size > 1:
+            self.communicator.Allreduce(self._mpi.IN_PLACE, largest, op=self._mpi.MAX)
+        return float(largest[0])
+
+    def barrier(self):
+        """Wait for all ranks. *Collective*."""
+        if self.size > 1:
+            self.communicator.Barrier()
+
+    def check_agreement(self, text, what="the input"):
+        """Compare the hash of `text` over the ranks. *Collective*.
+
+        Raises
+        ------
+        ValueError
+            On every rank, naming the ranks that differ from rank 0: another working directory, an old copy of a
+            file, or another installed version on some node.
+        """
+        own = np.frombuffer(hashlib.sha256(text.encode()).digest(), np.uint8)
+        hashes = own[None]
+        if self.size > 1:
+            hashes = np.empty((self.size, own.size), np.uint8)
+            self.communicator.Allgather(own, hashes)
+        different = np.flatnonzero((hashes != hashes[0]).any(axis=1))
+        if different.size:
+            listed = ", ".join(map(str, different[:8])) + (", ..." if different.size > 8 else "")
+            raise ValueError(f"{what} differs between ranks: not as on rank 0 on {different.size} of {self.size} ({listed})")
+
+    def abort(self, message, code=1):
+        """Print `message` and end the processes of all ranks at once; not collective, does not return."""
+        print(message, file=sys.stderr, flush=True)
+        sys.stdout.flush()
+        if self.size > 1:
+            self.communicator.Abort(code)
+        os._exit(code)
+
+    @property
+    def _mpi(self):
+        from mpi4py import MPI
+
+        return MPI
+
+    def _counts(self, n_rows):
+        return [stop - start for start, stop in (self.share(n_rows, rank) for rank in range(self.size))]
+
+    def _blocks(self, array, as_bytes=False):
+        """Yield one-dimensional views of `array` small enough for one message; none for a team of one."""
+        if not (array.flags.c_contiguous and array.flags.writeable):
+            raise ValueError(f"an array of shape {array.shape} must be C-contiguous and writable to be sent in place")
+        if self.size == 1 or array.size == 0:
+            return
+        flat = array.reshape(-1)
+        if as_bytes:
+            flat = flat.view(np.uint8)
+        for start in range(0, flat.size, BLOCK):
+            yield flat[start : start + BLOCK]
+
+
+class _RowType:
+    """An MPI type as long as one row of an array, so that counts are rows and stay small."""
+
+    def __init__(self, mpi, rows):
+        row_bytes = rows.itemsize * int(np.prod(rows.shape[1:], dtype=np.int64))
+        self.row_type = mpi.BYTE.Create_contiguous(row_bytes)
+
+    def __enter__(self):
+        return self.row_type.Commit()
+
+    def __exit__(self, *exception):
+        self.row_type.Free()
+
+
+class StopRequest:
+    """Remember that a signal asked the run to stop, for the driver to act on between two steps.
+
+    SIGUSR1 and SIGTERM (Slurm before and at the time limit) and SIGINT (Ctrl-C) set `requested`; a second SIGINT
+    raises KeyboardInterrupt. Signals may reach some ranks only, so drivers ask ``team.any(stop.requested)``.
+    As a context manager it puts the earlier handlers back. Install it before MPI starts: a signal may come early.
+    """
+
+    SIGNALS = (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT)
+
+    def __init__(self):
+        self.received = None
+        self.earlier = {number: signal.signal(number, self._receive) for number in self.SIGNALS}
+
+    @property
+    def requested(self):
+        """Whether a signal has come."""
+        return self.received is not None
+
+    def _receive(self, number, frame):
+        if number == signal.SIGINT == self.received:
+            signal.default_int_handler(number, frame)
+        self.received = signal.Signals(number)
+
+    def restore(self):
+        """Put the earlier handlers back."""
+        for number, handler in self.earlier.items():
+            signal.signal(number, handler)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.restore()
+
+
+def start():
+    """Start MPI and return the team of all ranks; without an MPI library and a launcher, a team of one.
+
+    From here on an exception that nobody catches, on any rank, prints that rank's traceback and ends the whole job.
+
+    Raises
+    ------
+    LauncherError
+        If the launcher announced several processes and this one finds itself alone, or finds no MPI library: the
+        job would compute the same thing several times over and overwrite its own files.
+    """
+    variable, announced = announced_size(os.environ)
+    try:
+        from mpi4py import MPI
+    except (ImportError, RuntimeError) as error:
+        if announced > 1:
+            raise LauncherError(
+                f"the launcher announced {announced} processes ({variable}), but mpi4py finds no MPI library "
+                f'({_first_line(error)}); fix: pip install "hpc_nqs[mpich]", or load the MPI module of this cluster'
+            ) from error
+        return Team.serial()
+    team = Team(MPI.COMM_WORLD)
+    if team.size == 1 and announced > 1:
+        raise LauncherError(
+            f"the launcher announced {announced} processes ({variable}), but each of them is alone: it does not match "
+            f"the MPI library, {_first_line(MPI.Get_library_version())}; use the mpiexec of that library, or "
+            "srun --mpi=pmi2 for MPICH and srun --mpi=pmix for Open MPI"
+        )
+    if team.size > 1:
+        sys.excepthook = _abort_hook(team)
+    return team
+
+
+def announced_size(environment):
+    """Return (variable, number of processes) as the launcher announced them; ("", 1) without one.
+
+    Slurm's number counts only inside a job step: the batch shell of a job with four tasks is one process. The
+    launchers of MPI itself come first, because mpiexec may start its own helpers as a Slurm step.
+    """
+    names = [name for name in MPI_LAUNCHERS if environment.get(name, "").isdigit()]
+    if not names and "SLURM_STEP_ID" in environment:
+        names = [name for name in ("SLURM_STEP_NUM_TASKS", "SLURM_NTASKS") if environment.get(name, "").isdigit()][:1]
+    return max(((name, int(environment[name])) for name in names), key=lambda pair: pair[1], default=("", 1))
+
+
+def _abort_hook(team):
+    """Return an except hook that ends the job with this rank's message instead of leaving the others waiting."""
+
+    def hook(kind, value, trace):
+        lines = "".join(traceback.format_exception(kind, value, trace))
+        team.abort(f"rank {team.rank} of {team.size}: {kind.__name__}; ending all ranks\n{lines}".rstrip())
+
+    return hook
+
+
+def _first_line(text):
+    return " ".join(str(text).strip("\0 \n").partition("\n")[0].split())

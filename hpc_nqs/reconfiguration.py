@@ -1,0 +1,235 @@
+"""Stochastic reconfiguration: from samples to the velocity of the parameters, d params / d tau = -S^{-1} F.
+
+[SR] S. Sorella, PRB 64, 024512 (2001); for purified states [PDBM] PRL 127, 060601 (2021), eq. (5).  The force
+uses the mean of H x 1 and 1 x H~, which act alike on the exact thermal state and together fluctuate less.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hpc_nqs import linear
+from hpc_nqs.kernels import amplitude as amplitude_kernel
+from hpc_nqs.kernels.accumulate import accumulate
+from hpc_nqs.kernels.local_energy import local_energies
+
+BLOCK = 1024  # samples whose log-derivatives are held at a time
+MAX_DENSE = 2000  # largest number of parameters for which S is assembled
+
+
+@dataclass
+class Evaluation:
+    """A wave function on the samples of this rank.
+
+    Attributes
+    ----------
+    amplitude : Amplitude
+    energies : (n, 2) complex128
+        Local energies of H x 1 and 1 x H~, totals.
+    log_psi : (n,) complex128
+    weights : (n,) float64
+        abs(Psi)^2 over the density that was sampled, normalised to sum 1 over all ranks.
+    n_effective : float
+        Kish's effective number of samples over all ranks, 1 / sum of squared weights.
+    """
+
+    amplitude: object
+    energies: np.ndarray
+    log_psi: np.ndarray
+    weights: np.ndarray
+    n_effective: float
+
+    @property
+    def force_energies(self):
+        """Local energy in the force, (n,): the mean over the layers."""
+        return self.energies.mean(axis=1)
+
+
+def evaluate(samples, wavefunction, purification, team, amplitude=None):
+    """Return the `Evaluation` of `wavefunction` on `samples`.  *Collective.*
+
+    Fresh samples (log_density None) are taken to be distributed as abs(Psi)^(2 exponent) of this wave function;
+    others are reweighted.
+    """
+    moves = purification.moves
+    amplitude = amplitude or wavefunction.amplitude(moves)
+    n = len(samples.flat)
+    energies = np.empty((n, len(purification.hamiltonians)), dtype=np.complex128)
+    log_psi = np.empty(n, dtype=np.complex128)
+    local_energies(samples.flat, amplitude, moves.kernel(), list(purification.hamiltonians), energies, log_psi)
+    if samples.log_density is None:
+        samples.log_density = 2 * samples.exponent * log_psi.real
+    log_weights = 2 * log_psi.real - samples.log_density
+    weights = np.exp(log_weights - team.max(log_weights.max(initial=-np.inf)))
+    # a zero of Psi reached by exact summation has no local energy and no weight
+    energies[weights == 0] = 0
+    totals = np.array([weights.sum(), np.square(weights).sum()])
+    team.sum_in_place(totals)
+    return Evaluation(amplitude, energies, log_psi, weights / totals[0], totals[0] ** 2 / totals[1])
+
+
+@dataclass(frozen=True)
+class Regularization:
+    """How S x = -F is solved.
+
+    Attributes
+    ----------
+    solver : str
+        "dense", "cg" or "sample_space".
+    soft_cut : float or None
+        Relative spectral cut of the dense solver; None: diagonal shift instead.
+    diag_scale : float
+        Diagonal shift relative to diag(S).
+    tolerance : float
+        Of the conjugate gradients.
+    """
+
+    solver: str
+    soft_cut: float | None
+    diag_scale: float
+    tolerance: float
+
+
+@dataclass(frozen=True)
+class Velocity:
+    """d params / d tau and what it leaves unexplained.
+
+    Attributes
+    ----------
+    x : (n_params,)
+    solution : linear.Solution
+    variance : float
+        Var of the local energy in the force.
+    residual : float
+        TDVP residual r^2 = 1 - F^H S^{-1} F / Var(E_loc), with the regularized x:
+        (Var + 2 Re F^H x + x^H S x) / Var, between 0 and 1.
+    speed : float
+        sqrt(x^H S x), the norm of the change of the normalised state per tau.
+    metric : callable
+        v -> sqrt(v^H S v).
+    """
+
+    x: np.ndarray
+    solution: linear.Solution
+    variance: float
+    residual: float
+    speed: float
+    metric: object
+
+
+def velocity(evaluation, samples, wavefunction, regularization, team, previous=None):
+    """Return the `Velocity` of the parameters.  *Collective.*
+
+    Parameters
+    ----------
+    previous : (n_params,) or None
+        Velocity of the step before: start of the conjugate gradients.
+    """
+    centred = (evaluation.force_energies, evaluation.weights)
+    if regularization.solver == "dense":
+        s_matrix, force, variance = assemble(evaluation, samples, wavefunction, team)
+        solution = _solve_dense(s_matrix, force, regularization, team)
+        product = s_matrix @ solution.x
+        metric = _dense_metric(s_matrix)
+    else:
+        log_derivs, energies, variance = centred_samples(evaluation, samples, wavefunction, team)
+        real = not wavefunction.is_complex
+        force = linear._adjoint_product(log_derivs, centred[1] * energies)
+        force = np.ascontiguousarray(force.real if real else force)
+        team.sum_in_place(force)
+        apply = linear.matrix_free(log_derivs, evaluation.weights, team, real_params=real)
+        solution = _solve_matrix_free(log_derivs, energies, evaluation, force, regularization, team, previous, real)
+        product = apply(solution.x)
+        metric = _matrix_free_metric(apply)
+    explained = -2 * np.vdot(force, solution.x).real - np.vdot(solution.x, product).real
+    speed = np.sqrt(max(0.0, np.vdot(solution.x, product).real))
+    residual = 1 - explained / variance if variance > 0 else 0.0
+    return Velocity(solution.x, solution, variance, residual, speed, metric)
+
+
+def assemble(evaluation, samples, wavefunction, team):
+    """Return S (n_params, n_params), F (n_params,) and Var(E_loc) over all ranks.  *Collective, two reductions.*"""
+    n_params, width = wavefunction.n_params, wavefunction.width
+    configurations, energies = samples.flat, np.ascontiguousarray(evaluation.force_energies)
+    totals = np.zeros(3)
+    mean = np.zeros(n_params * width)
+    s_matrix = np.zeros((n_params, n_params * width))
+    force = np.zeros(n_params * width)
+    for start in range(0, len(configurations), BLOCK):
+        part = slice(start, start + BLOCK)
+        weights = evaluation.weights[part]
+        block = np.empty((len(weights), n_params * width))
+        amplitude_kernel.log_derivs(evaluation.amplitude, configurations[part], block)
+        block[weights == 0] = 0
+        accumulate(block, energies[part], weights, totals, mean, s_matrix, force, width)
+    numbers = np.complex128 if width == 2 else np.float64
+    mean_energy, mean = totals[1] + 1j * totals[2], mean.view(numbers)
+    means = np.concatenate([totals[0] * mean, [totals[0] * mean_energy]]).astype(np.complex128)
+    team.sum_in_place(means)
+    s_matrix, force = s_matrix.view(numbers), force.view(numbers)
+    # move the sums of this rank from its own means to the means of all samples
+    offset, energy_offset = mean - _as_numbers(means[:-1], width), _as_numbers(mean_energy - means[-1], width)
+    s_matrix += totals[0] * np.outer(offset.conj(), offset)
+    force += totals[0] * offset.conj() * energy_offset
+    variance = np.array([np.sum(evaluation.weights * np.abs(energies - means[-1]) ** 2)])
+    team.sum_in_place(s_matrix, force, variance)
+    lower = np.tril(s_matrix)
+    return lower + np.tril(s_matrix, -1).conj().T, force, float(variance[0])
+
+
+def _as_numbers(values, width):
+    """Return complex values, or their real parts for a real wave function."""
+    return values if width == 2 else values.real
+
+
+def centred_samples(evaluation, samples, wavefunction, team):
+    """Return centred O (n_local, n_params), centred energies (n_local,) and Var(E_loc).  *Collective.*"""
+    configurations, energies = samples.flat, evaluation.force_energies
+    numbers = np.complex128 if wavefunction.is_complex else np.float64
+    log_derivs = np.empty((len(configurations), wavefunction.n_params), dtype=numbers)
+    amplitude_kernel.log_derivs(evaluation.amplitude, configurations, log_derivs.view(np.float64))
+    log_derivs[evaluation.weights == 0] = 0
+    means = np.concatenate([evaluation.weights @ log_derivs, [evaluation.weights @ energies]]).astype(np.complex128)
+    team.sum_in_place(means)
+    log_derivs -= _as_numbers(means[:-1], wavefunction.width)
+    energies = energies - means[-1]
+    variance = np.array([np.sum(evaluation.weights * np.abs(energies) ** 2)])
+    team.sum_in_place(variance)
+    return log_derivs, energies, float(variance[0])
+
+
+def _solve_dense(s_matrix, force, regularization, team):
+    """Solve on rank 0 and broadcast, so that all ranks hold the same numbers."""
+    solution = None
+    if team.is_root:
+        if not (np.isfinite(s_matrix).all() and np.isfinite(force).all()):
+            solution = linear.Solution(np.full_like(force, np.nan), "none", note="S or F is not finite")
+        elif regularization.soft_cut is not None:
+            solution = linear.solve_soft_cut(s_matrix, force, regularization.soft_cut)
+        else:
+            solution = linear.solve_cholesky(s_matrix, force, regularization.diag_scale)
+    return team.broadcast_object(solution)
+
+
+def _solve_matrix_free(log_derivs, energies, evaluation, force, regularization, team, previous, real):
+    diagonal = linear.s_diagonal(log_derivs, evaluation.weights, team)
+    shift = regularization.diag_scale * diagonal + 1e-12 * diagonal.max()
+    if regularization.solver == "sample_space":
+        return linear.solve_sample_space(
+            log_derivs, energies, evaluation.weights, team, float(regularization.diag_scale * diagonal.mean()), real_params=real
+        )
+    apply = linear.matrix_free(log_derivs, evaluation.weights, team, shift=shift, real_params=real)
+    solution = linear.solve_cg(
+        apply, force, x0=previous, diagonal=diagonal + shift, tolerance=regularization.tolerance, max_iterations=500, team=team
+    )
+    x = solution.x
+    team.broadcast(x)
+    return solution
+
+
+def _dense_metric(s_matrix):
+    return lambda v: np.sqrt(max(0.0, np.vdot(v, s_matrix @ v).real))
+
+
+def _matrix_free_metric(apply):
+    return lambda v: np.sqrt(max(0.0, np.vdot(v, apply(v)).real))

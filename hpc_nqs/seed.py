@@ -1,0 +1,123 @@
+"""Networks that represent e^{-beta_0 H/2} Psi(0) to first order in beta_0, written down by hand.
+
+Starting sampled imaginary-time evolution at infinite temperature fails (zeros of Psi, vanishing tangent
+vectors); starting at a small beta_0 from these networks does not (theory 4.1, 4.2).
+"""
+
+import numpy as np
+
+from hpc_nqs.wavefunctions.rbm import Feature
+
+JASTROW_CENTRE = 2.0  # weight on the central site of a Jastrow unit; tanh is nearly saturated there
+FEATURE_SIZE = 0.1  # largest weight of a free feature when the group has FEATURE_ORDER elements
+FEATURE_ORDER = 6
+NOISE = 0.005
+
+
+def seed_features(purification, site_images, layer_exchange, beta_0):
+    """Return the features of the seed and its visible bias.
+
+    Parameters
+    ----------
+    site_images : (order, n_sites) intp
+        Lattice symmetries; one feature stands for all sites they connect.
+    layer_exchange : bool
+        Whether the images of a feature include those on the other layer.
+    beta_0 : float
+
+    Returns
+    -------
+    features : list of Feature
+    input_bias : (n_inputs,) float64 or None
+    """
+    model = purification.model
+    centres = _orbit_representatives(site_images)
+    layers = (0,) if layer_exchange else (0, 1)
+    if model.conserves_sz:
+        features = [_bell_feature(purification, i, beta_0) for i in centres]
+    else:
+        features = [_field_feature(purification, i, beta_0) for i in centres]
+    features += [_jastrow_feature(purification, i, layer, beta_0) for i in centres for layer in layers]
+    return features, _field_bias(purification, beta_0)
+
+
+def _orbit_representatives(site_images):
+    """Return the smallest site of every orbit of the lattice group."""
+    return np.unique(site_images.min(axis=0))
+
+
+def _bell_feature(purification, i, beta_0):
+    """Opposite-spin Bell pair at site i with neighbour couplings (theory 4.2).
+
+    cos[pi/4 (s_i + a_i) + eps sum_k (s_k + a_k)], sin^2(2 eps) = beta_0 |element| / 2: two mismatched
+    neighbours get the amplitude of one exchange, an isolated mismatch none.
+    """
+    n, model = purification.n_sites, purification.model
+    weights = np.zeros(purification.n_inputs)
+    for (a, b), element in zip(model.exchange_sites, model.exchange_element, strict=True):
+        if i in (a, b) and element < 0:
+            k = b if a == i else a
+            weights[[k, k + n]] += 0.5 * np.arcsin(np.sqrt(min(1.0, -beta_0 * element / 2)))
+    weights[[i, i + n]] = np.pi / 4
+    return Feature(weights, imaginary=True)
+
+
+def _field_feature(purification, i, beta_0):
+    """Gate 5.1: <s|e^{beta_0 Gamma sx / 2}|a> as one hidden unit, W = arcosh(coth(beta_0 Gamma / 2)) / 2."""
+    n, model = purification.n_sites, purification.model
+    gamma = -model.flip_element[list(model.flip_sites).index(i)]
+    weight = 0.5 * np.arccosh(1.0 / np.tanh(0.5 * beta_0 * abs(gamma)))
+    weights = np.zeros(purification.n_inputs)
+    weights[[i, i + n]] = weight, np.sign(gamma) * weight
+    return Feature(weights)
+
+
+def _jastrow_feature(purification, i, layer, beta_0):
+    """Half of e^{-beta_0 sum c s_i s_k / 2} on one layer: cosh(A s_i + sum_k w_k s_k).
+
+    With tanh A close to 1 and small w the unit is e^{tanh(A) s_i sum w_k s_k}; each bond belongs to the units
+    of both its ends, each layer carries half of the factor: w_k = -beta_0 c_ik / (8 tanh A).
+    """
+    n, model = purification.n_sites, purification.model
+    weights = np.zeros(purification.n_inputs)
+    for (a, b), coupling in zip(model.pair_sites, model.pair_coupling, strict=True):
+        if i in (a, b):
+            k = b if a == i else a
+            weights[k + layer * n] -= beta_0 * coupling / (8 * np.tanh(JASTROW_CENTRE))
+    weights[i + layer * n] = JASTROW_CENTRE
+    return Feature(weights)
+
+
+def _field_bias(purification, beta_0):
+    """e^{-beta_0 sum h_i s_i / 2}, half on each layer."""
+    model, n = purification.model, purification.n_sites
+    if model.spin_flip_symmetric:
+        return None
+    bias = np.zeros(purification.n_inputs)
+    bias[:n] = -0.25 * beta_0 * model.site_field
+    bias[n : 2 * n] = -bias[:n] if purification.opposite_pairs else bias[:n]
+    return bias
+
+
+def free_features(purification, lattice, order, n_pairs, stream):
+    """Return pairs (w, i w) of random localized features: the state changes at fourth order only (theory 4.2).
+
+    Parameters
+    ----------
+    order : int
+        Order of the symmetry group; more images want smaller weights.
+    n_pairs : int
+    stream : numpy.random.Generator
+    """
+    n = purification.n_sites
+    size = FEATURE_SIZE * min(1.0, (FEATURE_ORDER / order) ** 0.25)
+    features = []
+    for _ in range(n_pairs):
+        centre = int(stream.integers(n))
+        distance = np.linalg.norm([lattice.displacement(centre, k) for k in range(n)], axis=1)
+        envelope = np.tile(size * np.exp(-distance), purification.n_inputs // n)
+        weights = envelope * stream.standard_normal(purification.n_inputs)
+        for imaginary in (False, True):
+            noise = 1.0 + NOISE * stream.standard_normal(purification.n_inputs)
+            features.append(Feature(weights * noise, imaginary=imaginary))
+    return features

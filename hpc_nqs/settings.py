@@ -1,0 +1,337 @@
+"""The settings of one run: read from TOML, checked, and written back with every default."""
+
+import dataclasses
+import difflib
+import math
+import tomllib
+from pathlib import Path
+
+from hpc_nqs import sections as parts
+from hpc_nqs.sections import MAX_CELLS, REGULAR_KINDS, written_options
+from hpc_nqs.toml_text import format_tables, format_value
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """All settings of one run, checked; made by `read_settings` or `parse_settings`."""
+
+    run: parts.RunSettings
+    lattice: parts.LatticeSettings
+    model: parts.ModelSettings
+    wavefunction: parts.WavefunctionSettings
+    sampling: parts.SamplingSettings
+    reconfiguration: parts.ReconfigurationSettings
+    thermal: parts.ThermalSettings
+    ground_state: parts.GroundStateSettings
+    observables: parts.ObservablesSettings
+
+    def to_dict(self):
+        """Return nested plain dicts and lists with every default, as in the tables of `show --json`."""
+        return {name: written_options(getattr(self, name)) for name in SECTIONS}
+
+    def to_toml(self):
+        """Return the TOML text with every default; reading it gives equal settings."""
+        return format_tables(self.to_dict())
+
+    def with_seed(self, seed):
+        """Return a copy with `run.seed` set."""
+        return dataclasses.replace(self, run=dataclasses.replace(self.run, seed=int(seed)))
+
+
+SECTIONS = {field.name: field.type for field in dataclasses.fields(Settings)}
+# What a run cannot change when it continues; an empty tuple stands for the whole section.
+_FOUNDATIONS = {"run": ("task", "seed"), "lattice": (), "model": (), "wavefunction": (), "thermal": ("method", "beta_0")}
+_EXCLUSIVE = (("thermal", "temperatures", "betas"), ("lattice", "bonds_file", "bonds"))
+
+
+class SettingsError(ValueError):
+    """The input is wrong; `problems` lists everything that is, one sentence each."""
+
+    def __init__(self, problems):
+        self.problems = list(problems)
+        super().__init__("\n".join(self.problems))
+
+
+def read_settings(path, overrides=()):
+    """Return the settings in the TOML file `path`, changed by overrides "section.key=value".
+
+    Raises
+    ------
+    SettingsError
+        With every problem of the file and of the overrides.
+    OSError
+        When the file cannot be read.
+    """
+    path = Path(path)
+    return parse_settings(read_tables(path.read_bytes()), overrides, folder=path.parent)
+
+
+def read_tables(data):
+    """Return the tables of TOML text (str, or bytes in UTF-8); SettingsError when it is not TOML."""
+    try:
+        return tomllib.loads(data if isinstance(data, str) else data.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise SettingsError(["the input is not a text file in UTF-8"]) from None
+    except RecursionError:
+        raise SettingsError(["the input is not valid TOML: nested too deeply"]) from None
+    except ValueError as error:  # TOMLDecodeError, and integers too long to convert
+        raise SettingsError([f"the input is not valid TOML: {error}"]) from None
+
+
+def parse_settings(data, overrides=(), folder="."):
+    """Return the settings in nested dicts `data`, changed by overrides "section.key=value".
+
+    Parameters
+    ----------
+    data : dict
+        Section name to dict of keys, as `tomllib` returns it. Not changed.
+    overrides : sequence of str
+        The value is read as TOML; what is not TOML is taken as a word.
+    folder : path
+        Where a relative `lattice.bonds_file` is looked for.
+
+    Raises
+    ------
+    SettingsError
+        With every problem at once.
+    """
+    problems = []
+    tables = {name: dict(table) if isinstance(table, dict) else table for name, table in data.items()}
+    for override in overrides:
+        _apply(override, tables, problems)
+    problems += _wrong_sections(tables)
+    tables = {name: tables[name] if isinstance(tables.get(name), dict) else {} for name in SECTIONS}
+    sections = {name: _parse_section(name, table, problems) for name, table in tables.items()}
+    problems += _missing(sections, tables) + _contradictions(sections)
+    if problems:
+        raise SettingsError(problems)
+    settings = Settings(**{name: SECTIONS[name](**values) for name, values in sections.items()})
+    problems += _not_yet(settings)
+    if settings.lattice.bonds_file and not problems:
+        settings = _with_bonds(settings, folder, problems)
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def validate(settings):
+    """Return the problems that only the lattice and the model can see, as a list of sentences."""
+    try:
+        lattice, model = build(settings)
+    except SettingsError as error:
+        return error.problems
+    from hpc_nqs.models import marshall
+
+    problems = []
+    for q in settings.observables.structure_factor:
+        try:
+            lattice.wave_vector(q)
+        except ValueError as error:
+            problems.append(f"observables.structure_factor = {_shown(q)}: {error}")
+    if settings.wavefunction.marshall is True and marshall(model, lattice).sublattice is None:
+        problems.append('wavefunction.marshall = true: the exchange bonds have no two sublattices; allowed here is "auto" or false')
+    return problems
+
+
+def changed_foundations(stored, settings):
+    """Return a problem for every setting that differs and on which the state of a run rests, so that it cannot change when it continues."""
+    problems = []
+    for section, names in _FOUNDATIONS.items():
+        before, after = getattr(stored, section), getattr(settings, section)
+        for name in names or [field.name for field in dataclasses.fields(before)]:
+            if getattr(before, name) != getattr(after, name):
+                problems.append(
+                    f"{section}.{name} = {_shown(getattr(after, name))}: cannot change when a run continues; "
+                    f"allowed is {_shown(getattr(before, name))}"
+                )
+    return problems
+
+
+def build(settings):
+    """Return the (Lattice, SpinModel) of the settings.
+
+    Raises
+    ------
+    SettingsError
+        When the lattice or the model cannot be built.
+    """
+    from hpc_nqs import lattice as lattices
+    from hpc_nqs import models
+
+    part = settings.lattice
+    try:
+        lattice = lattices.build(part.kind, part.lengths, part.boundary, bonds=part.bonds or None)
+    except ValueError as error:
+        raise SettingsError([f"lattice: {error}"]) from error
+    try:
+        return lattice, models.build_model(lattice=lattice, **settings.model.keywords())
+    except ValueError as error:
+        raise SettingsError([f"model: {error}"]) from error
+
+
+def _apply(override, tables, problems):
+    """Apply one "section.key=value" to the tables *in place*."""
+    place, equals, written = override.partition("=")
+    section, dot, key = (part.strip() for part in place.partition("."))
+    if not (equals and dot and section and key):
+        problems.append(f"--set {override}: write section.key=value, for example --set model.field_z=0.1")
+        return
+    table = tables.setdefault(section, {})
+    if not isinstance(table, dict):
+        return  # reported with the section
+    table[key] = _override_value(written.strip())
+    for owner, *alternatives in _EXCLUSIVE:
+        if owner == section and key in alternatives:
+            for other in alternatives:
+                if other != key:
+                    table.pop(other, None)
+
+
+def _override_value(written):
+    try:
+        parsed = tomllib.loads(f"value = {written}")
+    except (ValueError, RecursionError):
+        return written
+    return parsed["value"] if len(parsed) == 1 else written
+
+
+def _wrong_sections(tables):
+    problems = []
+    for name, table in tables.items():
+        if name not in SECTIONS:
+            what = "section" if isinstance(table, dict) else "key outside a section"
+            problems.append(f"{_place(name)}: unknown {what}{_nearest_name(name, SECTIONS)}; allowed are {', '.join(SECTIONS)}")
+        elif not isinstance(table, dict):
+            problems.append(f"{name} = {_shown(table)}: this is a section, write [{name}]")
+    return problems
+
+
+def _parse_section(name, table, problems):
+    """Return the converted values of one section, defaults left out; what is wrong goes to `problems`."""
+    fields = {field.name: field for field in dataclasses.fields(SECTIONS[name])}
+    values = {}
+    for key, value in table.items():
+        if key not in fields:
+            problems.append(f"{_place(name, key)}: unknown key{_nearest_key(name, key)}")
+            continue
+        try:
+            values[key] = fields[key].metadata["rule"].convert(value)
+        except ValueError as error:
+            detail = f" ({error})" if str(error) and not isinstance(error, UnicodeError) else ""
+            problems.append(f"{name}.{key} = {_shown(value)}{detail}: allowed is {fields[key].metadata['allowed']}")
+    for key, field in fields.items():
+        if key not in table and field.default is dataclasses.MISSING:
+            problems.append(f"{name}.{key} is missing: allowed is {field.metadata['allowed']}")
+        if key in values and field.metadata["only_for"]:
+            other, allowed = field.metadata["only_for"]
+            if other in values and values[other] not in allowed:
+                problems.append(f"{name}.{key} = {_shown(table[key])}: only for {other} = {' or '.join(map(_shown, allowed))}, here it is {_shown(values[other])}")
+    return values
+
+
+def _contradictions(sections):
+    """Return the problems between options that are right one by one; `sections` holds the given values only."""
+    lattice, model, sampling, thermal = (sections[name] for name in ("lattice", "model", "sampling", "thermal"))
+    problems = []
+    if lattice.get("kind") in REGULAR_KINDS and "lengths" in lattice:
+        cells = math.prod(lattice["lengths"])
+        if cells > MAX_CELLS:
+            problems.append(f"lattice.lengths = {_shown(lattice['lengths'])}: {cells} unit cells, allowed are {MAX_CELLS}")
+    if "bonds" in lattice and lattice.get("bonds_file"):
+        problems.append("lattice.bonds and lattice.bonds_file are both given: give one of them")
+    if model.get("kind") == "heisenberg" and not any(model.get("couplings", (1.0,))):
+        problems.append(f"model.couplings = {_shown(model['couplings'])}: at least one coupling must differ from zero")
+    n_samples, n_chains = sampling.get("n_samples", "auto"), sampling.get("n_chains", "auto")
+    if "auto" not in (n_samples, n_chains) and n_chains > n_samples:
+        problems.append(f"sampling.n_chains = {n_chains}: more chains than sampling.n_samples = {n_samples}; allowed is 1 to {n_samples}")
+    if "temperatures" in thermal and "betas" in thermal:
+        problems.append("thermal.temperatures and thermal.betas are both given: give one of them")
+    betas = [1.0 / temperature for temperature in thermal.get("temperatures", ())] + list(thermal.get("betas", ()))
+    beta_0 = thermal.get("beta_0", "auto")
+    if betas and beta_0 != "auto" and beta_0 > min(betas):
+        problems.append(f"thermal.beta_0 = {_shown(beta_0)}: the seed must stand at or above the highest temperature; allowed is at most {_shown(min(betas))}")
+    symmetries = sections["wavefunction"].get("symmetries", ())
+    if "spin_flip" in symmetries and model.get("field_z"):
+        problems.append(f'wavefunction.symmetries = {_shown(symmetries)}: "spin_flip" is broken by model.field_z = {_shown(model["field_z"])}')
+    return problems
+
+
+def _missing(sections, tables):
+    """Return the problems of keys that a kind of lattice or a task cannot do without."""
+    lattice, thermal = tables["lattice"], tables["thermal"]
+    problems = []
+    kind = sections["lattice"].get("kind")
+    if kind in REGULAR_KINDS and "lengths" not in lattice:
+        example = "lengths = [16]" if kind in ("chain", "ladder") else "lengths = [4, 4]"
+        problems.append(f'lattice.lengths is missing: needed for kind = "{kind}", for example {example}')
+    if kind == "custom" and not lattice.get("bonds_file") and "bonds" not in lattice:
+        problems.append('lattice.bonds_file is missing: needed for kind = "custom"')
+    if sections["run"].get("task", "thermal") == "thermal" and not {"temperatures", "betas"} & set(thermal):
+        problems.append("thermal.temperatures is missing: give temperatures = [...] or betas = [...]")
+    return problems
+
+
+def _not_yet(settings):
+    """Return one sentence for every option that the interface promises and this version cannot do."""
+    promises = [
+        ("run.task", settings.run.task, settings.run.task == "ground_state", "thermal"),
+        ("thermal.method", settings.thermal.method, settings.thermal.method == "analytic", "numerical"),
+        ("wavefunction.kind", settings.wavefunction.kind, settings.wavefunction.kind == "dbm", "auto"),
+        ("wavefunction.slices", settings.wavefunction.slices, settings.wavefunction.slices not in ("auto", 1), 1),
+    ]
+    return [
+        f"{name} = {_shown(value)}: not available in this version; allowed is {_shown(instead)}" for name, value, asked, instead in promises if asked
+    ]
+
+
+def _with_bonds(settings, folder, problems):
+    """Return the settings with the bonds of `bonds_file` in place of its name, so that a run file stands alone."""
+    from hpc_nqs.lattice import read_bonds
+
+    path = Path(folder) / settings.lattice.bonds_file
+    try:
+        sites, strengths = read_bonds(path)
+        bonds = parts.LatticeSettings.__dataclass_fields__["bonds"].metadata["rule"].convert(
+            [[int(first), int(second), strength] for (first, second), strength in zip(sites, strengths, strict=True)]
+        )
+    except OSError as error:
+        problems.append(f"lattice.bonds_file = {_shown(settings.lattice.bonds_file)}: {error.strerror} ({path})")
+    except ValueError as error:
+        problems.append(f"lattice.bonds_file = {_shown(settings.lattice.bonds_file)}: {error}")
+    else:
+        return dataclasses.replace(settings, lattice=dataclasses.replace(settings.lattice, bonds_file="", bonds=bonds))
+    return settings
+
+
+def _place(*names):
+    return _shortened(".".join(names))
+
+
+def _shown(value):
+    try:
+        return _shortened(format_value(value))
+    except (TypeError, ValueError):  # tables and dates have no form here; integers can be too long to print
+        return f"a {type(value).__name__}"
+
+
+def _shortened(line, width=60):
+    line = line.encode("utf-8", "backslashreplace").decode("utf-8")
+    return line if len(line) <= width else line[: width - 3] + "..."
+
+
+def _nearest_name(name, names):
+    close = difflib.get_close_matches(name[:60].lower(), list(names), n=1, cutoff=0.5)
+    return f", did you mean {close[0]}" if close else ""
+
+
+def _nearest_key(section, key):
+    """Return the nearest known key: of the section, else the same or nearest name in another one."""
+    keys = {name: [field.name for field in dataclasses.fields(kind)] for name, kind in SECTIONS.items()}
+    elsewhere = [f"{name}.{key}" for name in SECTIONS if name != section and key in keys[name]]
+    near = _nearest_name(key, keys[section])
+    if elsewhere:
+        near = f", did you mean {' or '.join(elsewhere)}"
+    elif not near:
+        close = difflib.get_close_matches(key[:60].lower(), [other for names in keys.values() for other in names], n=1, cutoff=0.75)
+        near = f", did you mean {' or '.join(f'{name}.{close[0]}' for name in SECTIONS if close[0] in keys[name])}" if close else ""
+    return f"{near}; allowed in [{section}] are {', '.join(keys[section])}"

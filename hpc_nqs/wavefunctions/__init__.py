@@ -1,0 +1,1 @@
+"""Variational wave functions behind one interface (`params`, `amplitude`, `n_params`, `network`)."""
