@@ -47,12 +47,14 @@ def plot(options):
     except ImportError as error:
         raise CommandError(f'plot needs matplotlib ({error}); fix: pip install "hpc_nqs[plot]"') from error
     curves = []
+    names = [Path(path).stem for path in options.runs]
+    if len(set(names)) < len(names):
+        names = [f"{path} ({number})" for number, path in enumerate(options.runs, start=1)]
     if options.exact:
-        curves, skipped = _exact_curves(tables, options.runs)
+        curves, skipped = _exact_curves(tables, names)
         for sentence in skipped:
             print(f"hpc-nqs: {sentence}", file=sys.stderr)
     output = options.output or str(Path(options.runs[0]).with_suffix(".png"))
-    names = [Path(path).stem for path in options.runs]
     try:
         plotting.save_figure(output, tables, names, curves)
     except ValueError as error:  # of a file ending that matplotlib does not know
@@ -229,7 +231,7 @@ def _exact_rows_of(table, name):
 
 
 def _exact_curves(tables, names):
-    """Return the exact curves (rows, dense in T) of the different systems among the tables, and what has none."""
+    """Return (name, exact rows dense in T) of each different system among the tables, and sentences for those without."""
     curves, skipped, seen = [], [], []
     for table, name in zip(tables, names, strict=True):
         system = {part: table["settings"].get(part) for part in ("lattice", "model")}
@@ -240,7 +242,7 @@ def _exact_curves(tables, names):
         low, high = min(betas), max(betas)
         dense = [low * (high / low) ** (k / 200) for k in range(201)] if high > low else [low]
         try:
-            curves.append(exact_rows(settings_of_runs.parse_settings(table["settings"]), dense)[1])
+            curves.append((name, exact_rows(settings_of_runs.parse_settings(table["settings"]), dense)[1]))
         except SettingsError as error:
             skipped.append(f"no exact curve for {name}: {error}")
     return curves, skipped

@@ -4,6 +4,8 @@ import dataclasses
 import math
 from collections.abc import Callable
 
+MAX_SITES = 12288  # of a list of bonds
+
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
@@ -143,7 +145,7 @@ def bond():
         if not isinstance(value, (list, tuple)) or len(value) != 3 or any(isinstance(part, bool) for part in value):
             raise ValueError
         first, second, strength = value
-        if not all(isinstance(site, int) and 0 <= site <= 10**6 for site in (first, second)) or first == second:
+        if not all(isinstance(site, int) and 0 <= site < MAX_SITES for site in (first, second)) or first == second:
             raise ValueError
         if isinstance(strength, int):
             if not 1 <= strength <= 3:

@@ -13,6 +13,7 @@ from hpc_nqs.reporting import describe
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 EXACT_STYLES = ("-", "--", ":", "-.")
+SLOPE = ", from the slope of e"
 
 PANELS = (
     ("energy", "energy per site  $e$  [J]"),
@@ -32,9 +33,9 @@ def save_figure(path, tables, names, exact_curves=()):
     tables : list of dict
         As `checkpoint.read_table` returns them.
     names : list of str
-        One per table, for the legend.
-    exact_curves : list of list of dict
-        Rows of exact results in order of temperature, one list per system.
+        One per table, all different, for the legend.
+    exact_curves : list of (str, list of dict)
+        One pair per system: the name of its first run and rows of exact results in order of temperature.
 
     Raises
     ------
@@ -49,19 +50,21 @@ def draw(tables, names, exact_curves=()):
     """Return the matplotlib Figure of `save_figure`."""
     figure = Figure(figsize=(9.0, 6.8), layout="constrained")
     FigureCanvasAgg(figure)
+    names = [_plain_label(name) for name in names]
     axes = figure.subplots(2, 2, sharex=True).ravel()
     for axis, (quantity, label) in zip(axes, PANELS, strict=True):
-        for position, curve in enumerate(exact_curves):
-            _draw_exact(axis, quantity, curve, position, len(exact_curves))
         for position, (table, name) in enumerate(zip(tables, names, strict=True)):
             _draw_run(axis, quantity, table["rows"], name, position, len(tables))
+        for position, (name, rows) in enumerate(exact_curves):
+            exact_name = "exact" if len(exact_curves) == 1 else f"exact, {_plain_label(name)}"
+            _draw_exact(axis, quantity, rows, exact_name, EXACT_STYLES[position % len(EXACT_STYLES)])
         axis.set_ylabel(label)
         axis.grid(True, color="0.9", linewidth=0.6)
         axis.set_axisbelow(True)
         if not axis.has_data():
             axis.text(0.5, 0.5, "not measured", transform=axis.transAxes, ha="center", va="center", color="0.4")
     _temperature_axis(axes, [row["temperature"] for table in tables for row in table["rows"] if "temperature" in row])
-    _legends(figure, axes)
+    _legend(figure, axes, names)
     figure.suptitle(_title(tables), fontsize=11)
     return figure
 
@@ -77,15 +80,19 @@ def _draw_run(axis, quantity, rows, name, position, n_runs):
     slopes = _points(rows, "specific_heat_slope") if quantity == "specific_heat" else []
     if slopes:
         temperatures, values, _ = zip(*slopes, strict=True)
-        axis.plot(temperatures, values, label=f"{name}, from the slope of e", **(style | {"markerfacecolor": "none", "markersize": 8.5}))
+        axis.plot(temperatures, values, label=name + SLOPE, **(style | {"markerfacecolor": "none", "markersize": 8.5}))
 
 
-def _draw_exact(axis, quantity, curve, position, n_curves):
-    points = _points(curve, quantity)
+def _draw_exact(axis, quantity, rows, label, style):
+    points = _points(rows, quantity)
     if points:
         temperatures, values, _ = zip(*points, strict=True)
-        name = "exact" if n_curves == 1 else f"exact {position + 1}"
-        axis.plot(temperatures, values, color="0.25", linewidth=1.2, linestyle=EXACT_STYLES[position % len(EXACT_STYLES)], label=name, zorder=2)
+        axis.plot(temperatures, values, color="0.25", linewidth=1.2, linestyle=style, label=label, zorder=2)
+
+
+def _plain_label(name):
+    """Return a file name as a label: matplotlib hides a leading _ and typesets what stands between $."""
+    return name.lstrip("_").replace("$", r"\$") or "run"
 
 
 def _points(rows, quantity):
@@ -116,18 +123,14 @@ def _temperature_axis(axes, temperatures):
         axis.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _legends(figure, axes):
+def _legend(figure, axes, names):
     """Put one legend for all panels below them: a column for each run, what is exact last."""
-    entries = {}
-    for axis in axes:
-        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
-            entries.setdefault(label, handle)
-    if not entries:
-        return
-    labels = sorted(entries, key=lambda label: label.startswith("exact"))  # stable
-    labels.sort(key=lambda label: _run_of(label, labels))
-    columns = min(4, (len(labels) + 1) // 2)
-    figure.legend([entries[label] for label in labels], labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=9)
+    entries = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
+    wanted = [label for name in names for label in (name, name + SLOPE)]
+    labels = [label for label in wanted if label in entries] + [label for label in entries if label not in wanted]
+    if labels:
+        columns = min(4, (len(labels) + 1) // 2)
+        figure.legend([entries[label] for label in labels], labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=9)
 
 
 def _title(tables):

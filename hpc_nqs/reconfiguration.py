@@ -58,7 +58,7 @@ def evaluate(samples, wavefunction, purification, team, amplitude=None):
     log_psi = np.empty(n, dtype=np.complex128)
     local_energies(samples.flat, amplitude, moves.kernel(), list(purification.hamiltonians), energies, log_psi)
     if samples.log_density is None:
-        samples.log_density = 2 * samples.exponent * log_psi.real
+        samples.log_density = 2 * samples.exponent * log_psi.real if samples.exponent else np.zeros(n)
     log_weights = 2 * log_psi.real - samples.log_density
     weights = np.exp(log_weights - team.max(log_weights.max(initial=-np.inf)))
     # a zero of Psi reached by exact summation has no local energy and no weight

@@ -23,6 +23,7 @@ _COLUMNS = (
     ("acceptance", "accept", 3),
     ("r_hat", "r_hat", 3),
 )
+_LARGE = 1e8  # from here on digits after the point say nothing
 _LEFT_OUT = ("beta", "ln_z")
 _HEAD = ("format", "task", "n_sites", "finished", "seconds", "n_ranks")
 
@@ -101,6 +102,8 @@ def describe(settings, n_sites=None):
         words.append(f"h = {model['field_z']:g}")
     place = str(lattice.get("kind", "")) + " " + "x".join(str(length) for length in lattice.get("lengths", []))
     boundary = lattice.get("boundary", "periodic")
+    if lattice.get("kind") == "custom":
+        place = "custom lattice"
     if boundary != "periodic":
         place = place.rstrip() + ", " + (boundary if isinstance(boundary, str) else "/".join(boundary))
     if n_sites:
@@ -110,17 +113,27 @@ def describe(settings, n_sites=None):
 
 def value_text(value, error=None, digits=5):
     """Return a value with its error in brackets, two digits of it: -0.41012(30); without one, `digits` decimals."""
-    if error is None or not error > 0.0:
-        return f"{value:.{digits}f}"
-    decimals = 1 - math.floor(math.log10(error))
-    last = round(error * 10.0**decimals)
+    if error is None or not 0.0 < error < math.inf:
+        return _decimals(value, digits)
+    places = 1 - math.floor(math.log10(error))
+    last = round(error * 10.0**places)
     if last >= 100:
-        decimals, last = decimals - 1, last // 10
-    if decimals > 12:
-        return f"{value:.12f}"
-    if decimals <= 0:
-        return f"{value:.0f}({error:.0f})"
-    return f"{value:.{decimals}f}({last})"
+        places, last = places - 1, last // 10
+    if places > 12:
+        return _decimals(value, 12)
+    if places <= 0:
+        places, last = 0, round(error)
+    if max(abs(value), error) >= _LARGE:
+        return f"{value:.3g} +- {error:.2g}"
+    return f"{_decimals(value, places)}({last})"
+
+
+def _decimals(value, places):
+    """Return a value with a fixed number of decimals, never -0; a huge one in powers of ten."""
+    if not abs(value) < _LARGE:
+        return f"{value:.5g}"
+    text = f"{value:.{places}f}"
+    return text if float(text) else text.lstrip("-")
 
 
 def _columns(rows):

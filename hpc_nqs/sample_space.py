@@ -77,7 +77,8 @@ def solve_sample_space(
         Wrong shapes, non-finite numbers, no or contradictory regularization, or more than `MAX_ROWS` rows.
     """
     if (rtol is None) == (diag_scale == 0.0 and diag_shift == 0.0):
-        raise ValueError(f"rtol = {rtol}, diag_scale = {diag_scale}, diag_shift = {diag_shift}; wanted: either rtol or a shift")
+        given = f"rtol = {rtol}, diag_scale = {diag_scale}, diag_shift = {diag_shift}"
+        raise ValueError(f"{given}; wanted: either rtol or a shift")
     if previous is not None and rtol is None:
         raise ValueError("previous fills what a soft cut leaves out: it needs rtol")
     log_derivs, weights = checked_samples(log_derivs_centred, weights)
@@ -86,7 +87,7 @@ def solve_sample_space(
     kind = np.float64 if real_params else np.result_type(log_derivs, energy, np.float64)
     shift = shifts(s_diagonal(log_derivs, weights, team), diag_scale, diag_shift)
     # A parameter without effect and without shift has no place in the sum over parameters.
-    inverse_shift = np.ones_like(shift) if rtol is not None else np.divide(1.0, shift, out=np.zeros_like(shift), where=shift > 0.0)
+    inverse_shift = np.divide(1.0, shift, out=np.zeros_like(shift), where=shift > 0.0) if rtol is None else np.ones_like(shift)
     target = energy
     if previous is not None:
         previous = checked_vector("previous", previous, log_derivs.shape[1])
@@ -94,15 +95,14 @@ def solve_sample_space(
         target = energy + log_derivs @ previous
     gram = rows.gram(np.sqrt(inverse_shift))
     target = rows.whole(rows.stacked(rows.root * target), 0, rows.n_rows)
-    solved, n_kept, note = np.zeros(rows.n_rows, kind), 0.0, ""
+    solved, facts = np.zeros(rows.n_rows, kind), np.zeros(2)
     if team.rank == 0:
-        solved[:], n_kept, note = _solve_gram(gram, target, rtol)
+        solved[:], facts[0], facts[1] = _solve_gram(gram, target, rtol)
+    n_kept, fell_back = rows.from_rank_zero(facts)
     x = -inverse_shift * rows.adjoint(rows.from_rank_zero(solved))
     if previous is not None:
         x = x + previous
-    n_kept, fell_back = rows.from_rank_zero([n_kept, float(bool(note))])
-    if fell_back:
-        note = f"matrix between samples not positive definite: soft cut at rtol = {FALLBACK_RTOL:g} used instead"
+    note = f"matrix not positive definite: soft cut at rtol = {FALLBACK_RTOL:g} used instead" if fell_back else ""
     product = matrix_free(log_derivs, weights, team, shift, real_params)(x)
     force = np.ascontiguousarray(rows.adjoint_local(rows.root * energy))
     team.sum_in_place(force)
@@ -133,7 +133,7 @@ class _Rows:
         self.first = int(counts[: team.rank].sum())
         self.n_here = int(counts[team.rank])
         if not 0 < self.n_rows <= MAX_ROWS:
-            advice = "use solver = \"cg\" for more samples" if self.n_rows else "there are no samples"
+            advice = "use conjugate gradients for more samples" if self.n_rows else "there are no samples"
             raise ValueError(f"{self.n_rows} rows in the sample-space solver; allowed: 1 to {MAX_ROWS}; {advice}")
 
     def stacked(self, values):
@@ -204,18 +204,18 @@ def _solve_gram(gram, target, rtol):
         U (g / lambda) U^H target, or (gram + 1)^-1 target.
     n_kept : float
         Sum of g, or the largest possible rank.
-    note : str
-        Why the factorization was replaced by a cut, or empty.
+    fell_back : bool
+        The factorization failed and was replaced by a cut.
     """
     n_rows = target.size
-    note = ""
+    fell_back = False
     if rtol is None:
         gram[np.diag_indices(n_rows)] += 1.0
         try:
             factor = scipy.linalg.cholesky(gram, lower=True, check_finite=False)
-            return scipy.linalg.cho_solve((factor, True), target, check_finite=False), float(n_rows), note
+            return scipy.linalg.cho_solve((factor, True), target, check_finite=False), n_rows, fell_back
         except np.linalg.LinAlgError:
-            note, rtol = "matrix between samples not positive definite", FALLBACK_RTOL
+            fell_back, rtol = True, FALLBACK_RTOL
     eigenvalues, vectors = scipy.linalg.eigh(gram, driver="evd", check_finite=False)
     kept, inverse = soft_cut(eigenvalues, rtol)
-    return vectors @ (inverse * adjoint_product(vectors, target)), float(kept.sum()), note
+    return vectors @ (inverse * adjoint_product(vectors, target)), kept.sum(), fell_back

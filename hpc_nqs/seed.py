@@ -14,7 +14,7 @@ FEATURE_ORDER = 6
 NOISE = 0.005
 
 
-def seed_features(purification, site_images, layer_exchange, beta_0):
+def seed_features(purification, site_images, layer_exchange, beta_0, paired):
     """Return the features of the seed and its visible bias.
 
     Parameters
@@ -24,6 +24,8 @@ def seed_features(purification, site_images, layer_exchange, beta_0):
     layer_exchange : bool
         Whether the images of a feature include those on the other layer.
     beta_0 : float
+    paired : bool
+        The network multiplies a pair product, which then holds the exchange part.
 
     Returns
     -------
@@ -33,11 +35,14 @@ def seed_features(purification, site_images, layer_exchange, beta_0):
     model = purification.model
     centres = _orbit_representatives(site_images)
     layers = (0,) if layer_exchange else (0, 1)
-    if model.conserves_sz:
+    if paired:
+        features = []
+    elif model.conserves_sz:
         features = [_bell_feature(purification, i, beta_0) for i in centres]
     else:
         features = [_field_feature(purification, i, beta_0) for i in centres]
-    features += [_jastrow_feature(purification, i, layer, beta_0) for i in centres for layer in layers]
+    couplings = _ising_couplings(model, paired)
+    features += [_jastrow_feature(purification, couplings, i, layer, beta_0) for i in centres for layer in layers]
     return features, _field_bias(purification, beta_0)
 
 
@@ -72,20 +77,56 @@ def _field_feature(purification, i, beta_0):
     return Feature(weights)
 
 
-def _jastrow_feature(purification, i, layer, beta_0):
+def _jastrow_feature(purification, couplings, i, layer, beta_0):
     """Half of e^{-beta_0 sum c s_i s_k / 2} on one layer: cosh(A s_i + sum_k w_k s_k).
 
     With tanh A close to 1 and small w the unit is e^{tanh(A) s_i sum w_k s_k}; each bond belongs to the units
     of both its ends, each layer carries half of the factor: w_k = -beta_0 c_ik / (8 tanh A).
     """
-    n, model = purification.n_sites, purification.model
+    n = purification.n_sites
     weights = np.zeros(purification.n_inputs)
-    for (a, b), coupling in zip(model.pair_sites, model.pair_coupling, strict=True):
+    for (a, b), coupling in couplings.items():
         if i in (a, b):
             k = b if a == i else a
             weights[k + layer * n] -= beta_0 * coupling / (8 * np.tanh(JASTROW_CENTRE))
     weights[i + layer * n] = JASTROW_CENTRE
     return Feature(weights)
+
+
+def _ising_couplings(model, paired):
+    """Return {(i, j): c} of sum c s_i s_j; with a pair product without the part that its determinant holds.
+
+    An antiparallel bond gets det = 1 + x^2 from the pairings of theory 4.7, which is e^{-beta_0 c s s / 2} with
+    c = exchange element / 2 (all of it at Delta = 1).
+    """
+    couplings = {}
+    for (i, j), coupling in zip(model.pair_sites.tolist(), model.pair_coupling, strict=True):
+        couplings[i, j] = couplings.get((i, j), 0.0) + coupling
+    if paired:
+        for (i, j), element in zip(model.exchange_sites.tolist(), model.exchange_element, strict=True):
+            couplings[i, j] = couplings.get((i, j), 0.0) - element / 2
+    return couplings
+
+
+def seed_pairings(purification, beta_0):
+    """Return the pairings of the seed and the signs between the layers (theory 4.7).
+
+    f(sigma_i, sigma_k) = x and f(ancilla_i, ancilla_k) = -x with x^2 = beta_0 element / 2 give the amplitude
+    of one exchange; a negative element (ferromagnetic) takes equal signs on the two layers.
+
+    Returns
+    -------
+    seeds : dict of (int, int): float
+        On both layers.
+    layer_sign : dict of (int, int): int
+    """
+    n, model = purification.n_sites, purification.model
+    seeds, layer_sign = {}, {}
+    for (i, j), element in zip(model.exchange_sites.tolist(), model.exchange_element, strict=True):
+        x = np.sqrt(0.5 * beta_0 * abs(element))
+        layer_sign[i, j] = -1 if element > 0 else 1
+        seeds[i, j], seeds[i + n, j + n] = x, layer_sign[i, j] * x
+    return seeds, layer_sign
 
 
 def _field_bias(purification, beta_0):

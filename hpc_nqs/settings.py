@@ -162,11 +162,18 @@ def build(settings):
     try:
         lattice = lattices.build(part.kind, part.lengths, part.boundary, bonds=part.bonds or None)
     except ValueError as error:
-        raise SettingsError([f"lattice: {error}"]) from error
+        raise SettingsError([_in_section("lattice", "lattice", error)]) from error
+    keywords = settings.model.keywords()
     try:
-        return lattice, models.build_model(lattice=lattice, **settings.model.keywords())
+        return lattice, models.build_model(lattice, **keywords)
     except ValueError as error:
-        raise SettingsError([f"model: {error}"]) from error
+        key = "couplings" if "couplings" in keywords else "coupling"
+        raise SettingsError([_in_section("model", f"model.{key} = {_shown(keywords[key])}", error)]) from error
+
+
+def _in_section(section, place, error):
+    """Return the message of an error with its place, unless it names a place in the section itself."""
+    return str(error) if str(error).startswith((f"{section}.", f"{section}:")) else f"{place}: {error}"
 
 
 def _apply(override, tables, problems):
@@ -174,7 +181,7 @@ def _apply(override, tables, problems):
     place, equals, written = override.partition("=")
     section, dot, key = (part.strip() for part in place.partition("."))
     if not (equals and dot and section and key):
-        problems.append(f"--set {override}: write section.key=value, for example --set model.field_z=0.1")
+        problems.append(f"--set {_place(override)}: write section.key=value, for example --set model.field_z=0.1")
         return
     table = tables.setdefault(section, {})
     if not isinstance(table, dict):
@@ -262,7 +269,7 @@ def _missing(sections, tables):
     problems = []
     kind = sections["lattice"].get("kind")
     if kind in REGULAR_KINDS and "lengths" not in lattice:
-        example = "lengths = [16]" if kind in ("chain", "ladder") else "lengths = [4, 4]"
+        example = "lengths = [16]" if kind == "chain" else "lengths = [8, 2]" if kind == "ladder" else "lengths = [4, 4]"
         problems.append(f'lattice.lengths is missing: needed for kind = "{kind}", for example {example}')
     if kind == "custom" and not lattice.get("bonds_file") and "bonds" not in lattice:
         problems.append('lattice.bonds_file is missing: needed for kind = "custom"')
@@ -304,7 +311,8 @@ def _with_bonds(settings, folder, problems):
 
 
 def _place(*names):
-    return _shortened(".".join(names))
+    """Return names joined by points; a name that is empty or cannot be printed is quoted."""
+    return _shortened(".".join(name if name.isprintable() and name else format_value(name) for name in names))
 
 
 def _shown(value):

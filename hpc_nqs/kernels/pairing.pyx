@@ -16,6 +16,9 @@ import numpy as np
 from hpc_nqs.kernels.amplitude cimport Amplitude
 from hpc_nqs.kernels.moves cimport Proposal
 
+# A pivot this small, relative to the largest, is the rounding error of a zero of Psi.
+cdef double SINGULAR = 1e-11
+
 
 cdef class PairAmplitude(Amplitude):
     """One pair product at fixed parameters; `wavefunctions.pairing.PairProduct.amplitude` makes it.
@@ -56,6 +59,7 @@ cdef class PairAmplitude(Amplitude):
         cdef int n = <int>self.n_up, info = 0, lwork = n * n
         cdef int state = self.current
         cdef double *matrix = &self.inverse[state, 0, 0]
+        cdef double smallest = INFINITY, largest = 0
         self.negative = False
         for v in range(self.n_visible):
             if visible[v] > 0:
@@ -74,11 +78,13 @@ cdef class PairAmplitude(Amplitude):
         dgetrf(&n, &n, matrix, &n, &self.pivots[0], &info)
         self.log_magnitude = 0
         for i in range(n):
+            largest = max(largest, fabs(matrix[i * n + i]))
+            smallest = min(smallest, fabs(matrix[i * n + i]))
             self.log_magnitude += log(fabs(matrix[i * n + i]))
             self.negative ^= (matrix[i * n + i] < 0) ^ (self.pivots[i] != i + 1)
-        if info == 0:
+        if smallest > SINGULAR * largest:
             dgetri(&n, matrix, &n, &self.pivots[0], &self.work[0], &lwork, &info)
-        if info != 0:
+        else:
             self.log_magnitude = -INFINITY
             for i in range(n * n):
                 matrix[i] = 0

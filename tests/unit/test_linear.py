@@ -287,6 +287,13 @@ def test_sample_space_refuses_more_rows_than_rank_zero_can_hold(monkeypatch):
         sample_space.solve_sample_space(*samples(), SERIAL, diag_shift=1e-3)
 
 
+def test_sample_space_notices_a_matrix_that_cannot_be_factorized():
+    solved, n_kept, fell_back = sample_space._solve_gram(np.diag([1.0, -3.0]), np.array([2.0, 1.0]), None)
+    assert fell_back
+    np.testing.assert_allclose(solved, [1.0, 0.0])
+    assert n_kept == pytest.approx(1.0)
+
+
 def test_inputs_are_left_alone():
     log_derivs, weights, local_energy = samples()
     s_matrix, force = system(log_derivs, weights, local_energy)
