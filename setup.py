@@ -32,7 +32,7 @@ DIRECTIVES = {
     "initializedcheck": CHECKED,
     "nonecheck": CHECKED,
 }
-C_FLAGS = ["-std=gnu11", *(["-O1", "-g"] if CHECKED else ["-O3"]), *([f"-march={MARCH}"] if MARCH else [])]
+C_FLAGS = ["-std=gnu11", *(["-O1", "-g"] if CHECKED else ["-O3", "-g0"]), *([f"-march={MARCH}"] if MARCH else [])]
 
 # Which C leaves an extension links, by the name of its .pyx; one that is not named links all of them.
 LEAVES = {}
@@ -51,6 +51,11 @@ def write_if_changed(path, text):
 
 class BuildKernels(build_ext):
     """Translate the .pyx files, compile the C leaves once, link each kernel with its leaves."""
+
+    def finalize_options(self):
+        super().finalize_options()
+        if self.parallel is None:
+            self.parallel = os.cpu_count()
 
     def run(self):
         variant = "cython-checked" if CHECKED else "cython"

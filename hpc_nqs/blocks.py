@@ -155,7 +155,7 @@ class Jackknife:
         rows = np.concatenate([self.means[None], self._replicas])
         results = np.asarray(rows if function is None else function(rows), dtype=np.float64)
         if results.shape[:1] != (self.n_blocks + 1,):
-            raise ValueError(f"function returned shape {results.shape}; wanted one entry per row, ({self.n_blocks + 1}, ...)")
+            raise ValueError(f"function returned shape {results.shape}; wanted one entry per row, {self.n_blocks + 1}")
         # From the differences to f(all): their mean is the bias, free of cancellation.
         differences = results[1:] - results[0]
         shift = differences.mean(axis=0)

@@ -50,6 +50,8 @@ class Chains:
         (stream: numpy.random.Generator) -> (n_visible,) int8, the first configuration of a chain.
     """
 
+    is_exact = False
+
     def __init__(self, team, n_chains, seed, initial):
         self.n_chains = n_chains
         self.first, stop = team.share(n_chains)

@@ -52,10 +52,15 @@ def main(arguments=None):
             raise
         if sentence:
             print(sentence, file=sys.stderr)
-        return getattr(error, "exit_code", WRONG_INPUT if isinstance(error, SettingsError) else FAILED)
+        return exit_code(error)
     except KeyboardInterrupt:
         print("hpc-nqs: interrupted", file=sys.stderr)
         return FAILED
+
+
+def exit_code(error):
+    """Return the exit code of a command that ends with this error."""
+    return WRONG_INPUT if isinstance(error, SettingsError) else getattr(error, "exit_code", FAILED)
 
 
 def explain(error):
@@ -64,16 +69,20 @@ def explain(error):
         return ""
     if isinstance(error, SettingsError):
         count = "1 problem" if len(error.problems) == 1 else f"{len(error.problems)} problems"
-        return "\n".join([f"hpc-nqs: {count} in the input, nothing was written", *(f"  {problem}" for problem in error.problems)])
+        return "\n".join(
+            [f"hpc-nqs: {count} in the input, nothing was written", *(f"  {problem}" for problem in error.problems)]
+        )
     if isinstance(error, CommandError):
         return f"hpc-nqs: {error}"
     if isinstance(error, OSError) and error.errno in _FULL_DISK:
         place = f" for {error.filename}" if error.filename else ""
-        return f"hpc-nqs: the disk is full ({error.strerror}){place}; the last complete checkpoint, if there was one, is untouched"
+        return f"hpc-nqs: the disk is full ({error.strerror}){place}; an earlier complete checkpoint is untouched"
     if isinstance(error, OSError) and error.filename is not None:
         return f"hpc-nqs: {error.filename}: {error.strerror}"
     if isinstance(error, MemoryError):
-        return f"hpc-nqs: not enough memory{f' ({error})' if str(error) else ''}; `hpc-nqs check` shows what a run needs"
+        return (
+            f"hpc-nqs: not enough memory{f' ({error})' if str(error) else ''}; `hpc-nqs check` shows what a run needs"
+        )
     return None
 
 
@@ -82,48 +91,87 @@ def build_parser():
     parser = argparse.ArgumentParser(
         prog="hpc-nqs",
         description="Thermal states of quantum spin lattices with neural-network wave functions.",
-        epilog="Exit codes: 0 done; 75 stopped at a checkpoint, `resume` continues; 2 the input is wrong; 1 any other error.",
+        epilog="Exit codes: 0 done; 75 stopped at a checkpoint, `resume` continues; 2 wrong input; 1 any other error.",
     )
     parser.add_argument("--version", action="version", version=f"hpc-nqs {hpc_nqs.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
-    run = _command(commands, "run", "run an input file, under mpiexec or srun on all ranks", "mpiexec -n 4 hpc-nqs run square.toml -o square.h5")
+    run = _command(
+        commands,
+        "run",
+        "run an input file, under mpiexec or srun on all ranks",
+        "mpiexec -n 4 hpc-nqs run square.toml -o square.h5",
+    )
     run.add_argument("input", metavar="INPUT.toml")
     run.add_argument("-o", "--output", metavar="RUN.h5", help="run file to write; by default the input's name with .h5")
     _add_set(run)
     run.add_argument("--overwrite", action="store_true", help="replace an existing run file")
 
     resume = _command(
-        commands, "resume", "continue a run from its file alone, on any number of ranks", "hpc-nqs resume square.h5 --set thermal.temperatures=[1.0,0.5,0.1]"
+        commands,
+        "resume",
+        "continue a run from its file alone, on any number of ranks",
+        "hpc-nqs resume square.h5 --set thermal.temperatures=[1.0,0.5,0.1]",
     )
     resume.add_argument("run", metavar="RUN.h5")
     _add_set(resume)
 
-    show = _command(commands, "show", "print the results of a run, also while it is writing", "hpc-nqs show square.h5 --csv > square.csv")
+    show = _command(
+        commands,
+        "show",
+        "print the results of a run, also while it is writing",
+        "hpc-nqs show square.h5 --csv > square.csv",
+    )
     show.add_argument("run", metavar="RUN.h5")
     form = show.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="JSON with settings and rows")
     form.add_argument("--csv", action="store_true", help="one line per temperature")
-    form.add_argument("--exact", action="store_true", help="add the difference from exact diagonalization (up to 16 sites)")
+    form.add_argument(
+        "--exact", action="store_true", help="add the difference from exact diagonalization (up to 16 sites)"
+    )
 
-    plot = _command(commands, "plot", "draw energy, specific heat, entropy and susceptibility against T", "hpc-nqs plot a.h5 b.h5 --exact -o compare.png")
+    plot = _command(
+        commands,
+        "plot",
+        "draw energy, specific heat, entropy and susceptibility against T",
+        "hpc-nqs plot a.h5 b.h5 --exact -o compare.png",
+    )
     plot.add_argument("runs", metavar="RUN.h5", nargs="+")
     plot.add_argument("--exact", action="store_true", help="add the exact curve where the system has at most 16 sites")
-    plot.add_argument("-o", "--output", metavar="FIGURE.png", help="also .pdf or .svg; by default the first run's name with .png")
+    plot.add_argument(
+        "-o", "--output", metavar="FIGURE.png", help="also .pdf or .svg; by default the first run's name with .png"
+    )
 
-    exact = _command(commands, "exact", "diagonalize the system of an input file (up to 16 sites)", "hpc-nqs exact square.toml --json")
+    exact = _command(
+        commands,
+        "exact",
+        "diagonalize the system of an input file (up to 16 sites)",
+        "hpc-nqs exact square.toml --json",
+    )
     exact.add_argument("input", metavar="INPUT.toml")
     _add_set(exact)
     exact.add_argument("--json", action="store_true", help="JSON with settings and rows")
 
-    check = _command(commands, "check", "validate an input file and print what the run will take", "hpc-nqs check square.toml")
+    check = _command(
+        commands, "check", "validate an input file and print what the run will take", "hpc-nqs check square.toml"
+    )
     check.add_argument("input", metavar="INPUT.toml")
     _add_set(check)
 
-    init = _command(commands, "init", "print a commented input file that is ready to run", "hpc-nqs init thermal > input.toml")
-    init.add_argument("task", metavar="TASK", nargs="?", default="thermal", help="thermal (default), or reference for a table of all options")
+    init = _command(
+        commands, "init", "print a commented input file that is ready to run", "hpc-nqs init thermal > input.toml"
+    )
+    init.add_argument(
+        "task",
+        metavar="TASK",
+        nargs="?",
+        default="thermal",
+        help="thermal (default), or reference for a table of all options",
+    )
 
-    bench = _command(commands, "bench", "time the kernels and one step on this machine", "hpc-nqs bench --json > machine.json")
+    bench = _command(
+        commands, "bench", "time the kernels and one step on this machine", "hpc-nqs bench --json > machine.json"
+    )
     bench.add_argument("--json", action="store_true", help="JSON instead of a table")
     return parser
 
@@ -140,5 +188,10 @@ def _command(commands, name, about, example):
 
 def _add_set(parser):
     parser.add_argument(
-        "--set", metavar="SECTION.KEY=VALUE", action="append", default=[], dest="overrides", help="change one setting, for example model.field_z=0.1; may be repeated"
+        "--set",
+        metavar="SECTION.KEY=VALUE",
+        action="append",
+        default=[],
+        dest="overrides",
+        help="change one setting, for example model.field_z=0.1; may be repeated",
     )

@@ -6,10 +6,8 @@ from pathlib import Path
 
 from hpc_nqs import reporting
 from hpc_nqs import settings as settings_of_runs
-from hpc_nqs.cli import DONE, STOPPED, CommandError, InputMissing, QuietExit, explain
+from hpc_nqs.cli import DONE, STOPPED, WRONG_INPUT, CommandError, InputMissing, QuietExit, exit_code, explain
 from hpc_nqs.settings import SettingsError
-
-EXACT_SITES = 16
 
 
 def run(options):
@@ -110,14 +108,15 @@ def exact_rows(settings, betas):
     Raises
     ------
     SettingsError
-        When the lattice has more than 16 sites or cannot be built.
+        When the lattice is too large or cannot be built.
     """
-    lattice, model = settings_of_runs.build(settings)
-    if lattice.n_sites > EXACT_SITES:
-        raise SettingsError([f"lattice: {lattice.n_sites} sites; exact diagonalization does up to {EXACT_SITES}"])
     from hpc_nqs import exact as diagonalization
 
-    levels = diagonalization.diagonalize(model, lattice, settings.observables.structure_factor)
+    lattice, model = settings_of_runs.build(settings)
+    try:
+        levels = diagonalization.diagonalize(model, lattice, settings.observables.structure_factor)
+    except ValueError as error:  # too many sites, or too large a block without symmetries
+        raise SettingsError([f"no exact results: {error}"]) from error
     return lattice.n_sites, diagonalization.thermal_rows(levels, betas)
 
 
@@ -131,15 +130,16 @@ def _start_team():
 
 
 def _agreed(team, prepare):
-    """Return prepare() of rank 0 on every rank; its error is raised on rank 0 and ends the others quietly. *Collective*."""
+    """Return prepare() of rank 0 on every rank. *Collective*.
+
+    An error of prepare() is raised on rank 0 and ends the other ranks quietly.
+    """
     prepared = failure = None
     if team.rank == 0:
         try:
             prepared = prepare()
         except Exception as error:
-            failure = error
-            code = getattr(error, "exit_code", 2 if isinstance(error, SettingsError) else 1)
-            prepared = code
+            failure, prepared = error, exit_code(error)
     prepared = team.broadcast_object(prepared)
     if failure is not None:
         raise failure
@@ -152,9 +152,13 @@ def _prepare_run(options):
     settings = _validated(_read_input(options.input, options.overrides))
     output = Path(options.output) if options.output else Path(options.input).with_suffix(".h5")
     if output.exists() and not options.overwrite:
-        raise CommandError(f"{output} exists; choose another name with -o, continue it with `resume`, or replace it with --overwrite")
+        raise CommandError(
+            f"{output} exists; choose another name with -o, continue it with `resume`, or replace it with --overwrite"
+        )
     if output.is_dir() or (output.exists() and output.samefile(options.input)):
-        raise CommandError(f"{output} is {'a folder' if output.is_dir() else 'the input itself'}; choose another name with -o")
+        raise CommandError(
+            f"{output} is {'a folder' if output.is_dir() else 'the input itself'}; choose another name with -o"
+        )
     if not output.parent.is_dir():
         raise CommandError(f"there is no folder {output.parent} for {output.name}")
     return settings, str(output)
@@ -172,19 +176,20 @@ def _prepare_resume(options):
 
 def _drive(team, settings, output, resume_from=None):
     """Run the driver of the task and print its results. *Collective*."""
+    from hpc_nqs.checkpoint import RunFileError
     from hpc_nqs.thermal import run_thermal
 
     try:
         code = run_thermal(settings, team, output, resume_from=resume_from)
     except SettingsError:  # drivers judge settings on all ranks alike
         if team.rank != 0:
-            raise QuietExit(2) from None
+            raise QuietExit(WRONG_INPUT) from None
         raise
     except Exception as error:
-        sentence = explain(error)
-        if sentence and team.size > 1:  # the other ranks may be waiting for this one
-            team.abort(sentence)
-        raise
+        known = CommandError(str(error)) if isinstance(error, RunFileError) else error
+        if team.size > 1 and explain(known):  # the other ranks may be waiting for this one
+            team.abort(explain(known))
+        raise known from error.__cause__
     if team.rank == 0:
         print(reporting.table_text(_read_run_file(output, "read_table")), end="")
         if code == STOPPED:
@@ -227,11 +232,11 @@ def _exact_rows_of(table, name):
         settings = settings_of_runs.parse_settings(table["settings"])
         return exact_rows(settings, [row["beta"] for row in table["rows"]])[1] if table["rows"] else []
     except SettingsError as error:
-        raise CommandError(f"no exact results for {name}: {error}") from error
+        raise CommandError(f"{name}: {error}") from error
 
 
 def _exact_curves(tables, names):
-    """Return (name, exact rows dense in T) of each different system among the tables, and sentences for those without."""
+    """Return the pairs (name, exact rows dense in T) of the different systems, and why others have none."""
     curves, skipped, seen = [], [], []
     for table, name in zip(tables, names, strict=True):
         system = {part: table["settings"].get(part) for part in ("lattice", "model")}
@@ -242,7 +247,8 @@ def _exact_curves(tables, names):
         low, high = min(betas), max(betas)
         dense = [low * (high / low) ** (k / 200) for k in range(201)] if high > low else [low]
         try:
-            curves.append((name, exact_rows(settings_of_runs.parse_settings(table["settings"]), dense)[1]))
+            without_vectors = settings_of_runs.parse_settings(table["settings"] | {"observables": {}})
+            curves.append((name, exact_rows(without_vectors, dense)[1]))
         except SettingsError as error:
-            skipped.append(f"no exact curve for {name}: {error}")
+            skipped.append(f"{name}: {error}")
     return curves, skipped

@@ -21,6 +21,8 @@ class Enumeration:
         More than 24 visible units.
     """
 
+    is_exact = True
+
     def __init__(self, team, purification):
         n_visible = purification.n_visible
         if n_visible > MAX_VISIBLE:

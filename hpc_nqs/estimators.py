@@ -2,18 +2,19 @@
 
 Two layers:
 
-- functions of arrays (n_chains, n_samples, ...) held by one process: `mean_and_error`, `integrated_autocorrelation_time`,
-  `split_r_hat`, `variance_estimate`, `effective_sample_size`;
-- sums for chains spread over ranks: `BlockSums` (of `blocks`) and `ChainSums`. Each rank adds its own chains (possibly none) to an array
-  `sums`, the driver sums that array over ranks *in place*, and every rank then computes the same statistics from it::
+- functions of arrays (n_chains, n_samples, ...) held by one process: `mean_and_error`, `split_r_hat`,
+  `integrated_autocorrelation_time`, `variance_estimate`, `effective_sample_size`;
+- sums for chains spread over ranks: `BlockSums` (of `blocks`) and `ChainSums`. Each rank adds its own chains (possibly
+  none) to an array `sums`, the driver sums that array over ranks *in place*, and every rank then computes the same
+  statistics from it::
 
       blocks = BlockSums(n_chains, n_samples, n_quantities)
       blocks.add(chains, values, weights)        # global indices of this rank's chains
       team.sum_in_place(blocks.sums)
       value, error = blocks.jackknife().estimate(lambda means: means[..., 1] - means[..., 0] ** 2)
 
-Chains are taken to be independent of each other; within a chain samples may be correlated.
-An autocorrelation time is tau = 1 + 2 sum_t rho(t), in samples: n samples are worth n / tau, independent samples have tau = 1.
+Chains are taken to be independent of each other; within a chain samples may be correlated. An autocorrelation time is
+tau = 1 + 2 sum_t rho(t), in samples: n samples are worth n / tau, independent samples have tau = 1.
 """
 
 from dataclasses import dataclass
@@ -201,13 +202,11 @@ class ChainSums:
         values = np.asarray(values, dtype=np.float64) - centre
         weights = np.ones(values.shape) if weights is None else np.asarray(weights, dtype=np.float64)
         if values.ndim != 2 or values.shape[1] < 1 or weights.shape != values.shape:
-            raise ValueError(f"values {values.shape} and weights {weights.shape}; wanted (n_local, n_samples), n_samples > 0")
+            raise ValueError(f"values {values.shape} and weights {weights.shape}; wanted (n_local, n_samples)")
         if not (np.isfinite(values).all() and np.isfinite(weights).all()):
             raise ValueError("values, centre and weights must be finite")
         self.n_samples = values.shape[1]
-        self.sums = np.concatenate(
-            [[len(values)], _half_chain_sums(values)[1:], _lag_sums(values * weights)]
-        )
+        self.sums = np.concatenate([[len(values)], _half_chain_sums(values)[1:], _lag_sums(values * weights)])
 
     @property
     def tau(self):

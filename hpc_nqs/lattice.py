@@ -178,7 +178,7 @@ class Lattice:
             raise ValueError(f"{what} need positions, which a custom lattice does not have")
 
     def _offsets(self, shell):
-        """Return the (b, n1, n2, b') that join a site to its neighbours of one shell in the infinite lattice."""
+        """Return the neighbours of one shell in the infinite lattice: (b, n1, n2, b') as rows and their vectors."""
         reach = [RANGE, RANGE]
         if self.kind == "chain":
             reach[1] = 0
@@ -235,6 +235,12 @@ class Lattice:
                 front = {j for i in front for j in neighbours[i] if distances[start, j] == self.n_sites and j != start}
                 distances[start, list(front)] = steps
         return distances
+
+
+def wave_vector_key(q):
+    """Return the "qx,qy" under which tables store S(q)."""
+    qx, qy = (*np.atleast_1d(q).tolist(), 0.0)[:2]
+    return f"{qx:g},{qy:g}"
 
 
 def reduced_periods(vectors, grid, wraps):

@@ -123,12 +123,15 @@ def _coupled_bonds(lattice, couplings, sign):
     sites, strength, shells = [np.zeros((0, 2), dtype=np.intp)], [np.zeros(0)], [np.zeros(0, dtype=np.int8)]
     used = {value for _, _, value in lattice.custom_bonds if isinstance(value, int)}
     if used and max(used) > len(couplings):
-        raise ValueError(f"model.couplings: {len(couplings)} given, but the custom bonds use shell {max(used)}")
+        raise ValueError(f"the custom bonds use shell {max(used)}, but couplings are given for {len(couplings)} only")
     for shell, value in enumerate(couplings, start=1):
         explicit_only = lattice.kind == "custom" and not used and shell == 1
         if value == 0 or explicit_only:
             continue
-        bonds = lattice.bonds(shell)
+        try:
+            bonds = lattice.bonds(shell)
+        except ValueError as error:
+            raise ValueError(f"coupling {value:g} of shell {shell}: {error}") from error
         sites.append(bonds)
         strength.append(np.full(len(bonds), value))
         shells.append(np.full(len(bonds), shell, dtype=np.int8))

@@ -40,7 +40,14 @@ def option(rule, default=dataclasses.MISSING, *, about, unit="", only_for=None, 
     example : object, optional
         For a key whose default stands for "not given": what to show instead; such a default is never written back.
     """
-    metadata = {"rule": rule, "description": about, "unit": unit, "allowed": rule.allowed, "only_for": only_for, "example": example}
+    metadata = {
+        "rule": rule,
+        "description": about,
+        "unit": unit,
+        "allowed": rule.allowed,
+        "only_for": only_for,
+        "example": example,
+    }
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -96,7 +103,10 @@ def text():
 
 def auto_or(rule):
     """Accept "auto" or what `rule` accepts."""
-    return Rule(f'"auto" or {rule.allowed}', lambda value: value if isinstance(value, str) and value == "auto" else rule.convert(value))
+    return Rule(
+        f'"auto" or {rule.allowed}',
+        lambda value: value if isinstance(value, str) and value == "auto" else rule.convert(value),
+    )
 
 
 def list_of(rule, shortest, longest, distinct=False):
@@ -129,7 +139,8 @@ def one_or_list_of(rule, longest):
     """Accept one value for all directions or a list with one value each."""
     several = list_of(rule, 1, longest)
     return Rule(
-        f"{rule.allowed}, or a list of these", lambda value: several.convert(value) if isinstance(value, (list, tuple)) else rule.convert(value)
+        f"{rule.allowed}, or a list of these",
+        lambda value: several.convert(value) if isinstance(value, (list, tuple)) else rule.convert(value),
     )
 
 
@@ -154,7 +165,10 @@ def bond():
             raise ValueError
         return (first, second, strength)
 
-    return Rule("[i, j, x] with two different sites i and j and x a shell (1, 2, 3) or a coupling (a number with a point)", convert)
+    return Rule(
+        "[i, j, x] with two different sites i and j and x a shell (1, 2, 3) or a coupling (a number with a point)",
+        convert,
+    )
 
 
 def wave_vector():

@@ -72,7 +72,13 @@ def draw(tables, names, exact_curves=()):
 def _draw_run(axis, quantity, rows, name, position, n_runs):
     """Draw the points of one run; the specific heat also from the slope of the energy, with open markers."""
     colour, marker = COLOURS[position % len(COLOURS)], MARKERS[position % len(MARKERS)]
-    style = {"color": colour, "marker": marker, "markersize": 5.5, "linestyle": "none", "zorder": 3 + position / max(n_runs, 1)}
+    style = {
+        "color": colour,
+        "marker": marker,
+        "markersize": 5.5,
+        "linestyle": "none",
+        "zorder": 3 + position / max(n_runs, 1),
+    }
     points = _points(rows, quantity)
     if points:
         temperatures, values, errors = zip(*points, strict=True)
@@ -130,7 +136,14 @@ def _legend(figure, axes, names):
     labels = [label for label in wanted if label in entries] + [label for label in entries if label not in wanted]
     if labels:
         columns = min(4, (len(labels) + 1) // 2)
-        figure.legend([entries[label] for label in labels], labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=9)
+        figure.legend(
+            [entries[label] for label in labels],
+            labels,
+            loc="outside lower center",
+            ncols=columns,
+            frameon=False,
+            fontsize=9,
+        )
 
 
 def _title(tables):

@@ -12,6 +12,7 @@ from hpc_nqs import linear
 from hpc_nqs.kernels import amplitude as amplitude_kernel
 from hpc_nqs.kernels.accumulate import accumulate
 from hpc_nqs.kernels.local_energy import local_energies
+from hpc_nqs.sample_space import solve_sample_space
 
 BLOCK = 1024  # samples whose log-derivatives are held at a time
 MAX_DENSE = 2000  # largest number of parameters for which S is assembled
@@ -29,6 +30,8 @@ class Evaluation:
     log_psi : (n,) complex128
     weights : (n,) float64
         abs(Psi)^2 over the density that was sampled, normalised to sum 1 over all ranks.
+    energy : float
+        Mean over all ranks, total.
     n_effective : float
         Kish's effective number of samples over all ranks, 1 / sum of squared weights.
     """
@@ -37,6 +40,7 @@ class Evaluation:
     energies: np.ndarray
     log_psi: np.ndarray
     weights: np.ndarray
+    energy: float
     n_effective: float
 
     @property
@@ -63,9 +67,16 @@ def evaluate(samples, wavefunction, purification, team, amplitude=None):
     weights = np.exp(log_weights - team.max(log_weights.max(initial=-np.inf)))
     # a zero of Psi reached by exact summation has no local energy and no weight
     energies[weights == 0] = 0
-    totals = np.array([weights.sum(), np.square(weights).sum()])
+    totals = np.array([weights.sum(), np.square(weights).sum(), weights @ energies.real.mean(axis=1)])
     team.sum_in_place(totals)
-    return Evaluation(amplitude, energies, log_psi, weights / totals[0], totals[0] ** 2 / totals[1])
+    return Evaluation(
+        amplitude=amplitude,
+        energies=energies,
+        log_psi=log_psi,
+        weights=weights / totals[0],
+        energy=totals[2] / totals[0],
+        n_effective=totals[0] ** 2 / totals[1],
+    )
 
 
 @dataclass(frozen=True)
@@ -134,7 +145,7 @@ def velocity(evaluation, samples, wavefunction, regularization, team, previous=N
     else:
         log_derivs, energies, variance = centred_samples(evaluation, samples, wavefunction, team)
         real = not wavefunction.is_complex
-        force = linear._adjoint_product(log_derivs, centred[1] * energies)
+        force = linear.adjoint_product(log_derivs, centred[1] * energies)
         force = np.ascontiguousarray(force.real if real else force)
         team.sum_in_place(force)
         apply = linear.matrix_free(log_derivs, evaluation.weights, team, real_params=real)
@@ -215,8 +226,8 @@ def _solve_matrix_free(log_derivs, energies, evaluation, force, regularization, 
     diagonal = linear.s_diagonal(log_derivs, evaluation.weights, team)
     shift = regularization.diag_scale * diagonal + 1e-12 * diagonal.max()
     if regularization.solver == "sample_space":
-        return linear.solve_sample_space(
-            log_derivs, energies, evaluation.weights, team, float(regularization.diag_scale * diagonal.mean()), real_params=real
+        return solve_sample_space(
+            log_derivs, evaluation.weights, energies, team, diag_scale=regularization.diag_scale, real_params=real
         )
     apply = linear.matrix_free(log_derivs, evaluation.weights, team, shift=shift, real_params=real)
     solution = linear.solve_cg(

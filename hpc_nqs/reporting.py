@@ -73,7 +73,10 @@ def table_text(table, exact_rows=None):
         columns = columns[:1] + _differences(rows, exact_rows) + columns[1:]
     for block in _blocks(columns):
         lines += [""] + _aligned(block)
-    lines += [""] + _wrapped("Per site, in units of the couplings; (12) is the error of the last digits.")
+    legend = "Per site, in units of the couplings"
+    if any(cell.endswith(")") for column in columns for cell in column[1:]):
+        legend += "; (12) is the error of the last digits"
+    lines += [""] + _wrapped(legend + ".")
     for remark in _remarks(rows):
         lines += _wrapped(remark)
     return "\n".join(lines) + "\n"
@@ -84,7 +87,13 @@ def plan_text(plan):
     width = max((len(str(name)) for name in plan), default=0)
     lines = []
     for name, value in plan.items():
-        shown = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else f"{value:.4g}" if isinstance(value, float) else str(value)
+        shown = (
+            f"{value:,}"
+            if isinstance(value, int) and not isinstance(value, bool)
+            else f"{value:.4g}"
+            if isinstance(value, float)
+            else str(value)
+        )
         lines.append(f"  {str(name).replace('_', ' ').ljust(width)}  {shown}")
     return "".join(line + "\n" for line in lines)
 
@@ -116,11 +125,11 @@ def value_text(value, error=None, digits=5):
     if error is None or not 0.0 < error < math.inf:
         return _decimals(value, digits)
     places = 1 - math.floor(math.log10(error))
+    if places > 12:
+        return _decimals(value, 12)
     last = round(error * 10.0**places)
     if last >= 100:
         places, last = places - 1, last // 10
-    if places > 12:
-        return _decimals(value, 12)
     if places <= 0:
         places, last = 0, round(error)
     if max(abs(value), error) >= _LARGE:
@@ -197,16 +206,24 @@ def _width(column):
 
 
 def _aligned(columns):
-    return ["  ".join(cell.rjust(_width(column)) for cell, column in zip(line, columns, strict=True)).rstrip() for line in zip(*columns, strict=True)]
+    return [
+        "  ".join(cell.rjust(_width(column)) for cell, column in zip(line, columns, strict=True)).rstrip()
+        for line in zip(*columns, strict=True)
+    ]
 
 
 def _status(table, n_rows):
-    words = ["finished" if table.get("finished") else "not finished" if "finished" in table else "", f"{n_rows} row{'s' * (n_rows != 1)}"]
+    words = []
+    if table.get("method") == "exact":
+        words.append("exact diagonalization")
+    elif "finished" in table:
+        words.append("finished" if table["finished"] else "not finished")
+    words.append(f"{n_rows} row{'s' * (n_rows != 1)}")
     if "seconds" in table:
         words.append(duration(table["seconds"]))
-    if "n_ranks" in table:
+    if "n_ranks" in table and table.get("method") != "exact":
         words.append(f"{table['n_ranks']} rank{'s' * (table['n_ranks'] != 1)}")
-    return ", ".join(word for word in words if word)
+    return ", ".join(words)
 
 
 def duration(seconds):
@@ -223,17 +240,17 @@ def duration(seconds):
 def _remarks(rows):
     """Return what a reader must know before using the numbers."""
     remarks = []
-    high = [row for row in rows if row.get("tdvp_residual", 0.0) > RESIDUAL_LIMIT]
+    high = sum(row.get("tdvp_residual", 0.0) > RESIDUAL_LIMIT for row in rows)
     if high:
         remarks.append(
-            f"Residual above {RESIDUAL_LIMIT:g} at {len(high)} of {len(rows)} temperatures: this part of the evolution is outside the network; "
-            "compare with a larger wavefunction.alpha."
+            f"Residual above {RESIDUAL_LIMIT:g} at {high} of {len(rows)} temperatures: this part of the evolution is "
+            "outside the network; compare with a larger wavefunction.alpha."
         )
-    apart = [row for row in rows if row.get("r_hat", 1.0) > R_HAT_LIMIT]
+    apart = sum(row.get("r_hat", 1.0) > R_HAT_LIMIT for row in rows)
     if apart:
         remarks.append(
-            f"r_hat above {R_HAT_LIMIT:g} at {len(apart)} of {len(rows)} temperatures: the chains disagree and the errors are too small; "
-            "use more sweeps per sample."
+            f"r_hat above {R_HAT_LIMIT:g} at {apart} of {len(rows)} temperatures: the chains disagree and the errors "
+            "are too small; use more sweeps per sample."
         )
     return remarks
 

@@ -1,9 +1,9 @@
 """Stochastic reconfiguration solved between samples instead of between parameters.
 
-With the rows X_s = sqrt(w_s) O_s and e_s = sqrt(w_s) E_s (centred), S = X^H X and F = X^H e, and the push-through identity
-gives (X^H X + D)^-1 X^H = D^-1 X^H (X D^-1 X^H + 1)^-1. The matrix to factorize is n_rows x n_rows instead of P x P:
-cheaper whenever there are more parameters than samples (A. Chen, M. Heyl, Nat. Phys. 20, 1476 (2024); R. Rende et al.,
-Commun. Phys. 7, 260 (2024)).
+With the rows X_s = sqrt(w_s) O_s and e_s = sqrt(w_s) E_s (centred), S = X^H X and F = X^H e, and the push-through
+identity gives (X^H X + D)^-1 X^H = D^-1 X^H (X D^-1 X^H + 1)^-1. The matrix to factorize is n_rows x n_rows instead of
+P x P: cheaper whenever there are more parameters than samples (A. Chen, M. Heyl, Nat. Phys. 20, 1476 (2024);
+R. Rende et al., Commun. Phys. 7, 260 (2024)).
 
 The matrix is computed in strips, one per rank, from columns of X passed round in blocks. Rank 0 alone collects and
 factorizes it; every other array stays distributed. That limits this form to `MAX_ROWS` rows; beyond, use
@@ -87,7 +87,8 @@ def solve_sample_space(
     kind = np.float64 if real_params else np.result_type(log_derivs, energy, np.float64)
     shift = shifts(s_diagonal(log_derivs, weights, team), diag_scale, diag_shift)
     # A parameter without effect and without shift has no place in the sum over parameters.
-    inverse_shift = np.divide(1.0, shift, out=np.zeros_like(shift), where=shift > 0.0) if rtol is None else np.ones_like(shift)
+    scale = shift if rtol is None else np.ones_like(shift)
+    inverse_shift = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0.0)
     target = energy
     if previous is not None:
         previous = checked_vector("previous", previous, log_derivs.shape[1])

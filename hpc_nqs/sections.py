@@ -5,7 +5,19 @@ The input reference, the commented inputs of `hpc-nqs init` and the error messag
 
 import dataclasses
 
-from hpc_nqs.options import auto_or, bond, integer, list_of, number, one_or_list_of, option, sorted_numbers, text, wave_vector, word
+from hpc_nqs.options import (
+    auto_or,
+    bond,
+    integer,
+    list_of,
+    number,
+    one_or_list_of,
+    option,
+    sorted_numbers,
+    text,
+    wave_vector,
+    word,
+)
 
 MAX_CELLS = 4096  # unit cells of a lattice; above, tables of distances no longer fit into memory
 REGULAR_KINDS = ("chain", "square", "triangular", "honeycomb", "kagome", "ladder")
@@ -21,8 +33,15 @@ class RunSettings:
     """What is computed."""
 
     task: str = option(word("thermal", "ground_state"), "thermal", about="what to compute")
-    seed: int | None = option(integer(0, 2**63 - 1), None, about="seed of all random streams; omitted: drawn once, printed and stored", example=1)
-    checkpoint_minutes: float = option(number(0.0, 1e5), 10.0, about="time between two checkpoints, 0: after every step", unit="minutes")
+    seed: int | None = option(
+        integer(0, 2**63 - 1),
+        None,
+        about="seed of all random streams; omitted: drawn once, printed and stored",
+        example=1,
+    )
+    checkpoint_minutes: float = option(
+        number(0.0, 1e5), 10.0, about="time between two checkpoints, 0: after every step", unit="minutes"
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,12 +49,29 @@ class LatticeSettings:
     """Sites and bonds."""
 
     kind: str = option(word(*REGULAR_KINDS, "custom"), about="lattice")
-    lengths: tuple[int, ...] = option(list_of(integer(1, MAX_CELLS), 1, 2), (), about="unit cells per direction", only_for=_REGULAR)
-    boundary: str | tuple[str, ...] = option(
-        one_or_list_of(word("periodic", "open"), 2), "periodic", about="boundary condition, one for all directions or one per direction", only_for=_REGULAR
+    lengths: tuple[int, ...] = option(
+        list_of(integer(1, MAX_CELLS), 1, 2), (), about="unit cells per direction", only_for=_REGULAR
     )
-    bonds_file: str = option(text(), "", about="file with one bond `i j shell-or-coupling` per line; stored as bonds", only_for=_CUSTOM, example="bonds.txt")
-    bonds: tuple[tuple, ...] = option(list_of(bond(), 1, 10**6), (), about="the bonds themselves, instead of bonds_file", only_for=_CUSTOM, example=((0, 1, 1), (1, 2, 0.5)))
+    boundary: str | tuple[str, ...] = option(
+        one_or_list_of(word("periodic", "open"), 2),
+        "periodic",
+        about="boundary condition, one for all directions or one per direction",
+        only_for=_REGULAR,
+    )
+    bonds_file: str = option(
+        text(),
+        "",
+        about="file with one bond `i j shell-or-coupling` per line; stored as bonds",
+        only_for=_CUSTOM,
+        example="bonds.txt",
+    )
+    bonds: tuple[tuple, ...] = option(
+        list_of(bond(), 1, 10**6),
+        (),
+        about="the bonds themselves, instead of bonds_file",
+        only_for=_CUSTOM,
+        example=((0, 1, 1), (1, 2, 0.5)),
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +87,9 @@ class ModelSettings:
         only_for=_HEISENBERG,
     )
     anisotropy: float = option(number(), 1.0, about="Delta of Delta SzSz", only_for=_HEISENBERG)
-    coupling: float = option(number(), 1.0, about="J of -J sum sz sz over nearest neighbours (Pauli matrices)", unit="energy", only_for=_TFIM)
+    coupling: float = option(
+        number(), 1.0, about="J of -J sum sz sz over nearest neighbours (Pauli matrices)", unit="energy", only_for=_TFIM
+    )
     field: float = option(number(), 1.0, about="Gamma of -Gamma sum sx (Pauli matrices)", unit="energy", only_for=_TFIM)
     field_z: float = option(number(), 0.0, about="h of -h sum Sz (heisenberg) or -h sum sz (tfim)", unit="energy")
 
@@ -64,29 +102,47 @@ class ModelSettings:
 class WavefunctionSettings:
     """The network."""
 
-    kind: str = option(word("auto", "rbm", "pair_rbm", "dbm"), "auto", about="wave function; pair_rbm is a pair product times an RBM")
+    kind: str = option(
+        word("auto", "rbm", "pair_rbm", "dbm"), "auto", about="wave function; pair_rbm is a pair product times an RBM"
+    )
     alpha: float = option(number(0.0, 1000.0, above=True), 4.0, about="hidden units per visible unit, per slice")
-    slices: int | str = option(auto_or(integer(1, 64)), "auto", about="learned short-time slices of a deep purified state, 1 is one network")
+    slices: int | str = option(
+        auto_or(integer(1, 64)), "auto", about="learned short-time slices of a deep purified state, 1 is one network"
+    )
     symmetries: tuple[str, ...] | str = option(
         auto_or(list_of(word("translation", "point_group", "layer_exchange", "spin_flip"), 0, 4, distinct=True)),
         "auto",
         about="symmetries shared by the hidden units, [] for none",
     )
-    bond_features: bool | str = option(word("auto", True, False), "auto", about="feed sigma_i * ancilla_i as a third layer of inputs")
+    bond_features: bool | str = option(
+        word("auto", True, False), "auto", about="feed sigma_i * ancilla_i as a third layer of inputs"
+    )
     parameters: str = option(word("auto", "real", "complex"), "auto", about="type of the parameters")
-    marshall: bool | str = option(word("auto", True, False), "auto", about="rotate one sublattice so that bipartite exchange is negative")
+    marshall: bool | str = option(
+        word("auto", True, False), "auto", about="rotate one sublattice so that bipartite exchange is negative"
+    )
 
 
 @dataclasses.dataclass(frozen=True)
 class SamplingSettings:
     """Markov chains."""
 
-    method: str = option(word("metropolis", "exact_sum"), "metropolis", about="exact_sum replaces sampling by the sum over all states of a small system")
+    method: str = option(
+        word("metropolis", "exact_sum"),
+        "metropolis",
+        about="exact_sum replaces sampling by the sum over all states of a small system",
+    )
     n_samples: int | str = option(auto_or(integer(2, 10**10)), "auto", about="samples per step, over all ranks")
     n_chains: int | str = option(auto_or(integer(1, 10**7)), "auto", about="Markov chains, over all ranks")
-    n_warm_up: int = option(integer(0, 10**9), 100, about="sweeps of every new chain before its first sample", unit="sweeps")
-    sweeps_per_sample: int | str = option(auto_or(integer(1, 10**6)), "auto", about="sweeps between two samples of a chain", unit="sweeps")
-    exponent: float | str = option(auto_or(number(0.5, 1.0)), "auto", about="chains sample |Psi|^(2 exponent), averages are reweighted")
+    n_warm_up: int = option(
+        integer(0, 10**9), 100, about="sweeps of every new chain before its first sample", unit="sweeps"
+    )
+    sweeps_per_sample: int | str = option(
+        auto_or(integer(1, 10**6)), "auto", about="sweeps between two samples of a chain", unit="sweeps"
+    )
+    exponent: float | str = option(
+        auto_or(number(0.5, 1.0)), "auto", about="chains sample |Psi|^(2 exponent), averages are reweighted"
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +150,9 @@ class ReconfigurationSettings:
     """The linear equations of one step."""
 
     solver: str = option(word("auto", "dense", "cg", "sample_space"), "auto", about="how S update = F is solved")
-    regularization: str = option(word("auto", "soft_cut", "diag_shift"), "auto", about="how small eigenvalues of S are tamed")
+    regularization: str = option(
+        word("auto", "soft_cut", "diag_shift"), "auto", about="how small eigenvalues of S are tamed"
+    )
     soft_cut: float = option(number(0.0, 1.0), 1e-4, about="spectral cut relative to the largest eigenvalue")
     diag_scale: float = option(number(0.0, 1.0), 1e-4, about="diagonal shift relative to the diagonal of S")
     tolerance: float = option(number(0.0, 1.0, above=True), 1e-6, about="relative residual at which cg stops")
@@ -104,17 +162,31 @@ class ReconfigurationSettings:
 class ThermalSettings:
     """Imaginary-time evolution from infinite temperature."""
 
-    method: str = option(word("numerical", "analytic"), "numerical", about="numerical (method II) or analytic (method I) purification")
+    method: str = option(
+        word("numerical", "analytic"), "numerical", about="numerical (method II) or analytic (method I) purification"
+    )
     temperatures: tuple[float, ...] = option(
-        sorted_numbers(list_of(number(1e-6, 1e6), 1, 10000, distinct=True), True), (), about="results are reported exactly here", unit="energy", example=(2.0, 1.0, 0.5)
+        sorted_numbers(list_of(number(1e-6, 1e6), 1, 10000, distinct=True), True),
+        (),
+        about="results are reported exactly here",
+        unit="energy",
+        example=(2.0, 1.0, 0.5),
     )
     betas: tuple[float, ...] = option(
-        sorted_numbers(list_of(number(1e-6, 1e6), 1, 10000, distinct=True), False), (), about="instead of temperatures", unit="1/energy", example=(0.5, 1.0, 2.0)
+        sorted_numbers(list_of(number(1e-6, 1e6), 1, 10000, distinct=True), False),
+        (),
+        about="instead of temperatures",
+        unit="1/energy",
+        example=(0.5, 1.0, 2.0),
     )
-    beta_0: float | str = option(auto_or(number(0.0, 1e3, above=True)), "auto", about="inverse temperature of the analytic seed", unit="1/energy")
+    beta_0: float | str = option(
+        auto_or(number(0.0, 1e3, above=True)), "auto", about="inverse temperature of the analytic seed", unit="1/energy"
+    )
     step_tolerance: float = option(number(0.0, 10.0, above=True), 0.02, about="error per step that sets the step size")
     max_dtau: float = option(number(0.0, 10.0, above=True), 0.05, about="largest imaginary-time step", unit="1/energy")
-    n_samples_report: int | str = option(auto_or(integer(2, 10**10)), "auto", about="samples at each reported temperature, over all ranks")
+    n_samples_report: int | str = option(
+        auto_or(integer(2, 10**10)), "auto", about="samples at each reported temperature, over all ranks"
+    )
 
     @property
     def report_betas(self):
@@ -132,7 +204,9 @@ class GroundStateSettings:
     """Optimization at zero temperature."""
 
     n_steps: int = option(integer(1, 10**9), 500, about="steps")
-    momentum: tuple[int, ...] = option(list_of(integer(-MAX_CELLS, MAX_CELLS), 1, 2), (0, 0), about="total momentum", unit="2 pi / L")
+    momentum: tuple[int, ...] = option(
+        list_of(integer(-MAX_CELLS, MAX_CELLS), 1, 2), (0, 0), about="total momentum", unit="2 pi / L"
+    )
     spin_parity: int = option(word(1, -1), 1, about="parity under total spin flip")
 
 

@@ -14,7 +14,7 @@ FEATURE_ORDER = 6
 NOISE = 0.005
 
 
-def seed_features(purification, site_images, layer_exchange, beta_0, paired):
+def seed_features(purification, site_images, layer_exchange, beta_0, paired=False, is_complex=False):
     """Return the features of the seed and its visible bias.
 
     Parameters
@@ -26,6 +26,8 @@ def seed_features(purification, site_images, layer_exchange, beta_0, paired):
     beta_0 : float
     paired : bool
         The network multiplies a pair product, which then holds the exchange part.
+    is_complex : bool
+        The network has complex parameters.
 
     Returns
     -------
@@ -38,7 +40,7 @@ def seed_features(purification, site_images, layer_exchange, beta_0, paired):
     if paired:
         features = []
     elif model.conserves_sz:
-        features = [_bell_feature(purification, i, beta_0) for i in centres]
+        features = [_bell_feature(purification, i, beta_0, is_complex) for i in centres]
     else:
         features = [_field_feature(purification, i, beta_0) for i in centres]
     couplings = _ising_couplings(model, paired)
@@ -51,20 +53,22 @@ def _orbit_representatives(site_images):
     return np.unique(site_images.min(axis=0))
 
 
-def _bell_feature(purification, i, beta_0):
+def _bell_feature(purification, i, beta_0, is_complex):
     """Opposite-spin Bell pair at site i with neighbour couplings (theory 4.2).
 
-    cos[pi/4 (s_i + a_i) + eps sum_k (s_k + a_k)], sin^2(2 eps) = beta_0 |element| / 2: two mismatched
-    neighbours get the amplitude of one exchange, an isolated mismatch none.
+    cos[pi/4 (s_i + a_i) + eps sum_k (s_k + a_k)], sin^2(2 eps) = beta_0 |element| / 2 where the element is
+    negative: two mismatched neighbours get the amplitude of one exchange, an isolated mismatch none.  Positive
+    elements take real couplings, sinh^2(2 eps) = beta_0 element / 2; they exist with complex parameters only.
     """
     n, model = purification.n_sites, purification.model
-    weights = np.zeros(purification.n_inputs)
+    weights = np.zeros(purification.n_inputs, dtype=np.complex128)
     for (a, b), element in zip(model.exchange_sites, model.exchange_element, strict=True):
-        if i in (a, b) and element < 0:
+        if i in (a, b):
             k = b if a == i else a
-            weights[[k, k + n]] += 0.5 * np.arcsin(np.sqrt(min(1.0, -beta_0 * element / 2)))
-    weights[[i, i + n]] = np.pi / 4
-    return Feature(weights, imaginary=True)
+            amplitude = np.sqrt(0.5 * beta_0 * abs(element))
+            weights[[k, k + n]] += 0.5j * np.arcsin(amplitude) if element < 0 else 0.5 * np.arcsinh(amplitude)
+    weights[[i, i + n]] = 0.25j * np.pi
+    return Feature(weights) if is_complex else Feature(weights.imag, imaginary=True)
 
 
 def _field_feature(purification, i, beta_0):
@@ -155,8 +159,7 @@ def free_features(purification, lattice, order, n_pairs, stream):
     features = []
     for _ in range(n_pairs):
         centre = int(stream.integers(n))
-        distance = np.linalg.norm([lattice.displacement(centre, k) for k in range(n)], axis=1)
-        envelope = np.tile(size * np.exp(-distance), purification.n_inputs // n)
+        envelope = np.tile(size * np.exp(-lattice.distances()[centre]), purification.n_inputs // n)
         weights = envelope * stream.standard_normal(purification.n_inputs)
         for imaginary in (False, True):
             noise = 1.0 + NOISE * stream.standard_normal(purification.n_inputs)

@@ -40,7 +40,13 @@ class Settings:
 
 SECTIONS = {field.name: field.type for field in dataclasses.fields(Settings)}
 # What a run cannot change when it continues; an empty tuple stands for the whole section.
-_FOUNDATIONS = {"run": ("task", "seed"), "lattice": (), "model": (), "wavefunction": (), "thermal": ("method", "beta_0")}
+_FOUNDATIONS = {
+    "run": ("task", "seed"),
+    "lattice": (),
+    "model": (),
+    "wavefunction": (),
+    "thermal": ("method", "beta_0"),
+}
 _EXCLUSIVE = (("thermal", "temperatures", "betas"), ("lattice", "bonds_file", "bonds"))
 
 
@@ -121,6 +127,7 @@ def validate(settings):
     except SettingsError as error:
         return error.problems
     from hpc_nqs.models import marshall
+    from hpc_nqs.symmetry import site_symmetries
 
     problems = []
     for q in settings.observables.structure_factor:
@@ -128,13 +135,24 @@ def validate(settings):
             lattice.wave_vector(q)
         except ValueError as error:
             problems.append(f"observables.structure_factor = {_shown(q)}: {error}")
-    if settings.wavefunction.marshall is True and marshall(model, lattice).sublattice is None:
-        problems.append('wavefunction.marshall = true: the exchange bonds have no two sublattices; allowed here is "auto" or false')
+    network = settings.wavefunction
+    if network.marshall is True and marshall(model, lattice).sublattice is None:
+        problems.append('wavefunction.marshall = true: the model has no two sublattices; allowed is "auto" or false')
+    for name in ("translation", "point_group"):
+        wanted = network.symmetries != "auto" and name in network.symmetries
+        if wanted and len(site_symmetries(lattice, model, (name,))) == 1:
+            problems.append(f"wavefunction.symmetries = {_shown(network.symmetries)}: the system has no {name}")
+    if settings.sampling.method == "exact_sum":
+        from hpc_nqs.enumeration import MAX_VISIBLE
+
+        if 2 * lattice.n_sites > MAX_VISIBLE:
+            largest = f"allowed up to {MAX_VISIBLE // 2} sites, here are {lattice.n_sites}"
+            problems.append(f'sampling.method = "exact_sum": {largest}')
     return problems
 
 
 def changed_foundations(stored, settings):
-    """Return a problem for every setting that differs and on which the state of a run rests, so that it cannot change when it continues."""
+    """Return a problem for every changed setting on which the stored state of a run rests."""
     problems = []
     for section, names in _FOUNDATIONS.items():
         before, after = getattr(stored, section), getattr(settings, section)
@@ -207,7 +225,9 @@ def _wrong_sections(tables):
     for name, table in tables.items():
         if name not in SECTIONS:
             what = "section" if isinstance(table, dict) else "key outside a section"
-            problems.append(f"{_place(name)}: unknown {what}{_nearest_name(name, SECTIONS)}; allowed are {', '.join(SECTIONS)}")
+            problems.append(
+                f"{_place(name)}: unknown {what}{_nearest_name(name, SECTIONS)}; allowed are {', '.join(SECTIONS)}"
+            )
         elif not isinstance(table, dict):
             problems.append(f"{name} = {_shown(table)}: this is a section, write [{name}]")
     return problems
@@ -229,10 +249,12 @@ def _parse_section(name, table, problems):
     for key, field in fields.items():
         if key not in table and field.default is dataclasses.MISSING:
             problems.append(f"{name}.{key} is missing: allowed is {field.metadata['allowed']}")
-        if key in values and field.metadata["only_for"]:
-            other, allowed = field.metadata["only_for"]
-            if other in values and values[other] not in allowed:
-                problems.append(f"{name}.{key} = {_shown(table[key])}: only for {other} = {' or '.join(map(_shown, allowed))}, here it is {_shown(values[other])}")
+        condition = field.metadata["only_for"]
+        if key in values and condition and values.get(condition[0], condition[1][0]) not in condition[1]:
+            kinds = f"{condition[0]} = {' or '.join(map(_shown, condition[1]))}"
+            problems.append(
+                f"{name}.{key} = {_shown(table[key])}: only for {kinds}, not {_shown(values[condition[0]])}"
+            )
     return values
 
 
@@ -240,26 +262,30 @@ def _contradictions(sections):
     """Return the problems between options that are right one by one; `sections` holds the given values only."""
     lattice, model, sampling, thermal = (sections[name] for name in ("lattice", "model", "sampling", "thermal"))
     problems = []
-    if lattice.get("kind") in REGULAR_KINDS and "lengths" in lattice:
-        cells = math.prod(lattice["lengths"])
-        if cells > MAX_CELLS:
-            problems.append(f"lattice.lengths = {_shown(lattice['lengths'])}: {cells} unit cells, allowed are {MAX_CELLS}")
-    if "bonds" in lattice and lattice.get("bonds_file"):
-        problems.append("lattice.bonds and lattice.bonds_file are both given: give one of them")
-    if model.get("kind") == "heisenberg" and not any(model.get("couplings", (1.0,))):
-        problems.append(f"model.couplings = {_shown(model['couplings'])}: at least one coupling must differ from zero")
+
+    def report(section, key, why):
+        problems.append(f"{section}.{key} = {_shown(sections[section][key])}: {why}")
+
+    if lattice.get("kind") in REGULAR_KINDS and math.prod(lattice.get("lengths", ())) > MAX_CELLS:
+        report("lattice", "lengths", f"{math.prod(lattice['lengths'])} unit cells; allowed are up to {MAX_CELLS}")
+    for section, *alternatives in _EXCLUSIVE:
+        if set(alternatives) <= set(sections[section]):
+            problems.append(
+                f"{' and '.join(f'{section}.{key}' for key in alternatives)} are both given: give one of them"
+            )
+    if not any(model.get("couplings", (1.0,))):
+        report("model", "couplings", "at least one coupling must differ from zero")
+    if model.get("coupling") == model.get("field") == 0.0:
+        report("model", "coupling", "coupling or field must differ from zero")
     n_samples, n_chains = sampling.get("n_samples", "auto"), sampling.get("n_chains", "auto")
     if "auto" not in (n_samples, n_chains) and n_chains > n_samples:
-        problems.append(f"sampling.n_chains = {n_chains}: more chains than sampling.n_samples = {n_samples}; allowed is 1 to {n_samples}")
-    if "temperatures" in thermal and "betas" in thermal:
-        problems.append("thermal.temperatures and thermal.betas are both given: give one of them")
+        report("sampling", "n_chains", f"more chains than sampling.n_samples; allowed is 1 to {n_samples}")
     betas = [1.0 / temperature for temperature in thermal.get("temperatures", ())] + list(thermal.get("betas", ()))
-    beta_0 = thermal.get("beta_0", "auto")
-    if betas and beta_0 != "auto" and beta_0 > min(betas):
-        problems.append(f"thermal.beta_0 = {_shown(beta_0)}: the seed must stand at or above the highest temperature; allowed is at most {_shown(min(betas))}")
-    symmetries = sections["wavefunction"].get("symmetries", ())
-    if "spin_flip" in symmetries and model.get("field_z"):
-        problems.append(f'wavefunction.symmetries = {_shown(symmetries)}: "spin_flip" is broken by model.field_z = {_shown(model["field_z"])}')
+    if betas and thermal.get("beta_0", "auto") != "auto" and thermal["beta_0"] > min(betas):
+        highest = f"1/T of the highest temperature, {_shown(min(betas))}"
+        report("thermal", "beta_0", f"the run starts from here; allowed is at most {highest}")
+    if "spin_flip" in sections["wavefunction"].get("symmetries", ()) and model.get("field_z"):
+        report("wavefunction", "symmetries", f'"spin_flip" is broken by model.field_z = {_shown(model["field_z"])}')
     return problems
 
 
@@ -269,8 +295,8 @@ def _missing(sections, tables):
     problems = []
     kind = sections["lattice"].get("kind")
     if kind in REGULAR_KINDS and "lengths" not in lattice:
-        example = "lengths = [16]" if kind == "chain" else "lengths = [8, 2]" if kind == "ladder" else "lengths = [4, 4]"
-        problems.append(f'lattice.lengths is missing: needed for kind = "{kind}", for example {example}')
+        example = {"chain": [16], "ladder": [8, 2]}.get(kind, [4, 4])
+        problems.append(f'lattice.lengths is missing: needed for kind = "{kind}", for example lengths = {example}')
     if kind == "custom" and not lattice.get("bonds_file") and "bonds" not in lattice:
         problems.append('lattice.bonds_file is missing: needed for kind = "custom"')
     if sections["run"].get("task", "thermal") == "thermal" and not {"temperatures", "betas"} & set(thermal):
@@ -287,7 +313,9 @@ def _not_yet(settings):
         ("wavefunction.slices", settings.wavefunction.slices, settings.wavefunction.slices not in ("auto", 1), 1),
     ]
     return [
-        f"{name} = {_shown(value)}: not available in this version; allowed is {_shown(instead)}" for name, value, asked, instead in promises if asked
+        f"{name} = {_shown(value)}: not available in this version; allowed is {_shown(instead)}"
+        for name, value, asked, instead in promises
+        if asked
     ]
 
 
@@ -296,11 +324,10 @@ def _with_bonds(settings, folder, problems):
     from hpc_nqs.lattice import read_bonds
 
     path = Path(folder) / settings.lattice.bonds_file
+    rule = {field.name: field.metadata["rule"] for field in dataclasses.fields(settings.lattice)}["bonds"]
     try:
         sites, strengths = read_bonds(path)
-        bonds = parts.LatticeSettings.__dataclass_fields__["bonds"].metadata["rule"].convert(
-            [[int(first), int(second), strength] for (first, second), strength in zip(sites, strengths, strict=True)]
-        )
+        bonds = rule.convert([(*pair, strength) for pair, strength in zip(sites, strengths, strict=True)])
     except OSError as error:
         problems.append(f"lattice.bonds_file = {_shown(settings.lattice.bonds_file)}: {error.strerror} ({path})")
     except ValueError as error:
@@ -340,6 +367,12 @@ def _nearest_key(section, key):
     if elsewhere:
         near = f", did you mean {' or '.join(elsewhere)}"
     elif not near:
-        close = difflib.get_close_matches(key[:60].lower(), [other for names in keys.values() for other in names], n=1, cutoff=0.75)
-        near = f", did you mean {' or '.join(f'{name}.{close[0]}' for name in SECTIONS if close[0] in keys[name])}" if close else ""
+        close = difflib.get_close_matches(
+            key[:60].lower(), [other for names in keys.values() for other in names], n=1, cutoff=0.75
+        )
+        near = (
+            f", did you mean {' or '.join(f'{name}.{close[0]}' for name in SECTIONS if close[0] in keys[name])}"
+            if close
+            else ""
+        )
     return f"{near}; allowed in [{section}] are {', '.join(keys[section])}"

@@ -63,7 +63,9 @@ def reference():
         lines += [f"### [{section}]", "", "| key | default | unit | meaning | allowed |", "|---|---|---|---|---|"]
         for field in dataclasses.fields(kind):
             condition = field.metadata["only_for"]
-            about = field.metadata["description"] + (f" (only for {condition[0]} = {', '.join(condition[1])})" if condition else "")
+            about = field.metadata["description"] + (
+                f" (only for {condition[0]} = {', '.join(condition[1])})" if condition else ""
+            )
             cells = [f"`{field.name}`", _default(field), field.metadata["unit"], about, field.metadata["allowed"]]
             lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
         lines.append("")

@@ -1,6 +1,6 @@
 """Thermodynamic integrals along the energy curve, and the exact moments of H at infinite temperature.
 
-ln Z(beta) = N ln 2 - int_0^beta E dbeta', f = -ln Z / (N beta), s = ln Z / N + beta e, c = -beta^2 de/dbeta (theory section 6).
+ln Z(beta) = N ln 2 - int_0^beta E dbeta', f = -ln Z / (N beta), s = ln Z / N + beta e, c = -beta^2 de/dbeta.
 Everything but the moments is linear in the energy: total in, total out; per site in, per site out.
 """
 
@@ -110,7 +110,8 @@ def specific_heat_from_slope(betas, energies, errors, at_beta, window=0.25, n_le
 
     Points within window * at_beta of `at_beta`, and at least the `n_least` nearest ones, are fitted with weights
     1 / error^2. The error follows from the errors of the points and is enlarged by sqrt(chi^2 / degrees of freedom)
-    where the points scatter, or the curve bends, more than the errors explain. Without errors it follows from the scatter alone.
+    where the points scatter, or the curve bends, more than the errors explain. Without errors it follows from the scatter.
+    At an end of the history only one side is known, and error and bias are larger.
 
     Parameters
     ----------
@@ -161,7 +162,7 @@ def specific_heat_from_slope(betas, energies, errors, at_beta, window=0.25, n_le
 
 
 def infinite_temperature_variance(model):
-    """Compute Var_inf = Tr H^2 / 2^N - (Tr H / 2^N)^2 of the whole system, exactly; dE/dbeta at beta = 0 is its negative."""
+    """Compute Var_inf = Tr H^2 / 2^N - (Tr H / 2^N)^2, total and exact; dE/dbeta = -Var_inf at beta = 0."""
     return infinite_temperature_cumulants(model)[1]
 
 
@@ -169,9 +170,9 @@ def infinite_temperature_cumulants(model):
     """Compute the first three cumulants of H in the uniform mixture of all 2^N states, exactly.
 
     They are the start of the high-temperature series E(beta) = k_1 - k_2 beta + k_3 beta^2 / 2 - ... (total energy).
-    H = sum_(i<j) [C_ij Z_i Z_j + A_ij (X_i X_j + Y_i Y_j)] + sum_i (h_i Z_i + G_i X_i), A = exchange element / 2. Distinct Pauli
-    strings are orthogonal, so k_2 is the sum of squared coefficients. Three strings multiply to +1 on a triangle of one
-    letter or on a bond with its two end fields, and to -1 as XX, YY, ZZ of one bond:
+    H = sum_(i<j) [C_ij Z_i Z_j + A_ij (X_i X_j + Y_i Y_j)] + sum_i (h_i Z_i + G_i X_i), A = exchange element / 2.
+    Distinct Pauli strings are orthogonal, so k_2 is the sum of squared coefficients. Three strings multiply to +1 on a
+    triangle of one letter or on a bond with its two end fields, and to -1 as XX, YY, ZZ of one bond:
     k_3 = Tr C^3 + 2 Tr A^3 + 3 h.C.h + 3 G.A.G - 6 sum_(i<j) A_ij^2 C_ij.
 
     Parameters
@@ -212,7 +213,7 @@ def _symmetric(n_sites, sites, values):
 
 
 def _checked_curve(betas, energies):
-    """Return beta and E as float64; raise ValueError unless they are finite, of one length, and beta increases from >= 0."""
+    """Return beta and E as float64; raise ValueError unless they are finite and beta increases from >= 0."""
     betas = np.asarray(betas, dtype=np.float64)
     if betas.ndim != 1:
         raise ValueError(f"betas has shape {betas.shape}; wanted (n,)")
@@ -222,7 +223,7 @@ def _checked_curve(betas, energies):
 
 
 def _checked_column(name, column, betas):
-    """Return a float64 column of the history, or None if there is none; raise ValueError if it does not fit or is not finite."""
+    """Return a float64 column of the history, None if there is none; raise ValueError unless it fits and is finite."""
     if column is None:
         return None
     column = np.asarray(column, dtype=np.float64)

@@ -46,6 +46,12 @@ fingerprint() {
     ) | sha256sum
 }
 
+print_build_requirements='
+import tomllib
+with open("pyproject.toml", "rb") as file:
+    print(*tomllib.load(file)["build-system"]["requires"], sep="\n")
+'
+
 # install FOLDER EXTRAS: make the environment FOLDER unless it is there, install unless nothing changed since.
 install() {
     local venv=$1 extras=$2 python stamp now
@@ -60,7 +66,13 @@ install() {
         echo "$venv" >"$venv/location"
     fi
     check_compiler "$venv/bin/python"
-    echo "installing hpc_nqs[$extras] (half a minute to two minutes the first time)"
-    (cd -- "$root" && "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-warn-script-location ".[$extras]")
+    echo "installing hpc_nqs[$extras] (one to three minutes the first time)"
+    # What builds stays in the environment, so that a second installation compiles what changed and no more.
+    (
+        cd -- "$root"
+        "$venv/bin/python" -c "$print_build_requirements" >"$venv/build-requirements"
+        pip=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check)
+        "${pip[@]}" -r "$venv/build-requirements" && "${pip[@]}" --no-build-isolation ".[$extras]"
+    ) || fail "the installation failed; its messages stand above"
     echo "$now" >"$stamp"
 }

@@ -15,10 +15,11 @@ PACKAGE = ROOT / "hpc_nqs"
 # From the bottom up. A module may import from its own layer and from those below it.
 LAYERS = [
     {"kernels"},
-    {"bonds", "lattice", "symmetry", "models", "moves", "seed", "purification", "wavefunctions"},
+    {"ansatz", "bonds", "lattice", "symmetry", "sectors", "models", "moves", "seed", "purification", "wavefunctions"},
     {"blocks", "chains", "enumeration", "estimators", "linear", "sample_space", "thermodynamics"}
     | {"options", "sections", "settings", "toml_text"},
-    {"checkpoint", "observables", "parallel", "progress", "reconfiguration", "reporting"},
+    {"checkpoint", "evolution", "measurement", "observables", "parallel", "progress"}
+    | {"reconfiguration", "reporting", "thermal_table"},
     {"thermal", "ground_state", "path_integral"},
     {"bench", "exact", "plotting", "templates"},
     {"commands", "cli", "__main__"},

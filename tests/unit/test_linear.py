@@ -127,7 +127,8 @@ def test_soft_cut_is_its_formula():
 def test_soft_cut_keeps_the_previous_velocity_where_nothing_is_known():
     s_matrix = np.diag([1.0, 0.0, -1e-12])  # a dead direction, and one that is negative by rounding
     previous = np.array([5.0, 6.0, 7.0])
-    np.testing.assert_allclose(linear.solve_soft_cut(s_matrix, np.array([2.0, 0.0, 0.0]), 1e-6, previous).x, [-2.0, 6.0, 7.0])
+    solution = linear.solve_soft_cut(s_matrix, np.array([2.0, 0.0, 0.0]), 1e-6, previous)
+    np.testing.assert_allclose(solution.x, [-2.0, 6.0, 7.0])
     nothing = linear.solve_soft_cut(np.zeros((3, 3)), np.zeros(3), 1e-6, previous)
     np.testing.assert_array_equal(nothing.x, previous)
     assert "no positive eigenvalue" in nothing.note and nothing.n_kept == 0.0

@@ -35,7 +35,16 @@ SETTINGS = {
     "lattice": {"kind": "square", "lengths": [4, 4], "boundary": "periodic"},
     "model": {"kind": "heisenberg", "couplings": [1.0, 0.5], "anisotropy": 1.0, "field_z": 0.0},
 }
-TABLE = {"rows": [ROW], "settings": SETTINGS, "n_ranks": 2, "seconds": 123.4, "finished": True, "n_sites": 16, "task": "thermal", "format": 1}
+TABLE = {
+    "rows": [ROW],
+    "settings": SETTINGS,
+    "n_ranks": 2,
+    "seconds": 123.4,
+    "finished": True,
+    "n_sites": 16,
+    "task": "thermal",
+    "format": 1,
+}
 
 
 def table(*rows, **changes):
@@ -79,14 +88,35 @@ def test_the_text_table_fits_80_columns_and_has_every_value():
     rows[0]["structure_factor"] = {f"{q},0.333333": [1.0, 1e-5] for q in range(8)}
     text = reporting.table_text(table(*rows), exact_rows=[{"energy": -123.0, "entropy": 0.4}, {"energy": 0.1}])
     assert max(map(len, text.splitlines())) <= 80
-    for part in ("Heisenberg, J1 = 1, J2 = 0.5 on square 4x4, 16 sites", "finished, 2 rows, 2 min 03 s, 2 ranks", "-123.4000000(20)"):
+    for part in (
+        "Heisenberg, J1 = 1, J2 = 0.5 on square 4x4, 16 sites",
+        "finished, 2 rows, 2 min 03 s, 2 ranks",
+        "-123.4000000(20)",
+    ):
         assert part in text
-    for heading in ("T", "e", "c", "c slope", "s", "chi", "residual", "e - exact", "s - exact", "S(7,0.333333)", "r_hat", "accept"):
+    for heading in (
+        "T",
+        "e",
+        "c",
+        "c slope",
+        "s",
+        "chi",
+        "residual",
+        "e - exact",
+        "s - exact",
+        "S(7,0.333333)",
+        "r_hat",
+        "accept",
+    ):
         assert any(heading in line.split("  ") or heading in line for line in text.splitlines()), heading
     assert "c - exact" not in text
 
 
-@given(st.dictionaries(st.sampled_from([*ROW, "new_meter", "note"]), st.none() | st.floats() | st.integers(-(10**9), 10**9), max_size=8))
+@given(
+    st.dictionaries(
+        st.sampled_from([*ROW, "new_meter", "note"]), st.none() | st.floats() | st.integers(-(10**9), 10**9), max_size=8
+    )
+)
 def test_any_row_fits_80_columns(changes):
     changes = {key: value for key, value in changes.items() if key != "structure_factor"}
     text = reporting.table_text(table(ROW | changes, {"temperature": 3.0}))
@@ -98,6 +128,13 @@ def test_a_table_without_rows():
     text = reporting.table_text(table(finished=False))
     assert "not finished, 0 rows" in text
     assert reporting.csv_text(table()) == ""
+
+
+def test_exact_tables_say_so_and_have_no_errors():
+    text = reporting.table_text(table({"temperature": 1.0, "energy": -0.5}, method="exact"))
+    assert text.splitlines()[1] == "exact diagonalization, 1 row, 2 min 03 s"
+    assert text.endswith("Per site, in units of the couplings.\n")
+    assert "(12) is the error of the last digits" in reporting.table_text(TABLE)
 
 
 def test_remarks_on_untrustworthy_rows():
@@ -114,7 +151,11 @@ def test_json_is_the_promised_table():
 
 
 def test_json_leaves_out_what_is_not_finite():
-    data = json.loads(reporting.json_text(table({"temperature": 1.0, "energy": math.nan, "entropy": None, "r_hat": math.inf, "acceptance": 0.0})))
+    data = json.loads(
+        reporting.json_text(
+            table({"temperature": 1.0, "energy": math.nan, "entropy": None, "r_hat": math.inf, "acceptance": 0.0})
+        )
+    )
     assert data["rows"] == [{"temperature": 1.0, "acceptance": 0.0}]
 
 
@@ -130,8 +171,14 @@ def test_csv_is_flat():
     ("changes", "text"),
     [
         ({}, "Heisenberg, J1 = 1, J2 = 0.5 on square 4x4"),
-        ({"model": {"kind": "tfim", "coupling": 1.0, "field": 3.0}}, "transverse-field Ising, J = 1, Gamma = 3 on square 4x4"),
-        ({"lattice": {"kind": "chain", "lengths": [8], "boundary": "open"}}, "Heisenberg, J1 = 1, J2 = 0.5 on chain 8, open"),
+        (
+            {"model": {"kind": "tfim", "coupling": 1.0, "field": 3.0}},
+            "transverse-field Ising, J = 1, Gamma = 3 on square 4x4",
+        ),
+        (
+            {"lattice": {"kind": "chain", "lengths": [8], "boundary": "open"}},
+            "Heisenberg, J1 = 1, J2 = 0.5 on chain 8, open",
+        ),
         ({"lattice": {"kind": "custom", "bonds": [[0, 1, 1]]}}, "Heisenberg, J1 = 1, J2 = 0.5 on custom lattice"),
     ],
 )
@@ -141,7 +188,14 @@ def test_the_system_in_one_line(changes, text):
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.1234, "0.123 s"), (59.6, "60 s"), (99.96, "100 s"), (3599.7, "1 h 00 min"), (7500, "2 h 05 min"), (4 * 86400 + 4000, "4 d 01 h")],
+    [
+        (0.1234, "0.123 s"),
+        (59.6, "60 s"),
+        (99.96, "100 s"),
+        (3599.7, "1 h 00 min"),
+        (7500, "2 h 05 min"),
+        (4 * 86400 + 4000, "4 d 01 h"),
+    ],
 )
 def test_durations(seconds, text):
     assert reporting.duration(seconds) == text

@@ -1,0 +1,130 @@
+"""From settings to the doubled system and the wave function at the start of the cooling."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.random import Generator, Philox
+
+from hpc_nqs import seed as seeds
+from hpc_nqs.lattice import Lattice
+from hpc_nqs.models import SpinModel, marshall
+from hpc_nqs.purification import Purification, input_images, purify
+from hpc_nqs.symmetry import site_symmetries
+from hpc_nqs.wavefunctions.pairing import PairProduct, ProductState
+from hpc_nqs.wavefunctions.rbm import RBM
+
+BETA_0 = 0.05  # of the seed, in units of the inverse of the largest coupling
+FEATURE_STREAM = 2**64 - 1  # Philox key of the random features; chains use their global index
+
+
+@dataclass
+class Ansatz:
+    """A wave function and the doubled system it lives on.
+
+    Attributes
+    ----------
+    lattice : Lattice
+    model : SpinModel
+        In the basis of the wave function (Marshall-rotated for an unfrustrated magnet).
+    purification : Purification
+    wavefunction : RBM or ProductState
+    kind : str
+        "rbm" or "pair_rbm".
+    symmetries : tuple of str
+        Those shared by the hidden units.
+    order : int
+        Order of the symmetry group of the doubled system.
+    beta_0 : float
+        Inverse temperature of the seed.
+    """
+
+    lattice: Lattice
+    model: SpinModel
+    purification: Purification
+    wavefunction: object
+    kind: str
+    symmetries: tuple
+    order: int
+    beta_0: float
+
+    @property
+    def layers_equivalent(self):
+        """Whether the wave function is symmetric under exchange of the layers."""
+        return "layer_exchange" in self.symmetries
+
+
+def build_ansatz(settings, lattice, model, seed):
+    """Return the `Ansatz` that `settings` ask for.
+
+    Parameters
+    ----------
+    settings : Settings
+    lattice : Lattice
+    model : SpinModel
+        Unrotated.
+    seed : int
+        Of the random features.
+
+    Raises
+    ------
+    ValueError
+        A wave function that cannot represent the model.
+    """
+    choice = settings.wavefunction
+    kind, model = choose_state(choice, lattice, model)
+    beta_0 = choose_beta_0(settings.thermal, model)
+    symmetries = choose_symmetries(choice, model)
+    bond_features = choice.bond_features is not False
+    purification = purify(model, bond_features)
+    site_images = site_symmetries(lattice, model, [s for s in symmetries if s in ("translation", "point_group")])
+    layer_exchange = "layer_exchange" in symmetries
+    images = input_images(purification, site_images, layer_exchange, "spin_flip" in symmetries)
+    is_complex = choice.parameters == "complex"
+    features, bias = seeds.seed_features(
+        purification, site_images, layer_exchange, beta_0, paired=kind == "pair_rbm", is_complex=is_complex
+    )
+    n_seed_units = RBM(features, images, purification.n_visible).n_units
+    n_pairs = max(1, round((choice.alpha * purification.n_visible - n_seed_units) / (2 * len(images))))
+    stream = Generator(Philox(key=np.array([seed, FEATURE_STREAM], dtype=np.uint64)))
+    features += seeds.free_features(purification, lattice, len(images), n_pairs, stream)
+    wavefunction = RBM(features, images, purification.n_visible, bias, is_complex)
+    if kind == "pair_rbm":
+        pair_images = np.unique((images % purification.n_inputs)[:, : purification.n_visible], axis=0)
+        wavefunction = ProductState(wavefunction, PairProduct(pair_images, *seeds.seed_pairings(purification, beta_0)))
+    return Ansatz(lattice, model, purification, wavefunction, kind, symmetries, len(images), beta_0)
+
+
+def choose_state(choice, lattice, model):
+    """Return the kind of state and the model in its basis.
+
+    "auto" is an RBM in the Marshall basis where all exchange elements can be made negative (and for the
+    transverse-field Ising model), otherwise a pair product times an RBM with the model unrotated.
+    """
+    rotated = marshall(model, lattice)
+    unfrustrated = not np.any(rotated.exchange_element > 0)
+    kind = choice.kind
+    if kind == "auto":
+        kind = "rbm" if unfrustrated or choice.parameters == "complex" else "pair_rbm"
+    if kind == "pair_rbm" and not model.conserves_sz:
+        raise ValueError('wavefunction.kind = "pair_rbm": singlet pairs need a model that conserves Sz; allowed is "rbm"')
+    if kind == "pair_rbm" and choice.parameters == "complex":
+        raise ValueError('wavefunction.parameters = "complex": a pair product has real parameters; allowed is "real"')
+    rotate = kind == "rbm" if choice.marshall == "auto" else choice.marshall
+    return kind, rotated if rotate else model
+
+
+def choose_beta_0(thermal, model):
+    """Return the inverse temperature of the seed: below every reported one."""
+    if thermal.beta_0 != "auto":
+        return thermal.beta_0
+    couplings = np.concatenate([4 * np.abs(model.pair_coupling) * model.spin**2, 2 * np.abs(model.exchange_element) * model.spin,
+                                np.abs(model.flip_element)])
+    return min(BETA_0 / couplings.max(), 0.5 * min(thermal.report_betas))
+
+
+def choose_symmetries(choice, model):
+    """Return the names of the symmetries that the hidden units share."""
+    if choice.symmetries != "auto":
+        return tuple(choice.symmetries)
+    names = ("translation", "point_group", "layer_exchange")
+    return (*names, "spin_flip") if model.spin_flip_symmetric else names

@@ -1,0 +1,155 @@
+"""Means and errors of energies and observables over the samples of all ranks.
+
+Where the thermal state is the same on both layers (up to the flip between opposite Bell pairs), every quantity is
+averaged over the layers; the difference of the two energies is kept as a meter of the error of the state.
+"""
+
+import numpy as np
+
+from hpc_nqs.blocks import BlockSums
+from hpc_nqs.estimators import ChainSums
+
+ENERGY, LAYER_DIFFERENCE, ENERGY_SQUARED = range(3)
+FIRST_OBSERVABLE = 3
+
+
+class Meter:
+    """Turns samples into numbers with error bars.
+
+    Parameters
+    ----------
+    ansatz : Ansatz
+    observables : Observables
+    sampler : Chains or Enumeration
+    team : Team
+    """
+
+    def __init__(self, ansatz, observables, sampler, team):
+        self.purification = ansatz.purification
+        self.layers_equivalent = ansatz.layers_equivalent
+        self.observables = observables
+        self.sampler = sampler
+        self.team = team
+
+    def summarize(self, samples, evaluation, beta):
+        """Return the meters of one step.  *Collective.*
+
+        Returns
+        -------
+        dict
+            energy, energy_error, layer_energy_difference, variance (all per site), specific_heat,
+            specific_heat_error, autocorrelation (in samples), r_hat, effective_fraction.
+        """
+        n = self.purification.n_sites
+        energies = self._energy_columns(samples, evaluation, evaluation.energy)
+        statistics = self._statistics([(energies, evaluation)])
+        chains = ChainSums(energies[:, :, ENERGY], 0.0, evaluation.weights.reshape(energies.shape[:2]))
+        self.team.sum_in_place(chains.sums)
+        energy, error = statistics.estimate(lambda means: means[:, ENERGY])
+        variance, variance_error = statistics.estimate(variance_of)
+        difference, _ = statistics.estimate(lambda means: means[:, LAYER_DIFFERENCE])
+        return {
+            "energy": (evaluation.energy + energy) / n,
+            "energy_error": error / n,
+            "layer_energy_difference": difference / n,
+            "variance": variance / n,
+            "specific_heat": beta**2 * variance / n,
+            "specific_heat_error": beta**2 * variance_error / n,
+            "autocorrelation": 1.0 if self.sampler.is_exact else chains.tau,
+            "r_hat": 1.0 if self.sampler.is_exact else chains.r_hat,
+            "effective_fraction": evaluation.n_effective / (self.sampler.n_chains * energies.shape[1]),
+        }
+
+    def report(self, batches, beta):
+        """Return the results at one temperature from several (samples, evaluation).  *Collective.*
+
+        Returns
+        -------
+        dict
+            Columns of the table that follow from this temperature alone; per site.
+        """
+        n = self.purification.n_sites
+        centre = batches[0][1].energy
+        parts = [(self._all_columns(samples, evaluation, centre), evaluation) for samples, evaluation in batches]
+        statistics = self._statistics(parts)
+        energies = np.concatenate([part[:, :, ENERGY] for part, _ in parts], axis=1)
+        chains = ChainSums(energies, statistics.means[ENERGY])
+        self.team.sum_in_place(chains.sums)
+        row = {"temperature": 1.0 / beta, "beta": beta}
+
+        def put(name, function):
+            row[name], row[f"{name}_error"] = statistics.estimate(function)
+
+        put("energy", lambda means: (centre + means[:, ENERGY]) / n)
+        put("specific_heat", lambda means: beta**2 * variance_of(means) / n)
+        names = list(enumerate(self.observables.names, FIRST_OBSERVABLE))
+        if self.purification.model.conserves_sz:
+            put("susceptibility", lambda means: beta * (means[:, FIRST_OBSERVABLE + 1] - means[:, FIRST_OBSERVABLE] ** 2) / n)
+        for column, (name, key) in names:
+            value = statistics.estimate(lambda means, column=column: means[:, column])
+            if key:
+                row.setdefault(name, {})[key] = list(value)
+            elif name == "magnetization":
+                row[name], row["magnetization_error"] = value[0] / n, value[1] / n
+        row["layer_energy_difference"] = statistics.estimate(lambda means: means[:, LAYER_DIFFERENCE] / n)[0]
+        row["autocorrelation"] = 1.0 if self.sampler.is_exact else chains.tau
+        row["r_hat"] = 1.0 if self.sampler.is_exact else chains.r_hat
+        return row
+
+    def _statistics(self, parts):
+        """Return `Statistics` of (values (n_chains, n_samples, n_columns), evaluation) of several batches."""
+        n_samples = [values.shape[1] for values, _ in parts]
+        sums = BlockSums(self.sampler.n_chains, sum(n_samples), parts[0][0].shape[2])
+        first = 0
+        for values, evaluation in parts:
+            chains = self.sampler.first + np.arange(len(values))
+            sums.add(chains, values, evaluation.weights.reshape(values.shape[:2]), first_sample=first)
+            first += values.shape[1]
+        self.team.sum_in_place(sums.sums)
+        return Statistics(sums.jackknife(), self.sampler.is_exact)
+
+    def _energy_columns(self, samples, evaluation, centre):
+        """Return (n_chains, n_samples, 3): energy minus `centre`, difference of the layers, |E_loc - centre|^2."""
+        shifted = evaluation.energies - centre
+        columns = np.stack(
+            [
+                shifted.real.mean(axis=1),
+                shifted.real[:, 0] - shifted.real[:, 1],
+                (shifted.real**2 + shifted.imag**2).mean(axis=1),
+            ],
+            axis=1,
+        )
+        return columns.reshape(*samples.configurations.shape[:2], FIRST_OBSERVABLE)
+
+    def _all_columns(self, samples, evaluation, centre):
+        n = self.purification.n_sites
+        visible = samples.flat
+        observed = self.observables.measure(visible[:, :n])
+        if self.layers_equivalent:
+            sign = -1 if self.purification.opposite_pairs else 1
+            observed = 0.5 * (observed + self.observables.measure(sign * visible[:, n:]))
+        energies = self._energy_columns(samples, evaluation, centre)
+        return np.concatenate([energies, observed.reshape(*energies.shape[:2], -1)], axis=2)
+
+
+class Statistics:
+    """Functions of means with jackknife errors; without error where the sum over configurations is exact."""
+
+    def __init__(self, jackknife, is_exact):
+        self.jackknife, self.is_exact = jackknife, is_exact
+
+    @property
+    def means(self):
+        return self.jackknife.means
+
+    def estimate(self, function):
+        """Return (value, error) of `function`, rows of means to numbers."""
+        if self.is_exact:
+            return float(function(self.jackknife.means[None])[0]), 0.0
+        value, error = self.jackknife.estimate(function)
+        return float(value), float(error)
+
+
+def variance_of(means):
+    """Return Var(H), total, from rows of means."""
+    return means[:, ENERGY_SQUARED] - means[:, ENERGY] ** 2

@@ -1,0 +1,311 @@
+"""Numerical purification: cool a wave function from its seed through all requested temperatures.
+
+[PDBM] Y. Nomura, N. Yoshioka, F. Nori, PRL 127, 060601 (2021), method II.
+"""
+
+import json
+import secrets
+import time
+
+import numpy as np
+
+from hpc_nqs import checkpoint
+from hpc_nqs.ansatz import build_ansatz
+from hpc_nqs.chains import Chains
+from hpc_nqs.enumeration import Enumeration
+from hpc_nqs.evolution import Evolution, EvolutionError, StepControl
+from hpc_nqs.measurement import Meter
+from hpc_nqs.observables import build_observables
+from hpc_nqs.parallel import StopRequest
+from hpc_nqs.progress import Progress
+from hpc_nqs.purification import random_pairs
+from hpc_nqs.reconfiguration import MAX_DENSE, Regularization
+from hpc_nqs.settings import SettingsError, build
+from hpc_nqs.thermal_table import finished_rows
+
+DONE, STOPPED, FAILED = 0, 75, 1
+N_SAMPLES, N_CHAINS = 8192, 64
+REPORT_FACTOR = 8  # samples at a reported temperature, in units of n_samples
+START_EXPONENT, EXPONENT_STEP = 0.6, 0.05
+EFFECTIVE_FRACTION = (0.45, 0.75)  # of effective samples; outside, the sampling exponent moves
+MAX_SWEEPS = 16
+MAX_GROWTH = 0.15  # of beta per step, relative
+TARGET_TAU = 2.0  # autocorrelation time of the local energy, in samples
+
+
+def run_thermal(settings, team, output_path, resume_from=None):
+    """Run a thermal calculation and write its run file.  *Collective.*
+
+    Parameters
+    ----------
+    settings : Settings
+    team : Team
+    output_path : str
+    resume_from : str or None
+        Run file to continue.
+
+    Returns
+    -------
+    int
+        0 done, 75 stopped at a checkpoint, 1 the evolution failed (a checkpoint is written).
+    """
+    with StopRequest() as stop, Progress(team.rank) as progress:
+        cooling = Cooling(settings, team, output_path, stop, progress)
+        if resume_from is not None:
+            cooling.restore(checkpoint.read_state(resume_from), checkpoint.read_history(resume_from))
+        return cooling.run()
+
+
+class Cooling:
+    """One thermal run: the state of its evolution, its chains, its history and its results.
+
+    Everything a checkpoint needs is in `state()` and `history`.
+    """
+
+    def __init__(self, settings, team, output_path, stop, progress):
+        if settings.run.seed is None:
+            seed = team.broadcast_object(secrets.randbelow(2**63))
+            settings = settings.with_seed(seed)
+            progress.message(f"seed = {seed}")
+        self.settings, self.team, self.path = settings, team, output_path
+        self.stop, self.progress = stop, progress
+        self.lattice, model = build(settings)
+        self.ansatz = build_ansatz(settings, self.lattice, model, settings.run.seed)
+        self.model = model
+        self.observables = build_observables(settings, self.lattice, self.ansatz.model)
+        self.evolution = Evolution(self.ansatz, _regularization(settings, self.ansatz), _control(settings), team)
+        self.sampler = self._make_sampler()
+        self.meter = Meter(self.ansatz, self.observables, self.sampler, team)
+        sampling = settings.sampling
+        self.n_samples = N_SAMPLES if sampling.n_samples == "auto" else sampling.n_samples
+        self.exponent = START_EXPONENT if sampling.exponent == "auto" else sampling.exponent
+        self.sweeps = 1 if sampling.sweeps_per_sample == "auto" else sampling.sweeps_per_sample
+        self.warm = False
+        self.history, self.rows, self.n_steps, self.seconds = [], [], 0, 0.0
+        self.clock = self.last_saved = time.monotonic()
+
+    def _make_sampler(self):
+        if self.settings.sampling.method == "exact_sum":
+            return Enumeration(self.team, self.ansatz.purification)
+        n_chains = self.settings.sampling.n_chains
+        return Chains(
+            self.team,
+            N_CHAINS if n_chains == "auto" else n_chains,
+            self.settings.run.seed,
+            lambda stream: random_pairs(self.ansatz.purification, stream),
+        )
+
+    # ---- the run ---------------------------------------------------------------------------------------------------
+
+    def run(self):
+        """Cool down to the lowest temperature; return the exit code.  *Collective.*"""
+        targets = self.settings.thermal.report_betas
+        self.save()
+        for target in targets:
+            if any(row["beta"] == target for row in self.rows):
+                continue
+            while self.evolution.beta < target:
+                code = self._step(target, targets[-1])
+                if code is not None:
+                    return code
+            self.rows.append(self._report(target))
+            self.save()
+        return DONE
+
+    def _step(self, target, beta_end):
+        """Make one step; return an exit code to stop with, or None."""
+        samples, evaluation = self._sample(self.n_samples)
+        summary = self.meter.summarize(samples, evaluation, self.evolution.beta)
+        first = self.evolution.velocity(samples, evaluation)
+        acceptance = self.sampler.acceptance(self.team)
+        beta = self.evolution.beta
+        try:
+            step = self.evolution.advance(samples, evaluation, first, target)
+        except EvolutionError as error:
+            self.save()
+            self.progress.message(f"stopped: {error}; the last good state is in {self.path}")
+            return FAILED
+        self.n_steps += 1
+        self.history.append(
+            {"step": self.n_steps, "beta": beta, "dtau": step.dtau, "step_error": step.error}
+            | {"n_rejected": step.n_rejected, "tdvp_residual": first.residual, "n_kept": first.solution.n_kept}
+            | {"solver_iterations": first.solution.iterations, "acceptance": acceptance, **summary}
+            | {"exponent": self.exponent, "sweeps_per_sample": self.sweeps, "seconds": self._elapsed()}
+        )
+        for note in step.notes:
+            self.progress.message(f"step {self.n_steps}: {note}")
+        self.progress.update(
+            step=self.n_steps, beta=self.evolution.beta, beta_end=beta_end, energy=summary["energy"],
+            energy_error=summary["energy_error"], acceptance=acceptance, residual=first.residual,
+        )
+        self._adapt(summary)
+        return self._stopped_or_saved()
+
+    def _stopped_or_saved(self):
+        if self.team.any(self.stop.requested):
+            self.save()
+            return STOPPED
+        if self.team.any(self.team.is_root and self._minutes_since_saved() >= self.settings.run.checkpoint_minutes):
+            self.save()
+        return None
+
+    def _sample(self, n_samples):
+        """Return fresh samples of all chains and their evaluation."""
+        purification = self.ansatz.purification
+        amplitude = self.ansatz.wavefunction.amplitude(purification.moves)
+        if not self.warm:
+            self.sampler.warm_up(amplitude, purification, self.settings.sampling.n_warm_up, self.exponent)
+            self.warm = True
+        n_per_chain = max(1, -(-n_samples // self.sampler.n_chains))
+        samples = self.sampler.sample(amplitude, purification, n_per_chain, self.sweeps, self.exponent)
+        return samples, self.evolution.evaluate(samples, amplitude)
+
+    def _adapt(self, summary):
+        """Move the sampling exponent and the sweeps per sample towards their targets, from reduced numbers only."""
+        sampling = self.settings.sampling
+        if sampling.exponent == "auto" and sampling.method == "metropolis":
+            low, high = EFFECTIVE_FRACTION
+            if summary["effective_fraction"] < low:
+                self.exponent = min(1.0, self.exponent + EXPONENT_STEP)
+            elif summary["effective_fraction"] > high:
+                self.exponent = max(0.5, self.exponent - EXPONENT_STEP)
+        if sampling.sweeps_per_sample == "auto":
+            tau = summary["autocorrelation"]
+            if tau > 1.5 * TARGET_TAU:
+                self.sweeps = min(MAX_SWEEPS, self.sweeps + 1)
+            elif tau < 0.5 * TARGET_TAU:
+                self.sweeps = max(1, self.sweeps - 1)
+
+    def _report(self, beta):
+        """Return the raw results at a requested temperature, from extra samples."""
+        wanted = self.settings.thermal.n_samples_report
+        n_report = REPORT_FACTOR * self.n_samples if wanted == "auto" else wanted
+        n_batches = 1 if self.sampler.is_exact else max(1, -(-n_report // self.n_samples))
+        batches = [self._sample(self.n_samples) for _ in range(n_batches)]
+        residual = self.evolution.velocity(*batches[-1]).residual
+        row = self.meter.report(batches, beta)
+        return row | {"tdvp_residual": residual, "acceptance": self.sampler.acceptance(self.team)}
+
+    # ---- state and files -------------------------------------------------------------------------------------------
+
+    def _elapsed(self):
+        now = time.monotonic()
+        self.seconds += now - self.clock
+        self.clock = now
+        return self.seconds
+
+    def _minutes_since_saved(self):
+        return (time.monotonic() - self.last_saved) / 60
+
+    def state(self):
+        """Return all that continues the run, on rank 0 (None elsewhere).  *Collective.*"""
+        chains = self.sampler.state(self.team)
+        if not self.team.is_root:
+            return None
+        evolution = self.evolution
+        return {
+            "params": self.ansatz.wavefunction.params,
+            "beta": evolution.beta,
+            "dtau": evolution.dtau,
+            "previous": evolution.previous,
+            "chains": chains,
+            "n_chains": self.sampler.n_chains,
+            "warm": self.warm,
+            "exponent": self.exponent,
+            "sweeps_per_sample": self.sweeps,
+            "rows": json.dumps(self.rows),
+            "seconds": self._elapsed(),
+        }
+
+    def restore(self, state, history):
+        """Take over the state and history of a run file.  *Collective.*
+
+        Raises
+        ------
+        SettingsError
+            The file holds another number of chains than the settings ask for.
+        """
+        if state["n_chains"] != self.sampler.n_chains:
+            raise SettingsError(
+                [f"sampling.n_chains = {self.sampler.n_chains}: the run has {state['n_chains']} chains; allowed is the same number"]
+            )
+        self.sampler.restore(self.team, state["chains"])
+        self.ansatz.wavefunction.params = state["params"]
+        self.evolution.beta, self.evolution.dtau = state["beta"], state["dtau"]
+        self.evolution.previous = state["previous"]
+        self.warm, self.exponent, self.sweeps = state["warm"], state["exponent"], state["sweeps_per_sample"]
+        self.rows, self.seconds = json.loads(state["rows"]), state["seconds"]
+        columns = list(history)
+        self.history = [dict(zip(columns, values, strict=True)) for values in zip(*history.values(), strict=True)]
+        self.n_steps = len(self.history)
+
+    def history_columns(self):
+        """Return the history as {column: (n_steps,) float64}."""
+        columns = self.history[0] if self.history else ()
+        return {name: np.array([step[name] for step in self.history], dtype=np.float64) for name in columns}
+
+    def save(self):
+        """Write the run file.  *Collective.*"""
+        state = self.state()
+        self.last_saved = time.monotonic()
+        if not self.team.is_root:
+            return
+        history = self.history_columns()
+        targets = self.settings.thermal.report_betas
+        table = {
+            "task": "thermal",
+            "n_sites": self.model.n_sites,
+            "finished": len(self.rows) == len(targets),
+            "seconds": self.seconds,
+            "n_ranks": self.team.size,
+            "rows": finished_rows(self.rows, history, self.model),
+        }
+        network = self.ansatz.wavefunction.network()
+        checkpoint.write_run(
+            self.path, self.settings.to_toml(), state, history, table, network, n_chains=self.sampler.n_chains
+        )
+
+
+def _regularization(settings, ansatz):
+    """Return the `Regularization`; "auto" is dense with a soft cut up to MAX_DENSE parameters, else CG."""
+    choice = settings.reconfiguration
+    solver = choice.solver
+    if solver == "auto":
+        solver = "dense" if ansatz.wavefunction.n_params <= MAX_DENSE else "cg"
+    soft = solver == "dense" and choice.regularization != "diag_shift"
+    return Regularization(solver, choice.soft_cut if soft else None, choice.diag_scale, choice.tolerance)
+
+
+def _control(settings):
+    thermal = settings.thermal
+    return StepControl(tolerance=thermal.step_tolerance, max_dtau=thermal.max_dtau, max_growth=MAX_GROWTH)
+
+
+def plan(settings):
+    """Return what a run of `settings` will take, as {what: number or text}."""
+    lattice, model = build(settings)
+    ansatz = build_ansatz(settings, lattice, model, settings.run.seed or 0)
+    purification, wavefunction = ansatz.purification, ansatz.wavefunction
+    regularization = _regularization(settings, ansatz)
+    sampling = settings.sampling
+    n_samples = N_SAMPLES if sampling.n_samples == "auto" else sampling.n_samples
+    n_params, n_entries = wavefunction.n_params, len(purification.moves.input_changes()[0])
+    item = 8 * wavefunction.width
+    stored = n_samples * purification.n_visible + 64 * n_samples
+    stored += n_params**2 * 3 * item if regularization.solver == "dense" else n_samples * n_params * item
+    tables = 3 * n_entries * wavefunction.n_units * item + purification.n_inputs * ansatz.order * 8
+    n_ratios = len(model.exchange_sites) + 2 * len(model.flip_sites)
+    return {
+        "wave function": ansatz.kind,
+        "symmetries": f"{', '.join(ansatz.symmetries) or 'none'} (group of order {ansatz.order})",
+        "sites": model.n_sites,
+        "visible units": purification.n_visible,
+        "hidden units": wavefunction.n_units,
+        "parameters": n_params,
+        "seed at beta_0": ansatz.beta_0,
+        "chains": N_CHAINS if sampling.n_chains == "auto" else sampling.n_chains,
+        "samples per step": n_samples,
+        "solver": regularization.solver,
+        "memory per rank (MB, one rank)": round(80 + (stored + tables) / 1e6),
+        "factors per step (1e9)": round(2 * n_samples * (n_ratios + 2 * purification.n_visible) * wavefunction.n_units / 1e9, 2),
+    }

@@ -1,0 +1,64 @@
+"""What the tests of the command line share: an input, a made-up run file and a made-up driver."""
+
+import sys
+import types
+
+import numpy as np
+import pytest
+
+from hpc_nqs import checkpoint, parallel
+from hpc_nqs.settings import parse_settings, read_tables
+
+INPUT = """
+[run]
+seed = 1
+[lattice]
+kind = "chain"
+lengths = [6]
+[model]
+kind = "heisenberg"
+[thermal]
+temperatures = [2.0, 1.0, 0.5]
+[observables]
+structure_factor = [[1]]
+"""
+
+
+def write_run_file(path, settings, finished=True):
+    """Write a run file with made-up rows for the temperatures of the settings."""
+    made_up = {"energy_error": 0.001, "specific_heat": 0.1, "specific_heat_error": 0.01, "specific_heat_slope": 0.11}
+    made_up |= {"entropy": 0.5, "entropy_error": 0.01, "structure_factor": {"1,0": [0.3, 0.01]}}
+    betas = settings.thermal.report_betas
+    rows = [{"temperature": 1.0 / beta, "beta": beta, "energy": -0.1 * beta, **made_up} for beta in betas]
+    table = {"task": "thermal", "n_sites": 6, "finished": finished, "seconds": 1.5, "n_ranks": 1, "rows": rows}
+    state, history, network = {"step": 3}, {"beta": np.arange(3.0)}, {"params": np.zeros(2)}
+    checkpoint.write_run(path, settings.to_toml(), state, history, table, network)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Work in a folder with input.toml and run.h5."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "input.toml").write_text(INPUT)
+    write_run_file("run.h5", parse_settings(read_tables(INPUT)))
+    return tmp_path
+
+
+@pytest.fixture
+def driver(monkeypatch):
+    """Replace the thermal driver by one that records its calls, writes a run file and returns or raises `outcome`."""
+    module = types.ModuleType("hpc_nqs.thermal")
+    module.calls, module.outcome = [], 0
+
+    def run_thermal(settings, team, output_path, resume_from=None):
+        module.calls.append((settings, output_path, resume_from))
+        if isinstance(module.outcome, BaseException):
+            raise module.outcome
+        write_run_file(output_path, settings, finished=module.outcome == 0)
+        return module.outcome
+
+    module.run_thermal = run_thermal
+    module.plan = lambda settings: {"sites": 6, "parameters": 1234, "memory per rank": "0.1 GB"}
+    monkeypatch.setitem(sys.modules, "hpc_nqs.thermal", module)
+    monkeypatch.setattr(parallel, "start", parallel.Team.serial)
+    return module

@@ -1,0 +1,125 @@
+"""What the commands without MPI print: show, exact, plot, check, init, bench."""
+
+import json
+import sys
+import types
+
+import pytest
+
+from hpc_nqs import cli
+from hpc_nqs.settings import parse_settings, read_settings
+
+
+def test_show_prints_a_table(folder, capsys):
+    assert cli.main(["show", "run.h5"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert any(line.split()[:2] == ["2", "-0.0500(10)"] for line in lines)
+
+
+def test_show_json(folder, capsys):
+    assert cli.main(["show", "run.h5", "--json"]) == 0
+    table = json.loads(capsys.readouterr().out)
+    assert {"format", "task", "n_sites", "finished", "seconds", "n_ranks", "settings", "rows"} <= set(table)
+    assert table["format"] == 1 and table["n_sites"] == 6 and table["finished"] is True
+    assert [row["temperature"] for row in table["rows"]] == [2.0, 1.0, 0.5]
+    assert table["rows"][0]["structure_factor"] == {"1,0": [0.3, 0.01]}
+    assert parse_settings(table["settings"]) == read_settings("input.toml")
+
+
+def test_show_csv(folder, capsys):
+    assert cli.main(["show", "run.h5", "--csv"]) == 0
+    assert capsys.readouterr().out.startswith("temperature,beta,energy,energy_error,")
+
+
+def test_show_with_exact_differences(folder, capsys):
+    assert cli.main(["show", "run.h5", "--exact"]) == 0
+    assert "e - exact" in capsys.readouterr().out
+
+
+def test_exact_json_has_the_same_rows_as_show(folder, capsys):
+    assert cli.main(["exact", "input.toml", "--json"]) == 0
+    table = json.loads(capsys.readouterr().out)
+    assert {"format", "task", "n_sites", "finished", "seconds", "n_ranks", "settings", "rows"} <= set(table)
+    assert [row["beta"] for row in table["rows"]] == [0.5, 1.0, 2.0]
+    for row in table["rows"]:
+        assert {
+            "temperature",
+            "beta",
+            "energy",
+            "specific_heat",
+            "entropy",
+            "free_energy",
+            "susceptibility",
+            "structure_factor",
+        } <= set(row)
+        assert set(row["structure_factor"]) == {"1,0"}
+        assert row["free_energy"] == pytest.approx(row["energy"] - row["temperature"] * row["entropy"])
+
+
+def test_exact_text(folder, capsys):
+    assert cli.main(["exact", "input.toml"]) == 0
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
+def test_exact_refuses_large_systems(folder, capsys):
+    assert cli.main(["exact", "input.toml", "--set", "lattice.lengths=[18]"]) == 2
+    assert "no exact results: 18 sites" in capsys.readouterr().err
+
+
+def test_plot(folder, capsys):
+    pytest.importorskip("matplotlib")
+    assert cli.main(["plot", "run.h5", "run.h5", "--exact"]) == 0
+    assert (folder / "run.png").read_bytes().startswith(b"\x89PNG")
+    assert capsys.readouterr().out == "figure written to run.png\n"
+    assert cli.main(["plot", "run.h5", "-o", "figure.xyz"]) == 1
+    assert "figure.xyz: Format 'xyz' is not supported" in capsys.readouterr().err
+    assert cli.main(["plot", "run.h5", "-o", "no/figure.png"]) == 1
+    assert "no/figure.png: No such file or directory" in capsys.readouterr().err
+
+
+def test_plot_without_matplotlib(folder, capsys, monkeypatch):
+    monkeypatch.delitem(sys.modules, "hpc_nqs.plotting", raising=False)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.backends.backend_agg", None)
+    monkeypatch.delattr("hpc_nqs.plotting", raising=False)
+    assert cli.main(["plot", "run.h5"]) == 1
+    assert "plot needs matplotlib" in capsys.readouterr().err
+
+
+def test_plot_goes_on_without_an_exact_curve(folder, driver, capsys):
+    pytest.importorskip("matplotlib")
+    assert cli.main(["run", "input.toml", "-o", "large.h5", "--set", "lattice.lengths=[20]"]) == 0
+    assert cli.main(["plot", "large.h5", "--exact"]) == 0
+    assert "large: no exact results: 20 sites" in capsys.readouterr().err
+
+
+def test_check_prints_the_plan(folder, driver, capsys):
+    assert cli.main(["check", "input.toml"]) == 0
+    out = capsys.readouterr().out
+    assert "input.toml is a valid input" in out and "parameters       1,234" in out
+
+
+def test_init_is_ready_to_run(folder, driver, capsys):
+    assert cli.main(["init", "thermal"]) == 0
+    (folder / "new.toml").write_text(capsys.readouterr().out)
+    assert cli.main(["run", "new.toml"]) == 0
+
+
+def test_init_refuses_what_is_not_there(capsys):
+    assert cli.main(["init", "ground_state"]) == 2
+    assert "not available in this version" in capsys.readouterr().err
+
+
+def test_bench_passes_on_its_text(monkeypatch, capsys):
+    module = types.ModuleType("hpc_nqs.bench")
+    module.run_bench = lambda json: f"json {json}"
+    monkeypatch.setitem(sys.modules, "hpc_nqs.bench", module)
+    assert cli.main(["bench", "--json"]) == 0
+    assert capsys.readouterr().out == "json True\n"
+
+
+@pytest.mark.parametrize("name", ["j1j2_4x4", "heisenberg_chain", "tfim_chain"])
+def test_the_inputs_of_the_repository_are_valid(name, driver, capsys, pytestconfig):
+    path = pytestconfig.rootpath / "jobscripts" / f"{name}.toml"
+    assert cli.main(["check", str(path)]) == 0

@@ -1,0 +1,37 @@
+"""Commented inputs and the reference of all options."""
+
+import dataclasses
+
+import pytest
+
+from hpc_nqs import templates
+from hpc_nqs.settings import SECTIONS, parse_settings, read_tables
+
+
+def test_the_template_is_an_input_and_shows_every_option():
+    text = templates.text("thermal")
+    settings = parse_settings(read_tables(text))
+    assert settings.lattice.lengths == (4, 4)
+    assert all(len(line) <= 100 for line in text.splitlines())
+    uncommented = "\n".join(
+        line[1:] if line.startswith("#") and line[1:2] not in (" ", "") else line
+        for line in text.splitlines()
+        if "betas =" not in line
+    )
+    again = parse_settings(read_tables(uncommented))
+    assert again == settings.with_seed(1), "the commented lines are the defaults"
+
+
+def test_the_reference_has_every_option_with_its_default():
+    text = templates.text("reference")
+    for name, kind in SECTIONS.items():
+        assert f"### [{name}]" in text
+        for field in dataclasses.fields(kind):
+            assert f"| `{field.name}` |" in text
+            assert field.metadata["description"] and field.metadata["allowed"]
+
+
+@pytest.mark.parametrize("name", ["ground_state", "nothing"])
+def test_a_template_that_does_not_exist(name):
+    with pytest.raises(ValueError, match="allowed"):
+        templates.text(name)
