@@ -191,7 +191,8 @@ class Team:
         different = np.flatnonzero((hashes != hashes[0]).any(axis=1))
         if different.size:
             listed = ", ".join(map(str, different[:8])) + (", ..." if different.size > 8 else "")
-            raise ValueError(f"{what} differs between ranks: not as on rank 0 on {different.size} of {self.size} ({listed})")
+            where = f"{different.size} of {self.size} ({listed})"
+            raise ValueError(f"{what} differs between ranks: not as on rank 0 on {where}")
 
     def abort(self, message, code=1):
         """Print `message` and end the processes of all ranks at once; not collective, does not return."""
@@ -299,7 +300,7 @@ def start():
     if team.size == 1 and announced > 1:
         raise LauncherError(
             f"the launcher announced {announced} processes ({variable}), but each of them is alone: it does not match "
-            f"the MPI library, {_first_line(MPI.Get_library_version())}; use the mpiexec of that library, or "
+            f"the MPI library, {_first_line(MPI.Get_library_version()).partition(',')[0]}; use the mpiexec of that library, or "
             "srun --mpi=pmi2 for MPICH and srun --mpi=pmix for Open MPI"
         )
     if team.size > 1:
@@ -315,7 +316,8 @@ def announced_size(environment):
     """
     names = [name for name in MPI_LAUNCHERS if environment.get(name, "").isdigit()]
     if not names and "SLURM_STEP_ID" in environment:
-        names = [name for name in ("SLURM_STEP_NUM_TASKS", "SLURM_NTASKS") if environment.get(name, "").isdigit()][:1]
+        slurm = ("SLURM_STEP_NUM_TASKS", "SLURM_NTASKS")
+        names = [name for name in slurm if environment.get(name, "").isdigit()][:1]
     return max(((name, int(environment[name])) for name in names), key=lambda pair: pair[1], default=("", 1))
 
 

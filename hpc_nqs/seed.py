@@ -5,6 +5,7 @@ vectors); starting at a small beta_0 from these networks does not (theory 4.1, 4
 """
 
 import numpy as np
+import scipy.linalg
 
 from hpc_nqs.wavefunctions.rbm import Feature
 
@@ -53,21 +54,36 @@ def _orbit_representatives(site_images):
     return np.unique(site_images.min(axis=0))
 
 
-def _bell_feature(purification, i, beta_0, is_complex):
-    """Opposite-spin Bell pair at site i with neighbour couplings (theory 4.2).
+def exchange_amplitudes(model, beta_0):
+    """Return the amplitudes a (n_sites, n_sites) of one mismatched pair of sites in e^{-beta_0 H/2} Psi(0).
 
-    cos[pi/4 (s_i + a_i) + eps sum_k (s_k + a_k)], sin^2(2 eps) = beta_0 |element| / 2 where the element is
-    negative: two mismatched neighbours get the amplitude of one exchange, an isolated mismatch none.  Positive
-    elements take real couplings, sinh^2(2 eps) = beta_0 element / 2; they exist with complex parameters only.
+    a = exp(-beta_0 E / 2) off the diagonal, E the matrix of exchange elements: -beta_0 E_ik / 2 on a bond, products
+    of two and more exchanges beyond.  Without the small amplitudes beyond the bonds Psi would vanish there, chains
+    would never visit these configurations, and the force on them would be lost.
     """
-    n, model = purification.n_sites, purification.model
+    elements = np.zeros((model.n_sites, model.n_sites))
+    for (i, j), element in zip(model.exchange_sites, model.exchange_element, strict=True):
+        elements[i, j] += element
+        elements[j, i] += element
+    amplitudes = scipy.linalg.expm(-0.5 * beta_0 * elements)
+    np.fill_diagonal(amplitudes, 0.0)
+    return amplitudes
+
+
+def _bell_feature(purification, i, beta_0, is_complex):
+    """Opposite-spin Bell pair at site i with couplings to its surroundings (theory 4.2).
+
+    cos[pi/4 (s_i + a_i) + sum_k eps_k (s_k + a_k)], sin^2(2 eps_k) = a_ik where the amplitude a_ik of two
+    mismatched sites is positive; an isolated mismatch has none.  Negative amplitudes (frustrated bonds) take real
+    couplings, sinh^2(2 eps_k) = -a_ik; they exist with complex parameters only.
+    """
+    n = purification.n_sites
+    amplitudes = exchange_amplitudes(purification.model, beta_0)[i]
+    root = np.sqrt(np.abs(amplitudes))
+    couplings = np.where(amplitudes > 0, 0.5j * np.arcsin(np.minimum(root, 1.0)), 0.5 * np.arcsinh(root))
+    couplings[i] = 0.25j * np.pi
     weights = np.zeros(purification.n_inputs, dtype=np.complex128)
-    for (a, b), element in zip(model.exchange_sites, model.exchange_element, strict=True):
-        if i in (a, b):
-            k = b if a == i else a
-            amplitude = np.sqrt(0.5 * beta_0 * abs(element))
-            weights[[k, k + n]] += 0.5j * np.arcsin(amplitude) if element < 0 else 0.5 * np.arcsinh(amplitude)
-    weights[[i, i + n]] = 0.25j * np.pi
+    weights[:n] = weights[n : 2 * n] = couplings
     return Feature(weights) if is_complex else Feature(weights.imag, imaginary=True)
 
 
@@ -115,8 +131,8 @@ def _ising_couplings(model, paired):
 def seed_pairings(purification, beta_0):
     """Return the pairings of the seed and the signs between the layers (theory 4.7).
 
-    f(sigma_i, sigma_k) = x and f(ancilla_i, ancilla_k) = -x with x^2 = beta_0 element / 2 give the amplitude
-    of one exchange; a negative element (ferromagnetic) takes equal signs on the two layers.
+    f(sigma_i, sigma_k) = x and f(ancilla_i, ancilla_k) = -x with x^2 = -a_ik give two mismatched sites the
+    amplitude a_ik; a positive amplitude takes equal signs on the two layers.
 
     Returns
     -------
@@ -124,11 +140,12 @@ def seed_pairings(purification, beta_0):
         On both layers.
     layer_sign : dict of (int, int): int
     """
-    n, model = purification.n_sites, purification.model
+    n = purification.n_sites
+    amplitudes = exchange_amplitudes(purification.model, beta_0)
     seeds, layer_sign = {}, {}
-    for (i, j), element in zip(model.exchange_sites.tolist(), model.exchange_element, strict=True):
-        x = np.sqrt(0.5 * beta_0 * abs(element))
-        layer_sign[i, j] = -1 if element > 0 else 1
+    for i, j in zip(*np.triu_indices(n, 1), strict=True):
+        x = np.sqrt(abs(amplitudes[i, j]))
+        layer_sign[i, j] = 1 if amplitudes[i, j] > 0 else -1
         seeds[i, j], seeds[i + n, j + n] = x, layer_sign[i, j] * x
     return seeds, layer_sign
 

@@ -65,6 +65,6 @@ def pytest_runtest_makereport(item, call):
     if report.failed and item.config.getoption("with_mpi"):
         all_ranks = start()
         if all_ranks.size > 1:
-            where = f"rank {all_ranks.rank} of {all_ranks.size}: {report.when} of {report.nodeid} failed; ending all ranks"
-            all_ranks.abort(f"{report.longreprtext}\n{where}")
+            where = f"rank {all_ranks.rank} of {all_ranks.size}: {report.when} of {report.nodeid} failed"
+            all_ranks.abort(f"{report.longreprtext}\n{where}; ending all ranks")
     return report

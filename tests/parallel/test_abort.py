@@ -50,10 +50,11 @@ def test_world_size_that_contradicts_the_launcher_is_an_error_on_every_process(m
         "import os, subprocess, sys\n"
         "kept = {k: v for k, v in os.environ.items() if not k.startswith(('PMI', 'OMPI_', 'PRTE_'))}\n"
         "kept.update(SLURM_STEP_ID='0', SLURM_STEP_NUM_TASKS='2')\n"
-        "sys.exit(subprocess.run([sys.executable, '-c', 'from hpc_nqs.parallel import start; start()'], env=kept).returncode)"
+        "alone = [sys.executable, '-c', 'from hpc_nqs.parallel import start; start()']\n"
+        "print('code', subprocess.run(alone, env=kept).returncode, flush=True)"
     )
     done = mpiexec(2, sys.executable, "-c", code)
-    assert done.returncode != 0
+    assert done.stdout.split() == ["code", "1", "code", "1"]
     assert done.stderr.count("LauncherError: the launcher announced 2 processes") == 2
 
 
@@ -65,6 +66,8 @@ def test_more_ranks_than_processors(mpiexec):
 
 @pytest.mark.parametrize("name", ["SIGUSR1", "SIGTERM", "SIGINT"])
 def test_a_signal_to_mpiexec_stops_all_ranks_between_steps(mpiexec, name):
+    if name != "SIGUSR1" and "Open MPI" in mpiexec(1, "true", wrap=["sh", "-c", '"$1" --version', "sh"]).stdout:
+        pytest.skip(f"Open MPI's mpiexec ends its ranks when it gets {name}; it forwards SIGUSR1 alone")
     # the shell waits for the ranks to be ready, then signals their launcher, and hands back its exit code
     script = (
         'out=$(mktemp); "$@" >"$out" & launcher=$!; '

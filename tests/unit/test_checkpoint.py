@@ -220,7 +220,7 @@ def test_a_flipped_bit_is_noticed_or_harmless(tmp_path):
     path = write(tmp_path / "run.h5", STATE)
     image = path.read_bytes()
     noticed = 0
-    for position in range(0, len(image), 101):
+    for position in range(0, len(image), 151):
         damaged = bytearray(image)
         damaged[position] ^= 1 << position % 8
         path.write_bytes(damaged)
@@ -230,7 +230,7 @@ def test_a_flipped_bit_is_noticed_or_harmless(tmp_path):
             noticed += 1
         else:
             assert_same(state, STATE)
-    assert noticed > 50
+    assert noticed > 40
 
 
 # Writing

@@ -102,16 +102,15 @@ def test_announced_size(environment, expected):
 def start_alone(environment, **variables):
     """Start one process without a launcher, some variables set; return its last line of output."""
     code = "from hpc_nqs.parallel import start; print(start())"
-    done = subprocess.run(
-        [sys.executable, "-c", code], env={**environment, **variables}, capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env={**environment, **variables}, capture_output=True, text=True, check=False)
     return done.returncode, (done.stdout + done.stderr).strip().splitlines()[-1]
 
 
 def test_singletons_of_a_launcher_that_does_not_match_are_an_error(clean_environment):
     code, message = start_alone(clean_environment, SLURM_STEP_ID="0", SLURM_STEP_NUM_TASKS="4")
     assert code == 1
-    assert "LauncherError: the launcher announced 4 processes (SLURM_STEP_NUM_TASKS), but each of them is alone" in message
+    assert "LauncherError: the launcher announced 4 processes (SLURM_STEP_NUM_TASKS), but each of them" in message
 
 
 def test_no_mpi_library_is_an_error_under_a_launcher_and_one_process_otherwise(clean_environment):
