@@ -13,7 +13,7 @@ from hpc_nqs.symmetry import site_symmetries
 from hpc_nqs.wavefunctions.pairing import PairProduct, ProductState
 from hpc_nqs.wavefunctions.rbm import RBM
 
-BETA_0 = 0.05  # of the seed, in units of the inverse of the largest coupling
+BETA_0 = 0.02  # of the seed, in units of the inverse of the largest coupling
 FEATURE_STREAM = 2**64 - 1  # Philox key of the random features; chains use their global index
 
 
@@ -73,7 +73,7 @@ def build_ansatz(settings, lattice, model, seed):
     choice = settings.wavefunction
     kind, model = choose_state(choice, lattice, model)
     beta_0 = choose_beta_0(settings.thermal, model)
-    symmetries = choose_symmetries(choice, model)
+    symmetries = choose_symmetries(choice, lattice, model)
     bond_features = choice.bond_features is not False
     purification = purify(model, bond_features)
     site_images = site_symmetries(lattice, model, [s for s in symmetries if s in ("translation", "point_group")])
@@ -117,14 +117,19 @@ def choose_beta_0(thermal, model):
     """Return the inverse temperature of the seed: below every reported one."""
     if thermal.beta_0 != "auto":
         return thermal.beta_0
-    couplings = np.concatenate([4 * np.abs(model.pair_coupling) * model.spin**2, 2 * np.abs(model.exchange_element) * model.spin,
-                                np.abs(model.flip_element)])
+    strengths = [np.abs(model.pair_coupling) / model.spin**2, np.abs(model.exchange_element) / model.spin, np.abs(model.flip_element)]
+    couplings = np.concatenate(strengths)
     return min(BETA_0 / couplings.max(), 0.5 * min(thermal.report_betas))
 
 
-def choose_symmetries(choice, model):
-    """Return the names of the symmetries that the hidden units share."""
+def choose_symmetries(choice, lattice, model):
+    """Return the names of the symmetries that the hidden units share.
+
+    "auto" leaves the point group out where there are translations: its images make a feature costly without
+    making the state better, and pairings beyond s-wave need the freedom.
+    """
     if choice.symmetries != "auto":
         return tuple(choice.symmetries)
-    names = ("translation", "point_group", "layer_exchange")
-    return (*names, "spin_flip") if model.spin_flip_symmetric else names
+    names = ["layer_exchange"] + (["spin_flip"] if model.spin_flip_symmetric else [])
+    n_translations = len(site_symmetries(lattice, model, ["translation"]))
+    return ("translation" if 2 * n_translations > lattice.n_sites else "point_group", *names)

@@ -1,10 +1,18 @@
 """Exact summation: every configuration of a small doubled system in place of Markov chains."""
 
+import math
+
 import numpy as np
 
 from hpc_nqs.chains import Samples
 
 MAX_VISIBLE = 24
+
+
+def n_configurations(purification):
+    """Return the number of configurations in the sector of the Bell pairs."""
+    n = purification.n_visible
+    return math.comb(n, n // 2) if purification.opposite_pairs else 2**n
 
 
 class Enumeration:

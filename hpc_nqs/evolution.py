@@ -1,7 +1,11 @@
 """Imaginary-time evolution of a wave function by stochastic reconfiguration, one adaptive Heun step at a time.
 
-params(tau + dtau) = params + dtau (x_1 + x_2) / 2, x = -S^{-1} F; a step dtau advances beta by 2 dtau.  Both stages
-use the same samples, the second one reweighted, so that their difference is the error of the step and not noise.
+params(tau + dtau) = params + dtau (v_1 + v_2) / 2; a step dtau advances beta by 2 dtau.  Both stages use the same
+samples, the second one reweighted, so that their difference is the error of the step and not noise.
+
+The velocity v is x = -S^{-1} F for the clock "time".  Where the network cannot follow, x removes less energy than
+dE/dbeta = -Var(H) demands and the state lags behind its label beta.  The clock "energy" therefore runs by the energy:
+v = x Var(H) / (-F.x), so that dE/dbeta = -Var(H) holds along the path, as it does for every thermal state.
 """
 
 from dataclasses import dataclass
@@ -11,7 +15,11 @@ import numpy as np
 from hpc_nqs.reconfiguration import evaluate, velocity
 
 MAX_RETRIES = 12  # halvings of one step before the run gives up
+ACCEPTED_ERROR = 2.0  # in units of the tolerances
+MAX_ENERGY_ERROR = 0.02  # of the energy change of a step, relative
+TINY = 1e-12
 MIN_OVERLAP = 0.3  # of the effective samples that must survive the reweighting within a step
+MAX_SPEED_UP = 3.0  # of the clock "energy" against the clock "time"
 GROWTH = 1.5  # largest growth of the step size from one step to the next
 
 
@@ -31,11 +39,14 @@ class StepControl:
         Absolute limit, in inverse energy.
     max_growth : float
         Limit relative to beta: dbeta <= max_growth * beta.
+    clock : str
+        "energy" or "time", see the module.
     """
 
     tolerance: float
     max_dtau: float
     max_growth: float
+    clock: str
 
 
 @dataclass(frozen=True)
@@ -95,6 +106,12 @@ class Evolution:
         """Return the `Velocity` at the present parameters.  *Collective.*"""
         return velocity(evaluation, samples, self.wavefunction, self.regularization, self.team, self.previous)
 
+    def change(self, velocity):
+        """Return d params / d(beta / 2) by the clock of this evolution, (n_params,)."""
+        if self.control.clock == "time" or not velocity.power > 0:
+            return velocity.x
+        return velocity.x * min(MAX_SPEED_UP, velocity.thermal_variance / velocity.power)
+
     def advance(self, samples, evaluation, first, beta_target):
         """Make one step, not beyond `beta_target`, and return the `Step`.  *Collective.*
 
@@ -110,24 +127,24 @@ class Evolution:
             No step size works; the parameters are those before the step.
         """
         start = self.wavefunction.params.copy()
-        notes = [first.solution.note]
         dtau = min(self.dtau, self.control.max_dtau, 0.5 * self.control.max_growth * self.beta)
+        error = np.inf
         for n_rejected in range(MAX_RETRIES):
             step = self._fitted(dtau, beta_target)
             second, error = self._try(samples, evaluation, start, first, step)
-            if second is not None and error <= 2 * self.control.tolerance:
-                self.wavefunction.params = start + 0.5 * step * (first.x + second.x)
+            if error <= ACCEPTED_ERROR:
                 self.team.broadcast(self.wavefunction.params)
                 self.previous = second.x
                 self.beta = beta_target if step == 0.5 * (beta_target - self.beta) else self.beta + 2 * step
-                grown = 0.9 * step * np.sqrt(self.control.tolerance / max(error, 1e-300))
-                self.dtau = min(grown, GROWTH * dtau) if step == dtau else dtau
-                return Step(step, error, n_rejected, tuple(note for note in (*notes, second.solution.note) if note))
+                grown = min(0.9 * step / np.sqrt(max(error, 1e-300)), GROWTH * dtau)
+                self.dtau = grown if step == dtau else max(dtau, grown)
+                notes = (first.solution.note, second.solution.note)
+                return Step(step, error * self.control.tolerance, n_rejected, tuple(note for note in notes if note))
             self.wavefunction.params = start.copy()
             dtau = 0.5 * step
         raise EvolutionError(
-            f"no step from beta = {self.beta:.6g} succeeds, down to dtau = {dtau:.1e} (last error {error:.2g}, "
-            f"tolerance {self.control.tolerance:g}, residual {first.residual:.2g}); "
+            f"no step from beta = {self.beta:.6g} succeeds, down to dtau = {dtau:.1e} (last error {error:.2g} times the "
+            f"tolerance, residual {first.residual:.2g}); "
             "raise sampling.n_samples or reconfiguration.soft_cut, or widen the network (wavefunction.alpha)"
         )
 
@@ -139,15 +156,33 @@ class Evolution:
         return 0.5 * left if dtau > 0.5 * left else dtau
 
     def _try(self, samples, evaluation, start, first, dtau):
-        """Return (velocity at the end of a trial step or None, error); parameters are left at the trial."""
+        """Make a trial step; return (velocity of its second stage or None, error in units of what is tolerated).
+
+        Two errors count: that of the state, and the difference between the energy change that the velocities
+        promise and the one that the same samples show after the step.
+        """
         if not np.isfinite(first.x).all():
             return None, np.inf
-        self.wavefunction.params = start + dtau * first.x
+        self.wavefunction.params = start + dtau * self.change(first)
         trial = self.evaluate(samples)
         if not trial.n_effective > MIN_OVERLAP * evaluation.n_effective:
             return None, np.inf
         second = self.velocity(samples, trial)
         if not np.isfinite(second.x).all():
             return None, np.inf
-        error = 0.5 * dtau * first.metric(second.x - first.x)
-        return second, float(self.team.max(error))
+        changes = self.change(first), self.change(second)
+        state_error = 0.5 * dtau * first.metric(changes[1] - changes[0]) / self.control.tolerance
+        self.wavefunction.params = start + 0.5 * dtau * (changes[0] + changes[1])
+        last = self.evaluate(samples)
+        if not last.n_effective > MIN_OVERLAP * evaluation.n_effective:
+            return None, np.inf
+        promised = -dtau * (self._cooling_power(first) + self._cooling_power(second))
+        energy_error = abs(last.energy - evaluation.energy - promised) / (MAX_ENERGY_ERROR * abs(promised) + TINY)
+        error = max(state_error, energy_error)
+        return second, float(self.team.max(error if np.isfinite(error) else np.inf))
+
+    def _cooling_power(self, velocity):
+        """Return -dE/dtau / 2 by the clock of this evolution."""
+        if self.control.clock == "time" or not velocity.power > 0:
+            return velocity.power
+        return min(MAX_SPEED_UP * velocity.power, velocity.thermal_variance)

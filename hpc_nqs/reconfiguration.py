@@ -111,6 +111,10 @@ class Velocity:
     solution : linear.Solution
     variance : float
         Var of the local energy in the force.
+    thermal_variance : float
+        Var(H), mean of those measured on the two layers; -dE/dbeta of a thermal state.
+    power : float
+        -Re F^H x = -dE/dtau / 2 of the energy in the force.
     residual : float
         TDVP residual r^2 = 1 - F^H S^{-1} F / Var(E_loc), with the regularized x:
         (Var + 2 Re F^H x + x^H S x) / Var, between 0 and 1.
@@ -123,6 +127,8 @@ class Velocity:
     x: np.ndarray
     solution: linear.Solution
     variance: float
+    thermal_variance: float
+    power: float
     residual: float
     speed: float
     metric: object
@@ -152,10 +158,25 @@ def velocity(evaluation, samples, wavefunction, regularization, team, previous=N
         solution = _solve_matrix_free(log_derivs, energies, evaluation, force, regularization, team, previous, real)
         product = apply(solution.x)
         metric = _matrix_free_metric(apply)
-    explained = -2 * np.vdot(force, solution.x).real - np.vdot(solution.x, product).real
-    speed = np.sqrt(max(0.0, np.vdot(solution.x, product).real))
-    residual = 1 - explained / variance if variance > 0 else 0.0
-    return Velocity(solution.x, solution, variance, residual, speed, metric)
+    power = -np.vdot(force, solution.x).real
+    square = np.vdot(solution.x, product).real
+    return Velocity(
+        x=solution.x,
+        solution=solution,
+        variance=variance,
+        thermal_variance=_thermal_variance(evaluation, team),
+        power=power,
+        residual=1 - (2 * power - square) / variance if variance > 0 else 0.0,
+        speed=np.sqrt(max(0.0, square)),
+        metric=metric,
+    )
+
+
+def _thermal_variance(evaluation, team):
+    variance = evaluation.weights @ np.square(np.abs(evaluation.energies - evaluation.energy)).mean(axis=1)
+    variance = np.array([variance])
+    team.sum_in_place(variance)
+    return float(variance[0])
 
 
 def assemble(evaluation, samples, wavefunction, team):

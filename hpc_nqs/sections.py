@@ -128,9 +128,9 @@ class SamplingSettings:
     """Markov chains."""
 
     method: str = option(
-        word("metropolis", "exact_sum"),
-        "metropolis",
-        about="exact_sum replaces sampling by the sum over all states of a small system",
+        word("auto", "metropolis", "exact_sum"),
+        "auto",
+        about="exact_sum replaces chains by the sum over all states of a small system; auto: where that is cheaper",
     )
     n_samples: int | str = option(auto_or(integer(2, 10**10)), "auto", about="samples per step, over all ranks")
     n_chains: int | str = option(auto_or(integer(1, 10**7)), "auto", about="Markov chains, over all ranks")
@@ -153,7 +153,9 @@ class ReconfigurationSettings:
     regularization: str = option(
         word("auto", "soft_cut", "diag_shift"), "auto", about="how small eigenvalues of S are tamed"
     )
-    soft_cut: float = option(number(0.0, 1.0), 1e-4, about="spectral cut relative to the largest eigenvalue")
+    soft_cut: float | str = option(
+        auto_or(number(0.0, 1.0)), "auto", about="spectral cut relative to the largest eigenvalue; auto: 1e-6, with exact sums 1e-8"
+    )
     diag_scale: float = option(number(0.0, 1.0), 1e-4, about="diagonal shift relative to the diagonal of S")
     tolerance: float = option(number(0.0, 1.0, above=True), 1e-6, about="relative residual at which cg stops")
 
@@ -182,8 +184,13 @@ class ThermalSettings:
     beta_0: float | str = option(
         auto_or(number(0.0, 1e3, above=True)), "auto", about="inverse temperature of the analytic seed", unit="1/energy"
     )
-    step_tolerance: float = option(number(0.0, 10.0, above=True), 0.02, about="error per step that sets the step size")
+    step_tolerance: float = option(number(0.0, 10.0, above=True), 3e-3, about="error per step that sets the step size")
     max_dtau: float = option(number(0.0, 10.0, above=True), 0.05, about="largest imaginary-time step", unit="1/energy")
+    clock: str = option(
+        word("energy", "time"),
+        "energy",
+        about="what beta follows: energy (dE/dbeta = -Var H holds along the path) or time (beta is twice the imaginary time)",
+    )
     n_samples_report: int | str = option(
         auto_or(integer(2, 10**10)), "auto", about="samples at each reported temperature, over all ranks"
     )

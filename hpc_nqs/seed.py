@@ -10,6 +10,7 @@ import scipy.linalg
 from hpc_nqs.wavefunctions.rbm import Feature
 
 JASTROW_CENTRE = 2.0  # weight on the central site of a Jastrow unit; tanh is nearly saturated there
+MISMATCH_CENTRE = 1.0  # weight of m_i in its own mismatch unit
 FEATURE_SIZE = 0.1  # largest weight of a free feature when the group has FEATURE_ORDER elements
 FEATURE_ORDER = 6
 NOISE = 0.005
@@ -46,6 +47,8 @@ def seed_features(purification, site_images, layer_exchange, beta_0, paired=Fals
         features = [_field_feature(purification, i, beta_0) for i in centres]
     couplings = _ising_couplings(model, paired)
     features += [_jastrow_feature(purification, couplings, i, layer, beta_0) for i in centres for layer in layers]
+    if purification.bond_features:
+        features += [_mismatch_feature(purification, i) for i in centres]
     return features, _field_bias(purification, beta_0)
 
 
@@ -111,6 +114,16 @@ def _jastrow_feature(purification, couplings, i, layer, beta_0):
             weights[k + layer * n] -= beta_0 * coupling / (8 * np.tanh(JASTROW_CENTRE))
     weights[i + layer * n] = JASTROW_CENTRE
     return Feature(weights)
+
+
+def _mismatch_feature(purification, i):
+    """cosh(A m_i + 0): constant, but its derivatives couple m_i to every other m_k and give m_i a bias.
+
+    Mismatched sites attract or repel each other through it from the first step on.
+    """
+    weights = np.zeros(purification.n_inputs)
+    weights[2 * purification.n_sites + i] = MISMATCH_CENTRE
+    return Feature(weights, bias=0.0)
 
 
 def _ising_couplings(model, paired):

@@ -12,7 +12,7 @@ import numpy as np
 from hpc_nqs import checkpoint
 from hpc_nqs.ansatz import build_ansatz
 from hpc_nqs.chains import Chains
-from hpc_nqs.enumeration import Enumeration
+from hpc_nqs.enumeration import Enumeration, n_configurations
 from hpc_nqs.evolution import Evolution, EvolutionError, StepControl
 from hpc_nqs.measurement import Meter
 from hpc_nqs.observables import build_observables
@@ -29,7 +29,8 @@ REPORT_FACTOR = 8  # samples at a reported temperature, in units of n_samples
 START_EXPONENT, EXPONENT_STEP = 0.6, 0.05
 EFFECTIVE_FRACTION = (0.45, 0.75)  # of effective samples; outside, the sampling exponent moves
 MAX_SWEEPS = 16
-MAX_GROWTH = 0.15  # of beta per step, relative
+SOFT_CUT, SOFT_CUT_EXACT = 1e-6, 1e-6
+MAX_GROWTH = 0.2  # of beta per step, relative
 TARGET_TAU = 2.0  # autocorrelation time of the local energy, in samples
 
 
@@ -72,6 +73,7 @@ class Cooling:
         self.lattice, model = build(settings)
         self.ansatz = build_ansatz(settings, self.lattice, model, settings.run.seed)
         self.model = model
+        self.is_exact = sums_exactly(settings, self.ansatz.purification)
         self.observables = build_observables(settings, self.lattice, self.ansatz.model)
         self.evolution = Evolution(self.ansatz, _regularization(settings, self.ansatz), _control(settings), team)
         self.sampler = self._make_sampler()
@@ -85,7 +87,7 @@ class Cooling:
         self.clock = self.last_saved = time.monotonic()
 
     def _make_sampler(self):
-        if self.settings.sampling.method == "exact_sum":
+        if self.is_exact:
             return Enumeration(self.team, self.ansatz.purification)
         n_chains = self.settings.sampling.n_chains
         return Chains(
@@ -163,7 +165,7 @@ class Cooling:
     def _adapt(self, summary):
         """Move the sampling exponent and the sweeps per sample towards their targets, from reduced numbers only."""
         sampling = self.settings.sampling
-        if sampling.exponent == "auto" and sampling.method == "metropolis":
+        if sampling.exponent == "auto" and not self.is_exact:
             low, high = EFFECTIVE_FRACTION
             if summary["effective_fraction"] < low:
                 self.exponent = min(1.0, self.exponent + EXPONENT_STEP)
@@ -180,7 +182,7 @@ class Cooling:
         """Return the raw results at a requested temperature, from extra samples."""
         wanted = self.settings.thermal.n_samples_report
         n_report = REPORT_FACTOR * self.n_samples if wanted == "auto" else wanted
-        n_batches = 1 if self.sampler.is_exact else max(1, -(-n_report // self.n_samples))
+        n_batches = 1 if self.is_exact else max(1, -(-n_report // self.n_samples))
         batches = [self._sample(self.n_samples) for _ in range(n_batches)]
         residual = self.evolution.velocity(*batches[-1]).residual
         row = self.meter.report(batches, beta)
@@ -266,19 +268,31 @@ class Cooling:
         )
 
 
+def sums_exactly(settings, purification):
+    """Return whether sums over all configurations take the place of chains."""
+    method = settings.sampling.method
+    if method == "auto":
+        return n_configurations(purification) <= 2 * N_SAMPLES
+    return method == "exact_sum"
+
+
 def _regularization(settings, ansatz):
     """Return the `Regularization`; "auto" is dense with a soft cut up to MAX_DENSE parameters, else CG."""
     choice = settings.reconfiguration
     solver = choice.solver
     if solver == "auto":
         solver = "dense" if ansatz.wavefunction.n_params <= MAX_DENSE else "cg"
-    soft = solver == "dense" and choice.regularization != "diag_shift"
-    return Regularization(solver, choice.soft_cut if soft else None, choice.diag_scale, choice.tolerance)
+    soft_cut = choice.soft_cut
+    if soft_cut == "auto":
+        soft_cut = SOFT_CUT_EXACT if sums_exactly(settings, ansatz.purification) else SOFT_CUT
+    if solver != "dense" or choice.regularization == "diag_shift":
+        soft_cut = None
+    return Regularization(solver, soft_cut, choice.diag_scale, choice.tolerance)
 
 
 def _control(settings):
     thermal = settings.thermal
-    return StepControl(tolerance=thermal.step_tolerance, max_dtau=thermal.max_dtau, max_growth=MAX_GROWTH)
+    return StepControl(tolerance=thermal.step_tolerance, max_dtau=thermal.max_dtau, max_growth=MAX_GROWTH, clock=thermal.clock)
 
 
 def plan(settings):

@@ -91,7 +91,7 @@ def test_energy_and_tangent_space_at_beta_0(system):
     expected = exact_energy(lattice, model, ansatz.beta_0)
     # First order in beta_0, so the error of the energy -beta_0 Var(H) is relatively of order beta_0; the random
     # features add a few percent that do not depend on it.
-    assert energies == pytest.approx(expected, rel=0.03 + ansatz.beta_0)
+    assert energies == pytest.approx(expected, rel=0.05 + ansatz.beta_0)
     # 0.67 without the neighbour couplings (below)
     assert -1e-9 < residual < 1e-2
 
