@@ -185,6 +185,10 @@ def _drive(team, settings, output, resume_from=None):
         if team.rank != 0:
             raise QuietExit(WRONG_INPUT) from None
         raise
+    except KeyboardInterrupt:  # a second Ctrl-C on one rank must not leave the others waiting
+        if team.size > 1:
+            team.abort("hpc-nqs: interrupted")
+        raise
     except Exception as error:
         known = CommandError(str(error)) if isinstance(error, RunFileError) else error
         if team.size > 1 and explain(known):  # the other ranks may be waiting for this one
@@ -194,6 +198,8 @@ def _drive(team, settings, output, resume_from=None):
         print(reporting.table_text(_read_run_file(output, "read_table")), end="")
         if code == STOPPED:
             print(f"stopped at a checkpoint; continue with: hpc-nqs resume {output}")
+        elif code != DONE:
+            print(f"the run ended before its last temperature; what it reached is in {output}")
         else:
             print(f"results are in {output}")
     return code

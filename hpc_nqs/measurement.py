@@ -73,7 +73,8 @@ class Meter:
         parts = [(self._all_columns(samples, evaluation, centre), evaluation) for samples, evaluation in batches]
         statistics = self._statistics(parts)
         energies = np.concatenate([part[:, :, ENERGY] for part, _ in parts], axis=1)
-        chains = ChainSums(energies, statistics.means[ENERGY])
+        weights = [part.weights.reshape(len(energies), -1) for _, part in parts]
+        chains = ChainSums(energies, statistics.means[ENERGY], np.concatenate(weights, axis=1))
         self.team.sum_in_place(chains.sums)
         row = {"temperature": 1.0 / beta, "beta": beta}
 

@@ -266,16 +266,17 @@ def _wrapped(sentence):
 
 
 def _flat(row):
+    """Return the row with one column per value: name(key) and name_error(key) of what is a dict."""
     flat = {}
     for name, value in row.items():
-        if name != "structure_factor":
+        if not isinstance(value, dict):
             flat[name] = value
             continue
-        for q, pair in value.items():
+        for key, pair in value.items():
             mean, *error = pair if isinstance(pair, (list, tuple)) else [pair]
-            flat[f"structure_factor({q})"] = mean
+            flat[f"{name}({key})"] = mean
             if error:
-                flat[f"structure_factor_error({q})"] = error[0]
+                flat[f"{name}_error({key})"] = error[0]
     return flat
 
 

@@ -225,11 +225,19 @@ class Cooling:
         Raises
         ------
         SettingsError
-            The file holds another number of chains than the settings ask for.
+            The file holds another number of chains than the settings ask for, or a new temperature lies above the
+            one that the run has reached.
         """
         if state["n_chains"] != self.sampler.n_chains:
             raise SettingsError(
                 [f"sampling.n_chains = {self.sampler.n_chains}: the run has {state['n_chains']} chains; allowed is the same number"]
+            )
+        reported = {row["beta"] for row in json.loads(state["rows"])}
+        passed = [beta for beta in self.settings.thermal.report_betas if beta < state["beta"] and beta not in reported]
+        if passed:
+            raise SettingsError(
+                [f"thermal: T = {1 / passed[0]:.6g} is asked for, but the run is already at T = {1 / state['beta']:.6g}; "
+                 "a run continues to lower temperatures only"]
             )
         self.sampler.restore(self.team, state["chains"])
         self.ansatz.wavefunction.params = state["params"]
@@ -257,7 +265,7 @@ class Cooling:
         table = {
             "task": "thermal",
             "n_sites": self.model.n_sites,
-            "finished": len(self.rows) == len(targets),
+            "finished": all(any(row["beta"] == beta for row in self.rows) for beta in targets),
             "seconds": self.seconds,
             "n_ranks": self.team.size,
             "rows": finished_rows(self.rows, history, self.model),

@@ -250,7 +250,7 @@ def test_a_step_of_a_complete_network_is_the_exponential(model):
     for dtau in (0.02, 0.01):
         network.params = start.copy()
         choice = Regularization("dense", 1e-10, 0.0, 1e-8)
-        evolution = Evolution(dense.ansatz, choice, StepControl(tolerance=1.0, max_dtau=1.0, max_growth=10.0), SERIAL)
+        evolution = Evolution(dense.ansatz, choice, StepControl(tolerance=1.0, max_dtau=1.0, max_growth=10.0, clock="time"), SERIAL)
         samples = dense.samples()
         evaluation = evolution.evaluate(samples)
         first = evolution.velocity(samples, evaluation)

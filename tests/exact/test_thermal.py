@@ -45,11 +45,11 @@ def cool(tmp_path):
 
 def settings_of(system, temperatures, **sections):
     kind, lengths, model = {**SYSTEMS, **SLOW_SYSTEMS}[system]
-    thermal = {"step_tolerance": 2e-3, "max_dtau": 0.1} | sections.pop("thermal", {})
+    thermal = {"step_tolerance": 1e-3, "max_dtau": 0.1} | sections.pop("thermal", {})
     thermal |= {"temperatures": temperatures} if temperatures else {}
     tables = {"run": {"seed": 1}, "lattice": {"kind": kind, "lengths": lengths}, "model": model, "thermal": thermal}
     tables |= {"sampling": {"method": "exact_sum"}, "observables": {"structure_factor": [[1, 0], [0.5, 0]]}}
-    return parse_settings(tables | {"reconfiguration": {"soft_cut": 1e-8}} | sections)
+    return parse_settings(tables | {"reconfiguration": {"soft_cut": 1e-6}} | sections)
 
 
 def exact_rows(settings, factor=1.0):
@@ -88,10 +88,10 @@ def test_cooling_follows_the_exact_thermodynamics(cool, system):
     for factor in (0.5, 2.0):
         errors = [row["energy"] - wrong["energy"] for row, wrong in zip(table["rows"], exact_rows(settings, factor), strict=True)]
         assert np.abs(errors).max() > 10 * TOLERANCES["energy"]
-    # beta = 2 tau: the energy falls by the integral of the variance over beta, less what the network cannot follow
-    explained = history["variance"] * (1 - history["tdvp_residual"])
-    fall = -np.sum(np.diff(history["beta"]) * (explained[1:] + explained[:-1]) / 2)
-    assert history["energy"][-1] - history["energy"][0] == pytest.approx(fall, rel=0.03)
+    # beta = 2 tau: the energy falls by the integral of the variance over beta
+    variance = history["variance"]
+    fall = -np.sum(np.diff(history["beta"]) * (variance[1:] + variance[:-1]) / 2)
+    assert history["energy"][-1] - history["energy"][0] == pytest.approx(fall, rel=0.05)
     np.testing.assert_allclose(np.diff(history["beta"]), 2 * history["dtau"][:-1], rtol=1e-9)
 
 
@@ -137,9 +137,28 @@ def test_every_solver_cools_with_a_diagonal_shift(cool, solver, system):
 @pytest.mark.parametrize("wavefunction", [{"parameters": "complex"}, {"symmetries": []}, {"bond_features": False}])
 def test_other_networks_cool_as_well(cool, wavefunction):
     temperatures = [2.0, 1.0]
-    code, table, _ = cool("field_z_4", temperatures, wavefunction=wavefunction, thermal={"step_tolerance": 5e-4})
+    code, table, _ = cool("field_z_4", temperatures, wavefunction=wavefunction)
     assert code == DONE
     assert_rows_are_exact(table["rows"], exact_rows(settings_of("field_z_4", temperatures)), conserves_sz=True)
+
+
+@pytest.mark.parametrize("clock", ["energy", "time"])
+def test_both_clocks_cool_as_well(cool, clock):
+    temperatures = [2.0, 1.0]
+    code, table, _ = cool("xxz_4", temperatures, thermal={"clock": clock})
+    assert code == DONE
+    assert_rows_are_exact(table["rows"], exact_rows(settings_of("xxz_4", temperatures)), conserves_sz=True)
+
+
+@pytest.mark.parametrize("system", ["heisenberg_6", "field_z_4", "tfim_field_z_4"])
+def test_defaults_alone_are_as_good(tmp_path, system):
+    kind, lengths, model = SYSTEMS[system]
+    tables = {"run": {"seed": 1}, "lattice": {"kind": kind, "lengths": lengths}, "model": model}
+    settings = parse_settings(tables | {"sampling": {"method": "exact_sum"}, "thermal": {"temperatures": [4.0, 2.0, 1.0]}})
+    assert run_thermal(settings, Team.serial(), str(tmp_path / "run.h5")) == DONE
+    rows = checkpoint.read_table(tmp_path / "run.h5")["rows"]
+    for row, wanted in zip(rows, exact_rows(settings), strict=True):
+        assert row["energy"] == pytest.approx(wanted["energy"], abs=2 * TOLERANCES["energy"])
 
 
 def test_a_run_that_cannot_go_on_says_so_and_keeps_its_last_good_state(cool, capsys):

@@ -1,6 +1,7 @@
 """The command line: exit codes, sentences instead of tracebacks, and what each command prints."""
 
 import errno
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -107,7 +108,7 @@ def test_wrong_input_under_mpiexec_is_reported_once(folder, mpiexec):
 
 
 def test_a_closed_pipe_ends_quietly(folder, clean_environment):
-    command = f"{sys.executable} -m hpc_nqs init reference | head -n 1"
+    command = f"{shlex.quote(sys.executable)} -m hpc_nqs init reference | head -n 1"
     done = subprocess.run(
         command,
         shell=True,
