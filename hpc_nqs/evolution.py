@@ -19,7 +19,7 @@ ACCEPTED_ERROR = 2.0  # in units of the tolerances
 MAX_ENERGY_ERROR = 0.004  # of the energy change of a step, relative
 TINY = 1e-12
 MIN_OVERLAP = 0.3  # of the effective samples that must survive the reweighting within a step
-MAX_SPEED_UP = 3.0  # of the clock "energy" against the clock "time"
+MAX_SPEED_UP = 4.0  # of the clock "energy" against the clock "time"
 GROWTH = 1.5  # largest growth of the step size from one step to the next
 
 

@@ -154,7 +154,7 @@ class ReconfigurationSettings:
         word("auto", "soft_cut", "diag_shift"), "auto", about="how small eigenvalues of S are tamed"
     )
     soft_cut: float | str = option(
-        auto_or(number(0.0, 1.0)), "auto", about="spectral cut relative to the largest eigenvalue; auto: 1e-6, with exact sums 1e-8"
+        auto_or(number(0.0, 1.0)), "auto", about="spectral cut relative to the largest eigenvalue; auto: 1e-8 to 1e-5 by the state"
     )
     diag_scale: float = option(number(0.0, 1.0), 1e-4, about="diagonal shift relative to the diagonal of S")
     tolerance: float = option(number(0.0, 1.0, above=True), 1e-6, about="relative residual at which cg stops")

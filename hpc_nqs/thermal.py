@@ -29,7 +29,7 @@ REPORT_FACTOR = 8  # samples at a reported temperature, in units of n_samples
 START_EXPONENT, EXPONENT_STEP = 0.6, 0.05
 EFFECTIVE_FRACTION = (0.45, 0.75)  # of effective samples; outside, the sampling exponent moves
 MAX_SWEEPS = 16
-SOFT_CUT, SOFT_CUT_EXACT = 1e-6, 1e-6
+SOFT_CUT = {"tfim": 1e-8, "rbm": 1e-6, "pair_rbm": 1e-5, "exact_sum": 1e-6}  # by state; nodes of Psi make S noisy
 MAX_GROWTH = 0.2  # of beta per step, relative
 TARGET_TAU = 2.0  # autocorrelation time of the local energy, in samples
 
@@ -292,7 +292,8 @@ def _regularization(settings, ansatz):
         solver = "dense" if ansatz.wavefunction.n_params <= MAX_DENSE else "cg"
     soft_cut = choice.soft_cut
     if soft_cut == "auto":
-        soft_cut = SOFT_CUT_EXACT if sums_exactly(settings, ansatz.purification) else SOFT_CUT
+        kind = "tfim" if settings.model.kind == "tfim" else ansatz.kind
+        soft_cut = SOFT_CUT["exact_sum" if sums_exactly(settings, ansatz.purification) else kind]
     if solver != "dense" or choice.regularization == "diag_shift":
         soft_cut = None
     return Regularization(solver, soft_cut, choice.diag_scale, choice.tolerance)

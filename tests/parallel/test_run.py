@@ -1,0 +1,99 @@
+"""Whole runs from the command line on 1, 2 and 3 ranks give one table."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from hpc_nqs import checkpoint
+
+INPUT = """
+[run]
+seed = 5
+[lattice]
+kind = "chain"
+lengths = [4]
+[model]
+{model}
+[wavefunction]
+alpha = 2
+[sampling]
+method = "{method}"
+n_samples = 96
+n_chains = {n_chains}
+n_warm_up = 20
+[thermal]
+betas = [0.12, 0.2]
+beta_0 = 0.1
+[observables]
+structure_factor = [[1]]
+"""
+HEISENBERG, TFIM = 'kind = "heisenberg"', 'kind = "tfim"'
+J1J2 = HEISENBERG + "\ncouplings = [1.0, 0.5]"
+
+
+@pytest.fixture
+def run(mpiexec, tmp_path):
+    """Return a function that runs an input on a number of ranks and returns (table, state, history)."""
+
+    def start(n_ranks, text):
+        source, output = tmp_path / "input.toml", tmp_path / f"run_{n_ranks}.h5"
+        source.write_text(text)
+        done = mpiexec(n_ranks, sys.executable, "-m", "hpc_nqs", "run", source, "-o", output)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("results are in") == 1
+        return checkpoint.read_table(output), checkpoint.read_state(output), checkpoint.read_history(output)
+
+    return start
+
+
+def assert_same_numbers(found, expected, where=""):
+    """Compare nested results: 1e-8 relative leaves room for sums in another order, and for nothing else."""
+    assert type(found) is type(expected), where
+    if isinstance(expected, dict):
+        assert found.keys() == expected.keys(), where
+        for key, value in expected.items():
+            assert_same_numbers(found[key], value, f"{where}.{key}")
+    elif isinstance(expected, list):
+        assert len(found) == len(expected), where
+        for k, value in enumerate(expected):
+            assert_same_numbers(found[k], value, f"{where}[{k}]")
+    elif isinstance(expected, float):
+        assert found == pytest.approx(expected, rel=1e-8, abs=1e-10, nan_ok=True), where
+    else:
+        assert found == expected, where
+
+
+@pytest.mark.parametrize(
+    ("model", "method", "n_chains"),
+    [(HEISENBERG, "metropolis", 8), (J1J2, "metropolis", 7), (TFIM, "metropolis", 2), (HEISENBERG, "exact_sum", 1)],
+    ids=["heisenberg", "j1j2", "more_ranks_than_chains", "exact_sum"],
+)
+def test_the_table_does_not_depend_on_the_number_of_ranks(run, model, method, n_chains):
+    text = INPUT.format(model=model, method=method, n_chains=n_chains)
+    table, state, history = run(1, text)
+    assert table["finished"]
+    assert [row["beta"] for row in table["rows"]] == [0.12, 0.2]
+    for n_ranks in (2, 3):
+        other, other_state, other_history = run(n_ranks, text)
+        assert other["n_ranks"] == n_ranks
+        assert_same_numbers(other["rows"], table["rows"])
+        assert json.loads(json.dumps(other["settings"])) == table["settings"]
+        assert other_history.keys() == history.keys()
+        for name in history.keys() - {"seconds"}:
+            np.testing.assert_allclose(other_history[name], history[name], rtol=1e-8, atol=1e-10, err_msg=name)
+        np.testing.assert_allclose(other_state["params"], state["params"], rtol=1e-7, atol=1e-9)
+        if method == "metropolis":
+            # the same decisions, although the parameters differ by rounding from the first step on
+            for name in ("visible", "streams"):
+                np.testing.assert_array_equal(other_state["chains"][name], state["chains"][name])
+
+
+def test_wrong_input_is_reported_once_and_stops_all_ranks(mpiexec, tmp_path):
+    source = tmp_path / "input.toml"
+    source.write_text(INPUT.format(model=HEISENBERG, method="metropolis", n_chains=8).replace("betas", "bettas"))
+    done = mpiexec(2, sys.executable, "-m", "hpc_nqs", "run", source)
+    assert done.returncode == 2
+    assert done.stderr.count("bettas") == 1
+    assert not (tmp_path / "input.h5").exists()
