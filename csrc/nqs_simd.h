@@ -1,23 +1,26 @@
-/* Vector type and run-time dispatch shared by the leaf functions.
+/* Widths, and the choice of an instruction set when the library is loaded: one
+ * build runs on every node type.
  *
- * A `nqs_vec` holds eight doubles; GCC lowers it to one AVX-512, two AVX2 or
- * four SSE2/NEON registers.  `NQS_DISPATCH` compiles a function once per
- * instruction set and picks the best one when the library is loaded, so one
- * build runs on every node type. */
+ * Loops that the compiler vectorizes by itself carry `NQS_DISPATCH`.  Loops that
+ * keep accumulators in registers stand in nqs_native_body.h, which is compiled
+ * once per instruction set with vectors of its native width: wider generic
+ * vectors live in memory and cost a factor of four. */
 #ifndef NQS_SIMD_H
 #define NQS_SIMD_H
 
 #include <stddef.h>
 
+/* Rows over hidden units are padded to whole multiples of this, and a block
+ * holds this many configurations. */
 #define NQS_LANES 8
-
-typedef double nqs_vec __attribute__((vector_size(64), aligned(8), may_alias));
 
 #if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) \
     && !defined(__clang__) && !defined(NQS_NO_DISPATCH)
+#define NQS_MULTIVERSION 1
 #define NQS_DISPATCH \
     __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
+#define NQS_MULTIVERSION 0
 #define NQS_DISPATCH
 #endif
 

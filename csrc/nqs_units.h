@@ -1,51 +1,76 @@
 /* Arithmetic over the hidden units of a Boltzmann machine.
  *
- * Every unit j contributes the factor cosh(angle_j) (eta_j = +1) or
- * cos(angle_j) (eta_j = -1, a purely imaginary weight vector whose magnitude
- * is stored).  t_j is tanh(angle_j) or tan(angle_j).  A table entry describes
- * one change of the spins through, per unit,
- *     shift  = change of the angle,
- *     even   = cosh(shift) or cos(shift),
- *     odd    = eta_j sinh or sin of the shift, so that
- *     factor = even + sign * t * odd         (theory: cosh(a+d)/cosh(a)).
- * Arrays of complex numbers are split: `width` = 2 planes (real, imaginary) of
- * `n` numbers each; `width` = 1 for real numbers.  n is a multiple of
- * NQS_LANES; padding units have t = 0, even = 1, odd = shift = 0, eta = 1. */
+ * A unit contributes the factor cosh(angle), or cos(angle) where its weight
+ * vector is purely imaginary and the magnitudes are stored.  With t = tanh(angle)
+ * or tan(angle) and half = tanh(shift / 2) or tan(shift / 2), a change of the
+ * angle by sign * shift multiplies the factor by
+ *     cosh^2(shift / 2) (1 + half (half + 2 sign t)),
+ *     cos^2(shift / 2)  (1 - half (half + 2 sign t)):
+ * the addition theorem with one table per change; the leading factors of all
+ * units are one number per change, its `scale`. */
 #ifndef NQS_UNITS_H
 #define NQS_UNITS_H
 
 #include <stddef.h>
 
-/* product over units of (even + sign t odd); ratio[0] + i ratio[1]. */
-void nqs_unit_product(const double *t, const double *even, const double *odd,
-                      double sign, ptrdiff_t n, int width, double ratio[2]);
+#include "nqs_simd.h"
 
-/* angle += sign shift, t moved along by the addition theorem; in place. */
-void nqs_unit_advance(double *angle, double *t, const double *shift,
-                      const double *even, const double *odd, const double *eta,
-                      double sign, ptrdiff_t n, int width);
+/* A row of numbers over the units: those of cosh units, of cos units, then the
+ * real parts and the imaginary parts of complex cosh units.  Each count is a
+ * multiple of NQS_LANES; padding units have weights, angle, t and half = 0. */
+typedef struct {
+    ptrdiff_t n_cosh, n_cos, n_complex;
+} nqs_shape;
 
-/* angle = bias + sum_v x_v weights_v; weights are (n_inputs, width, n). */
-void nqs_unit_angles(const double *weights, const double *bias, const double *x,
-                     ptrdiff_t n_inputs, ptrdiff_t n, int width, double *angle);
+/* A number (re + i im) 2^exponent, the exponent a whole number. */
+typedef struct {
+    double re, im, exponent;
+} nqs_scale;
+
+/* Psi(new) / Psi = ratio[0] + i ratio[1] of one change. */
+void nqs_unit_ratio(const double *t, const double *half, const nqs_scale *scale,
+                    double sign, const nqs_shape *shape, double ratio[2]);
+
+/* Move t along with the change, in place; angle is that after the change, from
+ * which t is rebuilt where digits were lost. */
+void nqs_unit_advance(const double *angle, const double *half, double sign,
+                      const nqs_shape *shape, double *t);
+
+/* row += factor weights over n numbers, in place. */
+void nqs_unit_add(const double *weights, double factor, ptrdiff_t n,
+                  double *row);
 
 /* t from angle. */
-void nqs_unit_tangents(const double *angle, const double *eta, ptrdiff_t n,
-                       int width, double *t);
+void nqs_unit_tangents(const double *angle, const nqs_shape *shape, double *t);
 
-/* even and odd from shift. */
-void nqs_unit_tables(const double *shift, const double *eta, ptrdiff_t n,
-                     int width, double *even, double *odd);
+/* half and scale of a change from its shift; shift is destroyed. */
+void nqs_unit_tables(double *shift, const nqs_shape *shape, double *half,
+                     nqs_scale *scale);
 
-/* log_psi[0] + i log_psi[1] = sum over the first n_units of ln(2 cosh angle). */
-void nqs_unit_log_sum(const double *angle, const double *eta, ptrdiff_t n_units,
-                      ptrdiff_t n, int width, double log_psi[2]);
+/* log_psi[0] + i log_psi[1] = sum of ln cosh(angle) or ln cos(angle). */
+void nqs_unit_log_sum(const double *angle, const nqs_shape *shape,
+                      double log_psi[2]);
 
-/* out_u = sum over images g of t_g x[index[g, u]], one feature; complex t
- * give interleaved (real, imaginary) out.  `stride` is the distance between
- * the planes of t. */
-void nqs_image_sum(const double *t, ptrdiff_t stride, int width,
-                   const double *x, const int *index, ptrdiff_t n_images,
-                   ptrdiff_t n_inputs, double *out);
+/* Blocks of NQS_LANES configurations.  x holds the inputs and their negatives,
+ * (2 n_inputs, NQS_LANES); index (n_images, n_inputs) gathers from its rows. */
+
+/* angle[lane * stride + g] = bias + sum_u weights_u x[index[g, u], lane] */
+void nqs_block_angles(const double *weights, double bias, const double *x,
+                      const int *index, ptrdiff_t n_images, ptrdiff_t n_inputs,
+                      double *angle, ptrdiff_t stride);
+
+/* out[u, lane] = sum_g t[lane * stride + g] x[index[g, u], lane]; work has room
+ * for (n_images, NQS_LANES). */
+void nqs_block_image_sums(const double *t, ptrdiff_t stride, const double *x,
+                          const int *index, ptrdiff_t n_images,
+                          ptrdiff_t n_inputs, double *work, double *out);
+
+/* Instruction sets of the inner loops by name, from the slowest one; NULL after
+ * the last.  The fastest that the processor runs is in use. */
+const char *nqs_variant(int k);
+const char *nqs_variant_in_use(void);
+
+/* Use another variant; returns 0 where the processor cannot run it. */
+int nqs_select(const char *name);
 
 #endif

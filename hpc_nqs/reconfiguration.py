@@ -63,9 +63,10 @@ def evaluate(samples, wavefunction, purification, team, amplitude=None):
     local_energies(samples.flat, amplitude, moves.kernel(), list(purification.hamiltonians), energies, log_psi)
     if samples.log_density is None:
         samples.log_density = 2 * samples.exponent * log_psi.real if samples.exponent else np.zeros(n)
-    log_weights = 2 * log_psi.real - samples.log_density
+    # a numerical zero of Psi, reached by exact summation or by rounding, has no local energy and no weight
+    usable = np.isfinite(energies).all(axis=1) & np.isfinite(log_psi) & np.isfinite(samples.log_density)
+    log_weights = np.where(usable, 2 * np.where(usable, log_psi.real, 0) - np.where(usable, samples.log_density, 0), -np.inf)
     weights = np.exp(log_weights - team.max(log_weights.max(initial=-np.inf)))
-    # a zero of Psi reached by exact summation has no local energy and no weight
     energies[weights == 0] = 0
     totals = np.array([weights.sum(), np.square(weights).sum(), weights @ energies.real.mean(axis=1)])
     team.sum_in_place(totals)

@@ -27,9 +27,9 @@ DONE, STOPPED, FAILED = 0, 75, 1
 N_SAMPLES, N_CHAINS = 8192, 64
 REPORT_FACTOR = 8  # samples at a reported temperature, in units of n_samples
 START_EXPONENT, EXPONENT_STEP = 0.6, 0.05
-EFFECTIVE_FRACTION = (0.45, 0.75)  # of effective samples; outside, the sampling exponent moves
+EFFECTIVE_FRACTION = (0.1, 0.8)  # of effective samples; outside, the sampling exponent moves
 MAX_SWEEPS = 16
-SOFT_CUT = {"tfim": 1e-8, "rbm": 1e-6, "pair_rbm": 1e-5, "exact_sum": 1e-6}  # by state; nodes of Psi make S noisy
+SOFT_CUT = {"tfim": 1e-8, "rbm": 1e-5, "pair_rbm": 1e-5, "exact_sum": 1e-6}  # by state; nodes of Psi make S noisy
 MAX_GROWTH = 0.2  # of beta per step, relative
 TARGET_TAU = 2.0  # autocorrelation time of the local energy, in samples
 

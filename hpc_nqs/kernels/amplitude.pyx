@@ -2,11 +2,9 @@
 
 from libc.stdint cimport int8_t
 
-import numpy as np
-
 
 cdef class Amplitude:
-    """A wave function prepared for one set of parameters, with the state of one configuration.
+    """A wave function prepared for one set of parameters, with the states of up to BLOCK configurations.
 
     Attributes
     ----------
@@ -16,49 +14,55 @@ cdef class Amplitude:
 
     Notes
     -----
-    Compiled code calls, for one configuration `visible` (n_visible int8, +1/-1):
+    Compiled code calls, for configurations `visible` (int8, +1/-1; n rows of n_visible, or the one of a `row`):
 
-    refresh(visible)
-        Rebuild the state from scratch.
-    ratio(visible, proposal)
-        Psi(new) / Psi(visible); the state must belong to `visible`.
-    accept(visible, proposal)
-        Move the state along; `visible` is still the old configuration.
-    log_psi(visible)
-        ln Psi of the state.
-    log_derivs(visible, out)
-        O_k = d ln Psi / d params_k; n_params numbers of `width` doubles.
+    refresh(visible, n)
+        Rebuild the states of rows 0..n-1 from scratch, n <= BLOCK.
+    ratio(row, visible, proposal)
+        Psi(new) / Psi(visible); the state of `row` must belong to `visible`.
+    accept(row, visible, proposal)
+        Move the state of `row` along; `visible` is still the old configuration.
+    log_psi(row, visible)
+        ln Psi of the state of `row`.
+    log_derivs(visible, n, out, stride)
+        O_k = d ln Psi / d params_k of the states of rows 0..n-1; n_params numbers of `width` doubles each,
+        rows of `out` are `stride` doubles apart.
     """
 
-    cdef void refresh(self, const int8_t *visible) noexcept nogil:
+    cdef void refresh(self, const int8_t *visible, Py_ssize_t n) noexcept nogil:
         pass
 
-    cdef double complex ratio(self, const int8_t *visible, const Proposal *proposal) noexcept nogil:
+    cdef double complex ratio(self, Py_ssize_t row, const int8_t *visible, const Proposal *proposal) noexcept nogil:
         return 0
 
-    cdef void accept(self, const int8_t *visible, const Proposal *proposal) noexcept nogil:
+    cdef void accept(self, Py_ssize_t row, const int8_t *visible, const Proposal *proposal) noexcept nogil:
         pass
 
-    cdef double complex log_psi(self, const int8_t *visible) noexcept nogil:
+    cdef double complex log_psi(self, Py_ssize_t row, const int8_t *visible) noexcept nogil:
         return 0
 
-    cdef void log_derivs(self, const int8_t *visible, double *out) noexcept nogil:
+    cdef void log_derivs(self, const int8_t *visible, Py_ssize_t n, double *out, Py_ssize_t stride) noexcept nogil:
         pass
 
 
 def log_psi(Amplitude amplitude, const int8_t[:, ::1] configurations, double complex[::1] out):
     """Write ln Psi of every configuration (n, n_visible) to `out` (n,)."""
-    cdef Py_ssize_t i
+    cdef Py_ssize_t first = 0, row, n
     with nogil:
-        for i in range(configurations.shape[0]):
-            amplitude.refresh(&configurations[i, 0])
-            out[i] = amplitude.log_psi(&configurations[i, 0])
+        while first < configurations.shape[0]:
+            n = min(configurations.shape[0] - first, BLOCK)
+            amplitude.refresh(&configurations[first, 0], n)
+            for row in range(n):
+                out[first + row] = amplitude.log_psi(row, &configurations[first + row, 0])
+            first += n
 
 
 def log_derivs(Amplitude amplitude, const int8_t[:, ::1] configurations, double[:, ::1] out):
     """Write O_k of every configuration to `out` (n, n_params * width)."""
-    cdef Py_ssize_t i
+    cdef Py_ssize_t first = 0, n
     with nogil:
-        for i in range(configurations.shape[0]):
-            amplitude.refresh(&configurations[i, 0])
-            amplitude.log_derivs(&configurations[i, 0], &out[i, 0])
+        while first < configurations.shape[0]:
+            n = min(configurations.shape[0] - first, BLOCK)
+            amplitude.refresh(&configurations[first, 0], n)
+            amplitude.log_derivs(&configurations[first, 0], n, &out[first, 0], out.shape[1])
+            first += n

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int8_t
 
-from hpc_nqs.kernels.amplitude cimport Amplitude
+from hpc_nqs.kernels.amplitude cimport BLOCK, Amplitude
 from hpc_nqs.kernels.moves cimport MoveSet, Proposal
 
 
@@ -40,15 +40,20 @@ cdef class Hamiltonian:
             energy += self.field[p] * visible[p]
         return energy
 
-    cdef double complex local_energy(self, Amplitude amplitude, MoveSet moves,
-                                     const int8_t *visible) noexcept nogil:
-        cdef double complex energy = self.diagonal(visible)
+    cdef void local_energies(self, Amplitude amplitude, MoveSet moves, const int8_t *visible, Py_ssize_t n,
+                             double complex *energies, Py_ssize_t stride) noexcept nogil:
+        """Write E_loc of the states of rows 0..n-1; terms outside, so that tables are read once per block."""
         cdef Proposal proposal
-        cdef Py_ssize_t t
+        cdef Py_ssize_t t, row
+        cdef const int8_t *spins
+        for row in range(n):
+            energies[row * stride] = self.diagonal(visible + row * amplitude.n_visible)
         for t in range(self.moves.shape[0]):
-            if moves.propose(self.moves[t], visible, &proposal):
-                energy = energy + self.elements[t] * amplitude.ratio(visible, &proposal)
-        return energy
+            for row in range(n):
+                spins = visible + row * amplitude.n_visible
+                if moves.propose(self.moves[t], spins, &proposal):
+                    energies[row * stride] = (energies[row * stride]
+                                              + self.elements[t] * amplitude.ratio(row, spins, &proposal))
 
 
 def local_energies(const int8_t[:, ::1] configurations, Amplitude amplitude, MoveSet moves, list hamiltonians,
@@ -64,13 +69,15 @@ def local_energies(const int8_t[:, ::1] configurations, Amplitude amplitude, Mov
     energies : (n, len(hamiltonians)) complex128, output
     log_psi : (n,) complex128, output
     """
-    cdef Py_ssize_t i, h
-    cdef const int8_t *visible
+    cdef Py_ssize_t first = 0, row, h, n
     cdef Hamiltonian hamiltonian
-    for i in range(configurations.shape[0]):
-        visible = &configurations[i, 0]
-        amplitude.refresh(visible)
-        log_psi[i] = amplitude.log_psi(visible)
+    while first < configurations.shape[0]:
+        n = min(configurations.shape[0] - first, BLOCK)
+        amplitude.refresh(&configurations[first, 0], n)
+        for row in range(n):
+            log_psi[first + row] = amplitude.log_psi(row, &configurations[first + row, 0])
         for h in range(energies.shape[1]):
             hamiltonian = hamiltonians[h]
-            energies[i, h] = hamiltonian.local_energy(amplitude, moves, visible)
+            hamiltonian.local_energies(amplitude, moves, &configurations[first, 0], n, &energies[first, h],
+                                       energies.shape[1])
+        first += n

@@ -1,7 +1,7 @@
 """Metropolis sweeps of many chains, one counter-based random stream per chain."""
 
 from cpython.pycapsule cimport PyCapsule_GetPointer
-from libc.math cimport fabs, log, pow
+from libc.math cimport pow
 from libc.stdint cimport int8_t, int64_t, uint32_t, uint64_t
 from numpy.random.bit_generator cimport bitgen_t
 
@@ -16,13 +16,16 @@ cdef inline Py_ssize_t random_index(bitgen_t *stream, Py_ssize_t n) noexcept nog
     return <Py_ssize_t>((<uint64_t>stream.next_uint32(stream.state) * <uint64_t>n) >> 32)
 
 
-cdef int64_t sweep(int8_t *visible, Amplitude amplitude, MoveSet moves, const Py_ssize_t[::1] proposals,
-                   double exponent, bitgen_t *stream, int64_t[:, ::1] counts) noexcept nogil:
-    """One sweep (n_visible proposals) of one chain in place; `counts` per kind: proposed, accepted."""
+cdef double sweep(int8_t *visible, Amplitude amplitude, MoveSet moves, const Py_ssize_t[::1] proposals,
+                  double exponent, bint rebuild, bitgen_t *stream, int64_t[:, ::1] counts) noexcept nogil:
+    """One sweep (n_visible proposals) of one chain in place; `counts` per kind: proposed, accepted.
+
+    With `rebuild` the state is rebuilt at the first allowed proposal; returns how far its ratio had drifted.
+    """
     cdef Py_ssize_t step, move
     cdef int i, kind
-    cdef double complex ratio
-    cdef double norm, probability
+    cdef double complex ratio, kept
+    cdef double norm, probability, drift = 0
     cdef Proposal proposal
     for step in range(amplitude.n_visible):
         move = proposals[random_index(stream, proposals.shape[0])]
@@ -30,16 +33,24 @@ cdef int64_t sweep(int8_t *visible, Amplitude amplitude, MoveSet moves, const Py
         counts[kind, 0] += 1
         if not moves.propose(move, visible, &proposal):
             continue
-        ratio = amplitude.ratio(visible, &proposal)
+        ratio = amplitude.ratio(0, visible, &proposal)
+        if rebuild:
+            kept = ratio
+            amplitude.refresh(visible, 1)
+            ratio = amplitude.ratio(0, visible, &proposal)
+            drift = abs(kept - ratio) / max(1.0, abs(ratio))
+            rebuild = False
         norm = ratio.real * ratio.real + ratio.imag * ratio.imag
-        probability = norm if exponent == 1.0 else pow(norm, exponent)
-        if probability < 1 and stream.next_double(stream.state) >= probability:
+        probability = norm if exponent == 1.0 or norm >= 1 else pow(norm, exponent)
+        # one number per allowed move, whatever its ratio: rounding of a ratio near 1 must not shift the stream;
+        # a ratio that is not a number is rejected
+        if not stream.next_double(stream.state) < probability:
             continue
-        amplitude.accept(visible, &proposal)
+        amplitude.accept(0, visible, &proposal)
         for i in range(proposal.n_flips):
             visible[proposal.flips[i]] = -visible[proposal.flips[i]]
         counts[kind, 1] += 1
-    return 0
+    return drift
 
 
 def sample_chains(int8_t[:, ::1] visible, Amplitude amplitude, MoveSet moves, const Py_ssize_t[::1] proposals,
@@ -62,24 +73,69 @@ def sample_chains(int8_t[:, ::1] visible, Amplitude amplitude, MoveSet moves, co
     counts : (n_kinds, 2) int64, output
         Proposed and accepted moves of every kind are added.
 
+    Returns
+    -------
+    float
+        Largest drift of a ratio, abs(kept - rebuilt) / max(1, abs(rebuilt)), met when states were rebuilt.
+
     Notes
     -----
     Acceptance min(1, abs(ratio)^(2 exponent)); every proposal is its own reverse.
     """
-    cdef Py_ssize_t c, s, v, k, n_samples = configurations.shape[1]
-    cdef int since_refresh
+    cdef Py_ssize_t c, s, k, n_samples = configurations.shape[1], n_sweeps
+    cdef double drift = 0
+    cdef bint rebuild
     cdef bitgen_t *stream
     for c in range(visible.shape[0]):
         stream = <bitgen_t *>PyCapsule_GetPointer(streams[c].capsule, "BitGenerator")
         with nogil:
-            amplitude.refresh(&visible[c, 0])
-            since_refresh = 0
+            amplitude.refresh(&visible[c, 0], 1)
+            n_sweeps = 0
             for s in range(n_samples):
                 for k in range(sweeps_per_sample):
-                    if since_refresh == REFRESH_INTERVAL:
-                        amplitude.refresh(&visible[c, 0])
-                        since_refresh = 0
-                    sweep(&visible[c, 0], amplitude, moves, proposals, exponent, stream, counts)
-                    since_refresh += 1
-                for v in range(visible.shape[1]):
-                    configurations[c, s, v] = visible[c, v]
+                    rebuild = n_sweeps > 0 and n_sweeps % REFRESH_INTERVAL == 0
+                    drift = max(drift, sweep(&visible[c, 0], amplitude, moves, proposals, exponent, rebuild, stream,
+                                             counts))
+                    n_sweeps += 1
+                configurations[c, s, :] = visible[c, :]
+    return drift
+
+
+def follow_path(int8_t[::1] visible, Amplitude amplitude, MoveSet moves, const Py_ssize_t[::1] path,
+                double smallest, double complex[::1] ratios):
+    """Make given moves one after the other, without rebuilding the state on the way.
+
+    Parameters
+    ----------
+    visible : (n_visible,) int8
+        Configuration at the start; at the end of the path afterwards, *in place*.
+    amplitude, moves
+        As for `sample_chains`.
+    path : (n,) intp
+        Moves; those that the configuration does not allow are left out.
+    smallest : float
+        A move is made if abs(ratio) is larger than this, otherwise only looked at.
+    ratios : (n,) complex128, output
+        Psi(new) / Psi of every move; 0 where it is not allowed.
+
+    Returns
+    -------
+    complex
+        ln Psi of the state carried along.
+    """
+    cdef Py_ssize_t step
+    cdef int i
+    cdef Proposal proposal
+    with nogil:
+        amplitude.refresh(&visible[0], 1)
+        for step in range(path.shape[0]):
+            ratios[step] = 0
+            if not moves.propose(path[step], &visible[0], &proposal):
+                continue
+            ratios[step] = amplitude.ratio(0, &visible[0], &proposal)
+            if not abs(ratios[step]) > smallest:
+                continue
+            amplitude.accept(0, &visible[0], &proposal)
+            for i in range(proposal.n_flips):
+                visible[proposal.flips[i]] = -visible[proposal.flips[i]]
+    return amplitude.log_psi(0, &visible[0])

@@ -1,20 +1,27 @@
 """Gutzwiller-projected singlet pair product: Psi(s) = (-1)^inv(s) det F, F_ab = f(u_a, d_b).
 
 u are the up sites, d the down sites, inv(s) the number of (down before up) pairs; f is symmetric (singlets).
-Written as sgn(permutation u, d) det F with unsorted lists, an exchange of an up spin at x with a down spin at y
-swaps two labels: the sign changes, row a of x and column b of y of F are replaced.  With G = F^{-1} and
-A = f(., d) G the ratio of determinants costs O(N), an update O(N^2) (determinant lemma, theory 4.7).
+Written as sgn(permutation u, d) det F with unsorted lists, an exchange of an up spin at x = u_a with a down spin at
+y = d_b swaps two labels: the sign changes, row a and column b of F are replaced.  With G = F^{-1} and
+D = f(d, d) G kept, the ratio of determinants costs O(N) for one or two exchanged pairs, an update O(N^2)
+(determinant lemma and Woodbury's formula, theory 4.7).
 """
 
 from libc.math cimport INFINITY, fabs, isfinite, log, pi
 from libc.stdint cimport int8_t
-from libc.string cimport memcpy
-from scipy.linalg.cython_lapack cimport dgetrf, dgetri
 
 import numpy as np
 
-from hpc_nqs.kernels.amplitude cimport Amplitude
+from hpc_nqs.kernels.amplitude cimport BLOCK, Amplitude
 from hpc_nqs.kernels.moves cimport Proposal
+
+cdef extern from "nqs_pairs.h" nogil:
+    int nqs_invert(double *, Py_ssize_t, Py_ssize_t, Py_ssize_t *, double *)
+    double nqs_dot(const double *, const double *, Py_ssize_t)
+    void nqs_rows_product(const double *, Py_ssize_t, Py_ssize_t, const double *, Py_ssize_t, Py_ssize_t, double *)
+    void nqs_rows_update(double *, Py_ssize_t, Py_ssize_t, int, const Py_ssize_t *, const double *, const double *,
+                         const double *)
+    double nqs_small_determinant(double *, int, double *)
 
 # A pivot this small, relative to the largest, is the rounding error of a zero of Psi.
 cdef double SINGULAR = 1e-11
@@ -42,168 +49,149 @@ cdef class PairAmplitude(Amplitude):
         self.n_visible = pairing.shape[0]
         self.n_params = n_params
         self.n_up = n = self.n_visible // 2
+        self.n_row = (n + BLOCK - 1) // BLOCK * BLOCK
         self.pairing = pairing
         self.pair_param = pair_param
-        self.up = np.empty((2, n), dtype=np.intp)
-        self.down = np.empty((2, n), dtype=np.intp)
-        self.position = np.empty((2, self.n_visible), dtype=np.intp)
-        self.inverse = np.zeros((2, n, n))
-        self.dressed = np.zeros((2, self.n_visible, n))
-        self.column = np.empty(n)
-        self.old_row = np.empty(n)
-        self.work = np.empty(n * n)
-        self.pivots = np.empty(n, dtype=np.intc)
+        self.up = np.empty((BLOCK, n), dtype=np.intp)
+        self.down = np.empty((BLOCK, n), dtype=np.intp)
+        self.position = np.empty((BLOCK, self.n_visible), dtype=np.intp)
+        self.inverse = np.zeros((BLOCK, n, self.n_row))
+        self.dressed = np.zeros((BLOCK, n, self.n_row))
+        self.log_magnitude = np.empty(BLOCK)
+        self.negative = np.empty(BLOCK, dtype=np.intc)
+        self.columns = np.zeros((2, self.n_row))
+        self.rows = np.zeros((4, self.n_row))
+        self.solved = np.zeros((6, self.n_row))
+        self.change = np.zeros((2, n))
+        self.work = np.zeros((n, self.n_row))
+        self.swaps = np.empty(n, dtype=np.intp)
+        self.pivots = np.empty(n)
 
-    cdef void refresh(self, const int8_t *visible) noexcept nogil:
-        cdef Py_ssize_t v, a = 0, b = 0, i
-        cdef int n = <int>self.n_up, info = 0, lwork = n * n
-        cdef int state = self.current
-        cdef double *matrix = &self.inverse[state, 0, 0]
-        cdef double smallest = INFINITY, largest = 0
-        self.negative = False
+    cdef void refresh(self, const int8_t *visible, Py_ssize_t n) noexcept nogil:
+        cdef Py_ssize_t row
+        for row in range(n):
+            self.refresh_row(row, visible + row * self.n_visible)
+
+    cdef void refresh_row(self, Py_ssize_t row, const int8_t *visible) noexcept nogil:
+        cdef Py_ssize_t v, a = 0, b = 0, n = self.n_up
+        cdef double smallest = INFINITY, largest = 0, log_magnitude = 0
+        cdef bint negative = False
         for v in range(self.n_visible):
             if visible[v] > 0:
-                self.up[state, a] = v
-                self.position[state, v] = a
+                self.up[row, a] = v
+                self.position[row, v] = a
                 a += 1
-                self.negative ^= b & 1
+                negative ^= b & 1
             else:
-                self.down[state, b] = v
-                self.position[state, v] = b
+                self.down[row, b] = v
+                self.position[row, v] = b
                 b += 1
-        # rows of F stand one after the other: LAPACK sees the transpose, whose inverse read by rows is G
         for a in range(n):
             for b in range(n):
-                matrix[a * n + b] = self.pairing[self.up[state, a], self.down[state, b]]
-        dgetrf(&n, &n, matrix, &n, &self.pivots[0], &info)
-        self.log_magnitude = 0
-        for i in range(n):
-            largest = max(largest, fabs(matrix[i * n + i]))
-            smallest = min(smallest, fabs(matrix[i * n + i]))
-            self.log_magnitude += log(fabs(matrix[i * n + i]))
-            self.negative ^= (matrix[i * n + i] < 0) ^ (self.pivots[i] != i + 1)
+                self.inverse[row, a, b] = self.pairing[self.up[row, a], self.down[row, b]]
+                self.work[a, b] = self.pairing[self.down[row, a], self.down[row, b]]
+        negative ^= nqs_invert(&self.inverse[row, 0, 0], n, self.n_row, &self.swaps[0], &self.pivots[0]) & 1
+        for a in range(n):
+            smallest = min(smallest, fabs(self.pivots[a]))
+            largest = max(largest, fabs(self.pivots[a]))
+            log_magnitude += log(fabs(self.pivots[a]))
+            negative ^= self.pivots[a] < 0
+        self.negative[row] = negative
         if smallest > SINGULAR * largest:
-            dgetri(&n, matrix, &n, &self.pivots[0], &self.work[0], &lwork, &info)
+            self.log_magnitude[row] = log_magnitude
+            nqs_rows_product(&self.work[0, 0], self.n_row, n, &self.inverse[row, 0, 0], n, self.n_row,
+                             &self.dressed[row, 0, 0])
         else:
-            self.log_magnitude = -INFINITY
-            for i in range(n * n):
-                matrix[i] = 0
-        self.dress(state)
+            self.log_magnitude[row] = -INFINITY
+            self.inverse[row, :, :] = 0
+            self.dressed[row, :, :] = 0
 
-    cdef void dress(self, int state) noexcept nogil:
-        """A = f(., down) G."""
-        cdef Py_ssize_t v, i, k
-        cdef double f
-        for v in range(self.n_visible):
+    cdef void prepare(self, Py_ssize_t row, const int8_t *visible, const Proposal *proposal) noexcept nogil:
+        """Fill x, y, a, b, `columns` and m = 1 + V^T G U of a proposal.
+
+        V^T = (new rows of F minus old ones, unit vectors b); columns are the new columns minus those that the new
+        rows left behind: f(u'_i, x_q) - f(u'_i, y_q), u' the up sites after the change.
+        """
+        cdef Py_ssize_t i, first, second
+        cdef int p, q, n_pairs = proposal.n_flips // 2, rank = 2 * n_pairs
+        self.n_pairs = n_pairs
+        for p in range(n_pairs):
+            first, second = proposal.flips[2 * p], proposal.flips[2 * p + 1]
+            self.x[p] = first if visible[first] > 0 else second
+            self.y[p] = second if visible[first] > 0 else first
+            self.a[p] = self.position[row, self.x[p]]
+            self.b[p] = self.position[row, self.y[p]]
+        for q in range(n_pairs):
             for i in range(self.n_up):
-                self.dressed[state, v, i] = 0
-            for k in range(self.n_up):
-                f = self.pairing[v, self.down[state, k]]
-                if f != 0:
-                    for i in range(self.n_up):
-                        self.dressed[state, v, i] += f * self.inverse[state, k, i]
+                self.columns[q, i] = (self.pairing[self.x[q], self.up[row, i]]
+                                      - self.pairing[self.y[q], self.up[row, i]])
+            for p in range(n_pairs):
+                self.columns[q, self.a[p]] = (self.pairing[self.y[p], self.x[q]]
+                                              - self.pairing[self.y[p], self.y[q]])
+        for p in range(n_pairs):
+            for q in range(n_pairs):
+                self.m[p * rank + q] = self.dressed[row, self.b[p], self.a[q]]
+                self.m[p * rank + n_pairs + q] = (
+                    nqs_dot(&self.dressed[row, self.b[p], 0], &self.columns[q, 0], self.n_row)
+                    - self.columns[q, self.a[p]])
+                self.m[(n_pairs + p) * rank + q] = self.inverse[row, self.b[p], self.a[q]]
+                self.m[(n_pairs + p) * rank + n_pairs + q] = (p == q) + nqs_dot(
+                    &self.inverse[row, self.b[p], 0], &self.columns[q, 0], self.n_row)
 
-    cdef double exchange_ratio(self, int state, Py_ssize_t x, Py_ssize_t y) noexcept nogil:
-        """Psi(new) / Psi for the up spin at x and the down spin at y trading places."""
-        cdef Py_ssize_t a = self.position[state, x], b = self.position[state, y], i
-        cdef double corner = self.pairing[x, y]
-        cdef double row = self.dressed[state, y, a], column = 2 * self.inverse[state, b, a] * corner
-        cdef double mixed = (2 * row - 1) * corner, f
-        for i in range(self.n_up):
-            f = self.pairing[x, self.up[state, i]]
-            column += self.inverse[state, b, i] * f
-            mixed += self.dressed[state, y, i] * f
-        return mixed * self.inverse[state, b, a] - row * column
+    cdef double complex ratio(self, Py_ssize_t row, const int8_t *visible, const Proposal *proposal) noexcept nogil:
+        cdef double determinant
+        self.prepare(row, visible, proposal)
+        determinant = nqs_small_determinant(&self.m[0], 2 * self.n_pairs, NULL)
+        if not isfinite(determinant):
+            return 0
+        return -determinant if self.n_pairs == 1 else determinant
 
-    cdef void exchange(self, int state, Py_ssize_t x, Py_ssize_t y) noexcept nogil:
-        """Write the state after the exchange of x and y to the other buffer."""
-        cdef int other = 1 - state
-        cdef Py_ssize_t n = self.n_up, a = self.position[state, x], b = self.position[state, y], i, k, v
-        cdef double corner = self.pairing[x, y], m00, m01, m10, m11, det, left0, left1, c0, c1, change
-        cdef double *column = &self.column[0]
-        cdef double *row = &self.old_row[0]
-        memcpy(&self.up[other, 0], &self.up[state, 0], n * sizeof(Py_ssize_t))
-        memcpy(&self.down[other, 0], &self.down[state, 0], n * sizeof(Py_ssize_t))
-        memcpy(&self.position[other, 0], &self.position[state, 0], self.n_visible * sizeof(Py_ssize_t))
-        self.up[other, a] = y
-        self.down[other, b] = x
-        self.position[other, y] = a
-        self.position[other, x] = b
-        # F' = F + e_a row^T + column e_b^T; M = 1 + V^T G U of Woodbury's formula
-        for i in range(n):
-            column[i] = self.pairing[self.up[state, i], x] - self.pairing[self.up[state, i], y]
-        column[a] = corner
-        for i in range(n):
-            row[i] = self.dressed[state, y, i]
-        row[a] -= 1
-        m00 = 1 + row[a]
-        m01 = m11 = 0
-        for i in range(n):
-            m01 += row[i] * column[i]
-            m11 += self.inverse[state, b, i] * column[i]
-        m11 += 1
-        m10 = self.inverse[state, b, a]
-        det = m00 * m11 - m01 * m10
-        for k in range(n):
-            left0 = self.inverse[state, k, a]
-            left1 = 0
+    cdef void accept(self, Py_ssize_t row, const int8_t *visible, const Proposal *proposal) noexcept nogil:
+        cdef double[16] inverse
+        cdef double determinant
+        cdef Py_ssize_t i, n = self.n_up
+        cdef int p, rank
+        self.prepare(row, visible, proposal)
+        rank = 2 * self.n_pairs
+        determinant = nqs_small_determinant(&self.m[0], rank, &inverse[0])
+        self.log_magnitude[row] += log(fabs(determinant))
+        self.negative[row] ^= (determinant < 0) ^ (self.n_pairs == 1)
+        for p in range(self.n_pairs):
+            self.rows[p, :] = self.dressed[row, self.b[p], :]
+            self.rows[p, self.a[p]] -= 1
+            self.rows[self.n_pairs + p, :] = self.inverse[row, self.b[p], :]
+        nqs_rows_product(&inverse[0], rank, rank, &self.rows[0, 0], rank, self.n_row, &self.solved[0, 0])
+        nqs_rows_update(&self.inverse[row, 0, 0], n, self.n_row, self.n_pairs, &self.a[0], &self.columns[0, 0],
+                        &self.solved[0, 0], NULL)
+        for p in range(self.n_pairs):
+            self.solved[rank + p, :] = self.inverse[row, self.b[p], :]
+            # x was an up site, f(x, down) G a unit vector; now it takes the column of y
+            self.dressed[row, self.b[p], :] = 0
+            self.dressed[row, self.b[p], self.a[p]] = 1
+            self.up[row, self.a[p]] = self.y[p]
+            self.down[row, self.b[p]] = self.x[p]
+            self.position[row, self.y[p]] = self.a[p]
+            self.position[row, self.x[p]] = self.b[p]
+        for p in range(self.n_pairs):
             for i in range(n):
-                left1 += self.inverse[state, k, i] * column[i]
-            c0 = (left0 * m11 - left1 * m10) / det
-            c1 = (left1 * m00 - left0 * m01) / det
-            for i in range(n):
-                self.inverse[other, k, i] = (self.inverse[state, k, i] - c0 * row[i]
-                                             - c1 * self.inverse[state, b, i])
-        for v in range(self.n_visible):
-            left0 = self.dressed[state, v, a]
-            left1 = 0
-            for i in range(n):
-                left1 += self.dressed[state, v, i] * column[i]
-            c0 = (left0 * m11 - left1 * m10) / det
-            c1 = (left1 * m00 - left0 * m01) / det
-            change = self.pairing[v, x] - self.pairing[v, y]
-            for i in range(n):
-                self.dressed[other, v, i] = (self.dressed[state, v, i] - c0 * row[i]
-                                             - c1 * self.inverse[state, b, i]
-                                             + change * self.inverse[other, b, i])
+                self.change[p, i] = (self.pairing[self.x[p], self.down[row, i]]
+                                     - self.pairing[self.y[p], self.down[row, i]])
+        nqs_rows_update(&self.dressed[row, 0, 0], n, self.n_row, self.n_pairs, &self.a[0], &self.columns[0, 0],
+                        &self.solved[0, 0], &self.change[0, 0])
 
-    cdef double complex ratio(self, const int8_t *visible, const Proposal *proposal) noexcept nogil:
-        cdef double ratio
-        cdef Py_ssize_t x, y
-        order_pair(visible, proposal.flips[0], proposal.flips[1], &x, &y)
-        ratio = self.exchange_ratio(self.current, x, y)
-        if proposal.n_flips == 4 and ratio != 0:
-            self.exchange(self.current, x, y)
-            order_pair(visible, proposal.flips[2], proposal.flips[3], &x, &y)
-            ratio *= self.exchange_ratio(1 - self.current, x, y)
-        return ratio if isfinite(ratio) else 0
+    cdef double complex log_psi(self, Py_ssize_t row, const int8_t *visible) noexcept nogil:
+        return self.log_magnitude[row] + (1j * pi if self.negative[row] else 0)
 
-    cdef void accept(self, const int8_t *visible, const Proposal *proposal) noexcept nogil:
-        cdef Py_ssize_t x, y
-        cdef int pair
-        for pair in range(proposal.n_flips // 2):
-            order_pair(visible, proposal.flips[2 * pair], proposal.flips[2 * pair + 1], &x, &y)
-            self.exchange(self.current, x, y)
-            self.current = 1 - self.current
-
-    cdef double complex log_psi(self, const int8_t *visible) noexcept nogil:
-        return self.log_magnitude + (1j * pi if self.negative else 0)
-
-    cdef void log_derivs(self, const int8_t *visible, double *out) noexcept nogil:
-        cdef Py_ssize_t a, b, k
+    cdef void log_derivs(self, const int8_t *visible, Py_ssize_t n, double *out, Py_ssize_t stride) noexcept nogil:
+        cdef Py_ssize_t row, a, b, k
         cdef int param
-        for k in range(self.n_params):
-            out[k] = 0
-        for a in range(self.n_up):
-            for b in range(self.n_up):
-                param = self.pair_param[self.up[self.current, a], self.down[self.current, b]]
-                if param > 0:
-                    out[param - 1] += self.inverse[self.current, b, a]
-                elif param < 0:
-                    out[-param - 1] -= self.inverse[self.current, b, a]
-
-
-cdef inline void order_pair(const int8_t *visible, Py_ssize_t first, Py_ssize_t second,
-                            Py_ssize_t *up, Py_ssize_t *down) noexcept nogil:
-    up[0] = first if visible[first] > 0 else second
-    down[0] = second if visible[first] > 0 else first
+        for row in range(n):
+            for k in range(self.n_params):
+                out[row * stride + k] = 0
+            for a in range(self.n_up):
+                for b in range(self.n_up):
+                    param = self.pair_param[self.up[row, a], self.down[row, b]]
+                    if param > 0:
+                        out[row * stride + param - 1] += self.inverse[row, b, a]
+                    elif param < 0:
+                        out[row * stride - param - 1] -= self.inverse[row, b, a]

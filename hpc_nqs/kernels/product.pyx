@@ -18,20 +18,20 @@ cdef class ProductAmplitude(Amplitude):
         self.n_visible = first.n_visible
         self.n_params = first.n_params + second.n_params
 
-    cdef void refresh(self, const int8_t *visible) noexcept nogil:
-        self.first.refresh(visible)
-        self.second.refresh(visible)
+    cdef void refresh(self, const int8_t *visible, Py_ssize_t n) noexcept nogil:
+        self.first.refresh(visible, n)
+        self.second.refresh(visible, n)
 
-    cdef double complex ratio(self, const int8_t *visible, const Proposal *proposal) noexcept nogil:
-        return self.first.ratio(visible, proposal) * self.second.ratio(visible, proposal)
+    cdef double complex ratio(self, Py_ssize_t row, const int8_t *visible, const Proposal *proposal) noexcept nogil:
+        return self.first.ratio(row, visible, proposal) * self.second.ratio(row, visible, proposal)
 
-    cdef void accept(self, const int8_t *visible, const Proposal *proposal) noexcept nogil:
-        self.first.accept(visible, proposal)
-        self.second.accept(visible, proposal)
+    cdef void accept(self, Py_ssize_t row, const int8_t *visible, const Proposal *proposal) noexcept nogil:
+        self.first.accept(row, visible, proposal)
+        self.second.accept(row, visible, proposal)
 
-    cdef double complex log_psi(self, const int8_t *visible) noexcept nogil:
-        return self.first.log_psi(visible) + self.second.log_psi(visible)
+    cdef double complex log_psi(self, Py_ssize_t row, const int8_t *visible) noexcept nogil:
+        return self.first.log_psi(row, visible) + self.second.log_psi(row, visible)
 
-    cdef void log_derivs(self, const int8_t *visible, double *out) noexcept nogil:
-        self.first.log_derivs(visible, out)
-        self.second.log_derivs(visible, out + self.first.n_params * self.width)
+    cdef void log_derivs(self, const int8_t *visible, Py_ssize_t n, double *out, Py_ssize_t stride) noexcept nogil:
+        self.first.log_derivs(visible, n, out, stride)
+        self.second.log_derivs(visible, n, out + self.first.n_params * self.width, stride)

@@ -1,132 +1,258 @@
 """Restricted Boltzmann machine with shared weights: ratios, updates, log-derivatives.
 
-ln Psi = sum_u a_u x_u + sum_j ln 2cosh(angle_j),  angle_j = b_j + sum_u W_ju x_u,
-with inputs x = (visible) or (visible, sigma_i ancilla_i).  Units with eta = -1 have a purely imaginary
-weight vector: their stored numbers are the magnitudes, and cosh turns into cos.
+ln Psi = sum_u a_u x_u + sum_f sum_g ln 2cosh(angle_fg),  angle_fg = b_f + sum_u w_fu (g x)_u,
+with inputs x = (visible) or (visible, sigma_i ancilla_i).  Features with eta = -1 have purely imaginary weights:
+their stored numbers are the magnitudes, and cosh turns into cos.
 """
 
+from libc.math cimport log
 from libc.stdint cimport int8_t
 
 import numpy as np
 
-from hpc_nqs.kernels.amplitude cimport Amplitude
+from hpc_nqs.kernels.amplitude cimport BLOCK, Amplitude
 from hpc_nqs.kernels.moves cimport Proposal
 
 cdef extern from "complex.h" nogil:
     double complex cexp(double complex)
 
 cdef extern from "nqs_units.h" nogil:
-    void nqs_unit_product(const double *, const double *, const double *, double, Py_ssize_t, int, double *)
-    void nqs_unit_advance(double *, double *, const double *, const double *, const double *, const double *,
-                          double, Py_ssize_t, int)
-    void nqs_unit_angles(const double *, const double *, const double *, Py_ssize_t, Py_ssize_t, int, double *)
-    void nqs_unit_tangents(const double *, const double *, Py_ssize_t, int, double *)
-    void nqs_unit_tables(const double *, const double *, Py_ssize_t, int, double *, double *)
-    void nqs_unit_log_sum(const double *, const double *, Py_ssize_t, Py_ssize_t, int, double *)
-    void nqs_image_sum(const double *, Py_ssize_t, int, const double *, const int *, Py_ssize_t, Py_ssize_t,
-                       double *)
+    void nqs_unit_ratio(const double *, const double *, const nqs_scale *, double, const nqs_shape *, double *)
+    void nqs_unit_advance(const double *, const double *, double, const nqs_shape *, double *)
+    void nqs_unit_add(const double *, double, Py_ssize_t, double *)
+    void nqs_unit_tangents(const double *, const nqs_shape *, double *)
+    void nqs_unit_tables(double *, const nqs_shape *, double *, nqs_scale *)
+    void nqs_unit_log_sum(const double *, const nqs_shape *, double *)
+    void nqs_block_angles(const double *, double, const double *, const int *, Py_ssize_t, Py_ssize_t, double *,
+                          Py_ssize_t)
+    void nqs_block_image_sums(const double *, Py_ssize_t, const double *, const int *, Py_ssize_t, Py_ssize_t,
+                              double *, double *)
+    const char *nqs_variant(int)
+    const char *nqs_variant_in_use()
+    int nqs_select(const char *)
+
+
+def instruction_sets():
+    """Return (names of the instruction sets the inner loops were compiled for, the one in use)."""
+    names = []
+    while nqs_variant(len(names)) != NULL:
+        names.append(nqs_variant(len(names)).decode())
+    return names, nqs_variant_in_use().decode()
+
+
+def select_instruction_set(name):
+    """Use another instruction set in this process; return whether the processor can."""
+    return bool(nqs_select(name.encode()))
+
+
+def _aligned_zeros(n_rows, n_columns):
+    """Return zeros (n_rows, n_columns) float64 that begin on a cache line."""
+    memory = np.zeros(8 * n_rows * n_columns + 64, dtype=np.uint8)
+    start = -memory.ctypes.data % 64
+    return memory[start : start + 8 * n_rows * n_columns].view(np.float64).reshape(n_rows, n_columns)
+
+
+def _padded(n):
+    """Return n rounded up to whole vectors."""
+    return (n + BLOCK - 1) // BLOCK * BLOCK
+
+
+def _planes(array):
+    """Return the real part, and the imaginary part if `array` is complex, as contiguous planes."""
+    parts = [array.real, array.imag] if np.iscomplexobj(array) else [array]
+    return np.ascontiguousarray(np.stack(parts))
 
 
 cdef class RBMAmplitude(Amplitude):
-    """One RBM at fixed parameters; `wavefunctions.rbm.RBM.amplitude` makes it (shapes in rbm.pxd)."""
+    """One RBM at fixed parameters; `wavefunctions.rbm.RBM.amplitude` makes it.
 
-    def __init__(self, n_visible, n_params, n_units, weights, bias, eta, input_bias, shift, bias_shift,
+    Parameters
+    ----------
+    n_visible, n_params : int
+    weights : (n_features, n_inputs) float64 or complex128
+        w_fu; complex: holomorphic parameters.
+    bias : (n_features,), like weights
+    eta : (n_features,) float64
+        +1; -1 where real weights are the magnitudes of imaginary ones.
+    input_bias : (n_inputs,), like weights
+    entry_inputs : (n_entries, 4) intp
+    entry_changes : (n_entries, 4) float64
+        A table entry of a move changes x[entry_inputs] by sign * entry_changes; zeros fill the row.
+    first_unit : (n_features + 1,) intp
+        Images of feature f are rows first_unit[f] to first_unit[f + 1] of `image_index`.
+    image_index : (n_units, n_inputs) int32
+        (g x)_u = (x, -x)[image_index[g, u]].
+    weight_param : (n_features, n_inputs) int32
+        Signed 1 + k of the parameter behind a weight; 0: fixed.
+    bias_param : (n_features,) int32
+    input_bias_param : (n_inputs,) int32
+    """
+
+    def __init__(self, n_visible, n_params, weights, bias, eta, input_bias, entry_inputs, entry_changes,
                  first_unit, image_index, weight_param, bias_param, input_bias_param):
-        cdef Py_ssize_t entry
         self.n_visible = n_visible
         self.n_params = n_params
-        self.weights = weights
-        self.n_inputs, self.width, self.n_padded = weights.shape
-        self.n_units = n_units
-        self.bias = bias
+        self.width = 2 if np.iscomplexobj(weights) else 1
+        self.n_features, self.n_inputs = weights.shape
+        self.n_units = len(image_index)
+        self.weights = _planes(weights)
+        self.bias = _planes(bias)
         self.eta = eta
-        self.input_bias = input_bias
-        self.shift = shift
-        self.bias_shift = bias_shift
+        self.input_bias = np.asarray(input_bias, dtype=np.complex128)
+        self.has_input_bias = np.any(input_bias)
+        self.entry_inputs = entry_inputs
+        self.entry_changes = entry_changes
         self.first_unit = first_unit
         self.image_index = image_index
         self.weight_param = weight_param
         self.bias_param = bias_param
         self.input_bias_param = input_bias_param
-        self.even = np.empty(shift.shape)
-        self.odd = np.empty(shift.shape)
-        self.inputs = np.empty(2 * self.n_inputs)
-        self.angles = np.empty((self.width, self.n_padded))
-        self.tangents = np.empty((self.width, self.n_padded))
-        self.work = np.empty(self.width * self.n_inputs)
+        self.angles = self.tangents = None
+        self._lay_out(np.asarray(eta), np.asarray(first_unit))
+        self._expand(weights, np.asarray(image_index))
+        self._fill_tables()
+
+    def _lay_out(self, eta, first_unit):
+        """Order the units by kind: cosh, cos, complex."""
+        counts = np.diff(first_unit)
+        kind = np.where(eta > 0, 0, 1) if self.width == 1 else np.full(len(eta), 2)
+        ends = [_padded(int(counts[kind == k].sum())) for k in range(3)]
+        start = np.empty(self.n_features, dtype=np.intp)
+        for k in range(3):
+            members = kind == k
+            start[members] = np.cumsum(counts[members]) - counts[members] + sum(ends[:k])
+        self.start = start
+        self.shape.n_cosh, self.shape.n_cos, self.shape.n_complex = ends
+        self.n_row = ends[0] + ends[1] + 2 * ends[2]
+        self.angles = _aligned_zeros(BLOCK, self.n_row)
+        self.tangents = _aligned_zeros(BLOCK, self.n_row)
+        self.inputs = _aligned_zeros(2 * self.n_inputs, BLOCK)
+        self.work = _aligned_zeros(max(counts), BLOCK)
+        self.sums = _aligned_zeros(self.n_inputs, BLOCK)
+
+    def _expand(self, weights, image_index):
+        """Write the weight of every unit to every input into `columns`."""
+        columns = _aligned_zeros(self.n_inputs, self.n_row)
+        signs = np.where(image_index < self.n_inputs, 1.0, -1.0)
+        for f in range(self.n_features):
+            images = slice(*np.asarray(self.first_unit)[f : f + 2])
+            units = np.asarray(self.start)[f] + np.arange(images.stop - images.start)
+            for w, plane in enumerate(self.weights):
+                columns[image_index[images] % self.n_inputs, units[:, None] + w * self.shape.n_complex] = (
+                    signs[images] * np.asarray(plane)[f])
+        self.columns = columns
+
+    def _fill_tables(self):
+        """Compute `half` and `scale` of every change."""
+        cdef Py_ssize_t entry, n_entries = self.entry_inputs.shape[0]
+        cdef double[:, ::1] shift = _aligned_zeros(1, self.n_row)
+        self.half = _aligned_zeros(n_entries, self.n_row)
+        self.scale = np.empty((n_entries, 3))
         with nogil:
-            for entry in range(self.shift.shape[0]):
-                nqs_unit_tables(&self.shift[entry, 0, 0], &self.eta[0], self.n_padded, self.width,
-                                &self.even[entry, 0, 0], &self.odd[entry, 0, 0])
+            for entry in range(n_entries):
+                shift[0, :] = 0
+                self.shift_angles(entry, 1, &shift[0, 0])
+                nqs_unit_tables(&shift[0, 0], &self.shape, &self.half[entry, 0], <nqs_scale *>&self.scale[entry, 0])
 
-    cdef void fill_inputs(self, const int8_t *visible) noexcept nogil:
-        cdef Py_ssize_t u, n_sites = self.n_visible // 2
-        for u in range(self.n_visible):
-            self.inputs[u] = visible[u]
-        for u in range(self.n_inputs - self.n_visible):
-            self.inputs[self.n_visible + u] = visible[u] * visible[u + n_sites]
-        for u in range(self.n_inputs):
-            self.inputs[self.n_inputs + u] = -self.inputs[u]
+    cdef void shift_angles(self, Py_ssize_t entry, double sign, double *row) noexcept nogil:
+        """Add what a change does to the angles."""
+        cdef Py_ssize_t c
+        for c in range(self.entry_changes.shape[1]):
+            if self.entry_changes[entry, c] != 0:
+                nqs_unit_add(&self.columns[self.entry_inputs[entry, c], 0], sign * self.entry_changes[entry, c],
+                             self.n_row, row)
 
-    cdef void refresh(self, const int8_t *visible) noexcept nogil:
-        self.fill_inputs(visible)
-        nqs_unit_angles(&self.weights[0, 0, 0], &self.bias[0, 0], &self.inputs[0], self.n_inputs, self.n_padded,
-                        self.width, &self.angles[0, 0])
-        nqs_unit_tangents(&self.angles[0, 0], &self.eta[0], self.n_padded, self.width, &self.tangents[0, 0])
+    cdef void fill_inputs(self, const int8_t *visible, Py_ssize_t n) noexcept nogil:
+        cdef Py_ssize_t u, row
+        cdef double x
+        for row in range(n):
+            for u in range(self.n_inputs):
+                x = input_value(visible + row * self.n_visible, u, self.n_visible)
+                self.inputs[u, row] = x
+                self.inputs[self.n_inputs + u, row] = -x
 
-    cdef double complex ratio(self, const int8_t *visible, const Proposal *proposal) noexcept nogil:
-        cdef double product[2]
-        cdef double complex shift = self.bias_shift[proposal.entry]
-        nqs_unit_product(&self.tangents[0, 0], &self.even[proposal.entry, 0, 0], &self.odd[proposal.entry, 0, 0],
-                         proposal.sign, self.n_padded, self.width, product)
-        if shift == 0:
-            return product[0] + 1j * product[1]
-        return (product[0] + 1j * product[1]) * cexp(proposal.sign * shift)
+    cdef void refresh(self, const int8_t *visible, Py_ssize_t n) noexcept nogil:
+        cdef Py_ssize_t f, row
+        cdef int w
+        self.fill_inputs(visible, n)
+        for f in range(self.n_features):
+            for w in range(self.width):
+                nqs_block_angles(&self.weights[w, f, 0], self.bias[w, f], &self.inputs[0, 0],
+                                 &self.image_index[self.first_unit[f], 0], self.first_unit[f + 1] - self.first_unit[f],
+                                 self.n_inputs, &self.angles[0, self.start[f] + w * self.shape.n_complex], self.n_row)
+        for row in range(n):
+            nqs_unit_tangents(&self.angles[row, 0], &self.shape, &self.tangents[row, 0])
 
-    cdef void accept(self, const int8_t *visible, const Proposal *proposal) noexcept nogil:
-        cdef Py_ssize_t entry = proposal.entry
-        nqs_unit_advance(&self.angles[0, 0], &self.tangents[0, 0], &self.shift[entry, 0, 0],
-                         &self.even[entry, 0, 0], &self.odd[entry, 0, 0], &self.eta[0],
-                         proposal.sign, self.n_padded, self.width)
+    cdef double complex ratio(self, Py_ssize_t row, const int8_t *visible, const Proposal *proposal) noexcept nogil:
+        cdef double ratio[2]
+        cdef double complex bias_shift = 0
+        cdef Py_ssize_t c, entry = proposal.entry
+        nqs_unit_ratio(&self.tangents[row, 0], &self.half[entry, 0], <nqs_scale *>&self.scale[entry, 0],
+                       proposal.sign, &self.shape, ratio)
+        if not self.has_input_bias:
+            return ratio[0] + 1j * ratio[1]
+        for c in range(self.entry_changes.shape[1]):
+            bias_shift = bias_shift + self.entry_changes[entry, c] * self.input_bias[self.entry_inputs[entry, c]]
+        return (ratio[0] + 1j * ratio[1]) * cexp(proposal.sign * bias_shift)
 
-    cdef double complex log_psi(self, const int8_t *visible) noexcept nogil:
+    cdef void accept(self, Py_ssize_t row, const int8_t *visible, const Proposal *proposal) noexcept nogil:
+        self.shift_angles(proposal.entry, proposal.sign, &self.angles[row, 0])
+        nqs_unit_advance(&self.angles[row, 0], &self.half[proposal.entry, 0], proposal.sign, &self.shape,
+                         &self.tangents[row, 0])
+
+    cdef double complex log_psi(self, Py_ssize_t row, const int8_t *visible) noexcept nogil:
         cdef double log_sum[2]
-        cdef double complex bias = 0
+        cdef double complex bias = self.n_units * log(2.0)
         cdef Py_ssize_t u
-        self.fill_inputs(visible)
-        for u in range(self.n_inputs):
-            bias = bias + self.input_bias[u] * self.inputs[u]
-        nqs_unit_log_sum(&self.angles[0, 0], &self.eta[0], self.n_units, self.n_padded, self.width, log_sum)
+        for u in range(self.n_inputs if self.has_input_bias else 0):
+            bias = bias + self.input_bias[u] * input_value(visible, u, self.n_visible)
+        nqs_unit_log_sum(&self.angles[row, 0], &self.shape, log_sum)
         return bias + log_sum[0] + 1j * log_sum[1]
 
-    cdef void log_derivs(self, const int8_t *visible, double *out) noexcept nogil:
-        cdef Py_ssize_t f, u, j, first, n_images
-        cdef int w, k, width = self.width
-        cdef double eta
-        self.fill_inputs(visible)
-        for u in range(self.n_params * width):
-            out[u] = 0
-        for f in range(self.first_unit.shape[0] - 1):
-            first = self.first_unit[f]
-            n_images = self.first_unit[f + 1] - first
-            eta = self.eta[first]
-            nqs_image_sum(&self.tangents[0, first], self.n_padded, width, &self.inputs[0],
-                          &self.image_index[first, 0], n_images, self.n_inputs, &self.work[0])
-            for u in range(self.n_inputs):
-                k = self.weight_param[f, u]
-                for w in range(width):
-                    if k > 0:
-                        out[width * (k - 1) + w] += eta * self.work[width * u + w]
-                    elif k < 0:
-                        out[width * (-k - 1) + w] -= eta * self.work[width * u + w]
-            k = self.bias_param[f]
-            if k > 0:
-                for w in range(width):
-                    for j in range(first, first + n_images):
-                        out[width * (k - 1) + w] += eta * self.tangents[w, j]
+    cdef void log_derivs(self, const int8_t *visible, Py_ssize_t n, double *out, Py_ssize_t stride) noexcept nogil:
+        cdef Py_ssize_t f, u, row, k
+        cdef int w
+        self.fill_inputs(visible, n)
+        for row in range(n):
+            for k in range(self.n_params * self.width):
+                out[row * stride + k] = 0
+        for f in range(self.n_features):
+            for w in range(self.width):
+                self.add_derivs(f, w, n, out, stride)
         for u in range(self.n_inputs):
             k = self.input_bias_param[u]
-            if k > 0:
-                out[width * (k - 1)] += self.inputs[u]
-            elif k < 0:
-                out[width * (-k - 1)] -= self.inputs[u]
+            if k != 0:
+                for row in range(n):
+                    out[row * stride + self.width * slot(k)] += self.inputs[u, row] if k > 0 else -self.inputs[u, row]
+
+    cdef void add_derivs(self, Py_ssize_t f, int w, Py_ssize_t n, double *out, Py_ssize_t stride) noexcept nogil:
+        """Add one plane of d ln Psi / d w_fu = eta sum_g t_fg (g x)_u and of d ln Psi / d b_f."""
+        cdef Py_ssize_t u, g, row, k, n_images = self.first_unit[f + 1] - self.first_unit[f]
+        cdef Py_ssize_t first = self.start[f] + w * self.shape.n_complex
+        cdef double sign
+        nqs_block_image_sums(&self.tangents[0, first], self.n_row, &self.inputs[0, 0],
+                             &self.image_index[self.first_unit[f], 0], n_images, self.n_inputs,
+                             &self.work[0, 0], &self.sums[0, 0])
+        for u in range(self.n_inputs):
+            k = self.weight_param[f, u]
+            if k != 0:
+                sign = self.eta[f] if k > 0 else -self.eta[f]
+                for row in range(n):
+                    out[row * stride + self.width * slot(k) + w] += sign * self.sums[u, row]
+        k = self.bias_param[f]
+        if k > 0:
+            for row in range(n):
+                for g in range(n_images):
+                    out[row * stride + self.width * slot(k) + w] += self.eta[f] * self.tangents[row, first + g]
+
+
+cdef inline double input_value(const int8_t *visible, Py_ssize_t u, Py_ssize_t n_visible) noexcept nogil:
+    """Input u of a configuration: a spin, or sigma_i ancilla_i behind the spins."""
+    if u < n_visible:
+        return visible[u]
+    return visible[u - n_visible] * visible[u - n_visible + n_visible // 2]
+
+
+cdef inline Py_ssize_t slot(Py_ssize_t signed_param) noexcept nogil:
+    """Index k of a parameter stored as 1 + k or -(1 + k)."""
+    return (signed_param if signed_param > 0 else -signed_param) - 1

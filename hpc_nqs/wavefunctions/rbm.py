@@ -12,7 +12,6 @@ import numpy as np
 from hpc_nqs.kernels import amplitude as amplitude_kernel
 from hpc_nqs.kernels.rbm import RBMAmplitude
 
-LANES = 8  # hidden units are padded to whole vectors, NQS_LANES of csrc/nqs_simd.h
 SAME_WEIGHT = 1e-9  # weights closer than this count as equal when a stabilizer is looked for
 
 
@@ -184,35 +183,20 @@ class RBM:
 
     def amplitude(self, moves):
         """Return the compiled amplitude at the present parameters, with tables for `moves` (a `Moves`)."""
-        network = self.network()
-        padding = -self.n_units % LANES
-        weights = np.pad(network["weights"], ((0, padding), (0, 0))).T
-        bias = np.pad(network["hidden_bias"], (0, padding))
-        eta = np.pad(np.where(network["imaginary"], -1.0, 1.0), (0, padding), constant_values=1.0)
-        inputs, changes = moves.input_changes()
-        shift = sum(changes[:, [c]] * weights[inputs[:, c]] for c in range(changes.shape[1]))
-        input_bias = network["input_bias"].astype(np.complex128)
         return RBMAmplitude(
             self.n_visible,
             self.n_params,
-            self.n_units,
-            self._planes(weights),
-            self._planes(bias),
-            eta,
-            input_bias,
-            self._planes(shift),
-            np.ascontiguousarray((changes * input_bias[inputs]).sum(axis=1)),
+            self._look_up(self.weight_param),
+            self._look_up(self.bias_param),
+            self.eta,
+            self._look_up(self.input_bias_param),
+            *moves.input_changes(),
             self.first_unit,
             self.image_index,
             self.weight_param,
             self.bias_param,
             self.input_bias_param,
         )
-
-    def _planes(self, array):
-        """Split numbers into real and imaginary planes before the last axis, as the kernels want them."""
-        planes = [array.real, array.imag] if self.is_complex else [array]
-        return np.ascontiguousarray(np.stack(planes, axis=-2))
 
 
 def log_psi(wavefunction, moves, configurations):

@@ -214,7 +214,10 @@ def test_a_signal_ends_the_run_at_a_checkpoint(command, tmp_path, name):
     assert done.returncode == DONE, done.stderr
     finished = contents(path)
     assert [row["beta"] for row in finished["table"]["rows"]] == betas
-    assert_bitwise(finished["table"]["rows"][0], stopped["table"]["rows"][0])
+    for row, before in zip(finished["table"]["rows"], stopped["table"]["rows"], strict=False):
+        # slope, entropy and free energy follow from the whole history and may learn from what came later
+        for quantity in ("beta", "energy", "energy_error", "specific_heat", "susceptibility", "structure_factor"):
+            assert_bitwise(row[quantity], before[quantity])
     for column, values in stopped["history"].items():
         np.testing.assert_array_equal(finished["history"][column][:n_steps], values)
 
@@ -252,9 +255,11 @@ def test_refusals_of_the_command_line_leave_the_file(command, cool, tmp_path):
     path = tmp_path / "run.h5"
     assert cool(settings_of(), path, 2) == STOPPED
     before = path.read_bytes()
-    for option in ("sampling.n_chains=6", "lattice.lengths=[6]", "run.seed=8", "thermal.betas=[0.1001]"):
+    refused = {"sampling.n_chains=6": "sampling.n_chains", "lattice.lengths=[6]": "lattice.lengths"}
+    refused |= {"run.seed=8": "run.seed", "thermal.betas=[0.1001]": "thermal"}
+    for option, place in refused.items():
         done = resumed(command, path, "--set", option)
         assert done.returncode == 2, (option, done.stderr)
-        assert option.split("=")[0] in done.stderr
+        assert place in done.stderr
         assert "Traceback" not in done.stderr
     assert path.read_bytes() == before

@@ -1,0 +1,347 @@
+/* The variants of nqs_native.h; nqs_native.c includes this file once per
+ * instruction set, with NQS_WIDTH doubles in a vector and NQS_NAME to name the
+ * variant.  No include guard: every inclusion defines new functions. */
+
+typedef double NQS_NAME(vec) __attribute__((vector_size(8 * NQS_WIDTH)));
+typedef double NQS_NAME(packed)
+    __attribute__((vector_size(8 * NQS_WIDTH), aligned(8), may_alias));
+typedef long long NQS_NAME(mask) __attribute__((vector_size(8 * NQS_WIDTH)));
+
+#define vec NQS_NAME(vec)
+#define mask NQS_NAME(mask)
+#define load(p) ((vec)*(const NQS_NAME(packed) *)(p))
+#define store(p, value) (*(NQS_NAME(packed) *)(p) = (value))
+
+enum {
+    /* vectors that hold one block of configurations */
+    NQS_NAME(PARTS) = NQS_LANES / NQS_WIDTH,
+    /* rows done at a time, so that eight chains of additions run at once */
+    NQS_NAME(GROUP) = NQS_WIDTH,
+    /* factors multiplied per accumulator before its range is checked */
+    NQS_NAME(ROUNDS) = 16,
+    /* images whose row indices stay in the fastest cache */
+    NQS_NAME(TILE) = 32
+};
+#define PARTS NQS_NAME(PARTS)
+#define GROUP NQS_NAME(GROUP)
+#define ROUNDS NQS_NAME(ROUNDS)
+#define TILE NQS_NAME(TILE)
+
+/* The product of 2 NQS_LANES numbers between SMALLEST and 1/SMALLEST neither
+ * overflows nor underflows. */
+#define SMALLEST 1e-15
+
+/* Below this fraction of its terms a factor has lost digits to cancellation. */
+#define CANCELLED 1e-3
+
+static inline int NQS_NAME(any)(mask m)
+{
+    long long sum = 0;
+    for (int lane = 0; lane < NQS_WIDTH; lane++)
+        sum |= m[lane];
+    return sum != 0;
+}
+
+static inline int NQS_NAME(in_range)(vec norm)
+{
+    mask inside = (norm > SMALLEST * SMALLEST)
+                & (norm < 1 / (SMALLEST * SMALLEST));
+    return !NQS_NAME(any)(~inside);
+}
+
+__attribute__((always_inline)) static inline int
+NQS_NAME(product_eta)(const double *t, const double *half, double twice,
+                      int eta, ptrdiff_t n, double *product)
+{
+#define FACTOR(j)                                                           \
+    (eta > 0 ? one + load(half + (j)) * (load(half + (j)) + twice * load(t + (j))) \
+             : one - load(half + (j)) * (load(half + (j)) + twice * load(t + (j))))
+    const vec one = (vec){0} + 1.0;
+    vec total = one;
+    int safe = 1;
+    ptrdiff_t j = 0;
+    while (j < n) {
+        ptrdiff_t stop = j + 4 * NQS_WIDTH * ROUNDS;
+        if (stop > n)
+            stop = n;
+        vec p0 = one, p1 = one, p2 = one, p3 = one;
+        for (; j + 4 * NQS_WIDTH <= stop; j += 4 * NQS_WIDTH) {
+            p0 *= FACTOR(j);
+            p1 *= FACTOR(j + NQS_WIDTH);
+            p2 *= FACTOR(j + 2 * NQS_WIDTH);
+            p3 *= FACTOR(j + 3 * NQS_WIDTH);
+        }
+        for (; j < stop; j += NQS_WIDTH)
+            p0 *= FACTOR(j);
+        total *= (p0 * p1) * (p2 * p3);
+        safe &= NQS_NAME(in_range)(total * total);
+    }
+    *product = 1.0;
+    for (int lane = 0; lane < NQS_WIDTH; lane++)
+        *product *= total[lane];
+    return safe;
+#undef FACTOR
+}
+
+static int NQS_NAME(product_real)(const double *t, const double *half,
+                                  double sign, int eta, ptrdiff_t n,
+                                  double *product)
+{
+    return eta > 0 ? NQS_NAME(product_eta)(t, half, 2 * sign, 1, n, product)
+                   : NQS_NAME(product_eta)(t, half, 2 * sign, -1, n, product);
+}
+
+static int NQS_NAME(product_complex)(const double *t, const double *half,
+                                     double sign, ptrdiff_t n,
+                                     double product[2])
+{
+#define MULTIPLY(re, im, j)                                                 \
+    do {                                                                    \
+        vec hr = load(half + (j)), hi = load(half + n + (j));               \
+        vec zr = hr + twice * load(t + (j));                                \
+        vec zi = hi + twice * load(t + n + (j));                            \
+        vec fr = one + hr * zr - hi * zi, fi = hr * zi + hi * zr;           \
+        vec next = re * fr - im * fi;                                       \
+        im = re * fi + im * fr;                                             \
+        re = next;                                                          \
+    } while (0)
+    const double twice = 2 * sign;
+    const vec one = (vec){0} + 1.0;
+    vec re0 = one, re1 = one, im0 = one - one, im1 = im0;
+    int safe = 1;
+    ptrdiff_t j = 0;
+    while (j < n) {
+        ptrdiff_t stop = j + 2 * NQS_WIDTH * ROUNDS;
+        if (stop > n)
+            stop = n;
+        for (; j + 2 * NQS_WIDTH <= stop; j += 2 * NQS_WIDTH) {
+            MULTIPLY(re0, im0, j);
+            MULTIPLY(re1, im1, j + NQS_WIDTH);
+        }
+        for (; j < stop; j += NQS_WIDTH)
+            MULTIPLY(re0, im0, j);
+        safe &= NQS_NAME(in_range)(re0 * re0 + im0 * im0);
+        safe &= NQS_NAME(in_range)(re1 * re1 + im1 * im1);
+    }
+    vec re = re0 * re1 - im0 * im1, im = re0 * im1 + im0 * re1;
+    double pr = 1.0, pi = 0.0;
+    for (int lane = 0; lane < NQS_WIDTH; lane++) {
+        double next = pr * re[lane] - pi * im[lane];
+        pi = pr * im[lane] + pi * re[lane];
+        pr = next;
+    }
+    product[0] = pr;
+    product[1] = pi;
+    return safe;
+#undef MULTIPLY
+}
+
+static int NQS_NAME(advance_real)(double *t, const double *half, double sign,
+                                  int eta, ptrdiff_t n)
+{
+    const double signs = eta, twice = 2 * sign;
+    mask lost = {0};
+    for (ptrdiff_t j = 0; j < n; j += NQS_WIDTH) {
+        vec old = load(t + j), h = load(half + j);
+        vec even = 1.0 + signs * h * h, odd = twice * h;
+        vec term = signs * odd * old, factor = even + term;
+        store(t + j, (old * even + odd) / factor);
+        lost |= factor * factor
+              < CANCELLED * CANCELLED * (even * even + term * term);
+    }
+    return NQS_NAME(any)(lost);
+}
+
+static int NQS_NAME(advance_complex)(double *t, const double *half, double sign,
+                                     ptrdiff_t n)
+{
+    const double twice = 2 * sign;
+    mask lost = {0};
+    for (ptrdiff_t j = 0; j < n; j += NQS_WIDTH) {
+        vec tr = load(t + j), ti = load(t + n + j);
+        vec hr = load(half + j), hi = load(half + n + j);
+        vec er = 1.0 + hr * hr - hi * hi, ei = 2.0 * hr * hi;
+        vec sr = twice * hr, si = twice * hi;
+        vec xr = tr * sr - ti * si, xi = tr * si + ti * sr;
+        vec fr = er + xr, fi = ei + xi;
+        vec nr = tr * er - ti * ei + sr, ni = tr * ei + ti * er + si;
+        vec norm = fr * fr + fi * fi;
+        store(t + j, (nr * fr + ni * fi) / norm);
+        store(t + n + j, (ni * fr - nr * fi) / norm);
+        lost |= norm < CANCELLED * CANCELLED
+                       * (er * er + ei * ei + xr * xr + xi * xi);
+    }
+    return NQS_NAME(any)(lost);
+}
+
+static void NQS_NAME(block_angles)(const double *weights, double bias,
+                                   const double *x, const int *index,
+                                   ptrdiff_t n_images, ptrdiff_t n_inputs,
+                                   double *angle, ptrdiff_t stride)
+{
+    for (ptrdiff_t g = 0; g < n_images; g += GROUP) {
+        const int *row[GROUP];
+        vec sum[GROUP][PARTS];
+        for (int k = 0; k < GROUP; k++) {
+            row[k] = index + (g + k < n_images ? g + k : g) * n_inputs;
+            for (int part = 0; part < PARTS; part++)
+                sum[k][part] = (vec){0} + bias;
+        }
+        for (ptrdiff_t u = 0; u < n_inputs; u++) {
+            vec weight = (vec){0} + weights[u];
+            for (int k = 0; k < GROUP; k++) {
+                const double *column = x + NQS_LANES * (ptrdiff_t)row[k][u];
+                for (int part = 0; part < PARTS; part++)
+                    sum[k][part] += weight * load(column + part * NQS_WIDTH);
+            }
+        }
+        for (int k = 0; k < GROUP && g + k < n_images; k++)
+            for (int part = 0; part < PARTS; part++)
+                for (int lane = 0; lane < NQS_WIDTH; lane++)
+                    angle[(part * NQS_WIDTH + lane) * stride + g + k]
+                        = sum[k][part][lane];
+    }
+}
+
+static void NQS_NAME(block_image_sums)(const double *t, const double *x,
+                                       const int *index, ptrdiff_t n_images,
+                                       ptrdiff_t n_inputs, double *out)
+{
+    for (ptrdiff_t u = 0; u < NQS_LANES * n_inputs; u++)
+        out[u] = 0.0;
+    for (ptrdiff_t first = 0; first < n_images; first += TILE) {
+        ptrdiff_t stop = first + TILE < n_images ? first + TILE : n_images;
+        for (ptrdiff_t u = 0; u < n_inputs; u += GROUP) {
+            ptrdiff_t input[GROUP];
+            vec sum[GROUP][PARTS];
+            for (int k = 0; k < GROUP; k++) {
+                input[k] = u + k < n_inputs ? u + k : u;
+                for (int part = 0; part < PARTS; part++)
+                    sum[k][part] = load(out + NQS_LANES * input[k]
+                                        + part * NQS_WIDTH);
+            }
+            for (ptrdiff_t g = first; g < stop; g++) {
+                const int *row = index + g * n_inputs;
+                vec value[PARTS];
+                for (int part = 0; part < PARTS; part++)
+                    value[part] = load(t + NQS_LANES * g + part * NQS_WIDTH);
+                for (int k = 0; k < GROUP; k++) {
+                    const double *column = x + NQS_LANES * (ptrdiff_t)row[input[k]];
+                    for (int part = 0; part < PARTS; part++)
+                        sum[k][part] += value[part]
+                                      * load(column + part * NQS_WIDTH);
+                }
+            }
+            for (int k = 0; k < GROUP && u + k < n_inputs; k++)
+                for (int part = 0; part < PARTS; part++)
+                    store(out + NQS_LANES * input[k] + part * NQS_WIDTH,
+                          sum[k][part]);
+        }
+    }
+}
+
+static double NQS_NAME(dot)(const double *a, const double *b, ptrdiff_t n)
+{
+    vec even = {0}, odd = {0};
+    ptrdiff_t j = 0;
+    for (; j + 2 * NQS_WIDTH <= n; j += 2 * NQS_WIDTH) {
+        even += load(a + j) * load(b + j);
+        odd += load(a + j + NQS_WIDTH) * load(b + j + NQS_WIDTH);
+    }
+    for (; j < n; j += NQS_WIDTH)
+        even += load(a + j) * load(b + j);
+    even += odd;
+    double sum = 0;
+    for (int lane = 0; lane < NQS_WIDTH; lane++)
+        sum += even[lane];
+    return sum;
+}
+
+__attribute__((always_inline)) static inline void
+NQS_NAME(sum_rows)(const double *factor, const double *rows, ptrdiff_t n_rows,
+                   ptrdiff_t n, int add, double *out)
+{
+    for (ptrdiff_t j = 0; j < n; j += NQS_LANES) {
+        vec sum[PARTS];
+        for (int part = 0; part < PARTS; part++)
+            sum[part] = add ? load(out + j + part * NQS_WIDTH) : (vec){0};
+        for (ptrdiff_t k = 0; k < n_rows; k++)
+            for (int part = 0; part < PARTS; part++)
+                sum[part] += factor[k] * load(rows + k * n + j + part * NQS_WIDTH);
+        for (int part = 0; part < PARTS; part++)
+            store(out + j + part * NQS_WIDTH, sum[part]);
+    }
+}
+
+static void NQS_NAME(combine)(const double *factor, const double *rows,
+                              ptrdiff_t n_rows, ptrdiff_t n, double *out)
+{
+    NQS_NAME(sum_rows)(factor, rows, n_rows, n, 0, out);
+}
+
+static void NQS_NAME(add_rows)(const double *factor, const double *rows,
+                               ptrdiff_t n_rows, ptrdiff_t n, double *out)
+{
+    NQS_NAME(sum_rows)(factor, rows, n_rows, n, 1, out);
+}
+
+static void NQS_NAME(invert)(double *matrix, ptrdiff_t n_rows, ptrdiff_t n,
+                             ptrdiff_t *swaps, double *pivots)
+{
+    for (ptrdiff_t k = 0; k < n_rows; k++) {
+        ptrdiff_t best = k;
+        for (ptrdiff_t i = k + 1; i < n_rows; i++)
+            if (fabs(matrix[i * n + k]) > fabs(matrix[best * n + k]))
+                best = i;
+        double *pivot_row = matrix + k * n, *best_row = matrix + best * n;
+        for (ptrdiff_t j = 0; j < n && best != k; j += NQS_WIDTH) {
+            vec held = load(pivot_row + j);
+            store(pivot_row + j, load(best_row + j));
+            store(best_row + j, held);
+        }
+        swaps[k] = best;
+        pivots[k] = pivot_row[k];
+        pivot_row[k] = 1;
+        double scale = 1 / pivots[k];
+        for (ptrdiff_t j = 0; j < n; j += NQS_WIDTH)
+            store(pivot_row + j, scale * load(pivot_row + j));
+        for (ptrdiff_t i = 0; i < n_rows; i++) {
+            double *row = matrix + i * n, factor = row[k];
+            if (i == k || factor == 0)
+                continue;
+            row[k] = 0;
+            for (ptrdiff_t j = 0; j < n; j += NQS_WIDTH)
+                store(row + j, load(row + j) - factor * load(pivot_row + j));
+        }
+    }
+}
+
+#define NQS_TEXT_(word) #word
+#define NQS_TEXT(word) NQS_TEXT_(word)
+
+static const struct nqs_native NQS_NAME(variant) = {
+    .name = NQS_TEXT(NQS_VARIANT),
+    .product_real = NQS_NAME(product_real),
+    .product_complex = NQS_NAME(product_complex),
+    .advance_real = NQS_NAME(advance_real),
+    .advance_complex = NQS_NAME(advance_complex),
+    .block_angles = NQS_NAME(block_angles),
+    .block_image_sums = NQS_NAME(block_image_sums),
+    .dot = NQS_NAME(dot),
+    .combine = NQS_NAME(combine),
+    .add_rows = NQS_NAME(add_rows),
+    .invert = NQS_NAME(invert),
+};
+
+#undef vec
+#undef mask
+#undef load
+#undef store
+#undef PARTS
+#undef GROUP
+#undef ROUNDS
+#undef TILE
+#undef SMALLEST
+#undef CANCELLED
+#undef NQS_TEXT
+#undef NQS_TEXT_
