@@ -25,7 +25,7 @@ from hpc_nqs.thermal_table import finished_rows
 
 DONE, STOPPED, FAILED = 0, 75, 1
 N_SAMPLES, N_CHAINS = 8192, 64
-REPORT_FACTOR = 8  # samples at a reported temperature, in units of n_samples
+REPORT_FACTOR = 24  # samples at a reported temperature, in units of n_samples
 START_EXPONENT, EXPONENT_STEP = 0.6, 0.05
 EFFECTIVE_FRACTION = (0.1, 0.8)  # of effective samples; outside, the sampling exponent moves
 MAX_SWEEPS = 16
