@@ -2,19 +2,37 @@
 #ifndef NQS_NATIVE_H
 #define NQS_NATIVE_H
 
+#include <math.h>
 #include <stddef.h>
+
+#include "nqs_units.h"
+
+/* product *= re + i im, far from overflow and underflow. */
+static inline void nqs_multiply(nqs_scale *product, double re, double im)
+{
+    double next = product->re * re - product->im * im;
+    product->im = product->re * im + product->im * re;
+    product->re = next;
+    double size = fabs(product->re) + fabs(product->im);
+    if (!(size > 1e-100 && size < 1e100)) {
+        int exponent = 0;
+        frexp(size, &exponent);
+        product->re = ldexp(product->re, -exponent);
+        product->im = ldexp(product->im, -exponent);
+        product->exponent += exponent;
+    }
+}
 
 struct nqs_native {
     const char *name;
 
-    /* product over n units of 1 + eta half (half + 2 sign t), eta = +1 or -1;
-     * returns 0 when it left the safe range on the way and is not to be used */
+    /* product over n units of 1 + eta half (half + 2 sign t), eta = +1 or -1,
+     * multiplied to `product`; returns 0 when it left the range of doubles */
     int (*product_real)(const double *t, const double *half, double sign,
-                        int eta, ptrdiff_t n, double *product);
-
-    /* the same of complex units, planes n apart, eta = +1 */
+                        int eta, ptrdiff_t n, nqs_scale *product);
+    /* the same of complex units, eta = +1, planes n apart */
     int (*product_complex)(const double *t, const double *half, double sign,
-                           ptrdiff_t n, double product[2]);
+                           ptrdiff_t n, nqs_scale *product);
 
     /* move t along by the addition theorem, in place; returns whether a factor
      * was lost to cancellation */
@@ -45,12 +63,5 @@ struct nqs_native {
 
 /* The best variant that this processor runs, or the one selected by name. */
 extern const struct nqs_native *nqs_native;
-
-/* Select a variant by name; returns 0 where there is none of this name or the
- * processor cannot run it. */
-int nqs_select(const char *name);
-
-/* Name of variant k, k = 0, 1, .. from the slowest; NULL after the last one. */
-const char *nqs_variant(int k);
 
 #endif

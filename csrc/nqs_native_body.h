@@ -27,9 +27,12 @@ enum {
 #define ROUNDS NQS_NAME(ROUNDS)
 #define TILE NQS_NAME(TILE)
 
-/* The product of 2 NQS_LANES numbers between SMALLEST and 1/SMALLEST neither
- * overflows nor underflows. */
-#define SMALLEST 1e-15
+/* Partial products are checked to lie between SMALLEST and 1 / SMALLEST: far
+ * enough from the ends of the range for the factors of the next rounds. */
+#define SMALLEST 1e-150
+
+/* Lanes whose squares lie between this and its inverse are multiplied at once. */
+#define NEAR_ONE 1e-20
 
 /* Below this fraction of its terms a factor has lost digits to cancellation. */
 #define CANCELLED 1e-3
@@ -42,16 +45,35 @@ static inline int NQS_NAME(any)(mask m)
     return sum != 0;
 }
 
-static inline int NQS_NAME(in_range)(vec norm)
+/* Whether all numbers lie between smallest and 1 / smallest. */
+static inline int NQS_NAME(in_range)(vec norm, double smallest)
 {
-    mask inside = (norm > SMALLEST * SMALLEST)
-                & (norm < 1 / (SMALLEST * SMALLEST));
+    mask inside = (norm > smallest) & (norm < 1 / smallest);
     return !NQS_NAME(any)(~inside);
+}
+
+/* product *= all lanes of re + i im */
+static inline void NQS_NAME(multiply_lanes)(nqs_scale *product, vec re, vec im,
+                                            int is_complex)
+{
+    int at_once = NQS_NAME(in_range)(re * re + im * im, NEAR_ONE);
+    double pr = 1, pi = 0;
+    for (int lane = 0; lane < NQS_WIDTH; lane++)
+        if (!at_once) {
+            nqs_multiply(product, re[lane], im[lane]);
+        } else if (is_complex) {
+            double next = pr * re[lane] - pi * im[lane];
+            pi = pr * im[lane] + pi * re[lane];
+            pr = next;
+        } else {
+            pr *= re[lane];
+        }
+    nqs_multiply(product, pr, pi);
 }
 
 __attribute__((always_inline)) static inline int
 NQS_NAME(product_eta)(const double *t, const double *half, double twice,
-                      int eta, ptrdiff_t n, double *product)
+                      int eta, ptrdiff_t n, nqs_scale *product)
 {
 #define FACTOR(j)                                                           \
     (eta > 0 ? one + load(half + (j)) * (load(half + (j)) + twice * load(t + (j))) \
@@ -74,18 +96,16 @@ NQS_NAME(product_eta)(const double *t, const double *half, double twice,
         for (; j < stop; j += NQS_WIDTH)
             p0 *= FACTOR(j);
         total *= (p0 * p1) * (p2 * p3);
-        safe &= NQS_NAME(in_range)(total * total);
+        safe &= NQS_NAME(in_range)(total * total, SMALLEST * SMALLEST);
     }
-    *product = 1.0;
-    for (int lane = 0; lane < NQS_WIDTH; lane++)
-        *product *= total[lane];
+    NQS_NAME(multiply_lanes)(product, total, one - one, 0);
     return safe;
 #undef FACTOR
 }
 
 static int NQS_NAME(product_real)(const double *t, const double *half,
                                   double sign, int eta, ptrdiff_t n,
-                                  double *product)
+                                  nqs_scale *product)
 {
     return eta > 0 ? NQS_NAME(product_eta)(t, half, 2 * sign, 1, n, product)
                    : NQS_NAME(product_eta)(t, half, 2 * sign, -1, n, product);
@@ -93,7 +113,7 @@ static int NQS_NAME(product_real)(const double *t, const double *half,
 
 static int NQS_NAME(product_complex)(const double *t, const double *half,
                                      double sign, ptrdiff_t n,
-                                     double product[2])
+                                     nqs_scale *product)
 {
 #define MULTIPLY(re, im, j)                                                 \
     do {                                                                    \
@@ -120,18 +140,13 @@ static int NQS_NAME(product_complex)(const double *t, const double *half,
         }
         for (; j < stop; j += NQS_WIDTH)
             MULTIPLY(re0, im0, j);
-        safe &= NQS_NAME(in_range)(re0 * re0 + im0 * im0);
-        safe &= NQS_NAME(in_range)(re1 * re1 + im1 * im1);
+        safe &= NQS_NAME(in_range)(re0 * re0 + im0 * im0,
+                                   SMALLEST * SMALLEST);
+        safe &= NQS_NAME(in_range)(re1 * re1 + im1 * im1,
+                                   SMALLEST * SMALLEST);
     }
-    vec re = re0 * re1 - im0 * im1, im = re0 * im1 + im0 * re1;
-    double pr = 1.0, pi = 0.0;
-    for (int lane = 0; lane < NQS_WIDTH; lane++) {
-        double next = pr * re[lane] - pi * im[lane];
-        pi = pr * im[lane] + pi * re[lane];
-        pr = next;
-    }
-    product[0] = pr;
-    product[1] = pi;
+    NQS_NAME(multiply_lanes)(product, re0, im0, 1);
+    NQS_NAME(multiply_lanes)(product, re1, im1, 1);
     return safe;
 #undef MULTIPLY
 }
@@ -342,6 +357,7 @@ static const struct nqs_native NQS_NAME(variant) = {
 #undef ROUNDS
 #undef TILE
 #undef SMALLEST
+#undef NEAR_ONE
 #undef CANCELLED
 #undef NQS_TEXT
 #undef NQS_TEXT_

@@ -4,85 +4,42 @@
 
 #include <math.h>
 
-/* A product of complex numbers that keeps its exponent apart. */
-static void multiply(nqs_scale *product, double re, double im)
-{
-    double next = product->re * re - product->im * im;
-    product->im = product->re * im + product->im * re;
-    product->re = next;
-    int exponent = 0;
-    frexp(fmax(fabs(product->re), fabs(product->im)), &exponent);
-    product->re = ldexp(product->re, -exponent);
-    product->im = ldexp(product->im, -exponent);
-    product->exponent += exponent;
-}
+/* A shift of WIDEST may cost five digits of a factor cosh. */
+static const double WIDEST = 12;
 
-/* The ratio unit by unit, where the fast product leaves the range of doubles. */
-static void careful_product(const double *t, const double *half, double sign,
-                            const nqs_shape *shape, nqs_scale *product)
-{
-    ptrdiff_t n_real = shape->n_cosh + shape->n_cos, n = shape->n_complex;
-    for (ptrdiff_t j = 0; j < n_real; j++) {
-        double eta = j < shape->n_cosh ? 1 : -1;
-        multiply(product, 1 + eta * half[j] * (half[j] + 2 * sign * t[j]), 0);
-    }
-    t += n_real;
-    half += n_real;
-    for (ptrdiff_t j = 0; j < n; j++) {
-        double hr = half[j], hi = half[n + j];
-        double zr = hr + 2 * sign * t[j], zi = hi + 2 * sign * t[n + j];
-        multiply(product, 1 + hr * zr - hi * zi, hr * zi + hi * zr);
-    }
-}
-
-static double scaled(double x, double exponent)
-{
-    return ldexp(x, (int)fmax(-4000, fmin(4000, exponent)));
-}
-
-void nqs_unit_ratio(const double *t, const double *half, const nqs_scale *scale,
-                    double sign, const nqs_shape *shape, double ratio[2])
+int nqs_unit_ratio(const double *t, const double *half, const nqs_scale *scale,
+                   double sign, const nqs_shape *shape, double ratio[2])
 {
     ptrdiff_t n_cosh = shape->n_cosh, n_real = n_cosh + shape->n_cos;
-    double cosh_part = 1, cos_part = 1, complex_part[2] = {1, 0};
-    int safe = scale->exponent == 0;
-    if (n_cosh)
-        safe &= nqs_native->product_real(t, half, sign, 1, n_cosh, &cosh_part);
-    if (shape->n_cos)
-        safe &= nqs_native->product_real(t + n_cosh, half + n_cosh, sign, -1,
-                                         shape->n_cos, &cos_part);
-    if (shape->n_complex)
-        safe &= nqs_native->product_complex(t + n_real, half + n_real, sign,
-                                            shape->n_complex, complex_part);
-    if (safe) {
-        double re = complex_part[0], im = complex_part[1];
-        double product = cosh_part * cos_part;
-        ratio[0] = product * (re * scale->re - im * scale->im);
-        ratio[1] = product * (re * scale->im + im * scale->re);
-    } else {
-        nqs_scale total = *scale;
-        careful_product(t, half, sign, shape, &total);
-        ratio[0] = scaled(total.re, total.exponent);
-        ratio[1] = scaled(total.im, total.exponent);
+    nqs_scale product = *scale;
+    int safe = isfinite(scale->exponent)
+        && nqs_native->product_real(t, half, sign, 1, n_cosh, &product)
+        && nqs_native->product_real(t + n_cosh, half + n_cosh, sign, -1,
+                                    shape->n_cos, &product)
+        && nqs_native->product_complex(t + n_real, half + n_real, sign,
+                                       shape->n_complex, &product);
+    ratio[0] = product.re;
+    ratio[1] = product.im;
+    if (product.exponent != 0) {
+        int exponent = (int)fmax(-4000, fmin(4000, product.exponent));
+        ratio[0] = ldexp(product.re, exponent);
+        ratio[1] = ldexp(product.im, exponent);
     }
+    return safe;
 }
 
 void nqs_unit_tables(double *shift, const nqs_shape *shape, double *half,
                      nqs_scale *scale)
 {
     ptrdiff_t n_real = shape->n_cosh + shape->n_cos, n = shape->n_complex;
-    nqs_scale product = {1, 0, 0};
+    double widest = 0;
+    for (ptrdiff_t j = 0; j < n_real + n; j++)
+        if (j < shape->n_cosh || j >= n_real)
+            widest = fmax(widest, fabs(shift[j]));
     nqs_unit_halves(shift, shape, half);
-    for (ptrdiff_t j = 0; j < n_real; j++)
-        multiply(&product, shift[j], 0);
-    for (ptrdiff_t j = n_real; j < n_real + n; j++)
-        multiply(&product, shift[j], shift[n + j]);
-    if (fabs(product.exponent) < 100) {
-        product.re = scaled(product.re, product.exponent);
-        product.im = scaled(product.im, product.exponent);
-        product.exponent = 0;
-    }
-    *scale = product;
+    *scale = (nqs_scale){1, 0, widest < WIDEST ? 0 : INFINITY};
+    for (ptrdiff_t j = 0; j < n_real + n; j++)
+        nqs_multiply(scale, shift[j], j < n_real ? 0 : shift[n + j]);
 }
 
 void nqs_unit_advance(const double *angle, const double *half, double sign,

@@ -22,14 +22,17 @@ typedef struct {
     ptrdiff_t n_cosh, n_cos, n_complex;
 } nqs_shape;
 
-/* A number (re + i im) 2^exponent, the exponent a whole number. */
+/* A number (re + i im) 2^exponent, the exponent a whole number: the leading
+ * factors of all units of one change.  The exponent is infinite where a shift
+ * is so large that t no longer tells the angle: see nqs_unit_ratio. */
 typedef struct {
     double re, im, exponent;
 } nqs_scale;
 
-/* Psi(new) / Psi = ratio[0] + i ratio[1] of one change. */
-void nqs_unit_ratio(const double *t, const double *half, const nqs_scale *scale,
-                    double sign, const nqs_shape *shape, double ratio[2]);
+/* Psi(new) / Psi = ratio[0] + i ratio[1] of one change.  Returns 0 where digits
+ * would be lost; the ratio is then to be had from nqs_unit_log_sum. */
+int nqs_unit_ratio(const double *t, const double *half, const nqs_scale *scale,
+                   double sign, const nqs_shape *shape, double ratio[2]);
 
 /* Move t along with the change, in place; angle is that after the change, from
  * which t is rebuilt where digits were lost. */

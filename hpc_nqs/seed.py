@@ -11,7 +11,7 @@ from hpc_nqs.wavefunctions.rbm import Feature
 
 JASTROW_CENTRE = 2.0  # weight on the central site of a Jastrow unit; tanh is nearly saturated there
 MISMATCH_CENTRE = 1.0  # weight of m_i in its own mismatch unit
-FEATURE_SIZE = 0.1  # largest weight of a free feature when the group has FEATURE_ORDER elements
+FEATURE_SIZE = 0.08  # largest weight of a free feature when group order times number of pairs is FEATURE_ORDER
 FEATURE_ORDER = 6
 NOISE = 0.005
 
@@ -185,7 +185,7 @@ def free_features(purification, lattice, order, n_pairs, stream):
     stream : numpy.random.Generator
     """
     n = purification.n_sites
-    size = FEATURE_SIZE * min(1.0, (FEATURE_ORDER / order) ** 0.25)
+    size = FEATURE_SIZE * min(1.0, (FEATURE_ORDER / (order * n_pairs)) ** 0.25)
     features = []
     for _ in range(n_pairs):
         centre = int(stream.integers(n))

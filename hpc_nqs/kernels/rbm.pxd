@@ -35,8 +35,10 @@ cdef class RBMAmplitude(Amplitude):
     cdef double[:, ::1] scale                   # (n_entries, 3): nqs_scale
     # states
     cdef double[:, ::1] angles, tangents      # (BLOCK, n_row)
+    cdef double[::1] new_angles               # (n_row,)
     cdef double[:, ::1] inputs                # (2 n_inputs, BLOCK): x and -x
     cdef double[:, ::1] work, sums            # (n_units, BLOCK), (n_inputs, BLOCK)
     cdef void fill_inputs(self, const int8_t *visible, Py_ssize_t n) noexcept nogil
+    cdef double complex slow_ratio(self, Py_ssize_t row, Py_ssize_t entry, double sign) noexcept nogil
     cdef void shift_angles(self, Py_ssize_t entry, double sign, double *row) noexcept nogil
     cdef void add_derivs(self, Py_ssize_t f, int w, Py_ssize_t n, double *out, Py_ssize_t stride) noexcept nogil

@@ -7,6 +7,7 @@ their stored numbers are the magnitudes, and cosh turns into cos.
 
 from libc.math cimport log
 from libc.stdint cimport int8_t
+from libc.string cimport memcpy
 
 import numpy as np
 
@@ -17,7 +18,7 @@ cdef extern from "complex.h" nogil:
     double complex cexp(double complex)
 
 cdef extern from "nqs_units.h" nogil:
-    void nqs_unit_ratio(const double *, const double *, const nqs_scale *, double, const nqs_shape *, double *)
+    int nqs_unit_ratio(const double *, const double *, const nqs_scale *, double, const nqs_shape *, double *)
     void nqs_unit_advance(const double *, const double *, double, const nqs_shape *, double *)
     void nqs_unit_add(const double *, double, Py_ssize_t, double *)
     void nqs_unit_tangents(const double *, const nqs_shape *, double *)
@@ -126,6 +127,7 @@ cdef class RBMAmplitude(Amplitude):
         self.n_row = ends[0] + ends[1] + 2 * ends[2]
         self.angles = _aligned_zeros(BLOCK, self.n_row)
         self.tangents = _aligned_zeros(BLOCK, self.n_row)
+        self.new_angles = np.empty(self.n_row)
         self.inputs = _aligned_zeros(2 * self.n_inputs, BLOCK)
         self.work = _aligned_zeros(max(counts), BLOCK)
         self.sums = _aligned_zeros(self.n_inputs, BLOCK)
@@ -185,15 +187,26 @@ cdef class RBMAmplitude(Amplitude):
 
     cdef double complex ratio(self, Py_ssize_t row, const int8_t *visible, const Proposal *proposal) noexcept nogil:
         cdef double ratio[2]
-        cdef double complex bias_shift = 0
+        cdef double complex product, bias_shift = 0
         cdef Py_ssize_t c, entry = proposal.entry
-        nqs_unit_ratio(&self.tangents[row, 0], &self.half[entry, 0], <nqs_scale *>&self.scale[entry, 0],
-                       proposal.sign, &self.shape, ratio)
+        cdef bint safe = nqs_unit_ratio(&self.tangents[row, 0], &self.half[entry, 0],
+                                        <nqs_scale *>&self.scale[entry, 0], proposal.sign, &self.shape, ratio)
+        product = ratio[0] + 1j * ratio[1] if safe else self.slow_ratio(row, entry, proposal.sign)
         if not self.has_input_bias:
-            return ratio[0] + 1j * ratio[1]
+            return product
         for c in range(self.entry_changes.shape[1]):
             bias_shift = bias_shift + self.entry_changes[entry, c] * self.input_bias[self.entry_inputs[entry, c]]
-        return (ratio[0] + 1j * ratio[1]) * cexp(proposal.sign * bias_shift)
+        return product * cexp(proposal.sign * bias_shift)
+
+    cdef double complex slow_ratio(self, Py_ssize_t row, Py_ssize_t entry, double sign) noexcept nogil:
+        """The ratio of the hidden units from their angles before and after."""
+        cdef double before[2]
+        cdef double after[2]
+        memcpy(&self.new_angles[0], &self.angles[row, 0], self.n_row * sizeof(double))
+        self.shift_angles(entry, sign, &self.new_angles[0])
+        nqs_unit_log_sum(&self.angles[row, 0], &self.shape, before)
+        nqs_unit_log_sum(&self.new_angles[0], &self.shape, after)
+        return cexp(after[0] - before[0] + 1j * (after[1] - before[1]))
 
     cdef void accept(self, Py_ssize_t row, const int8_t *visible, const Proposal *proposal) noexcept nogil:
         self.shift_angles(proposal.entry, proposal.sign, &self.angles[row, 0])
