@@ -83,7 +83,7 @@ def build_ansatz(settings, lattice, model, seed):
     features, bias = seeds.seed_features(
         purification, site_images, layer_exchange, beta_0, paired=kind == "pair_rbm", is_complex=is_complex
     )
-    n_seed_units = RBM(features, images, purification.n_visible).n_units
+    n_seed_units = RBM(features, images, purification.n_visible, is_complex=is_complex).n_units
     n_pairs = max(1, round((choice.alpha * purification.n_visible - n_seed_units) / (2 * len(images))))
     stream = Generator(Philox(key=np.array([seed, FEATURE_STREAM], dtype=np.uint64)))
     features += seeds.free_features(purification, lattice, len(images), n_pairs, stream)

@@ -43,7 +43,7 @@ class State:
         model, wavefunction = STATES[name]
         kind, lengths, boundary = lattice
         sections = {"lattice": {"kind": kind, "lengths": lengths, "boundary": boundary}, "model": model}
-        sections |= {"observables": {"structure_factor": [[1, 0]]}, "wavefunction": wavefunction}
+        sections |= {"observables": {"structure_factor": [[1, 0]]}, "wavefunction": {"alpha": 4.0} | wavefunction}
         self.settings = parse_settings(sections | {"thermal": {"betas": [1.0], "beta_0": beta_0}})
         self.ansatz = build_ansatz(self.settings, *build(self.settings), seed=2)
         self.wavefunction, self.purification = self.ansatz.wavefunction, self.ansatz.purification
