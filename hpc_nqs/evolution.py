@@ -16,7 +16,7 @@ from hpc_nqs.reconfiguration import evaluate, velocity
 
 MAX_RETRIES = 12  # halvings of one step before the run gives up
 ACCEPTED_ERROR = 2.0  # in units of the tolerances
-MAX_ENERGY_ERROR = 0.001  # of the energy change of a step, relative
+MAX_ENERGY_ERROR = 0.0005  # of the energy change of a step, relative
 TINY = 1e-12
 MIN_OVERLAP = 0.3  # of the effective samples that must survive the reweighting within a step
 MAX_SPEED_UP = 4.0  # of the clock "energy" against the clock "time"
