@@ -73,7 +73,7 @@ class Meter:
         parts = [(self._all_columns(samples, evaluation, centre), evaluation) for samples, evaluation in batches]
         statistics = self._statistics(parts)
         energies = np.concatenate([part[:, :, ENERGY] for part, _ in parts], axis=1)
-        weights = [part.weights.reshape(len(energies), -1) for _, part in parts]
+        weights = [part.weights.reshape(values.shape[:2]) for values, part in parts]
         chains = ChainSums(energies, statistics.means[ENERGY], np.concatenate(weights, axis=1))
         self.team.sum_in_place(chains.sums)
         row = {"temperature": 1.0 / beta, "beta": beta}
@@ -130,7 +130,7 @@ class Meter:
             sign = -1 if self.purification.opposite_pairs else 1
             observed = 0.5 * (observed + self.observables.measure(sign * visible[:, n:]))
         energies = self._energy_columns(samples, evaluation, centre)
-        return np.concatenate([energies, observed.reshape(*energies.shape[:2], -1)], axis=2)
+        return np.concatenate([energies, observed.reshape(*energies.shape[:2], observed.shape[1])], axis=2)
 
 
 class Statistics:

@@ -103,14 +103,14 @@ class Cooling:
         """Cool down to the lowest temperature; return the exit code.  *Collective.*"""
         targets = self.settings.thermal.report_betas
         self.save()
-        for target in targets:
+        for target, temperature in zip(targets, self.settings.thermal.report_temperatures, strict=True):
             if any(row["beta"] == target for row in self.rows):
                 continue
             while self.evolution.beta < target:
                 code = self._step(target, targets[-1])
                 if code is not None:
                     return code
-            self.rows.append(self._report(target))
+            self.rows.append(self._report(target) | {"temperature": temperature})
             self.save()
         return DONE
 

@@ -37,6 +37,7 @@ class Dense:
     def __init__(self, state, noise=0.1, beta_0=0.3):
         (kind, lengths, boundary), model, wavefunction = STATES[state] if isinstance(state, str) else state
         sections = {"lattice": {"kind": kind, "lengths": lengths, "boundary": boundary}, "model": model}
+        wavefunction = {"alpha": 3} | wavefunction
         thermal = {"betas": [1.0], "beta_0": beta_0}
         settings = parse_settings({**sections, "wavefunction": wavefunction, "thermal": thermal})
         self.ansatz = build_ansatz(settings, *build(settings), seed=2)
@@ -242,7 +243,8 @@ def test_a_step_of_a_complete_network_is_the_exponential(model):
     dense = Dense((PAIR, model, {"symmetries": []}))
     stream = np.random.default_rng(4)
     n_inputs = dense.purification.n_inputs
-    features = [Feature(0.15 * stream.standard_normal(n_inputs), bias=0.15 * stream.standard_normal()) for _ in range(12)]
+    weights, biases = 0.15 * stream.standard_normal((12, n_inputs)), 0.15 * stream.standard_normal(12)
+    features = [Feature(row, bias=bias) for row, bias in zip(weights, biases, strict=True)]
     network = RBM(features, np.arange(n_inputs)[None], dense.purification.n_visible)
     dense.ansatz.wavefunction = dense.wavefunction = network
     start, before = network.params.copy(), dense.vector()
@@ -250,7 +252,8 @@ def test_a_step_of_a_complete_network_is_the_exponential(model):
     for dtau in (0.02, 0.01):
         network.params = start.copy()
         choice = Regularization("dense", 1e-10, 0.0, 1e-8)
-        evolution = Evolution(dense.ansatz, choice, StepControl(tolerance=1.0, max_dtau=1.0, max_growth=10.0, clock="time"), SERIAL)
+        control = StepControl(tolerance=1.0, max_dtau=1.0, max_growth=10.0, clock="time")
+        evolution = Evolution(dense.ansatz, choice, control, SERIAL)
         samples = dense.samples()
         evaluation = evolution.evaluate(samples)
         first = evolution.velocity(samples, evaluation)

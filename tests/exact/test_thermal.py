@@ -49,6 +49,7 @@ def settings_of(system, temperatures, **sections):
     thermal |= {"temperatures": temperatures} if temperatures else {}
     tables = {"run": {"seed": 1}, "lattice": {"kind": kind, "lengths": lengths}, "model": model, "thermal": thermal}
     tables |= {"sampling": {"method": "exact_sum"}, "observables": {"structure_factor": [[1, 0], [0.5, 0]]}}
+    tables["wavefunction"] = {"alpha": 4} | sections.pop("wavefunction", {})
     return parse_settings(tables | {"reconfiguration": {"soft_cut": 1e-6}} | sections)
 
 
@@ -86,7 +87,8 @@ def test_cooling_follows_the_exact_thermodynamics(cool, system):
     assert_rows_are_exact(table["rows"], exact_rows(settings), model.conserves_sz)
     # control: a factor of two in beta is far outside of the tolerance
     for factor in (0.5, 2.0):
-        errors = [row["energy"] - wrong["energy"] for row, wrong in zip(table["rows"], exact_rows(settings, factor), strict=True)]
+        wrong = exact_rows(settings, factor)
+        errors = [row["energy"] - other["energy"] for row, other in zip(table["rows"], wrong, strict=True)]
         assert np.abs(errors).max() > 10 * TOLERANCES["energy"]
     # beta = 2 tau: the energy falls by the integral of the variance over beta
     variance = history["variance"]
@@ -134,7 +136,7 @@ def test_every_solver_cools_with_a_diagonal_shift(cool, solver, system):
     assert (history["solver_iterations"].max() > 0) == (solver == "cg")
 
 
-@pytest.mark.parametrize("wavefunction", [{"parameters": "complex"}, {"symmetries": []}, {"bond_features": False}])
+@pytest.mark.parametrize("wavefunction", [{"parameters": "complex"}, {"symmetries": [], "alpha": 2}, {"bond_features": False}])
 def test_other_networks_cool_as_well(cool, wavefunction):
     temperatures = [2.0, 1.0]
     code, table, _ = cool("field_z_4", temperatures, wavefunction=wavefunction)
@@ -154,7 +156,8 @@ def test_both_clocks_cool_as_well(cool, clock):
 def test_defaults_alone_are_as_good(tmp_path, system):
     kind, lengths, model = SYSTEMS[system]
     tables = {"run": {"seed": 1}, "lattice": {"kind": kind, "lengths": lengths}, "model": model}
-    settings = parse_settings(tables | {"sampling": {"method": "exact_sum"}, "thermal": {"temperatures": [4.0, 2.0, 1.0]}})
+    tables |= {"sampling": {"method": "exact_sum"}, "thermal": {"temperatures": [4.0, 2.0, 1.0]}}
+    settings = parse_settings(tables)
     assert run_thermal(settings, Team.serial(), str(tmp_path / "run.h5")) == DONE
     rows = checkpoint.read_table(tmp_path / "run.h5")["rows"]
     for row, wanted in zip(rows, exact_rows(settings), strict=True):

@@ -30,6 +30,7 @@ BETAS = [0.2, 0.35]
 def settings_of(kind="heisenberg", betas=BETAS, overrides=()):
     tables = {"run": {"seed": 7}, "lattice": {"kind": "chain", "lengths": [4]}, "sampling": SAMPLING}
     tables |= {"thermal": {"betas": betas, "beta_0": 0.1}, "observables": {"structure_factor": [[1, 0]]}}
+    tables["wavefunction"] = {"alpha": 2}
     return parse_settings(tables | KINDS[kind], overrides)
 
 
@@ -182,7 +183,8 @@ def started(command, path, betas, extra=()):
     """Start a run that saves after every step, and wait for its first report."""
     source = path.with_suffix(".toml")
     source.write_text(settings_of(betas=betas, overrides=["run.checkpoint_minutes=0", *extra]).to_toml())
-    process = subprocess.Popen(**command("run", source, "-o", path), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(**command("run", source, "-o", path), **pipes)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
         if path.exists() and checkpoint.read_table(path)["rows"]:
