@@ -87,6 +87,8 @@ class Evolution:
         Size of the next step if nothing interferes.
     previous : (n_params,) or None
         Velocity at the end of the last step.
+    checks_energy : bool
+        Whether exact sums still compare delivered with promised energy; given up where halving does not help.
     """
 
     def __init__(self, ansatz, regularization, control, team):
@@ -98,6 +100,7 @@ class Evolution:
         self.beta = ansatz.beta_0
         self.dtau = 0.05 * ansatz.beta_0
         self.previous = None
+        self.checks_energy = True
 
     def evaluate(self, samples, amplitude=None):
         """Return the `Evaluation` of the present parameters.  *Collective.*"""
@@ -132,7 +135,7 @@ class Evolution:
         error = np.inf
         for n_rejected in range(MAX_RETRIES):
             step = self._fitted(dtau, beta_target)
-            second, error = self._try(samples, evaluation, start, first, step, n_rejected < ENERGY_RETRIES)
+            second, error = self._try(samples, evaluation, start, first, step)
             if error <= ACCEPTED_ERROR:
                 self.team.broadcast(self.wavefunction.params)
                 self.previous = second.x
@@ -142,6 +145,7 @@ class Evolution:
                 notes = (first.solution.note, second.solution.note)
                 return Step(step, error * self.control.tolerance, n_rejected, tuple(note for note in notes if note))
             self.wavefunction.params = start.copy()
+            self.checks_energy = self.checks_energy and n_rejected < ENERGY_RETRIES
             dtau = 0.5 * step
         raise EvolutionError(
             f"no step from beta = {self.beta:.6g} succeeds, down to dtau = {dtau:.1e} (last error {error:.2g} times the "
@@ -156,7 +160,7 @@ class Evolution:
             return left
         return 0.5 * left if dtau > 0.5 * left else dtau
 
-    def _try(self, samples, evaluation, start, first, dtau, check_energy):
+    def _try(self, samples, evaluation, start, first, dtau):
         """Make a trial step; return (velocity of its second stage or None, error in units of what is tolerated).
 
         The error of the state counts, and for exact sums also the difference between the energy change that the
@@ -175,7 +179,7 @@ class Evolution:
         state_error = 0.5 * dtau * first.metric(changes[1] - changes[0]) / self.control.tolerance
         self.wavefunction.params = start + 0.5 * dtau * (changes[0] + changes[1])
         error = state_error
-        if check_energy and samples.exponent == 0:
+        if self.checks_energy and samples.exponent == 0:
             promised = -dtau * (self._cooling_power(first) + self._cooling_power(second))
             delivered = self.evaluate(samples).energy - evaluation.energy
             error = max(error, abs(delivered - promised) / (MAX_ENERGY_ERROR * abs(promised) + TINY))

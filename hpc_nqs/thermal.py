@@ -210,6 +210,7 @@ class Cooling:
             "beta": evolution.beta,
             "dtau": evolution.dtau,
             "previous": evolution.previous,
+            "checks_energy": evolution.checks_energy,
             "chains": chains,
             "n_chains": self.sampler.n_chains,
             "warm": self.warm,
@@ -242,7 +243,7 @@ class Cooling:
         self.sampler.restore(self.team, state["chains"])
         self.ansatz.wavefunction.params = state["params"]
         self.evolution.beta, self.evolution.dtau = state["beta"], state["dtau"]
-        self.evolution.previous = state["previous"]
+        self.evolution.previous, self.evolution.checks_energy = state["previous"], state["checks_energy"]
         self.warm, self.exponent, self.sweeps = state["warm"], state["exponent"], state["sweeps_per_sample"]
         self.rows, self.seconds = json.loads(state["rows"]), state["seconds"]
         columns = list(history)
