@@ -12,7 +12,7 @@ from hpc_nqs.settings import build, parse_settings
 from hpc_nqs.thermal import DONE, FAILED, run_thermal
 
 HEISENBERG, TFIM = {"kind": "heisenberg"}, {"kind": "tfim"}
-TOLERANCES = {"energy": 5e-3, "free_energy": 4e-3, "entropy": 6e-3, "specific_heat": 0.02, "susceptibility": 6e-3}
+TOLERANCES = {"energy": 8e-3, "free_energy": 4e-3, "entropy": 6e-3, "specific_heat": 0.02, "susceptibility": 6e-3}
 SYSTEMS = {
     "heisenberg_6": ("chain", [6], HEISENBERG),
     "j1j2_6": ("chain", [6], HEISENBERG | {"couplings": [1.0, 0.5]}),
@@ -136,7 +136,9 @@ def test_every_solver_cools_with_a_diagonal_shift(cool, solver, system):
     assert (history["solver_iterations"].max() > 0) == (solver == "cg")
 
 
-@pytest.mark.parametrize("wavefunction", [{"parameters": "complex"}, {"symmetries": [], "alpha": 2}, {"bond_features": False}])
+@pytest.mark.parametrize(
+    "wavefunction", [{"parameters": "complex"}, {"symmetries": [], "alpha": 2}, {"bond_features": False}]
+)
 def test_other_networks_cool_as_well(cool, wavefunction):
     temperatures = [2.0, 1.0]
     code, table, _ = cool("field_z_4", temperatures, wavefunction=wavefunction)
