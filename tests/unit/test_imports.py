@@ -101,6 +101,8 @@ def test_imports_point_down():
         ("linear", "from .parallel import Team", "stands above it"),
         ("thermal", "def run():\n    from hpc_nqs.exact import levels", "stands above it"),
         ("thermal", "from hpc_nqs.kernels import reference", "for tests and comparisons"),
+        ("wavefunctions.rbm", "from hpc_nqs.kernels.reference import RBMAmplitude", "for tests and comparisons"),
+        ("kernels.other", "from hpc_nqs.kernels import reference", "for tests and comparisons"),
         ("checkpoint", "from hpc_nqs.lattice import Lattice", "knows no physics"),
         ("checkpoint", "import hpc_nqs", None),
     ],
@@ -116,6 +118,7 @@ def test_kernels_import_kernels_only():
     for path in sources:
         imported = re.findall(r"^\s*(?:from|c?import)\s+(hpc_nqs\S*|mpi4py\S*|h5py\S*)", path.read_text(), re.MULTILINE)
         assert [name for name in imported if not name.startswith("hpc_nqs.kernels")] == [], path.name
+        assert not re.search(r"^\s*(from|c?import)\b.*\breference\b", path.read_text(), re.MULTILINE), path.name
 
 
 def test_c_leaves_know_neither_python_nor_mpi():
