@@ -177,6 +177,22 @@ def test_products_that_leave_the_range_of_doubles_on_the_way(n_units, is_complex
 
 
 @pytest.mark.parametrize("is_complex", [False, True])
+def test_partial_products_that_drift_apart(is_complex):
+    """Three of four units grow: their partial products are in range one by one, and multiplied together are not."""
+    n_units = 5328
+    shrinks = np.arange(n_units) % 4 == 3
+    weights = np.where(shrinks, -0.12, 0.1)[:, None] * np.ones((n_units, 1)) + (0.001j if is_complex else 0)
+    moves, configurations = flips(1)
+    amplitude = network(weights, np.full(n_units, 5.0), np.zeros(n_units, dtype=bool), moves)
+    logs = exact_log_psi(weights, np.full(n_units, 5.0), np.zeros(n_units, dtype=bool), configurations)
+    for row, sign in ((0, 1), (1, -1)):
+        ratio = looked_at(amplitude, moves.kernel(), configurations[row], np.array([0]))[0]
+        change = sign * (logs[1] - logs[0])
+        assert 300 < abs(change.real) < 600
+        np.testing.assert_allclose(ratio, np.exp(change), rtol=1e-9)
+
+
+@pytest.mark.parametrize("is_complex", [False, True])
 def test_zeros_of_the_wave_function(is_complex):
     """Angles within rounding of pi/2, where t is 1e16, and close to it, where ratios still have digits."""
     for distance, tolerance in ((0.0, None), (1e-9, 1e-6), (1e-4, 1e-10)):
