@@ -22,6 +22,9 @@ CASES = {
     "translation": (6, HEISENBERG, "rbm", ("translation",), {"bias": True, "n_features": 5}),
     "complex": (5, HEISENBERG, "rbm", ("translation", "layer_exchange"), {"is_complex": True, "bias": True}),
     "complex_plain": (4, HEISENBERG, "rbm", (), {"is_complex": True, "bond_features": False}),
+    "signed": (6, HEISENBERG, "rbm", ("layer_exchange", "spin_flip"), {"antisymmetric": True}),
+    "signed_complex": (4, HEISENBERG, "rbm", ("layer_exchange",), {"antisymmetric": True, "is_complex": True}),
+    "signed_bias": (5, HEISENBERG | {"field_z": 0.3}, "rbm", ("layer_exchange",), {"bias": True}),
     "tfim": (5, TFIM, "rbm", ALL, {}),
     "tfim_field": (4, TFIM | {"field_z": 0.3}, "rbm", ("translation",), {"bias": True}),
     "tfim_complex": (4, TFIM, "rbm", ("layer_exchange",), {"is_complex": True, "bond_features": False}),
@@ -59,11 +62,19 @@ class System:
         return np.random.default_rng(seed).integers(0, len(self.moves), size=n).astype(np.intp)
 
 
-def random_network(purification, images, stream, n_features=4, bias=False, is_complex=False):
-    """Return an RBM with real and imaginary features, and all kinds of biases where `bias`."""
+def random_network(
+    purification, images, stream, n_features=4, bias=False, is_complex=False, antisymmetric=False
+):
+    """Return an RBM with real and imaginary features, and all kinds of biases where `bias`.
+
+    Weights that are `antisymmetric` in the layers share parameters with both signs; those of m_i are fixed at 0.
+    """
     features, size = [], 0.2 * min(1.0, (5 / len(images)) ** 0.5)  # few angles come near zeros of cos
     for f in range(n_features):
         weights = size * stream.standard_normal(purification.n_inputs)
+        if antisymmetric and f < 2:
+            sigma, ancilla, bonds = np.split(weights, 3)
+            ancilla[:], bonds[:] = -sigma, 0
         hidden = size * stream.standard_normal() if bias and f != 1 else None
         features.append(Feature(weights, imaginary=f % 2 == 1, bias=hidden))
     input_bias = size * stream.standard_normal(purification.n_inputs) if bias else None

@@ -123,6 +123,18 @@ def exact_log_psi(weights, bias, imaginary, configurations):
     return np.sum(size + np.log(np.exp(angles - size) + np.exp(-angles - size)), axis=1)
 
 
+def check_walk(amplitude, moves, expected, row, visible):
+    """Ratios of a state carried along, where an accepted move may have cost all digits of a tangent."""
+    path = np.random.default_rng(row).integers(0, len(moves), size=12)
+    ratios = walked(amplitude, moves.kernel(), visible, path, 0.0)[1]
+    for move, ratio in zip(path, ratios, strict=True):
+        change = expected[row ^ (1 << move)] - expected[row]
+        if abs(change.real) < 650:
+            np.testing.assert_allclose(ratio, np.exp(change), rtol=1e-6)
+        if ratio != 0:  # the move was made
+            row ^= 1 << move
+
+
 def check_all_ratios(weights, bias, imaginary, tolerance):
     moves, configurations = flips(weights.shape[1])
     amplitude = network(weights, bias, imaginary, moves)
@@ -138,6 +150,7 @@ def check_all_ratios(weights, bias, imaginary, tolerance):
         np.testing.assert_allclose(ratios[inside], np.exp(logs[inside]), rtol=tolerance)
         assert np.all(ratios[logs.real > 720] == np.inf) or np.iscomplexobj(weights)
         assert np.all(np.abs(ratios[logs.real < -750]) == 0)
+        check_walk(amplitude, moves, expected, row, visible)
     derivs = derivatives(amplitude, configurations)
     assert np.isfinite(derivs).all()
     return derivs

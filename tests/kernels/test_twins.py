@@ -169,3 +169,11 @@ def test_any_number_of_units(n_features, is_complex, system, twin):
     assert_same_logarithms(log_psi, expected_log_psi)
     np.testing.assert_allclose(derivs, expected_derivs, rtol=1e-9, atol=1e-11)
     np.testing.assert_allclose(energies, expected_energies, rtol=1e-9, atol=1e-11)
+
+
+def test_parameters_stand_for_weights_of_both_signs(system):
+    """The cases above hold signed parameters and fixed weights, without which half of `log_derivs` were not tried."""
+    weights = [system(name).wavefunction.weight_param for name in ("signed", "signed_complex")]
+    assert all(np.any(param < 0) and np.any(param > 0) and np.any(param == 0) for param in weights)
+    bias = system("signed_bias").wavefunction.input_bias_param
+    assert np.any(bias < 0) and np.any(bias > 0)
