@@ -12,7 +12,7 @@ import numpy as np
 from hpc_nqs import checkpoint
 from hpc_nqs.ansatz import build_ansatz
 from hpc_nqs.chains import Chains
-from hpc_nqs.enumeration import Enumeration, n_configurations
+from hpc_nqs.enumeration import Enumeration, sums_exactly
 from hpc_nqs.evolution import Evolution, EvolutionError, StepControl
 from hpc_nqs.measurement import Meter
 from hpc_nqs.observables import build_observables
@@ -29,7 +29,8 @@ REPORT_FACTOR = 24  # samples at a reported temperature, in units of n_samples
 START_EXPONENT, EXPONENT_STEP = 0.6, 0.05
 EFFECTIVE_FRACTION = (0.1, 0.8)  # of effective samples; outside, the sampling exponent moves
 MAX_SWEEPS = 16
-SOFT_CUT = {"tfim": 1e-8, "rbm": 1e-5, "pair_rbm": 1e-5, "exact_sum": 1e-6}  # by state; nodes of Psi make S noisy
+SOFT_CUT = {"tfim": 1e-8, "rbm": 1e-5, "pair_rbm": 1e-5}  # of chains, by state; nodes of Psi make S noisy
+EXACT_SOFT_CUT = {True: 1e-8, False: 1e-6}  # of exact sums, by whether the parameters are complex
 MAX_GROWTH = 0.2  # of beta per step, relative
 TARGET_TAU = 2.0  # autocorrelation time of the local energy, in samples
 
@@ -73,7 +74,7 @@ class Cooling:
         self.lattice, model = build(settings)
         self.ansatz = build_ansatz(settings, self.lattice, model, settings.run.seed)
         self.model = model
-        self.is_exact = sums_exactly(settings, self.ansatz.purification)
+        self.is_exact = sums_exactly(settings.sampling, model)
         self.observables = build_observables(settings, self.lattice, self.ansatz.model)
         self.evolution = Evolution(self.ansatz, _regularization(settings, self.ansatz), _control(settings), team)
         self.sampler = self._make_sampler()
@@ -277,14 +278,6 @@ class Cooling:
         )
 
 
-def sums_exactly(settings, purification):
-    """Return whether sums over all configurations take the place of chains."""
-    method = settings.sampling.method
-    if method == "auto":
-        return n_configurations(purification) <= 2 * N_SAMPLES
-    return method == "exact_sum"
-
-
 def _regularization(settings, ansatz):
     """Return the `Regularization`; "auto" is dense with a soft cut up to MAX_DENSE parameters, else CG."""
     choice = settings.reconfiguration
@@ -294,7 +287,8 @@ def _regularization(settings, ansatz):
     soft_cut = choice.soft_cut
     if soft_cut == "auto":
         kind = "tfim" if settings.model.kind == "tfim" else ansatz.kind
-        soft_cut = SOFT_CUT["exact_sum" if sums_exactly(settings, ansatz.purification) else kind]
+        exact_cut = EXACT_SOFT_CUT[ansatz.wavefunction.is_complex]
+        soft_cut = exact_cut if sums_exactly(settings.sampling, ansatz.model) else SOFT_CUT[kind]
     if solver != "dense" or choice.regularization == "diag_shift":
         soft_cut = None
     return Regularization(solver, soft_cut, choice.diag_scale, choice.tolerance)

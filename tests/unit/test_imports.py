@@ -15,8 +15,8 @@ PACKAGE = ROOT / "hpc_nqs"
 # From the bottom up. A module may import from its own layer and from those below it.
 LAYERS = [
     {"kernels"},
-    {"ansatz", "bonds", "lattice", "models", "moves", "purification", "seed", "symmetry", "wavefunctions"},
-    {"blocks", "chains", "enumeration", "estimators", "linear", "measurement", "sample_space", "thermodynamics"}
+    {"bonds", "lattice", "models", "moves", "purification", "seed", "symmetry", "wavefunctions"},
+    {"ansatz", "blocks", "chains", "enumeration", "estimators", "linear", "measurement", "sample_space", "thermodynamics"}
     | {"options", "sections", "settings", "toml_text"},
     {"checkpoint", "evolution", "observables", "parallel", "progress", "reconfiguration", "reporting", "thermal_table"},
     {"ground_state", "path_integral", "thermal"},
