@@ -8,9 +8,10 @@ import time
 import numpy as np
 import pytest
 
-from hpc_nqs import checkpoint, thermal
+from hpc_nqs import checkpoint
 from hpc_nqs.parallel import Team
 from hpc_nqs.settings import SettingsError, parse_settings
+from hpc_nqs.stopping import NEVER, StopRequest
 from hpc_nqs.thermal import DONE, FAILED, STOPPED, run_thermal
 
 HEISENBERG, TFIM = {"kind": "heisenberg"}, {"kind": "tfim"}
@@ -34,35 +35,22 @@ def settings_of(kind="heisenberg", betas=BETAS, overrides=()):
     return parse_settings(tables | KINDS[kind], overrides)
 
 
-class StopAfter:
-    """A stop request that comes during step number `n_steps` of this start of the program."""
+class StopAfter(StopRequest):
+    """A stop request that comes when the driver looks for the `n_looks`-th time: after every step or batch of a report."""
 
-    def __init__(self, n_steps):
-        self.left = n_steps
+    def __init__(self, n_looks):
+        super().__init__()
+        self.left = n_looks
 
-    @property
-    def requested(self):
+    def due(self, margin):
         self.left -= 1
         return self.left <= 0
 
-    def __enter__(self):
-        return self
 
-    def __exit__(self, *exception):
-        pass
-
-
-@pytest.fixture
-def cool(monkeypatch):
-    """Return a function that runs or resumes, stopping after `n_steps` if they are given."""
-
-    def run(settings, path, n_steps=None, resume=False):
-        with monkeypatch.context() as patch:
-            if n_steps is not None:
-                patch.setattr(thermal, "StopRequest", lambda: StopAfter(n_steps))
-            return run_thermal(settings, Team.serial(), str(path), resume_from=str(path) if resume else None)
-
-    return run
+def cool(settings, path, n_looks=None, resume=False):
+    """Run or resume, stopping at look number `n_looks` if it is given."""
+    stop = NEVER if n_looks is None else StopAfter(n_looks)
+    return run_thermal(settings, Team.serial(), str(path), resume_from=str(path) if resume else None, stop=stop)
 
 
 def contents(path):
@@ -89,7 +77,7 @@ def assert_bitwise(found, expected, where=""):
 
 @pytest.mark.parametrize("n_steps", [1, 4])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_stopped_and_resumed_run_is_bitwise_the_uninterrupted_one(cool, tmp_path, kind, n_steps):
+def test_a_stopped_and_resumed_run_is_bitwise_the_uninterrupted_one(tmp_path, kind, n_steps):
     whole, parts = tmp_path / "whole.h5", tmp_path / "parts.h5"
     assert cool(settings_of(kind), whole) == DONE
     assert cool(settings_of(kind), parts, n_steps) == STOPPED
@@ -100,18 +88,31 @@ def test_a_stopped_and_resumed_run_is_bitwise_the_uninterrupted_one(cool, tmp_pa
     assert_bitwise(contents(parts), contents(whole))
 
 
-def test_stopping_at_every_step_changes_nothing(cool, tmp_path):
+def test_stopping_at_every_step_changes_nothing(tmp_path):
     whole, parts = tmp_path / "whole.h5", tmp_path / "parts.h5"
-    assert cool(settings_of(), whole) == DONE
-    code, n_starts = cool(settings_of(), parts, 1), 1
+    settings = settings_of(overrides=["thermal.n_samples_report=64"])  # one batch
+    assert cool(settings, whole) == DONE
+    code, n_starts = cool(settings, parts, 1), 1
     while code == STOPPED:
-        code, n_starts = cool(settings_of(), parts, 1, resume=True), n_starts + 1
+        code, n_starts = cool(settings, parts, 1, resume=True), n_starts + 1
     assert code == DONE
     assert n_starts > 4
     assert_bitwise(contents(parts), contents(whole))
 
 
-def test_the_comparison_notices_another_seed(cool, tmp_path):
+def test_a_report_cut_short_is_made_again(tmp_path):
+    whole, parts = tmp_path / "whole.h5", tmp_path / "parts.h5"
+    assert cool(settings_of(), whole) == DONE
+    before_report = int((checkpoint.read_history(whole)["beta"] < BETAS[0]).sum())
+    assert cool(settings_of(), parts, before_report + 3) == STOPPED
+    stopped = contents(parts)
+    assert stopped["state"]["beta"] == BETAS[0]
+    assert stopped["table"]["rows"] == []
+    assert cool(settings_of(), parts, resume=True) == DONE
+    assert_bitwise(contents(parts), contents(whole))
+
+
+def test_the_comparison_notices_another_seed(tmp_path):
     # control: a resumed run with streams or parameters lost would differ as two seeds do
     for seed in (7, 8):
         assert cool(settings_of(overrides=[f"run.seed={seed}"]), tmp_path / f"{seed}.h5") == DONE
@@ -119,7 +120,7 @@ def test_the_comparison_notices_another_seed(cool, tmp_path):
         assert_bitwise(contents(tmp_path / "8.h5"), contents(tmp_path / "7.h5"))
 
 
-def test_resume_adds_temperatures(cool, tmp_path):
+def test_resume_adds_temperatures(tmp_path):
     whole, parts = tmp_path / "whole.h5", tmp_path / "parts.h5"
     assert cool(settings_of(betas=[0.2, 0.3, 0.4]), whole) == DONE
     assert cool(settings_of(betas=[0.2]), parts) == DONE
@@ -128,7 +129,7 @@ def test_resume_adds_temperatures(cool, tmp_path):
     assert_bitwise(contents(parts), contents(whole))
 
 
-def test_resume_of_a_finished_run_changes_nothing(cool, tmp_path):
+def test_resume_of_a_finished_run_changes_nothing(tmp_path):
     path = tmp_path / "run.h5"
     assert cool(settings_of(), path) == DONE
     before = contents(path)
@@ -136,7 +137,7 @@ def test_resume_of_a_finished_run_changes_nothing(cool, tmp_path):
     assert_bitwise(contents(path), before)
 
 
-def test_temperatures_above_the_present_one_are_refused(cool, tmp_path):
+def test_temperatures_above_the_present_one_are_refused(tmp_path):
     # the run has passed them: what it could report now is the state at a lower temperature
     path = tmp_path / "run.h5"
     assert cool(settings_of(betas=[0.2, 0.35]), path) == DONE
@@ -147,7 +148,7 @@ def test_temperatures_above_the_present_one_are_refused(cool, tmp_path):
 
 
 @pytest.mark.parametrize("n_chains", [4, 6])
-def test_another_number_of_chains_is_refused(cool, tmp_path, n_chains):
+def test_another_number_of_chains_is_refused(tmp_path, n_chains):
     path = tmp_path / "run.h5"
     assert cool(settings_of(), path, 2) == STOPPED
     before = contents(path)
@@ -156,7 +157,7 @@ def test_another_number_of_chains_is_refused(cool, tmp_path, n_chains):
     assert_bitwise(contents(path), before)
 
 
-def test_a_failed_run_continues_with_better_settings(cool, tmp_path):
+def test_a_failed_run_continues_with_better_settings(tmp_path):
     path = tmp_path / "run.h5"
     assert cool(settings_of("exact_sum", overrides=["thermal.step_tolerance=1e-15"]), path) == FAILED
     assert not checkpoint.read_table(path)["finished"]
@@ -224,7 +225,7 @@ def test_a_signal_ends_the_run_at_a_checkpoint(command, tmp_path, name):
         np.testing.assert_array_equal(finished["history"][column][:n_steps], values)
 
 
-def test_a_killed_run_continues_from_its_last_checkpoint(command, cool, tmp_path):
+def test_a_killed_run_continues_from_its_last_checkpoint(command, tmp_path):
     path, whole = tmp_path / "run.h5", tmp_path / "whole.h5"
     process = started(command, path, LONG)
     process.kill()
@@ -237,7 +238,7 @@ def test_a_killed_run_continues_from_its_last_checkpoint(command, cool, tmp_path
 
 
 @pytest.mark.parametrize("n_ranks", [2, 3])
-def test_another_number_of_ranks_continues_the_same_chains(mpiexec, cool, tmp_path, n_ranks):
+def test_another_number_of_ranks_continues_the_same_chains(mpiexec, tmp_path, n_ranks):
     path, alone = tmp_path / "run.h5", tmp_path / "alone.h5"
     for each in (path, alone):
         assert cool(settings_of(), each, 3) == STOPPED
@@ -253,7 +254,7 @@ def test_another_number_of_ranks_continues_the_same_chains(mpiexec, cool, tmp_pa
         np.testing.assert_allclose(together["history"][name], values, rtol=1e-8, atol=1e-10, err_msg=name)
 
 
-def test_refusals_of_the_command_line_leave_the_file(command, cool, tmp_path):
+def test_refusals_of_the_command_line_leave_the_file(command, tmp_path):
     path = tmp_path / "run.h5"
     assert cool(settings_of(), path, 2) == STOPPED
     before = path.read_bytes()
