@@ -47,7 +47,7 @@ class Recorder:
         self.n_saved = self.n_failed = 0
         self.seconds = 0.0  # spent on checkpoints by this process
         self.longest = 0.0  # seconds between two looks at the stop request
-        self._image = self._last_error = None
+        self._held = self._last_error = None
 
     def load(self):
         """Return (state, history) of the run file, read by rank 0.  *Collective.*
@@ -83,8 +83,7 @@ class Recorder:
         """
         self.hold(run)
         if self.team.is_root:
-            checkpoint.replace_file(self.path, self._image, keep_previous=resumed)
-            self._note_saved()
+            self._write_held(keep_previous=resumed)
         self.team.barrier()
 
     def after_step(self, run):
@@ -106,18 +105,14 @@ class Recorder:
             On every rank.
         """
         self.hold(run)
-        self._write_held()
+        self._try_to_write()
         if self.team.max(self.n_failed) >= MAX_FAILURES:
             self._give_up()
 
     def hold(self, run):
-        """Keep the present state for `stop_held`, without writing it.  *Collective.*"""
+        """Keep the present state for `stop_held`, without writing it; what changes next are chains alone.  *Collective.*"""
         begin = time.monotonic()
-        state = run.state()
-        if self.team.is_root:
-            self._image = checkpoint.run_image(
-                run.settings.to_toml(), state, run.history_columns(), run.table(), run.network(), n_chains=run.n_chains
-            )
+        self._held = run, run.state()
         self.seconds += time.monotonic() - begin
 
     def stop_held(self):
@@ -127,7 +122,7 @@ class Recorder:
         """
         if self._decide() != STOP:
             return False
-        self._write_held()
+        self._try_to_write()
         self.finish()
         return True
 
@@ -146,7 +141,7 @@ class Recorder:
                 if self.n_failed == 0:
                     break
                 time.sleep(pause)
-                self._write_held()
+                self._try_to_write()
         if self.team.any(self.n_failed > 0):
             self._give_up()
         if self.team.is_root:
@@ -172,28 +167,30 @@ class Recorder:
             self.message(f"stopping at a checkpoint: {self.stop.reason}")
         return decision
 
-    def _write_held(self):
-        """Write the state of the last `hold`, on rank 0."""
+    def _try_to_write(self):
+        """Write the state of the last `hold`, on rank 0; what fails is counted."""
         if not self.team.is_root:
             return
-        begin = time.monotonic()
         try:
-            checkpoint.replace_file(self.path, self._image)
+            self._write_held()
         except OSError as error:
             self.n_failed += 1
+            self.last_saved = time.monotonic()
             self._last_error = error
             self.message(
                 f"warning: no checkpoint, {self.path} cannot be written ({error.strerror}), try {self.n_failed} of "
                 f"{MAX_FAILURES}; the checkpoint before is untouched, the run goes on"
             )
-        else:
-            self._note_saved()
+
+    def _write_held(self, keep_previous=True):
+        begin = time.monotonic()
+        run, state = self._held
+        history, table, network = run.history_columns(), run.table(), run.network()
+        image = checkpoint.run_image(run.settings.to_toml(), state, history, table, network, n_chains=run.n_chains)
+        checkpoint.replace_file(self.path, image, keep_previous)
+        self.n_saved, self.n_failed = self.n_saved + 1, 0
         self.last_saved = time.monotonic()
         self.seconds += self.last_saved - begin
-
-    def _note_saved(self):
-        self.n_saved, self.n_failed = self.n_saved + 1, 0
-        self._image = None
 
     def _give_up(self):
         """Raise `UnwritableError` on every rank.  *Collective.*"""

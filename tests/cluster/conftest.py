@@ -92,6 +92,8 @@ class Cluster:
             self.wait_for(lambda: self.command("sinfo", "-h", "-N", "-o", "%T").stdout.split() == states, 60, "idle nodes")
         except BaseException:
             self.__exit__()
+            for log in sorted(self.folder.glob("*.log")):
+                print(log.name, *log.read_text().splitlines()[-12:], sep="\n    ")
             raise
         return self
 
@@ -227,3 +229,35 @@ def job_environment():
     """Return the environment of the jobs: without what a launcher around these tests left in it."""
     launchers = ("PMI", "OMPI_", "PRTE_", "HYDI", "MPIR_", "MPI_LOCAL", "SLURM_", "SBATCH_", "SRUN_")
     return {name: value for name, value in os.environ.items() if not name.startswith(launchers)}
+
+
+@pytest.fixture(scope="session")
+def two_nodes(scratch):
+    """A Slurm of two nodes: two network namespaces with host names of their own and a cable between them."""
+    missing = [name for name in ("ip", "nsenter", "unshare") if find(name) is None]
+    if os.getuid() != 0 or missing:
+        pytest.skip("two nodes on one machine need root, ip, nsenter and unshare")
+    names = [f"hpcnqs{os.getpid()}{letter}" for letter in "ab"]
+    addresses = ["192.0.2.1", "192.0.2.2"]  # reserved for documentation: they lead nowhere else
+
+    def ip(*words):
+        return subprocess.run([find("ip"), *words], capture_output=True, text=True, check=False)
+
+    try:
+        for name in names:
+            made = ip("netns", "add", name)
+            if made.returncode:
+                pytest.skip(f"no network namespaces on this machine: {made.stderr.strip()}")
+        ip("link", "add", "eth0", "netns", names[0], "type", "veth", "peer", "name", "eth0", "netns", names[1])
+        nodes = {}
+        for name, address in zip(names, addresses, strict=True):
+            ip("-n", name, "address", "add", f"{address}/24", "dev", "eth0")
+            ip("-n", name, "link", "set", "eth0", "up")
+            ip("-n", name, "link", "set", "lo", "up")
+            rename = ["unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"', name]
+            nodes[name] = (address, ["nsenter", f"--net=/run/netns/{name}", *rename])
+        with Cluster(scratch(), nodes, job_environment()) as cluster:
+            yield cluster
+    finally:
+        for name in names:
+            ip("netns", "delete", name)

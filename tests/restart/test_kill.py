@@ -63,17 +63,22 @@ class Job:
         return [launcher, "-n", "2", sys.executable, "-m", "hpc_nqs", *words, *more]
 
     def kill(self, victim, delay, in_writing):
-        """Start or continue, kill after `delay` seconds, or then in the midst of a write; return what was left behind."""
+        """Start or continue and kill after `delay` seconds; return whether a half-written file was left behind.
+
+        With `in_writing` the delay counts from the first write, and the kill comes as soon as the next one begins.
+        """
+        part, written = Path(f"{self.path}.part"), self.written()
         output = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         with subprocess.Popen(self.command(), env=self.environment, **output) as launcher:
+            deadline = time.monotonic() + 30
+            while in_writing and self.written() == written and time.monotonic() < deadline:
+                time.sleep(0.01)
             time.sleep(delay)
-            part = Path(f"{self.path}.part")
-            deadline = time.monotonic() + 20
-            while in_writing and not part.exists() and launcher.poll() is None and time.monotonic() < deadline:
-                pass
             tree = descendants(launcher.pid)
             ranks = sorted(pid for pid, words in tree.items() if "hpc_nqs" in words and "mpiexec" not in words)
             victims = {"rank": ranks[:1] if in_writing else ranks[-1:], "launcher": [launcher.pid], "all": list(tree)}
+            while in_writing and not part.exists() and time.monotonic() < deadline:
+                pass
             for pid in victims[victim]:
                 os.kill(pid, signal.SIGKILL)
             launcher.wait(20)
@@ -85,6 +90,10 @@ class Job:
             os.kill(pid, signal.SIGKILL)
         assert not survivors, "ranks went on without their launcher"
         return part.exists()
+
+    def written(self):
+        """Return a number that changes with every write."""
+        return self.path.stat().st_ino if self.path.exists() else None
 
 
 @pytest.fixture
@@ -100,7 +109,7 @@ def test_a_killed_run_loses_nothing_but_time(runs, job, tmp_path, n_kills, victi
     moments = random.Random(f"{victim} {n_kills}")
     halves = n_rows = n_steps = 0
     for number in range(n_kills):
-        halves += job.kill(victim, moments.uniform(0.0, 2.5), in_writing=number % 2 == 1)
+        halves += job.kill(victim, moments.uniform(0.0, 1.0 if number % 2 else 2.0), in_writing=number % 2 == 1)
         if job.path.exists():
             found = len(checkpoint.read_table(job.path)["rows"]), len(checkpoint.read_history(job.path).get("step", ()))
             assert found >= (n_rows, n_steps)
