@@ -68,6 +68,7 @@ class Job:
         With `in_writing` the delay counts from the first write, and the kill comes as soon as the next one begins.
         """
         part, written = Path(f"{self.path}.part"), self.written()
+        left = part.stat().st_mtime_ns if part.exists() else 0
         output = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         with subprocess.Popen(self.command(), env=self.environment, **output) as launcher:
             deadline = time.monotonic() + 30
@@ -77,7 +78,7 @@ class Job:
             tree = descendants(launcher.pid)
             ranks = sorted(pid for pid, words in tree.items() if "hpc_nqs" in words and "mpiexec" not in words)
             victims = {"rank": ranks[:1] if in_writing else ranks[-1:], "launcher": [launcher.pid], "all": list(tree)}
-            while in_writing and not part.exists() and time.monotonic() < deadline:
+            while in_writing and not self.is_writing(left) and time.monotonic() < deadline:
                 pass
             for pid in victims[victim]:
                 os.kill(pid, signal.SIGKILL)
@@ -89,7 +90,14 @@ class Job:
         for pid in survivors:
             os.kill(pid, signal.SIGKILL)
         assert not survivors, "ranks went on without their launcher"
-        return part.exists()
+        return self.is_writing(left)
+
+    def is_writing(self, left):
+        """Return whether there is a half-written file other than the one that was left at the time `left`."""
+        try:
+            return os.stat(f"{self.path}.part").st_mtime_ns != left
+        except FileNotFoundError:
+            return False
 
     def written(self):
         """Return a number that changes with every write."""
