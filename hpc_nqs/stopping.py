@@ -114,10 +114,12 @@ def slurm_job_end(environment):
     job = environment.get("SLURM_JOB_ID", "")
     if not job:
         return math.inf
+    if "SLURM_ARRAY_TASK_ID" in environment:  # the number of one task is that of the whole array too
+        job = f"{environment['SLURM_ARRAY_JOB_ID']}_{environment['SLURM_ARRAY_TASK_ID']}"
     try:
         command = ["squeue", "--noheader", "--jobs", job, "--format=%L"]
         answer = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=ASKING, check=True)
-        return time.time() + seconds_of(answer.stdout)
+        return time.time() + min(map(seconds_of, answer.stdout.split()))  # of an empty answer: a ValueError
     except (OSError, subprocess.SubprocessError, ValueError):
         written = environment.get("SLURM_JOB_END_TIME", "")
         return float(written) if written.isdigit() else math.inf

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import hpc_nqs
+from hpc_nqs import checkpoint
 
 INPUT = """
 [run]
@@ -98,3 +99,41 @@ def test_more_announced_than_shown_is_an_error(started, tmp_path):
     assert "the launcher announced 4 processes (MV2_COMM_WORLD_SIZE), but MPI knows of 2" in errors
     assert "Traceback" not in errors
     assert not list(tmp_path.rglob("*.h5*"))
+
+
+def test_a_disk_that_stays_full_ends_all_ranks_with_one_sentence(started, tmp_path):
+    statements = (
+        "import errno\nfrom hpc_nqs import checkpoint\nwrite, calls = checkpoint.replace_file, []\n"
+        "def fail(path, *rest):\n"
+        "    calls.append(path)\n"
+        "    if len(calls) > 2: raise OSError(errno.ENOSPC, 'No space left on device', path)\n"
+        "    write(path, *rest)\n"
+        "checkpoint.replace_file = fail\nsys.argv += ['--set', 'run.checkpoint_minutes=0']"
+    )
+    code, output, errors = started(statements)
+    assert code == 1
+    assert errors.count("could not be written several times in a row (No space left on device)") == 1
+    assert "Traceback" not in errors
+    assert checkpoint.read_history(tmp_path / "input.h5")["step"].tolist() == [1.0]
+
+
+def test_a_damaged_file_is_reported_once(mpiexec, tmp_path):
+    (tmp_path / "run.h5").write_bytes(checkpoint.HDF5_SIGNATURE + bytes(1000))
+    done = mpiexec(2, sys.executable, "-m", "hpc_nqs", "resume", tmp_path / "run.h5", env=PACKAGE_PATH)
+    assert done.returncode == 2
+    assert done.stderr.count("is cut off or damaged") == 1
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_signal_before_mpi_starts_is_not_lost(started, tmp_path, rank):
+    statements = (
+        "import signal\nfrom hpc_nqs import parallel\nstart = parallel.start\n"
+        "def start_late():\n"
+        f"    if rank == {rank}: os.kill(os.getpid(), signal.SIGUSR1)\n"
+        "    return start()\n"
+        "parallel.start = start_late"
+    )
+    code, output, errors = started(statements)
+    assert code == 75, errors
+    assert checkpoint.read_history(tmp_path / "input.h5")["step"].tolist() == [1.0]

@@ -94,9 +94,9 @@ def test_blocks_leave_no_threads_or_files_behind():
 def squeue(tmp_path):
     """Return a function that puts a squeue with a given answer on the path, and the environment of a job."""
 
-    def answering(text, code=0, **variables):
+    def answering(text, code=0, job="17", **variables):
         program = tmp_path / "squeue"
-        program.write_text(f"#!/bin/sh\n[ \"$*\" = '--noheader --jobs 17 --format=%L' ] || exit 9\necho '{text}'\nexit {code}\n")
+        program.write_text(f"#!/bin/sh\n[ \"$*\" = '--noheader --jobs {job} --format=%L' ] || exit 9\necho '{text}'\nexit {code}\n")
         program.chmod(0o755)
         return {"PATH": f"{tmp_path}:/bin", "SLURM_JOB_ID": "17", **variables}
 
@@ -112,6 +112,14 @@ def test_squeue_tells_the_time_left(squeue, monkeypatch, text, seconds):
     environment = squeue(text, SLURM_JOB_END_TIME="12")
     monkeypatch.setenv("PATH", environment["PATH"])
     assert slurm_job_end(environment) == pytest.approx(time.time() + seconds, abs=2)
+
+
+def test_a_task_of_an_array_asks_for_itself(squeue, monkeypatch):
+    environment = squeue("1:30", SLURM_ARRAY_JOB_ID="17", SLURM_ARRAY_TASK_ID="3")
+    monkeypatch.setenv("PATH", environment["PATH"])
+    assert slurm_job_end(environment) == math.inf
+    squeue("1:30", job="17_3")
+    assert slurm_job_end(environment) == pytest.approx(time.time() + 90, abs=2)
 
 
 @pytest.mark.parametrize(("text", "code"), [("INVALID", 0), ("", 0), ("1:30", 1)])
