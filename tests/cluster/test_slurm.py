@@ -162,6 +162,18 @@ def test_a_launcher_that_does_not_match_is_loud(slurm, site):
     assert not (site / "input.h5").exists()
 
 
+def test_mpiexec_in_place_of_srun_is_signalled_too(slurm, site):
+    write_input(site, [0.11 + 0.002 * k for k in range(2000)])
+    script = (SCRIPTS / "thermal.sbatch").read_text().replace('"srun --mpi=pmi2 --kill-on-bad-exit=1"', "mpiexec")
+    (site / "mpiexec.sbatch").write_text(script)
+    job = slurm.submit(site, "--ntasks=2", "--mem-per-cpu=100", "--no-requeue", "mpiexec.sbatch", "input.toml")
+    slurm.wait_for((site / "input.h5").exists, 60, "the first checkpoint")
+    assert slurm.command("scancel", "--signal=USR1", job).returncode == 0
+    about = slurm.wait(job, 60)
+    assert about["ExitCode"] == "75:0"
+    assert checkpoint.read_table(site / "input.h5")["n_ranks"] == 2
+
+
 def test_a_killed_rank_ends_the_job(slurm, site):
     write_input(site, [0.11 + 0.002 * k for k in range(2000)])
     job = slurm.submit(site, "--ntasks=2", "--mem-per-cpu=100", SCRIPTS / "thermal.sbatch", "input.toml")
