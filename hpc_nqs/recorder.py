@@ -179,7 +179,7 @@ class Recorder:
             self._last_error = error
             self.message(
                 f"warning: no checkpoint, {self.path} cannot be written ({error.strerror}), try {self.n_failed} of "
-                f"{MAX_FAILURES}; the checkpoint before is untouched, the run goes on"
+                f"{MAX_FAILURES}; the checkpoint before is untouched"
             )
 
     def _write_held(self, keep_previous=True):

@@ -108,7 +108,7 @@ def test_after_a_failed_write_the_next_try_comes_at_the_next_time(setup, monkeyp
         patch.setattr(checkpoint, "replace_file", fail)
         assert [setup.step(300)[1] for _ in range(3)] == [0, 0, 0]
     assert len(setup.messages) == 1
-    assert "warning: no checkpoint" in setup.messages[0] and "the run goes on" in setup.messages[0]
+    assert "warning: no checkpoint" in setup.messages[0] and "checkpoint before is untouched" in setup.messages[0]
     assert [setup.step(300)[1] for _ in range(2)] == [4, 4]
 
 
