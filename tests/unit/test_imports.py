@@ -18,7 +18,8 @@ LAYERS = [
     {"bonds", "lattice", "models", "moves", "purification", "seed", "symmetry", "wavefunctions"},
     {"ansatz", "blocks", "chains", "enumeration", "estimators", "linear", "measurement", "sample_space", "thermodynamics"}
     | {"options", "sections", "settings", "toml_text"},
-    {"checkpoint", "evolution", "observables", "parallel", "progress", "reconfiguration", "reporting", "thermal_table"},
+    {"checkpoint", "evolution", "observables", "parallel", "progress", "reconfiguration", "recorder", "reporting"}
+    | {"stopping", "thermal_table"},
     {"ground_state", "path_integral", "thermal"},
     {"bench", "exact", "plotting", "sectors", "templates"},
     {"__main__", "cli", "commands"},
@@ -63,7 +64,7 @@ def complaints(name, source):
             yield f"{name} imports {target}, which stands above it"
         if target == "plotting" and at_module_level:
             yield f"{name} imports plotting when it is imported, but matplotlib may be missing"
-        if own in ("parallel", "checkpoint"):
+        if own in ("parallel", "checkpoint", "stopping") or own == "recorder" and target not in ("checkpoint", "stopping"):
             yield f"{name} imports {target}; it moves arrays and knows no physics"
         if rest.startswith("kernels.reference") and LEVEL[own] <= DRIVERS:
             yield f"{name} imports kernels.reference, which is for tests and comparisons"
