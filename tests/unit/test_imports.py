@@ -17,7 +17,7 @@ LAYERS = [
     {"kernels"},
     {"bonds", "lattice", "models", "moves", "purification", "seed", "symmetry", "wavefunctions"},
     {"ansatz", "blocks", "chains", "enumeration", "estimators", "linear", "measurement", "sample_space", "thermodynamics"}
-    | {"options", "sections", "settings", "toml_text"},
+    | {"options", "sections", "settings", "systematic", "toml_text"},
     {"checkpoint", "evolution", "observables", "parallel", "progress", "reconfiguration", "recorder", "reporting"}
     | {"stopping", "thermal_table"},
     {"ground_state", "path_integral", "thermal"},
