@@ -169,6 +169,19 @@ def build_parser():
         help="thermal (default), or reference for a table of all options",
     )
 
+    import_input = _command(
+        commands,
+        "import",
+        "translate an input of HPhi or mVMC: stan.in, namelist.def or lists of pairs",
+        "hpc-nqs import stan.in --temperatures 2.0,1.0,0.5 > input.toml",
+    )
+    import_input.set_defaults(command="import_input")  # `import` is no name in Python
+    import_input.add_argument("files", metavar="FILE", nargs="+", help="standard mode, or files of the expert mode")
+    import_input.add_argument("--temperatures", metavar="T,T,...", help="of the results, in the unit of the couplings")
+    import_input.add_argument(
+        "--program", choices=("hphi", "mvmc"), help="for lists of pairs: Exchange has the other sign in mVMC"
+    )
+
     bench = _command(
         commands, "bench", "time the kernels and one step on this machine", "hpc-nqs bench --json > machine.json"
     )

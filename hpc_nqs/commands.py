@@ -94,6 +94,26 @@ def init(options):
     return DONE
 
 
+def import_input(options):
+    """Print the input that means the same as files of HPhi or mVMC."""
+    from hpc_nqs import carry_over, expert_mode, standard_mode
+
+    try:
+        text = Path(options.files[0]).read_text(encoding="utf-8", errors="replace")
+        if len(options.files) > 1 or expert_mode.is_pair_file(text) or expert_mode.is_namelist(text):
+            terms, remarks = expert_mode.read_expert(options.files, options.program)
+        else:
+            terms, remarks = standard_mode.read_standard(text, Path(options.files[0]).name)
+    except OSError as error:
+        raise InputMissing(f"{error.filename}: {error.strerror}") from error
+    try:
+        temperatures = [float(word) for word in (options.temperatures or "").split(",") if word.strip()]
+    except ValueError:
+        raise SettingsError([f"--temperatures {options.temperatures}: allowed are numbers with commas"]) from None
+    print(carry_over.input_text(terms, remarks, temperatures), end="")
+    return DONE
+
+
 def bench(options):
     """Print timings of the kernels and of one step."""
     from hpc_nqs.bench import run_bench

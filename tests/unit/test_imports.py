@@ -20,7 +20,8 @@ LAYERS = [
     | {"options", "sections", "settings", "toml_text"},
     {"checkpoint", "evolution", "observables", "parallel", "progress", "reconfiguration", "reporting", "thermal_table"},
     {"ground_state", "path_integral", "thermal"},
-    {"bench", "exact", "plotting", "sectors", "templates"},
+    {"bench", "exact", "plotting", "sectors", "templates"}
+    | {"carry_over", "expert_mode", "standard_mode"},
     {"__main__", "cli", "commands"},
 ]
 LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}
