@@ -126,21 +126,50 @@ def build_parser():
     form = show.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="JSON with settings and rows")
     form.add_argument("--csv", action="store_true", help="one line per temperature")
+    form.add_argument("--toml", action="store_true", help="the complete input of the run, seed and defaults included")
     form.add_argument(
         "--exact", action="store_true", help="add the difference from exact diagonalization (up to 16 sites)"
     )
+    show.add_argument("--charts", action="store_true", help="draw e(T) and c(T) in plain characters below the table")
 
     plot = _command(
         commands,
         "plot",
-        "draw energy, specific heat, entropy and susceptibility against T",
-        "hpc-nqs plot a.h5 b.h5 --exact -o compare.png",
+        "draw runs: thermodynamics, correlations or convergence",
+        "hpc-nqs plot a.h5 b.h5 --exact --reference qmc.json:L=6 -o compare.pdf",
     )
     plot.add_argument("runs", metavar="RUN.h5", nargs="+")
     plot.add_argument("--exact", action="store_true", help="add the exact curve where the system has at most 16 sites")
     plot.add_argument(
+        "--reference",
+        metavar="FILE[:KEY=VALUE]",
+        action="append",
+        default=[],
+        help="add data of a JSON table or CSV file, such as Monte Carlo; only rows with KEY = VALUE; may be repeated",
+    )
+    plot.add_argument(
+        "--page",
+        choices=("thermodynamics", "correlations", "convergence", "all"),
+        default="thermodynamics",
+        help="what to draw; all: NAME.png, NAME-correlations.png, NAME-convergence.png",
+    )
+    plot.add_argument("--width", metavar="INCHES", type=float, help="7 by default; below 4.5 one column of panels")
+    plot.add_argument(
         "-o", "--output", metavar="FIGURE.png", help="also .pdf or .svg; by default the first run's name with .png"
     )
+
+    report = _command(
+        commands,
+        "report",
+        "write a page about a run: results, figures, meters and a verdict, in one HTML file",
+        "hpc-nqs report square.h5 --exact -o square.html",
+    )
+    report.add_argument("run", metavar="RUN.h5")
+    report.add_argument("--exact", action="store_true", help="compare with exact diagonalization (up to 16 sites)")
+    report.add_argument(
+        "--reference", metavar="FILE[:KEY=VALUE]", action="append", default=[], help="data for the figures, as in plot"
+    )
+    report.add_argument("-o", "--output", metavar="REPORT.html", help="by default the run's name with .html")
 
     exact = _command(
         commands,

@@ -31,34 +31,96 @@ def show(options):
         print(reporting.json_text(table), end="")
     elif options.csv:
         print(reporting.csv_text(table), end="")
+    elif options.toml:
+        print(_read_run_file(options.run, "read_settings_text"), end="")
     else:
         exact_rows = _exact_rows_of(table, options.run) if options.exact else None
         print(reporting.table_text(table, exact_rows), end="")
+        if options.charts:
+            _print_charts(table)
     return DONE
+
+
+def _print_charts(table):
+    from hpc_nqs.terminal_plot import charts
+
+    text = charts(table["rows"])
+    if text:
+        print(f"\n{text}", end="")
 
 
 def plot(options):
-    """Draw one figure of several run files."""
+    """Draw pages of several run files."""
+    plotting = _plotting()
     tables = [_read_run_file(path, "read_table") for path in options.runs]
-    try:
-        from hpc_nqs import plotting
-    except ImportError as error:
-        raise CommandError(f'plot needs matplotlib ({error}); fix: pip install "hpc_nqs[plot]"') from error
-    curves = []
     names = [Path(path).stem for path in options.runs]
     if len(set(names)) < len(names):
         names = [f"{path} ({number})" for number, path in enumerate(options.runs, start=1)]
-    if options.exact:
-        curves, skipped = _exact_curves(tables, names)
-        for sentence in skipped:
-            print(f"hpc-nqs: {sentence}", file=sys.stderr)
-    output = options.output or str(Path(options.runs[0]).with_suffix(".png"))
-    try:
-        plotting.save_figure(output, tables, names, curves)
-    except ValueError as error:  # of a file ending that matplotlib does not know
-        raise CommandError(f"{output}: {error}") from error
-    print(f"figure written to {output}")
+    curves, references = _comparisons(options, tables, names, options.page in ("correlations", "all"))
+    width = plotting.WIDTH if options.width is None else options.width
+    if not 2.0 <= width <= 40.0:
+        raise SettingsError([f"--width {options.width:g}: allowed is a number of inches from 2 to 40"])
+    output = Path(options.output) if options.output else Path(options.runs[0]).with_suffix(".png")
+    pages = ("thermodynamics", "correlations", "convergence") if options.page == "all" else (options.page,)
+    for page in pages:
+        if page == "convergence":
+            histories = [_read_run_file(path, "read_history") for path in options.runs]
+            figure = plotting.convergence(histories, names, width)
+        else:
+            figure = getattr(plotting, page)(tables, names, curves, references, width)
+        path = output if page == pages[0] else output.with_stem(f"{output.stem}-{page}")
+        try:
+            plotting.save(figure, path)
+        except ValueError as error:  # of a file ending that matplotlib does not know
+            raise CommandError(f"{path}: {error}") from error
+        print(f"figure written to {path}")
     return DONE
+
+
+def report(options):
+    """Write one self-contained HTML page about a run."""
+    from hpc_nqs import report_page
+
+    plotting = _plotting()
+    table, history = (_read_run_file(options.run, reader) for reader in ("read_table", "read_history"))
+    about = _read_run_file(options.run, "read_about")
+    tables, names = [table], [Path(options.run).stem]
+    curves, references = _comparisons(options, tables, names)
+    exact_rows = _exact_rows_of(table, options.run) if curves else None
+    figures = {
+        "Thermodynamics": plotting.thermodynamics(tables, names, curves, references),
+        "Correlations": plotting.correlations(tables, names, curves, references),
+        "Convergence": plotting.convergence([history], names),
+    }
+    output = Path(options.output) if options.output else Path(options.run).with_suffix(".html")
+    drawings = {title: plotting.svg_text(figure, title.lower()) for title, figure in figures.items()}
+    page = report_page.html(table, history, about, drawings, name=Path(options.run).name, exact_rows=exact_rows)
+    output.write_text(page, encoding="utf-8")
+    print(f"report written to {output}")
+    return DONE
+
+
+def _plotting():
+    """Return the module that draws; a sentence when matplotlib is not there."""
+    try:
+        from hpc_nqs import plotting
+    except ImportError as error:
+        raise CommandError(f'figures need matplotlib ({error}); fix: pip install "hpc_nqs[plot]"') from error
+    return plotting
+
+
+def _comparisons(options, tables, names, with_observables=True):
+    """Return (exact curves, references) that a figure is asked to show; says which exact curves are missing."""
+    from hpc_nqs.curves import ReferenceDataError, read_reference
+
+    try:
+        references = [read_reference(written) for written in options.reference]
+    except ReferenceDataError as error:
+        raise CommandError(str(error)) from error
+    curves, skipped = _exact_curves(tables, names, with_observables) if options.exact else ([], [])
+    for sentence in skipped:
+        print(f"hpc-nqs: {sentence}", file=sys.stderr)
+    return curves, references
 
 
 def exact(options):
@@ -134,7 +196,8 @@ def exact_rows(settings, betas):
 
     lattice, model = settings_of_runs.build(settings)
     try:
-        levels = diagonalization.diagonalize(model, lattice, settings.observables.structure_factor)
+        wanted = settings.observables
+        levels = diagonalization.diagonalize(model, lattice, wanted.structure_factor, wanted.correlations)
     except ValueError as error:  # too many sites, or too large a block without symmetries
         raise SettingsError([f"no exact results: {error}"]) from error
     return lattice.n_sites, diagonalization.thermal_rows(levels, betas)
@@ -215,7 +278,9 @@ def _drive(team, settings, output, resume_from=None):
             team.abort(explain(known))
         raise known from error.__cause__
     if team.rank == 0:
-        print(reporting.table_text(_read_run_file(output, "read_table")), end="")
+        table = _read_run_file(output, "read_table")
+        print(reporting.table_text(table), end="")
+        _print_charts(table)
         if code == STOPPED:
             print(f"stopped at a checkpoint; continue with: hpc-nqs resume {output}")
         elif code != DONE:
@@ -261,8 +326,11 @@ def _exact_rows_of(table, name):
         raise CommandError(f"{name}: {error}") from error
 
 
-def _exact_curves(tables, names):
-    """Return the pairs (name, exact rows dense in T) of the different systems, and why others have none."""
+def _exact_curves(tables, names, with_observables):
+    """Return the pairs (name, exact rows dense in T) of the different systems, and why others have none.
+
+    Correlations need eigenvectors, which take longer than the levels alone.
+    """
     curves, skipped, seen = [], [], []
     for table, name in zip(tables, names, strict=True):
         system = {part: table["settings"].get(part) for part in ("lattice", "model")}
@@ -273,8 +341,9 @@ def _exact_curves(tables, names):
         low, high = min(betas), max(betas)
         dense = [low * (high / low) ** (k / 200) for k in range(201)] if high > low else [low]
         try:
-            without_vectors = settings_of_runs.parse_settings(table["settings"] | {"observables": {}})
-            curves.append((name, exact_rows(without_vectors, dense)[1]))
+            without = {} if with_observables else {"observables": {}}
+            settings = settings_of_runs.parse_settings(table["settings"] | without)
+            curves.append((name, exact_rows(settings, dense)[1]))
         except SettingsError as error:
             skipped.append(f"{name}: {error}")
     return curves, skipped

@@ -68,18 +68,33 @@ def table_text(table, exact_rows=None):
     lines = _wrapped(describe(table.get("settings", {}), table.get("n_sites"))) + [_status(table, len(rows))]
     if not rows:
         return "\n".join(lines) + "\n"
-    columns = [column for column in _columns(rows) if any(column[1:])]
-    if exact_rows is not None:
-        columns = columns[:1] + _differences(rows, exact_rows) + columns[1:]
-    for block in _blocks(columns):
+    blocks = aligned_columns(rows, exact_rows)
+    columns = [column for block in blocks for column in block]
+    for block in blocks:
         lines += [""] + _aligned(block)
     legend = "Per site, in units of the couplings"
     if any(cell.endswith(")") for column in columns for cell in column[1:]):
         legend += "; (12) is the error of the last digits"
     lines += [""] + _wrapped(legend + ".")
-    for remark in _remarks(rows):
+    for remark in table_remarks(rows):
         lines += _wrapped(remark)
     return "\n".join(lines) + "\n"
+
+
+def aligned_columns(rows, exact_rows=None):
+    """Return the columns of a text table in blocks that fit into the width, each a list [heading, cell, cell, ...].
+
+    Parameters
+    ----------
+    rows : list of dict
+    exact_rows : list of dict, optional
+        See `table_text`.
+    """
+    rows = [_finite(row) for row in rows]
+    columns = [column for column in _columns(rows) if any(column[1:])]
+    if exact_rows is not None:
+        columns = _with_differences(columns, rows, exact_rows)
+    return list(_blocks(columns))
 
 
 def plan_text(plan):
@@ -176,16 +191,20 @@ def _pair(pair):
     return value_text(*pair) if isinstance(pair, (list, tuple)) else value_text(pair)
 
 
-def _differences(rows, exact_rows):
-    columns = []
-    for name, heading in (("energy", "e - exact"), ("specific_heat", "c - exact"), ("entropy", "s - exact")):
+def _with_differences(columns, rows, exact_rows):
+    """Return the columns with the difference from the exact rows behind energy, specific heat and entropy."""
+    quantities = {heading: name for name, heading, _ in _COLUMNS if name in ("energy", "specific_heat", "entropy")}
+    extended = []
+    for column in columns:
+        extended.append(column)
+        name = quantities.get(column[0])
         cells = [
             value_text(row[name] - exact[name], row.get(f"{name}_error")) if name in row and name in exact else ""
             for row, exact in zip(rows, exact_rows, strict=True)
         ]
         if any(cells):
-            columns.append([heading] + cells)
-    return columns
+            extended.append([f"{column[0]} - exact", *cells])
+    return extended
 
 
 def _blocks(columns):
@@ -237,8 +256,8 @@ def duration(seconds):
     return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours // 24} d {hours % 24:02d} h"
 
 
-def _remarks(rows):
-    """Return what a reader must know before using the numbers."""
+def table_remarks(rows):
+    """Return what a reader must know before using the numbers, as sentences."""
     remarks = []
     high = sum(row.get("tdvp_residual", 0.0) > RESIDUAL_LIMIT for row in rows)
     if high:
