@@ -115,7 +115,8 @@ def _specific_heats(rows, clock):
     if not gaps:
         return None
     ratio, row = max(gaps, key=lambda gap: gap[0])
-    shown = f"{_heat(row, "specific_heat")} and {_heat(row, "specific_heat_slope")}{_at(row.get('temperature'))}"
+    shown = " and ".join(_heat(row, name) for name in ("specific_heat", "specific_heat_slope"))
+    shown += _at(row.get("temperature"))
     if ratio <= 1.0:
         remark = " The clock `energy` imposes that: it proves nothing about the state." if clock == "energy" else ""
         return Verdict("specific heat two ways", shown, GOOD, "Fluctuations and slope of e agree." + remark)

@@ -12,7 +12,7 @@ import hpc_nqs
 from hpc_nqs import checkpoint, cli, parallel
 from hpc_nqs.settings import SettingsError, read_settings
 
-COMMANDS = ("run", "resume", "show", "plot", "exact", "check", "init", "bench")
+COMMANDS = ("run", "resume", "show", "plot", "report", "exact", "check", "init", "import", "sweep", "bench")
 
 
 # The package that is tested is also the one that processes in other folders find.
