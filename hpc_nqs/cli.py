@@ -211,6 +211,27 @@ def build_parser():
         "--program", choices=("hphi", "mvmc"), help="for lists of pairs: Exchange has the other sign in mVMC"
     )
 
+    sweep = _command(
+        commands,
+        "sweep",
+        "make, run or collect the runs of an input with a section [sweep]",
+        "mpiexec -n 4 hpc-nqs sweep run field.toml; hpc-nqs sweep collect field.toml -o field.png",
+    )
+    sweep.add_argument("action", choices=("expand", "run", "collect"), help="write the inputs; run them; their results")
+    sweep.add_argument("input", metavar="INPUT.toml", help='with, for example, [sweep] "model.field" = [0.5, 1.0, 2.0]')
+    sweep.add_argument("--folder", help="of the inputs and run files; by default the input's name without .toml")
+    sweep.add_argument("--only", metavar="N", type=int, help="run: the N-th run alone, from 0, for job arrays")
+    collected = sweep.add_mutually_exclusive_group()
+    collected.add_argument("--json", action="store_true", help="collect: JSON")
+    collected.add_argument("--csv", action="store_true", help="collect: one line per run and temperature")
+    sweep.add_argument("-o", "--output", metavar="FIGURE.png", help="collect: draw a phase diagram, too")
+    sweep.add_argument(
+        "--quantity",
+        choices=("energy", "specific_heat", "entropy", "susceptibility"),
+        default="specific_heat",
+        help="collect: what the phase diagram shows",
+    )
+
     bench = _command(
         commands, "bench", "time the kernels and one step on this machine", "hpc-nqs bench --json > machine.json"
     )

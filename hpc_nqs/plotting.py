@@ -12,19 +12,27 @@ from collections import Counter
 import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from hpc_nqs.curves import QUANTITIES, finite, keys_of, points
+from hpc_nqs.panels import (
+    COLUMN_NAMES,
+    EXACT_STYLES,
+    GREY,
+    MARKERS,
+    SLOPE,
+    correlation_title,
+    draw_all,
+    draw_history,
+    draw_map,
+    draw_radial,
+    name_the_styles,
+    plain_label,
+    say,
+    shade,
+    shown_columns,
+)
 from hpc_nqs.reporting import R_HAT_LIMIT, RESIDUAL_LIMIT, describe
-
-# Okabe-Ito colours.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-MARKERS = ("o", "s", "^", "D", "v", "P")
-EXACT_STYLES = ("-", "--", ":", "-.")
-REFERENCE_MARKERS = ("x", "+", "1", "2")
-GREY = "0.25"
-SLOPE = ", from the slope of e"
-BAND = "systematic error"
 
 WIDTH = 7.0  # inches; two columns of a journal
 NARROW = 4.5  # inches; below, the panels stand in one column
@@ -40,12 +48,6 @@ CONVERGENCE = (
     (("autocorrelation",), "autocorrelation  [samples]", False, None),
     (("solver_iterations", "n_kept"), "solver", False, None),
 )
-COLUMN_NAMES = {
-    "acceptance": "accepted moves",
-    "effective_fraction": "effective samples",
-    "solver_iterations": "solver iterations",
-    "n_kept": "directions kept",
-}
 
 
 def save(figure, path):
@@ -109,9 +111,9 @@ def thermodynamics(tables, names, exact_curves=(), references=(), width=WIDTH):
     """
     with matplotlib.rc_context(_style(width)):
         figure, axes = _panels(4, width, share_x=True)
-        names = [_plain_label(name) for name in names]
+        names = [plain_label(name) for name in names]
         for axis, (quantity, (title, symbol, unit)) in zip(axes, QUANTITIES.items(), strict=True):
-            _draw_all(axis, quantity, None, tables, names, exact_curves, references)
+            draw_all(axis, quantity, None, tables, names, exact_curves, references)
             axis.set_ylabel(f"{title}  {symbol}  [{unit}]" if width >= NARROW else f"{symbol}  [{unit}]")
         _temperature_axes(axes, tables)
         _finish(figure, axes, names, _title(tables))
@@ -125,18 +127,18 @@ def correlations(tables, names, exact_curves=(), references=(), width=WIDTH):
     shells = [] if radial else keys_of(tables, "neighbour_correlation")
     with matplotlib.rc_context(_style(width)):
         figure, axes = _panels(max(len(vectors) + len(shells) + len(radial), 1), width)
-        names = [_plain_label(name) for name in names]
+        names = [plain_label(name) for name in names]
         panels = [("structure_factor", key) for key in vectors] + [("neighbour_correlation", key) for key in shells]
         for axis in axes[1 : len(panels)]:
             axis.sharex(axes[0])
         for axis, (quantity, key) in zip(axes, panels, strict=False):
-            _draw_all(axis, quantity, key, tables, names, exact_curves, references)
-            axis.set_ylabel(_correlation_title(quantity, key))
+            draw_all(axis, quantity, key, tables, names, exact_curves, references)
+            axis.set_ylabel(correlation_title(quantity, key))
         _temperature_axes(axes[: len(panels)], tables, bottom_only=False)
         for axis, position in zip(axes[len(panels) :], radial, strict=False):
-            _draw_radial(axis, tables[position], names[position] if len(tables) > 1 else "")
+            draw_radial(axis, tables[position], names[position] if len(tables) > 1 else "")
         if not panels and not radial:
-            _say(axes[0], "no correlations were measured")
+            say(axes[0], "no correlations were measured")
         _finish(figure, axes, names, _title(tables))
     return figure
 
@@ -152,19 +154,19 @@ def convergence(histories, names, width=WIDTH):
     """
     with matplotlib.rc_context(_style(width)):
         figure, axes = _panels(len(CONVERGENCE), width, share_x=True)
-        names = [_plain_label(name) for name in names]
+        names = [plain_label(name) for name in names]
         for axis, (columns, title, logarithmic, limit) in zip(axes, CONVERGENCE, strict=True):
-            shown = _shown_columns(histories, columns)
+            shown = shown_columns(histories, columns)
             for position, (history, name) in enumerate(zip(histories, names, strict=True)):
                 for style, column in zip(("-", "--"), shown, strict=False):
-                    _draw_history(axis, history, column, style, position, name)
+                    draw_history(axis, history, column, style, position, name)
             if limit is not None and axis.has_data():
                 axis.axhline(limit, color=GREY, linewidth=0.8, linestyle=":")
             if logarithmic and axis.has_data():
                 axis.set_yscale("log")
             axis.set_ylabel(title if title != "solver" else COLUMN_NAMES.get(shown[0] if shown else "", title))
             if len(shown) > 1:
-                _name_the_styles(axis, shown)
+                name_the_styles(axis, shown)
         for axis in axes:
             axis.set_xlabel(r"$\beta$  [1/J]" if axis.get_subplotspec().is_last_row() else "")
         _finish(figure, axes, names, "Convergence")
@@ -184,31 +186,29 @@ def phase_diagram(sweep, quantity="specific_heat", width=WIDTH):
     runs = [(value, points(rows, quantity)) for value, rows in sorted(sweep["runs"]) if points(rows, quantity)]
     with matplotlib.rc_context(_style(width)):
         figure, axes = _panels(2, width)
-        _draw_map(figure, axes[0], runs, f"{symbol}  [{unit}]")
-        axes[0].set_xlabel(_plain_label(sweep["parameter"]))
+        draw_map(figure, axes[0], runs, f"{symbol}  [{unit}]")
+        axes[0].set_xlabel(plain_label(sweep["parameter"]))
         axes[0].set_ylabel("temperature  $T$  [J]")
-        shades = matplotlib.colormaps["cividis"]
         for position, (value, found) in enumerate(runs):
             temperatures, values, errors, _ = zip(*sorted(found), strict=True)
-            colour = shades(0.85 * position / max(len(runs) - 1, 1))
             axes[1].errorbar(
                 temperatures,
                 values,
                 yerr=errors,
-                color=colour,
+                color=shade(position, len(runs)),
                 marker=MARKERS[position % len(MARKERS)],
                 linestyle=EXACT_STYLES[position % len(EXACT_STYLES)],
                 linewidth=0.9,
-                markersize=4,
+                markersize=4.5,
                 capsize=2,
                 label=f"{value:g}" if finite(value) else str(value),
             )
         axes[1].set_ylabel(f"{title}  {symbol}  [{unit}]")
-        axes[1].set_xlabel("temperature  $T$  [J]")
+        _temperature_axes(axes[1:], [{"rows": rows} for _, rows in sweep["runs"]])
         for axis in axes:
             _letter(axis, axes)
         if runs:
-            axes[1].legend(title=_plain_label(sweep["parameter"].split(".")[-1]), fontsize="small", frameon=False)
+            axes[1].legend(title=plain_label(sweep["parameter"].split(".")[-1]), fontsize="small", frameon=False)
         figure.suptitle(sweep.get("title", ""))
     return figure
 
@@ -257,7 +257,7 @@ def _finish(figure, axes, names, title):
         axis.grid(True, color="0.92", linewidth=0.6)
         axis.set_axisbelow(True)
         if not axis.has_data() and not axis.texts:
-            _say(axis, "not measured")
+            say(axis, "not measured")
         _letter(axis, axes)
     _legend(figure, axes, names)
     figure.suptitle(_folded(title, figure.get_figwidth()))
@@ -266,10 +266,6 @@ def _finish(figure, axes, names, title):
 def _letter(axis, axes):
     if len(axes) > 1:
         axis.set_title(f"({chr(ord('a') + axes.index(axis))})", loc="left", pad=3)
-
-
-def _say(axis, words):
-    axis.text(0.5, 0.5, words, transform=axis.transAxes, ha="center", va="center", color="0.4")
 
 
 def _folded(title, width):
@@ -301,11 +297,6 @@ def _title(tables):
     return "\n".join(lines[:4] + (["..."] if len(lines) > 4 else []))
 
 
-def _plain_label(name):
-    """Return a file name as a label: matplotlib hides a leading _ and typesets what stands between $."""
-    return name.lstrip("_").replace("$", r"\$") or "run"
-
-
 def _temperature_axes(axes, tables, bottom_only=True):
     """Label the temperatures; a logarithmic axis when they span more than a factor of four."""
     temperatures = [row["temperature"] for table in tables for row in table["rows"] if row.get("temperature")]
@@ -320,151 +311,3 @@ def _temperature_axes(axes, tables, bottom_only=True):
         axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 2.5 else (1.0,)))
         axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.xaxis.set_minor_formatter(NullFormatter())
-
-
-# ---- what stands in a panel ----------------------------------------------------------------------------------------
-
-
-def _draw_all(axis, quantity, key, tables, names, exact_curves, references):
-    """Draw a quantity of all runs and of everything they are compared with."""
-    for position, (table, name) in enumerate(zip(tables, names, strict=True)):
-        _draw_run(axis, table["rows"], quantity, key, name, position, len(tables))
-    for position, (name, rows) in enumerate(exact_curves):
-        found = points(rows, quantity, key)
-        if found:
-            label = "exact" if len(exact_curves) == 1 else f"exact, {_plain_label(name)}"
-            temperatures, values, _, _ = zip(*found, strict=True)
-            style = EXACT_STYLES[position % len(EXACT_STYLES)]
-            axis.plot(temperatures, values, color=GREY, linewidth=1.1, linestyle=style, label=label, zorder=2)
-    for position, (name, rows) in enumerate(references):
-        found = points(rows, quantity, key)
-        if found:
-            temperatures, values, errors, _ = zip(*found, strict=True)
-            axis.errorbar(
-                temperatures,
-                values,
-                yerr=errors,
-                color="0.1",
-                marker=REFERENCE_MARKERS[position % len(REFERENCE_MARKERS)],
-                markersize=6,
-                linestyle="none",
-                elinewidth=0.8,
-                label=_plain_label(name),
-                zorder=2.5,
-            )
-
-
-def _draw_run(axis, rows, quantity, key, name, position, n_runs):
-    """Draw the points of one run; the specific heat also from the slope of the energy, with open markers."""
-    colour, marker = COLOURS[position % len(COLOURS)], MARKERS[position % len(MARKERS)]
-    style = {"color": colour, "marker": marker, "markersize": 4.5, "linestyle": "none"}
-    style["zorder"] = 3 + position / max(n_runs, 1)
-    found = points(rows, quantity, key)
-    if found:
-        temperatures, values, errors, systematic = zip(*found, strict=True)
-        axis.errorbar(temperatures, values, yerr=errors, capsize=2.0, elinewidth=0.9, label=name, **style)
-        if any(systematic):
-            _draw_band(axis, found, colour)
-    slopes = points(rows, "specific_heat_slope") if quantity == "specific_heat" else []
-    if slopes:
-        temperatures, values, _, _ = zip(*slopes, strict=True)
-        axis.plot(temperatures, values, label=name + SLOPE, **(style | {"markerfacecolor": "none", "markersize": 7.5}))
-
-
-def _draw_band(axis, found, colour):
-    """Draw value +- (statistical + systematic error) as a band behind the points."""
-    temperatures, values, errors, systematic = zip(*sorted(found), strict=True)
-    total = [error + part for error, part in zip(errors, systematic, strict=True)]
-    low = [value - part for value, part in zip(values, total, strict=True)]
-    high = [value + part for value, part in zip(values, total, strict=True)]
-    axis.fill_between(temperatures, low, high, color=colour, alpha=0.18, linewidth=0, label=BAND, zorder=1)
-
-
-def _correlation_title(quantity, key):
-    if quantity == "structure_factor":
-        components = [_multiple_of_pi(part) for part in key.split(",")]
-        return f"$S({', '.join(components)})$"
-    return f"$\\langle S^z_i S^z_j\\rangle$, shell {key}"
-
-
-def _multiple_of_pi(part):
-    if part in ("0", "-0"):
-        return "0"
-    return {"1": r"\pi", "-1": r"-\pi"}.get(part, rf"{part}\pi")
-
-
-def _draw_radial(axis, table, name):
-    """Draw the correlations of one run against distance, a line for each of at most six temperatures."""
-    rows = [row for row in table["rows"] if row.get("correlation")]
-    chosen = rows if len(rows) <= len(MARKERS) else [rows[k * (len(rows) - 1) // 5] for k in range(6)]
-    shades = matplotlib.colormaps["cividis"]
-    for position, row in enumerate(chosen):
-        found = sorted((float(r), *pair) for r, pair in row["correlation"].items() if finite(pair[0]))
-        distances, values, errors = zip(*found, strict=True)
-        axis.errorbar(
-            distances,
-            values,
-            yerr=[error or 0.0 for error in errors],
-            color=shades(0.85 * position / max(len(chosen) - 1, 1)),
-            marker=MARKERS[position],
-            markersize=4,
-            linewidth=0.9,
-            linestyle=EXACT_STYLES[position % len(EXACT_STYLES)],
-            capsize=2,
-            label=f"_T = {row['temperature']:g}",
-        )
-    axis.axhline(0.0, color=GREY, linewidth=0.6)
-    axis.set_xlabel("distance  $r$")
-    axis.set_ylabel("$\\langle S^z_0 S^z_r\\rangle$" + (f", {name}" if name else ""))
-    axis.legend(axis.containers, [f"T = {row['temperature']:g}" for row in chosen], fontsize="small", frameon=False, ncols=2)
-
-
-def _shown_columns(histories, columns):
-    """Return the columns that the histories have; of the two of the solver the one that says something."""
-    present = [column for column in columns if any(column in history for history in histories)]
-    if columns[0] == "solver_iterations":
-        counts = [history[columns[0]].max() for history in histories if len(history.get(columns[0], ()))]
-        return present[:1] if any(counts) else [column for column in present if column != columns[0]]
-    return present
-
-
-def _draw_history(axis, history, column, style, position, name):
-    if not len(history.get(column, ())) or "beta" not in history:
-        return
-    axis.plot(
-        history["beta"],
-        history[column],
-        color=COLOURS[position % len(COLOURS)],
-        linestyle=style,
-        linewidth=1.0,
-        marker=MARKERS[position % len(MARKERS)],
-        markersize=3.0,
-        markevery=max(1, len(history["beta"]) // 12),
-        label=name if style == "-" else f"_{name}",
-    )
-
-
-def _name_the_styles(axis, columns):
-    """Say in a panel what its solid and its dashed lines are."""
-    lines = [axis.plot([], [], color=GREY, linestyle=style, linewidth=1.0)[0] for style in ("-", "--")]
-    axis.legend(lines, [COLUMN_NAMES[column] for column in columns], frameon=False, fontsize="small")
-
-
-def _draw_map(figure, axis, runs, label):
-    """Draw values as coloured cells over parameter (one column per run) and temperature."""
-    if not runs or not all(finite(value) for value, _ in runs):
-        _say(axis, "no numbers to draw")
-        return
-    places = [value for value, _ in runs]
-    coordinates = [(value, temperature, number) for value, found in runs for temperature, number, *_ in found]
-    x, y, z = zip(*coordinates, strict=True)
-    if len(places) > 1 and all(len(found) > 1 for _, found in runs):
-        shown = axis.tricontourf(x, [math.log(t) for t in y], z, levels=12, cmap="cividis")
-        axis.plot(x, [math.log(t) for t in y], ".", color="white", markersize=2.5, markeredgewidth=0)
-    else:
-        shown = axis.scatter(x, [math.log(t) for t in y], c=z, cmap="cividis")
-    figure.colorbar(shown, ax=axis, label=label)
-    ticks = sorted(set(y))
-    ticks = ticks if len(ticks) <= 8 else ticks[:: -(-len(ticks) // 8)]
-    axis.set_yticks([math.log(t) for t in ticks], [f"{t:g}" for t in ticks])
-    axis.xaxis.set_major_locator(MaxNLocator(6))

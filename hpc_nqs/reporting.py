@@ -44,7 +44,7 @@ def csv_text(table):
 
     The structure factor becomes the columns ``structure_factor(qx,qy)`` and ``structure_factor_error(qx,qy)``.
     """
-    rows = [_flat(_finite(row)) for row in table["rows"]]
+    rows = [flat_row(row) for row in table["rows"]]
     names = list(dict.fromkeys(name for row in rows for name in row))
     stream = io.StringIO()
     writer = csv.DictWriter(stream, names, lineterminator="\n")
@@ -284,10 +284,10 @@ def _wrapped(sentence):
     return lines
 
 
-def _flat(row):
-    """Return the row with one column per value: name(key) and name_error(key) of what is a dict."""
+def flat_row(row):
+    """Return a row with one column per value: name(key) and name_error(key) of what is a dict; finite values only."""
     flat = {}
-    for name, value in row.items():
+    for name, value in _finite(row).items():
         if not isinstance(value, dict):
             flat[name] = value
             continue

@@ -21,7 +21,7 @@ LAYERS = [
     {"checkpoint", "evolution", "observables", "parallel", "progress", "reconfiguration", "reporting", "thermal_table"},
     {"ground_state", "path_integral", "thermal"},
     {"bench", "exact", "plotting", "sectors", "templates"}
-    | {"carry_over", "curves", "expert_mode", "judgement", "report_page", "standard_mode", "terminal_plot"},
+    | {"carry_over", "curves", "expert_mode", "judgement", "panels", "report_page", "standard_mode", "sweep", "terminal_plot"},
     {"__main__", "cli", "commands"},
 ]
 LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}
