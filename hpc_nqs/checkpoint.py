@@ -21,6 +21,7 @@ import h5py
 import numpy as np
 
 import hpc_nqs
+from hpc_nqs import labels
 
 FORMAT = 1
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -71,6 +72,7 @@ def write_run(path, settings_toml, state, history, table, network, *, n_chains=N
         _store(file, "table", {"rows": rows})
         _set_attributes(file["table"], **scalars)
         _store(file, "network", network)
+        labels.attach(file, table["rows"])
         _set_attributes(file, format=FORMAT, **about)
         _set_attributes(file, checksum=_checksum(file))
         file.flush()
