@@ -13,7 +13,10 @@ HPC_NQS_MARCH=native
 """
 
 import os
+import shutil
 import subprocess
+import sys
+import sysconfig
 from pathlib import Path
 
 import numpy
@@ -70,6 +73,7 @@ class BuildKernels(build_ext):
         super().run()
 
     def build_extensions(self):
+        check_compiler(self.compiler.compiler[0])
         headers = sorted(str(path) for path in Path("csrc").glob("*.h"))
         objects = {leaf.stem: self.compile_leaf(leaf, headers) for leaf in sorted(Path("csrc").glob("nqs_*.c"))}
         for extension in self.extensions:
@@ -95,6 +99,18 @@ class BuildKernels(build_ext):
         for path in Path(self.build_lib).glob("hpc_nqs/**/*.so"):
             if path.resolve() not in wanted and not self.inplace:
                 path.unlink()
+
+
+def check_compiler(program):
+    """Leave with one sentence if extensions cannot be compiled."""
+    header = Path(sysconfig.get_path("include"), "Python.h")
+    if shutil.which(program) is None:
+        sys.exit(
+            f"hpc_nqs: there is no C compiler ({program}); install gcc (apt-get install gcc, dnf install gcc, "
+            "module load gcc), or name another one: CC=clang pip install ."
+        )
+    if not header.exists():
+        sys.exit(f"hpc_nqs: the headers of Python are missing ({header}); install python3-dev or python3-devel")
 
 
 class BuildModules(build_py):

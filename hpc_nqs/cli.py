@@ -12,6 +12,18 @@ DONE, FAILED, WRONG_INPUT = 0, 1, 2
 STOPPED = 75  # at a checkpoint before the end; `resume` continues
 
 _FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+_NEEDED = ("numpy", "scipy", "h5py")
+_NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+_EPILOG = """\
+start here:
+  hpc-nqs init > input.toml                a commented input, ready to run
+  mpiexec -n 4 hpc-nqs run input.toml      writes input.h5, on 4 processes
+  hpc-nqs plot input.h5 --exact            writes input.png
+
+Exit codes: 0 done; 75 stopped at a checkpoint, `resume` continues; 2 wrong
+input; 1 any other error."""
 
 
 class CommandError(Exception):
@@ -77,12 +89,18 @@ def explain(error):
     if isinstance(error, OSError) and error.errno in _FULL_DISK:
         place = f" for {error.filename}" if error.filename else ""
         return f"hpc-nqs: the disk is full ({error.strerror}){place}; an earlier complete checkpoint is untouched"
+    if isinstance(error, OSError) and error.errno in _NOT_ALLOWED and error.filename is not None:
+        return f"hpc-nqs: {error.filename} cannot be used ({error.strerror}); choose another place, for results with -o"
     if isinstance(error, OSError) and error.filename is not None:
         return f"hpc-nqs: {error.filename}: {error.strerror}"
     if isinstance(error, MemoryError):
         return (
             f"hpc-nqs: not enough memory{f' ({error})' if str(error) else ''}; `hpc-nqs check` shows what a run needs"
         )
+    if isinstance(error, ImportError) and (error.name or "").startswith("hpc_nqs.kernels"):
+        return f"hpc-nqs: the compiled part is missing ({error.name}); install the program with: pip install ."
+    if isinstance(error, ImportError) and (error.name or "").partition(".")[0] in _NEEDED:
+        return f"hpc-nqs: {error.name} is missing ({error}); install the program with what it needs: pip install ."
     return None
 
 
@@ -91,7 +109,8 @@ def build_parser():
     parser = argparse.ArgumentParser(
         prog="hpc-nqs",
         description="Thermal states of quantum spin lattices with neural-network wave functions.",
-        epilog="Exit codes: 0 done; 75 stopped at a checkpoint, `resume` continues; 2 wrong input; 1 any other error.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"hpc-nqs {hpc_nqs.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -161,7 +180,7 @@ def build_parser():
     report = _command(
         commands,
         "report",
-        "write a page about a run: results, figures, meters and a verdict, in one HTML file",
+        "write one HTML page about a run: results, figures, meters, verdict",
         "hpc-nqs report square.h5 --exact -o square.html",
     )
     report.add_argument("run", metavar="RUN.h5")
@@ -215,7 +234,7 @@ def build_parser():
         commands,
         "sweep",
         "make, run or collect the runs of an input with a section [sweep]",
-        "mpiexec -n 4 hpc-nqs sweep run field.toml; hpc-nqs sweep collect field.toml -o field.png",
+        "mpiexec -n 4 hpc-nqs sweep run field.toml\n  hpc-nqs sweep collect field.toml -o field.png",
     )
     sweep.add_argument("action", choices=("expand", "run", "collect"), help="write the inputs; run them; their results")
     sweep.add_argument("input", metavar="INPUT.toml", help='with, for example, [sweep] "model.field" = [0.5, 1.0, 2.0]')

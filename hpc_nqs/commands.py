@@ -1,5 +1,6 @@
 """What each command does; MPI starts only in `run` and `resume`."""
 
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -95,6 +96,8 @@ def report(options):
     output = Path(options.output) if options.output else Path(options.run).with_suffix(".html")
     drawings = {title: plotting.svg_text(figure, title.lower()) for title, figure in figures.items()}
     page = report_page.html(table, history, about, drawings, name=Path(options.run).name, exact_rows=exact_rows)
+    if output.exists() and output.samefile(options.run):
+        raise CommandError(f"{output} is the run itself; choose another name with -o")
     output.write_text(page, encoding="utf-8")
     print(f"report written to {output}")
     return DONE
@@ -372,7 +375,7 @@ def _drive(team, settings, output, resume_from=None):
         print(reporting.table_text(table), end="")
         _print_charts(table)
         if code == STOPPED:
-            print(f"stopped at a checkpoint; continue with: hpc-nqs resume {output}")
+            print(f"stopped at a checkpoint; continue with: hpc-nqs resume {shlex.quote(output)}")
         elif code != DONE:
             print(f"the run ended before its last temperature; what it reached is in {output}")
         else:

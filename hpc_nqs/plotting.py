@@ -36,7 +36,7 @@ from hpc_nqs.reporting import R_HAT_LIMIT, RESIDUAL_LIMIT, describe
 
 WIDTH = 7.0  # inches; two columns of a journal
 NARROW = 4.5  # inches; below, the panels stand in one column
-DPI = 200
+DPI = 150
 MAX_VECTORS = 8  # panels of S(q)
 
 # Panels of the convergence page: columns of the history, title of the axis, logarithmic, limit worth a line.
@@ -74,14 +74,27 @@ def svg_text(figure, prefix="figure"):
         Of all names inside the element; elements of one page need different ones.
     """
     stream = io.StringIO()
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(_STYLE | {"svg.fonttype": "none"}):  # text as text: half the size, can be searched
         figure.savefig(stream, format="svg", metadata=_metadata("x.svg"))
     text = stream.getvalue()
     text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", text[text.index("<svg") :], flags=re.DOTALL)
-    text = re.sub(r'<g id="\w+">', "<g>", text)
+    text = _without_bare_groups(re.sub(r'<g id="\w+">', "<g>", text))
     text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{prefix}-", text)
     text = re.sub(r"(\d\d\.\d\d)\d+", r"\1", text)  # hundredths of a point are enough
     return re.sub(r"\s*\n\s*", "\n", _with_classes(text, prefix))
+
+
+def _without_bare_groups(text):
+    """Return SVG text without the groups that have no attributes, which change nothing."""
+    parts, kept = [], []
+    for part in re.split(r"(<g\b[^>]*>|</g>)", text):
+        if part == "</g>":
+            part = part if kept.pop() else ""
+        elif part.startswith("<g") and not part.endswith("/>"):
+            kept.append(part != "<g>")
+            part = part if kept[-1] else ""
+        parts.append(part)
+    return "".join(parts)
 
 
 def _with_classes(text, prefix):

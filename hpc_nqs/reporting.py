@@ -22,6 +22,8 @@ _COLUMNS = (
     ("layer_energy_difference", "layer diff", 5),
     ("acceptance", "accept", 3),
     ("r_hat", "r_hat", 3),
+    ("autocorrelation", "tau", 2),
+    ("magnetization", "m", 6),
 )
 _LARGE = 1e8  # from here on digits after the point say nothing
 _LEFT_OUT = ("beta", "ln_z")
