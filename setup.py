@@ -62,6 +62,7 @@ class BuildKernels(build_ext):
             self.parallel = os.cpu_count()
 
     def run(self):
+        check_compiler()
         variant = "cython-checked" if CHECKED else "cython"
         made = cythonize(self.extensions, compiler_directives=DIRECTIVES, build_dir=f"build/{variant}")
         flags = repr((C_FLAGS, LEAF_FLAGS, sorted(DIRECTIVES.items()), numpy.__version__))
@@ -73,7 +74,6 @@ class BuildKernels(build_ext):
         super().run()
 
     def build_extensions(self):
-        check_compiler(self.compiler.compiler[0])
         headers = sorted(str(path) for path in Path("csrc").glob("*.h"))
         objects = {leaf.stem: self.compile_leaf(leaf, headers) for leaf in sorted(Path("csrc").glob("nqs_*.c"))}
         for extension in self.extensions:
@@ -101,8 +101,9 @@ class BuildKernels(build_ext):
                 path.unlink()
 
 
-def check_compiler(program):
+def check_compiler():
     """Leave with one sentence if extensions cannot be compiled."""
+    program = (os.environ.get("CC") or sysconfig.get_config_var("CC") or "gcc").split()[0]
     header = Path(sysconfig.get_path("include"), "Python.h")
     if shutil.which(program) is None:
         sys.exit(

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import re
 
 TEXT_WIDTH = 80
 
@@ -111,7 +112,8 @@ def plan_text(plan):
             if isinstance(value, float)
             else str(value)
         )
-        lines.append(f"  {str(name).replace('_', ' ').ljust(width)}  {shown}")
+        words = re.sub(r"_(?=[a-z])", " ", str(name))  # but beta_0 stays one word
+        lines.append(f"  {words.ljust(width)}  {shown}")
     return "".join(line + "\n" for line in lines)
 
 

@@ -3,6 +3,7 @@
 import inspect
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -43,6 +44,28 @@ def test_an_input_runs_and_gives_arrays(tmp_path):
     assert longer["energy"][:2].tolist() == run["energy"].tolist()
     with pytest.raises(hpc_nqs.SettingsError, match="cannot change"):
         hpc_nqs.resume(tmp_path / "run.h5", ["model.couplings=[2.0]"])
+
+
+PROGRAM = """
+import hpc_nqs
+from mpi4py import MPI
+import sys
+
+settings = hpc_nqs.make_input(
+    run={"seed": 1}, lattice={"kind": "chain", "lengths": [4]}, model={"kind": "heisenberg"},
+    thermal={"temperatures": [2.0]},
+)
+run = hpc_nqs.run(settings, "run.h5")
+sys.stdout.write(f"{MPI.COMM_WORLD.rank} {run.table['n_ranks']} {run['energy'].shape}\\n")
+"""
+
+
+def test_a_program_under_mpiexec_gets_the_results_on_all_ranks(tmp_path, mpiexec):
+    (tmp_path / "program.py").write_text(PROGRAM)
+    path = {"PYTHONPATH": str(Path(hpc_nqs.__file__).parents[1])}
+    done = mpiexec(2, sys.executable, "program.py", cwd=tmp_path, env=path)
+    assert done.returncode == 0, done.stderr
+    assert sorted(done.stdout.splitlines()) == ["0 2 (1,)", "1 2 (1,)"]
 
 
 def test_problems_of_an_input_in_code():

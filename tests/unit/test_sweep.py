@@ -3,9 +3,12 @@
 import csv
 import io
 import json
+import sys
+from pathlib import Path
 
 import pytest
 
+import hpc_nqs
 from hpc_nqs import cli, sweep
 from hpc_nqs.settings import SettingsError, read_settings
 
@@ -126,3 +129,13 @@ def test_the_phase_diagram_is_drawn(tmp_path, driver, monkeypatch, capsys):
     assert cli.main(["sweep", "run", "j.toml"]) == 0
     assert cli.main(["sweep", "collect", "j.toml", "-o", "j.svg", "--quantity", "energy"]) == 0
     assert (tmp_path / "j.svg").read_text().startswith("<?xml")
+
+
+def test_a_sweep_runs_on_two_ranks(tmp_path, mpiexec):
+    text = SWEPT.replace("[2.0, 1.0, 0.5]", "[2.0]")
+    swept(tmp_path, text + '[sweep]\n"model.field_z" = [0.0, 0.5]\n')
+    path = {"PYTHONPATH": str(Path(hpc_nqs.__file__).parents[1])}
+    done = mpiexec(2, sys.executable, "-m", "hpc_nqs", "sweep", "run", "j.toml", cwd=tmp_path, env=path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("-- run") == 2 and done.stdout.count("2 ranks") == 2
+    assert sorted(path.name for path in (tmp_path / "j").glob("*.h5")) == ["run-000.h5", "run-001.h5"]
