@@ -155,7 +155,7 @@ class _Numbers:
 
 def _system(given, problems):
     model = given.get("model", "").lower()
-    if model not in ("spin", "spingc", "spingccma"):
+    if model not in ("spin", "spingc", "spingccma", "spingcboost"):
         problems.append(f'model = {model or "(missing)"}: supported are "Spin" and "SpinGC"')
     lattice = given.get("lattice", "").lower().removesuffix("lattice")
     if lattice not in _LATTICES:

@@ -79,6 +79,12 @@ def test_options_named_in_the_text_exist():
     assert len(named) > 5 and named <= options, sorted(named - options)
 
 
+def test_the_page_on_how_it_works_names_every_module():
+    table = README[README.index("| layer | modules |") : README.index("`parallel` alone imports mpi4py")]
+    modules = {path.stem for path in (ROOT / "hpc_nqs").glob("*.py")} - {"__init__"}
+    assert modules - set(re.findall(r"`(\w+)", table)) == set()
+
+
 def copy_of_the_sources(folder):
     """Copy what git tracks, or everything but builds where there is no git."""
     target = folder / "hpc nqs"
