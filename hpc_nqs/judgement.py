@@ -64,6 +64,8 @@ def judge(table, history=None):
 
 def overall(verdicts):
     """Return (grade, sentence) of a run from its verdicts: the worst one counts."""
+    if not verdicts:
+        return LOOK, "There are no meters to judge this run by."
     worst = max((verdict.grade for verdict in verdicts), key=_ORDER.index)
     guilty = ", ".join(verdict.meter for verdict in verdicts if verdict.grade == worst)
     return worst, {

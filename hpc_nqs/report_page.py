@@ -73,7 +73,7 @@ def html(table, history, about, drawings, *, name, exact_rows=None):
         _words_table(("what", "value"), _timings(table, history)),
         "<h2>Environment</h2>",
         _words_table(("what", "value"), _environment(about)),
-        "<h2>Again</h2>",
+        "<h2>Run it again</h2>",
         *_again_part(table, name),
         "<h2>How to cite</h2>",
         "<p>hpc_nqs (CITATION.cff in its repository), and the papers behind this run:</p>",

@@ -97,6 +97,12 @@ def test_a_run_without_rows():
     assert "No temperature" in report_page.html(empty, {}, {}, {}, name="run.h5")
 
 
+def test_a_table_without_temperatures_or_meters():
+    ground_state = {"rows": [{"energy": -0.5, "energy_error": 0.001}], "settings": SETTINGS, "finished": True}
+    assert judgement.judge(ground_state) == []
+    assert "no meters" in report_page.html(ground_state, {}, {}, {}, name="run.h5")
+
+
 class Balance(html.parser.HTMLParser):
     """Notes tags that are opened and not closed, and everything that would be fetched."""
 
