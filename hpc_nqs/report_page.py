@@ -94,7 +94,10 @@ def _summary(table, name):
     temperatures = [row["temperature"] for row in table["rows"] if row.get("temperature")]
     reach = f", T = {max(temperatures):g} to {min(temperatures):g}" if temperatures else ""
     state = "finished" if table.get("finished") else "not finished"
-    return f"{name}: thermal state by neural-network purification, {len(table['rows'])} temperatures{reach}, {state}"
+    method = table.get("settings", {}).get(table.get("task", "thermal"), {}).get("method", "")
+    task = " ".join([method, table.get("task", "thermal").replace("_", " "), "run"]).strip()
+    count = len(table["rows"])
+    return f"{name}: {task}, {count} {'temperatures' if reach else 'results'}{reach}, {state}"
 
 
 def _verdict_part(verdicts):
