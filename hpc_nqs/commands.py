@@ -207,6 +207,8 @@ def _run_sweep(options):
     team = _start_team()
     chosen = _agreed(team, lambda: _prepare_sweep(options))
     worst = DONE
+    if team.is_root and not chosen:
+        print("every run of the sweep is finished")
     for number, (settings, output) in enumerate(chosen, start=1):
         started = team.broadcast_object(Path(output).exists() if team.is_root else None)
         if team.is_root:

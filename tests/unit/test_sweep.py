@@ -107,7 +107,7 @@ def test_from_expansion_to_phase_diagram(tmp_path, driver, monkeypatch, capsys):
     assert [resumed for _, _, resumed in driver.calls[2:]] == ["j/run-000.h5", None, None, None, None]
     assert cli.main(["sweep", "run", "j.toml"]) == 0
     assert len(driver.calls) == 7, "what is finished is not run again"
-    capsys.readouterr()
+    assert capsys.readouterr().out.endswith("every run of the sweep is finished\n")
 
     assert cli.main(["sweep", "collect", "j.toml", "--csv"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
