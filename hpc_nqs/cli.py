@@ -98,7 +98,7 @@ def explain(error):
             f"hpc-nqs: not enough memory{f' ({error})' if str(error) else ''}; `hpc-nqs check` shows what a run needs"
         )
     if isinstance(error, ImportError) and (error.name or "").startswith("hpc_nqs.kernels"):
-        return f"hpc-nqs: the compiled part is missing ({error.name}); install the program with: pip install ."
+        return f"hpc-nqs: the compiled part is missing ({error})"
     if isinstance(error, ImportError) and (error.name or "").partition(".")[0] in _NEEDED:
         return f"hpc-nqs: {error.name} is missing ({error}); install the program with what it needs: pip install ."
     return None

@@ -2,6 +2,7 @@
 
 import errno
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -316,11 +317,16 @@ def test_an_old_python_is_one_sentence():
 
 
 def test_missing_kernels_are_one_sentence(folder, clean_environment):
-    hidden = "sys.modules['hpc_nqs.kernels.rbm'] = None"
-    done = python_m("check", "input.toml", environment=clean_environment, cwd=folder, before=hidden)
+    """The sources without a build, as in the folder of a clone."""
+    ignored = shutil.ignore_patterns("*.so", "__pycache__")
+    shutil.copytree(Path(hpc_nqs.__file__).parent, folder / "hpc_nqs", ignore=ignored)
+    command = [sys.executable, "-m", "hpc_nqs", "check", "input.toml"]
+    done = subprocess.run(
+        command, cwd=folder, env=clean_environment, capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 1
-    assert "the compiled part is missing (hpc_nqs.kernels.rbm); install the program" in done.stderr
-    assert done.stderr.count("\n") == 1
+    assert "the compiled part is missing (there are no compiled kernels in" in done.stderr
+    assert "pip install ." in done.stderr and done.stderr.count("\n") == 1
 
 
 def test_a_missing_dependency_is_one_sentence(folder, clean_environment):

@@ -122,4 +122,4 @@ def test_every_command_runs_as_written(tmp_path, clean_environment):
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     made = {path.name for path in (tmp_path / "hpc nqs").iterdir()}
-    assert {"tfim.png", "j1j2.pdf", "j1j2-convergence.pdf", "j1j2.html", "field.png", "chain.h5", "column.pdf"} <= made
+    assert {"tfim.png", "j1j2.pdf", "j1j2-convergence.pdf", "j1j2.html", "field.png", "work", "column.pdf"} <= made
