@@ -32,8 +32,8 @@ class CommandError(Exception):
     exit_code = FAILED
 
 
-class InputMissing(CommandError):
-    """The input file is not there or cannot be read."""
+class UnusableFile(CommandError):
+    """The input or run file is not there, cannot be read or is damaged."""
 
     exit_code = WRONG_INPUT
 

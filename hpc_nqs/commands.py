@@ -5,24 +5,28 @@ import sys
 import time
 from pathlib import Path
 
+import hpc_nqs
 from hpc_nqs import reporting
 from hpc_nqs import settings as settings_of_runs
-from hpc_nqs.cli import DONE, STOPPED, WRONG_INPUT, CommandError, InputMissing, QuietExit, exit_code, explain
+from hpc_nqs.cli import DONE, FAILED, STOPPED, CommandError, QuietExit, UnusableFile, exit_code, explain
 from hpc_nqs.settings import SettingsError
+from hpc_nqs.stopping import StopRequest
 
 
 def run(options):
     """Run an input file; collective over the ranks of the launcher."""
-    team = _start_team()
-    settings, output = _agreed(team, lambda: _prepare_run(options))
-    return _drive(team, settings, output)
+    with StopRequest() as stop:  # before MPI starts: a signal may come at any time
+        team = _start_team(options, stop)
+        settings, output = _agreed(team, lambda: _prepare_run(options))
+        return _drive(team, settings, output, stop)
 
 
 def resume(options):
     """Continue a run file; collective over the ranks of the launcher."""
-    team = _start_team()
-    settings, output = _agreed(team, lambda: _prepare_resume(options))
-    return _drive(team, settings, output, resume_from=output)
+    with StopRequest() as stop:
+        team = _start_team(options, stop)
+        settings, output = _agreed(team, lambda: _prepare_resume(options))
+        return _drive(team, settings, output, stop, resume_from=output)
 
 
 def show(options):
@@ -170,7 +174,7 @@ def import_input(options):
         else:
             terms, remarks = standard_mode.read_standard(text, Path(options.files[0]).name)
     except OSError as error:
-        raise InputMissing(f"{error.filename}: {error.strerror}") from error
+        raise UnusableFile(f"{error.filename}: {error.strerror}") from error
     try:
         temperatures = [float(word) for word in (options.temperatures or "").split(",") if word.strip()]
     except ValueError:
@@ -190,7 +194,7 @@ def _read_sweep(options):
     try:
         return sweeps.read_sweep(options.input, options.folder)
     except OSError as error:
-        raise InputMissing(f"input file {options.input}: {error.strerror}") from error
+        raise UnusableFile(f"input file {options.input}: {error.strerror}") from error
 
 
 def _expand_sweep(options):
@@ -204,8 +208,14 @@ def _expand_sweep(options):
 
 def _run_sweep(options):
     """Run or resume what is not finished, one run after the other; stops where a run was stopped."""
-    team = _start_team()
-    chosen = _agreed(team, lambda: _prepare_sweep(options))
+    with StopRequest() as stop:
+        team = _start_team(options, stop)
+        chosen = _agreed(team, lambda: _prepare_sweep(options))
+        return _run_chosen(team, chosen, stop)
+
+
+def _run_chosen(team, chosen, stop):
+    """Run or resume [(settings, path)] in order; return the exit code of the sweep. *Collective*."""
     worst = DONE
     if team.is_root and not chosen:
         print("every run of the sweep is finished")
@@ -213,7 +223,7 @@ def _run_sweep(options):
         started = team.broadcast_object(Path(output).exists() if team.is_root else None)
         if team.is_root:
             print(f"-- run {number} of {len(chosen)}: {output}", flush=True)
-        code = _drive(team, settings, output, resume_from=output if started else None)
+        code = _drive(team, settings, output, stop, resume_from=output if started else None)
         if code == STOPPED:
             return code
         worst = max(worst, code)
@@ -298,13 +308,42 @@ def exact_rows(settings, betas):
     return lattice.n_sites, diagonalization.thermal_rows(levels, betas)
 
 
-def _start_team():
+def _start_team(options, stop):
+    """Return the team of all ranks, once they agree on the command and the program. *Collective*."""
     from hpc_nqs import parallel
 
     try:
-        return parallel.start()
+        team = parallel.start()
+        team.check_agreement(_program(), "the version of hpc_nqs")
+        team.check_agreement(repr(sorted(vars(options).items())), "the command")
+        if options.command == "run":
+            team.check_agreement(_own_copy(team, options.input), f"the input file {options.input}")
     except parallel.LauncherError as error:
         raise CommandError(str(error)) from error
+    except parallel.DisagreementError as error:
+        if team.rank != 0:
+            raise QuietExit(FAILED) from None
+        raise CommandError(str(error)) from error
+    if team.rank == 0:
+        stop.watch_job()
+    return team
+
+
+def _program():
+    """Return the version and the commit of this installation as text."""
+    from hpc_nqs import checkpoint
+
+    return f"{hpc_nqs.__version__} {checkpoint.commit()}"
+
+
+def _own_copy(team, path):
+    """Return the input as this rank sees it, or as rank 0 does where there is no such file. *Collective*."""
+    try:
+        own = Path(path).read_bytes().hex()
+    except OSError:
+        own = ""
+    first = team.broadcast_object(own)
+    return own or first
 
 
 def _agreed(team, prepare):
@@ -352,26 +391,26 @@ def _prepare_resume(options):
     return _validated(settings), options.run
 
 
-def _drive(team, settings, output, resume_from=None):
+def _drive(team, settings, output, stop, resume_from=None):
     """Run the driver of the task and print its results. *Collective*."""
     from hpc_nqs.checkpoint import RunFileError
+    from hpc_nqs.recorder import UnwritableError
     from hpc_nqs.thermal import run_thermal
 
     try:
-        code = run_thermal(settings, team, output, resume_from=resume_from)
-    except SettingsError:  # drivers judge settings on all ranks alike
+        code = run_thermal(settings, team, output, resume_from=resume_from, stop=stop)
+    except (SettingsError, RunFileError, UnwritableError) as error:  # raised on all ranks alike
+        if isinstance(error, RunFileError):
+            error = UnusableFile(str(error))
+        elif isinstance(error, UnwritableError):
+            error = CommandError(str(error))
         if team.rank != 0:
-            raise QuietExit(WRONG_INPUT) from None
-        raise
-    except KeyboardInterrupt:  # a second Ctrl-C on one rank must not leave the others waiting
-        if team.size > 1:
-            team.abort("hpc-nqs: interrupted")
-        raise
+            raise QuietExit(exit_code(error)) from None
+        raise error from None
     except Exception as error:
-        known = CommandError(str(error)) if isinstance(error, RunFileError) else error
-        if team.size > 1 and explain(known):  # the other ranks may be waiting for this one
-            team.abort(explain(known))
-        raise known from error.__cause__
+        if team.size > 1 and explain(error):  # the other ranks may be waiting for this one
+            team.abort(explain(error))
+        raise
     if team.rank == 0:
         table = _read_run_file(output, "read_table")
         print(reporting.table_text(table), end="")
@@ -390,10 +429,10 @@ def _read_input(path, overrides):
         return settings_of_runs.read_settings(path, overrides)
     except SettingsError as error:
         if Path(path).suffix == ".h5":
-            raise InputMissing(f"{path} looks like a run file; this command takes an input (TOML)") from error
+            raise UnusableFile(f"{path} looks like a run file; this command takes an input (TOML)") from error
         raise
     except OSError as error:
-        raise InputMissing(f"input file {path}: {error.strerror}") from error
+        raise UnusableFile(f"input file {path}: {error.strerror}") from error
 
 
 def _validated(settings):
@@ -410,7 +449,7 @@ def _read_run_file(path, reader):
     try:
         return getattr(checkpoint, reader)(path)
     except checkpoint.RunFileError as error:
-        raise CommandError(str(error)) from error
+        raise UnusableFile(str(error)) from error
 
 
 def _exact_rows_of(table, name):

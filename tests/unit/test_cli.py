@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import hpc_nqs
-from hpc_nqs import checkpoint, cli, parallel
+from hpc_nqs import checkpoint, cli, parallel, recorder
 from hpc_nqs.settings import SettingsError, read_settings
 
 COMMANDS = ("run", "resume", "show", "plot", "report", "exact", "check", "init", "import", "sweep", "bench")
@@ -43,7 +43,8 @@ def test_exit_codes(folder, clean_environment):
         return done.returncode
 
     assert code("show", "run.h5") == 0
-    assert code("show", "nothing.h5") == 1
+    assert code("show", "nothing.h5") == 2
+    assert code("run", "input.toml", "-o", "run.h5") == 1
     assert code("exact", "input.toml", "--set", "thermal.temperatures=[-1]") == 2
     assert code("fly") == 2
 
@@ -173,8 +174,8 @@ def test_run_refuses_to_overwrite(folder, driver, capsys):
             2,
             'run.task = "ground_state": not available in this version',
         ),
-        (["resume", "nothing.h5"], 1, "there is no run file nothing.h5"),
-        (["resume", "input.toml"], 1, "input.toml is not a run file"),
+        (["resume", "nothing.h5"], 2, "there is no run file nothing.h5"),
+        (["resume", "input.toml"], 2, "input.toml is not a run file"),
         (
             ["resume", "run.h5", "--set", "lattice.lengths=[8]"],
             2,
@@ -224,7 +225,8 @@ def test_resume_continues_from_the_file_alone(folder, driver):
         (OSError(errno.EDQUOT, "Disk quota exceeded"), 1, "the disk is full (Disk quota exceeded)"),
         (PermissionError(errno.EACCES, "Permission denied", "x/input.h5"), 1, "x/input.h5 cannot be used (Permission denied)"),
         (MemoryError(), 1, "not enough memory"),
-        (checkpoint.RunFileError("run.h5 is damaged"), 1, "run.h5 is damaged"),
+        (checkpoint.RunFileError("run.h5 is damaged"), 2, "run.h5 is damaged"),
+        (recorder.UnwritableError("no room for run.h5"), 1, "no room for run.h5"),
         (SettingsError(["sampling.n_chains = 3: wrong"]), 2, "sampling.n_chains = 3: wrong"),
         (KeyboardInterrupt(), 1, "interrupted"),
     ],
@@ -252,8 +254,10 @@ class TwoRanks(parallel.Team):
         self.aborted = None
 
     def broadcast_object(self, value):
-        assert value is None
-        return self.received
+        return self.received if value is None else value
+
+    def check_agreement(self, text, what):
+        pass
 
     def abort(self, message, code=1):
         self.aborted = (message, code)
