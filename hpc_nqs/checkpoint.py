@@ -22,6 +22,7 @@ import h5py
 import numpy as np
 
 import hpc_nqs
+from hpc_nqs import labels
 
 FORMAT = 1
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -78,6 +79,7 @@ def run_image(settings_toml, state, history, table, network, *, n_chains=None):
         _store(file, "table", {"rows": rows})
         _set_attributes(file["table"], **scalars)
         _store(file, "network", network)
+        labels.attach(file, table["rows"])
         _set_attributes(file, format=FORMAT, **about)
         _set_attributes(file, checksum=_checksum(file))
         file.flush()

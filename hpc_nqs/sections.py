@@ -226,6 +226,7 @@ class ObservablesSettings:
     structure_factor: tuple[tuple[float, ...], ...] = option(
         list_of(wave_vector(), 0, 1000, distinct=True), (), about="wave vectors of S(q)", unit="pi"
     )
+    correlations: bool = option(word(True, False), False, about="measure <Sz_i Sz_j> against distance, too")
 
 
 def written_options(section):
