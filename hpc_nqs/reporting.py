@@ -12,6 +12,7 @@ TEXT_WIDTH = 80
 _COLUMNS = (
     ("temperature", "T", 6),
     ("energy", "e", 6),
+    ("energy_systematic", "syst", 5),
     ("specific_heat", "c", 5),
     ("specific_heat_slope", "c slope", 4),
     ("entropy", "s", 5),
@@ -20,6 +21,8 @@ _COLUMNS = (
     ("free_energy", "f", 5),
     ("variance", "variance", 6),
     ("v_score", "V-score", 6),
+    ("entropy_systematic", "s syst", 4),
+    ("free_energy_systematic", "f syst", 5),
     ("layer_energy_difference", "layer diff", 5),
     ("acceptance", "accept", 3),
     ("r_hat", "r_hat", 3),
@@ -78,6 +81,8 @@ def table_text(table, exact_rows=None):
     legend = "Per site, in units of the couplings"
     if any(cell.endswith(")") for column in columns for cell in column[1:]):
         legend += "; (12) is the error of the last digits"
+    if any("energy_systematic" in row for row in rows):
+        legend += "; syst is the estimated systematic error of e, not contained in it"
     lines += [""] + _wrapped(legend + ".")
     for remark in table_remarks(rows):
         lines += _wrapped(remark)

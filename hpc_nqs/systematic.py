@@ -6,16 +6,15 @@ A network follows the fraction 1 - r^2 of the evolution (r^2 the TDVP residual),
 
 as if the state were that of beta - delta_beta: its energy is off by Var(H) delta_beta.  Three more meters count: the
 energy of the seed against the high-temperature series, carried along as a lag too; the difference between the measured
-energy and E(0) - int Var(H) dbeta', which is the gap between the two specific heats, integrated; and the difference of the
-energies of the two layers.  They are combined in quadrature.  The estimate is a measure, not a bound: the lag has a
+energy and E(0) - int Var(H) dbeta' beyond its noise, which is the gap between the two specific heats, integrated; and
+the difference of the energies of the two layers.  They are combined in quadrature.  The estimate is a measure, not a bound: the lag has a
 sign in the textbook clock only, and no meter sees an error that all samples share.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.integrate import cumulative_trapezoid
-from scipy.interpolate import CubicSpline
+from scipy.integrate import cumulative_simpson, cumulative_trapezoid
 
 from hpc_nqs import thermodynamics
 
@@ -26,13 +25,14 @@ class Path:
 
     Attributes
     ----------
-    betas, energies, energy_errors, variances, residuals, layer_differences : (n,) float64
+    betas, energies, energy_errors, variances, variance_errors, residuals, layer_differences : (n,) float64
     """
 
     betas: np.ndarray
     energies: np.ndarray
     energy_errors: np.ndarray
     variances: np.ndarray
+    variance_errors: np.ndarray
     residuals: np.ndarray
     layer_differences: np.ndarray
 
@@ -66,11 +66,12 @@ def estimate(path, model):
         Energies in units of the couplings.
     """
     lag = accumulated_lag(path.betas, path.residuals) + seed_lag(path, model)
-    parts = path.variances * lag, energy_deficit(path, model), 0.5 * path.layer_differences
+    deficit, noise = energy_deficit(path, model)
+    parts = path.variances * lag, np.sqrt(np.maximum(0.0, deficit**2 - noise**2)), 0.5 * path.layer_differences
     energy = np.sqrt(np.sum(np.square(parts), axis=0))
-    betas, errors = np.append(0.0, path.betas), np.append(0.0, energy)
-    integral = cumulative_trapezoid(errors, betas, initial=0.0)[1:]
-    entropy = np.cumsum(0.5 * (betas[1:] + betas[:-1]) * np.abs(np.diff(errors)))  # of s = ln 2 + int beta' de
+    integral = cumulative_trapezoid(np.append(0.0, energy), np.append(0.0, path.betas), initial=0.0)[1:]
+    # s = ln 2 + beta e - int e dbeta'; half of the integral beside, since the error may change its sign on the way
+    entropy = np.hypot(path.betas * energy - integral, 0.5 * integral)
     return SystematicErrors(energy=energy, entropy=entropy, free_energy=integral / path.betas)
 
 
@@ -89,8 +90,16 @@ def seed_lag(path, model):
 
 
 def energy_deficit(path, model):
-    """Return e(beta) - e(0) + int_0^beta Var(H) / N dbeta', (n,): zero where dE/dbeta = -Var(H) was followed."""
+    """Return e(beta) - e(0) + int_0^beta Var(H) / N dbeta', zero where dE/dbeta = -Var(H) was followed, and its noise.
+
+    Returns
+    -------
+    deficit, noise : (n,) float64
+        The noise is the standard error from those of the energies and variances.
+    """
     mean, variance, _ = thermodynamics.infinite_temperature_cumulants(model)
-    variances = CubicSpline(np.append(0.0, path.betas), np.append(variance / model.n_sites, path.variances))
-    fall = np.array([variances.integrate(0.0, beta) for beta in path.betas])
-    return path.energies - mean / model.n_sites + fall
+    betas = np.append(0.0, path.betas)
+    weights = cumulative_simpson(np.eye(len(betas)), x=betas, initial=0.0)[:, 1:]  # of every point in every integral
+    fall = np.append(variance / model.n_sites, path.variances) @ weights
+    noise = np.square(path.variance_errors) @ np.square(weights[1:]) + np.square(path.energy_errors)
+    return path.energies - mean / model.n_sites + fall, np.sqrt(noise)

@@ -13,7 +13,8 @@ def finished_rows(rows, history, model):
     rows : list of dict
         Measured at the reported temperatures, in the order of growing beta.
     history : dict of str: (n_steps,) float64
-        beta, energy, energy_error, variance, layer_energy_difference of every step, per site, and tdvp_residual.
+        beta, energy, energy_error, specific_heat, specific_heat_error, layer_energy_difference of every step, per
+        site, and tdvp_residual.
     model : SpinModel
 
     Returns
@@ -58,9 +59,10 @@ def finished_rows(rows, history, model):
 
 def _path(rows, history):
     """Return the `systematic.Path` of a run; reported temperatures replace steps at the same beta."""
-    names = ("beta", "energy", "energy_error", "variance", "tdvp_residual", "layer_energy_difference")
+    names = ("beta", "energy", "energy_error", "specific_heat", "specific_heat_error", "tdvp_residual")
+    names += ("layer_energy_difference",)
     points = {float(point[0]): point for point in zip(*(history.get(name, []) for name in names), strict=True)}
     for row in rows:
-        measured = row | {"variance": row["specific_heat"] / row["beta"] ** 2}
-        points[row["beta"]] = tuple(measured[name] for name in names)
-    return systematic.Path(*np.array([points[beta] for beta in sorted(points)], dtype=np.float64).T)
+        points[row["beta"]] = tuple(row[name] for name in names)
+    betas, energies, errors, heats, heat_errors, residuals, differences = np.array([points[beta] for beta in sorted(points)]).T
+    return systematic.Path(betas, energies, errors, heats / betas**2, heat_errors / betas**2, residuals, differences)

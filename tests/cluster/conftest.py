@@ -216,11 +216,11 @@ def site(tmp_path):
     activate = tmp_path / ".venv" / "bin" / "activate"
     activate.parent.mkdir(parents=True)
     package = Path(hpc_nqs.__file__).parents[1]
-    (activate.parent / "hpc-nqs").write_text(f'#!/bin/sh\nexec {sys.executable} -m hpc_nqs "$@"\n')
+    (activate.parent / "hpc-nqs").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m hpc_nqs "$@"\n')
     (activate.parent / "hpc-nqs").chmod(0o755)
-    lines = [f"export PATH={activate.parent}:{Path(sys.executable).parent}:$PATH"]
+    lines = [f'export PATH="{activate.parent}:{Path(sys.executable).parent}:$PATH"']
     if package == ROOT:  # not installed: found through the path
-        lines.append(f"export PYTHONPATH={package}")
+        lines.append(f'export PYTHONPATH="{package}"')
     activate.write_text("\n".join(lines) + "\n")
     return tmp_path
 

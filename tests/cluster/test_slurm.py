@@ -167,7 +167,7 @@ def test_mpiexec_in_place_of_srun_is_signalled_too(slurm, site):
     script = (SCRIPTS / "thermal.sbatch").read_text().replace('"srun --mpi=pmi2 --kill-on-bad-exit=1"', "mpiexec")
     (site / "mpiexec.sbatch").write_text(script)
     job = slurm.submit(site, "--ntasks=2", "--mem-per-cpu=100", "--no-requeue", "mpiexec.sbatch", "input.toml")
-    slurm.wait_for((site / "input.h5").exists, 60, "the first checkpoint")
+    slurm.wait_for((site / "input.h5").exists, 180, "the first checkpoint")
     assert slurm.command("scancel", "--signal=USR1", job).returncode == 0
     about = slurm.wait(job, 60)
     assert about["ExitCode"] == "75:0"
@@ -177,7 +177,7 @@ def test_mpiexec_in_place_of_srun_is_signalled_too(slurm, site):
 def test_a_killed_rank_ends_the_job(slurm, site):
     write_input(site, [0.11 + 0.002 * k for k in range(2000)])
     job = slurm.submit(site, "--ntasks=2", "--mem-per-cpu=100", SCRIPTS / "thermal.sbatch", "input.toml")
-    slurm.wait_for((site / "input.h5").exists, 60, "the first checkpoint")
+    slurm.wait_for((site / "input.h5").exists, 180, "the first checkpoint")
     pids = slurm.command("scontrol", "listpids", job).stdout.splitlines()
     ranks = [int(line.split()[0]) for line in pids if line.split()[-1] == "1"]
     os.kill(ranks[0], signal.SIGKILL)

@@ -27,7 +27,7 @@ def ring():
 
 def path_of(betas, energies, variances, residuals=0.0, layer_differences=0.0):
     rest = [np.broadcast_to(np.asarray(value, dtype=float), betas.shape) for value in (0.0, residuals, layer_differences)]
-    return systematic.Path(betas, energies, rest[0], variances, rest[1], rest[2])
+    return systematic.Path(betas, energies, rest[0], variances, rest[0], rest[1], rest[2])
 
 
 @pytest.fixture(scope="module")
@@ -61,11 +61,25 @@ def test_energies_that_fall_more_slowly_than_their_variance_says_are_seen(ring):
     x = 0.02
     path = path_of(BETAS, *ring[1](BETAS * (1 - x)))
     late = path.energies - ring[1](BETAS)[0]
-    deficit = systematic.energy_deficit(path, ring[0])
+    deficit, noise = systematic.energy_deficit(path, ring[0])
+    assert not noise.any()
     assert np.all(deficit > 0)
     # int Var(beta' (1 - x)) dbeta' = -e(beta (1 - x)) / (1 - x)
     np.testing.assert_allclose(deficit, -path.energies * x / (1 - x), rtol=0.02, atol=1e-6)
     assert np.all(systematic.estimate(path, ring[0]).energy > 0.9 * late)
+
+
+def test_noise_of_energies_and_variances_is_not_taken_for_an_error(ring, exact_path):
+    stream = np.random.default_rng(7)
+    noise = {"energies": np.full(BETAS.shape, 1e-3), "variances": 0.05 * exact_path.variances}
+    errors = {"energy_errors": noise["energies"], "variance_errors": noise["variances"]}
+    ratios = []
+    for _ in range(200):
+        drawn = {name: getattr(exact_path, name) + stream.standard_normal(BETAS.shape) * error for name, error in noise.items()}
+        deficit, expected = systematic.energy_deficit(dataclasses.replace(exact_path, **drawn, **errors), ring[0])
+        ratios.append(np.mean(deficit**2 / expected**2))
+    # neighbouring points share their noise: the mean of one draw scatters by 0.8
+    assert np.mean(ratios) == pytest.approx(1.0, abs=0.3)
 
 
 def test_the_error_of_the_seed_is_carried_along_and_heals(ring):
