@@ -15,7 +15,7 @@ PACKAGE = ROOT / "hpc_nqs"
 # From the bottom up. A module may import from its own layer and from those below it.
 LAYERS = [
     {"kernels"},
-    {"ansatz", "bonds", "lattice", "models", "moves", "purification", "seed", "symmetry", "wavefunctions"},
+    {"ansatz", "bonds", "gates", "lattice", "models", "moves", "purification", "seed", "symmetry", "trotter", "wavefunctions"},
     {"blocks", "chains", "enumeration", "estimators", "linear", "measurement", "sample_space", "thermodynamics"}
     | {"options", "sections", "settings", "toml_text"},
     {"checkpoint", "evolution", "observables", "parallel", "progress", "reconfiguration", "reporting", "thermal_table"},
