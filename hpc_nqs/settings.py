@@ -284,6 +284,11 @@ def _contradictions(sections):
     if betas and thermal.get("beta_0", "auto") != "auto" and thermal["beta_0"] > min(betas):
         highest = f"1/T of the highest temperature, {_shown(min(betas))}"
         report("thermal", "beta_0", f"the run starts from here; allowed is at most {highest}")
+    sampler, analytic = sampling.get("method", "auto"), thermal.get("method", "numerical") == "analytic"
+    samplers = ("auto", "cluster", *(("gibbs",) if model.get("kind") == "tfim" else ())) if analytic else ("auto", "metropolis", "exact_sum")
+    if sampler not in samplers:
+        named = "analytic" if analytic else "numerical"
+        report("sampling", "method", f'with thermal.method = "{named}" allowed is {", ".join(map(_shown, samplers))}')
     if "spin_flip" in sections["wavefunction"].get("symmetries", ()) and model.get("field_z"):
         report("wavefunction", "symmetries", f'"spin_flip" is broken by model.field_z = {_shown(model["field_z"])}')
     return problems
@@ -308,7 +313,6 @@ def _not_yet(settings):
     """Return one sentence for every option that the interface promises and this version cannot do."""
     promises = [
         ("run.task", settings.run.task, settings.run.task == "ground_state", "thermal"),
-        ("thermal.method", settings.thermal.method, settings.thermal.method == "analytic", "numerical"),
         ("wavefunction.kind", settings.wavefunction.kind, settings.wavefunction.kind == "dbm", "auto"),
         ("wavefunction.slices", settings.wavefunction.slices, settings.wavefunction.slices not in ("auto", 1), 1),
     ]

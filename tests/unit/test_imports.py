@@ -15,10 +15,10 @@ PACKAGE = ROOT / "hpc_nqs"
 # From the bottom up. A module may import from its own layer and from those below it.
 LAYERS = [
     {"kernels"},
-    {"ansatz", "bonds", "gates", "lattice", "models", "moves", "purification", "seed", "symmetry", "trotter", "wavefunctions"},
-    {"blocks", "chains", "enumeration", "estimators", "linear", "measurement", "sample_space", "thermodynamics"}
+    {"ansatz", "bonds", "gates", "lattice", "models", "moves", "purification", "seed", "symmetry", "trotter", "wavefunctions", "worldlines"},
+    {"blocks", "chains", "ensembles", "enumeration", "estimators", "extrapolation", "linear", "measurement", "sample_space", "thermodynamics"}
     | {"options", "sections", "settings", "toml_text"},
-    {"checkpoint", "evolution", "observables", "parallel", "progress", "reconfiguration", "reporting", "thermal_table"},
+    {"checkpoint", "evolution", "observables", "parallel", "path_table", "progress", "reconfiguration", "reporting", "thermal_table"},
     {"ground_state", "path_integral", "thermal"},
     {"bench", "exact", "plotting", "sectors", "templates"},
     {"__main__", "cli", "commands"},

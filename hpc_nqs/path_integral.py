@@ -1,0 +1,318 @@
+"""Analytic purification: sample deep Boltzmann machines written down gate by gate, and extrapolate dtau to 0.
+
+Method I of Y. Nomura, N. Yoshioka, F. Nori, PRL 127, 060601 (2021); theory section 5.  Every temperature and dtau is an
+ensemble of its own, so a run may be extended by temperatures anywhere.
+"""
+
+import json
+import secrets
+import time
+
+import numpy as np
+
+from hpc_nqs import checkpoint
+from hpc_nqs.ensembles import Ensemble
+from hpc_nqs.extrapolation import ladder, slice_numbers
+from hpc_nqs.models import marshall
+from hpc_nqs.observables import build_observables
+from hpc_nqs.parallel import StopRequest
+from hpc_nqs.path_table import path_rows
+from hpc_nqs.progress import Progress
+from hpc_nqs.settings import SettingsError, build
+from hpc_nqs.trotter import network_of, trotter_product, unit_counts
+from hpc_nqs.worldlines import Measurement, world_lines
+
+DONE, STOPPED, FAILED = 0, 75, 1
+DTAU = {"heisenberg": (0.2, 0.14, 0.1), "tfim": (0.1, 0.07, 0.05)}  # in units of 1 / largest coupling
+N_CHAINS = 32
+SAMPLES_TIMES_SITES = 2**22  # per temperature and dtau
+LADDER_SHARE = 4  # between the reported temperatures that many times fewer samples
+EARLY = 8  # batches after which a hopeless average sign ends the run
+CERTAIN = 4.0  # standard errors
+
+
+def run_path_integral(settings, team, output_path, resume_from=None):
+    """Run an analytic thermal calculation and write its run file.  *Collective.*
+
+    Parameters
+    ----------
+    settings : Settings
+    team : Team
+    output_path : str
+    resume_from : str or None
+        Run file to continue.
+
+    Returns
+    -------
+    int
+        0 done, 75 stopped at a checkpoint, 1 the average sign fell below its floor (what was reached is written).
+    """
+    with StopRequest() as stop, Progress(team.rank) as progress:
+        run = PathIntegral(settings, team, output_path, stop, progress)
+        if resume_from is not None:
+            run.restore(checkpoint.read_state(resume_from))
+        return run.run()
+
+
+class PathIntegral:
+    """One analytic run: its ensembles, finished and in progress."""
+
+    def __init__(self, settings, team, output_path, stop, progress):
+        if settings.run.seed is None:
+            seed = team.broadcast_object(secrets.randbelow(2**63))
+            settings = settings.with_seed(seed)
+            progress.message(f"seed = {seed}")
+        self.settings, self.team, self.path = settings, team, output_path
+        self.stop, self.progress = stop, progress
+        self.lattice, model = build(settings)
+        self.model = marshall(model, self.lattice)
+        self.observables = build_observables(settings, self.lattice, self.model)
+        self.measurement = _measurement(self.observables, self.model.n_sites)
+        self.dtaus, self.betas, self.ladder = _points(settings)
+        self.n_chains = _n_chains(settings)
+        self.results, self.current, self.seconds = [], None, 0.0
+        lowest = self.betas[-1]
+        self.network = network_of(self._product(lowest, slice_numbers(lowest, self.dtaus)[-1])).network()
+        self.network |= {"beta": lowest, "n_slices": slice_numbers(lowest, self.dtaus)[-1]}
+        self.clock = self.last_saved = time.monotonic()
+
+    # ---- the run ---------------------------------------------------------------------------------------------------
+
+    def run(self):
+        """Sample all ensembles, highest temperature first; return the exit code.  *Collective.*"""
+        self.save()
+        broken = False  # whether the path to infinite temperature has a gap
+        for beta in sorted([*self.betas, *self.ladder]):
+            reported = beta in self.betas
+            for n_slices in slice_numbers(beta, self.dtaus):
+                if (broken and not reported) or self._finished(beta, n_slices):
+                    continue
+                code, weak = self._sample(beta, n_slices, reported)
+                if code is not None:
+                    return code
+                if weak:
+                    self.current = None
+                    if reported:
+                        self.save()
+                        self.progress.message(self._hopeless(weak, beta, n_slices))
+                        return FAILED
+                    broken = True
+            if reported:
+                self.save()
+        return DONE
+
+    def _sample(self, beta, n_slices, reported):
+        """Sample one ensemble to its end; return (exit code to stop with or None, too small an average sign or None)."""
+        if self.current is None:
+            self.current = self._ensemble(beta, n_slices)
+            self.current.warm_up(self.settings.sampling.n_warm_up)
+        ensemble = self.current
+        wanted = _n_samples(self.settings, self.model, beta) / (1 if reported else LADDER_SHARE)
+        while ensemble.n_samples * self.n_chains < wanted or ensemble.batches.shape[1] < 2:
+            ensemble.advance()
+            self._show(ensemble)
+            if ensemble.batches.shape[1] == EARLY and ensemble.world_lines.has_sign:
+                sign, error = self._found(ensemble)["average_sign"]
+                if sign + CERTAIN * error < self.settings.thermal.sign_floor:
+                    return None, (sign, error)
+            code = self._stopped_or_saved()
+            if code is not None:
+                return code, None
+        found = self._found(ensemble)
+        sign = found.get("average_sign")
+        if sign and sign[0] < self.settings.thermal.sign_floor:
+            return None, sign
+        about = {"beta": beta, "n_slices": n_slices, "dtau": beta / (2 * n_slices), "seconds": self._elapsed()}
+        self.results.append(about | {"n_samples": ensemble.n_samples * self.n_chains, "found": found})
+        self.current = None
+        return None, None
+
+    def _found(self, ensemble):
+        return ensemble.results(self.team, self.model.spin, list(self.observables.phases), list(self.observables.shells))
+
+    def _hopeless(self, sign, beta, n_slices):
+        value, error = sign
+        return (
+            f"stopped at T = {1.0 / beta:.6g}: the average sign of the weights is {value:.2g} +- {error:.1g} at dtau = "
+            f"{beta / (2 * n_slices):.3g}, below thermal.sign_floor = {self.settings.thermal.sign_floor:g}; positive and "
+            'negative weights cancel in this frustrated model, and the cost grows exponentially; use thermal.method = '
+            f'"numerical". What was reached is in {self.path}'
+        )
+
+    def _finished(self, beta, n_slices):
+        return any(result["beta"] == beta and result["n_slices"] == n_slices for result in self.results)
+
+    def _product(self, beta, n_slices):
+        return trotter_product(self.model, beta / (2 * n_slices), n_slices, self.settings.thermal.trotter_order)
+
+    def _ensemble(self, beta, n_slices):
+        sampling = self.settings.sampling
+        sweeps = 1 if sampling.sweeps_per_sample == "auto" else sampling.sweeps_per_sample
+        lines = world_lines(self._product(beta, n_slices))
+        seed, method = self.settings.run.seed, sampling.method
+        return Ensemble(self.team, lines, self.measurement, beta, n_slices, self.n_chains, seed, method, sweeps)
+
+    def _show(self, ensemble):
+        self.progress.update(step=len(self.results) + 1, beta=ensemble.beta, beta_end=self.betas[-1])
+
+    def _stopped_or_saved(self):
+        if self.team.any(self.stop.requested):
+            self.save()
+            return STOPPED
+        minutes = (time.monotonic() - self.last_saved) / 60
+        if self.team.any(self.team.is_root and minutes >= self.settings.run.checkpoint_minutes):
+            self.save()
+        return None
+
+    # ---- state and files -------------------------------------------------------------------------------------------
+
+    def _elapsed(self):
+        now = time.monotonic()
+        self.seconds += now - self.clock
+        self.clock = now
+        return self.seconds
+
+    def state(self):
+        """Return all that continues the run, on rank 0 (None elsewhere).  *Collective.*"""
+        current = None if self.current is None else self.current.state(self.team)
+        if not self.team.is_root:
+            return None
+        sampling = {"n_chains": self.n_chains, "sweeps_per_sample": self.settings.sampling.sweeps_per_sample}
+        sampling |= {"method": self.settings.sampling.method}
+        return {
+            "results": json.dumps(self.results),
+            "sampling": json.dumps(sampling),
+            "current": current,
+            "seconds": self._elapsed(),
+        }
+
+    def restore(self, state):
+        """Take over the state of a run file.  *Collective.*
+
+        Raises
+        ------
+        SettingsError
+            The chains of the file are others than the settings ask for.
+        """
+        before = json.loads(state["sampling"])
+        now = {"n_chains": self.n_chains, "sweeps_per_sample": self.settings.sampling.sweeps_per_sample}
+        now |= {"method": self.settings.sampling.method}
+        problems = [
+            f"sampling.{name} = {now[name]}: the run has {before[name]}; allowed is the same"
+            for name in now
+            if before[name] != now[name]
+        ]
+        if problems:
+            raise SettingsError(problems)
+        self.results, self.seconds = json.loads(state["results"]), state["seconds"]
+        current = state["current"]
+        points = [(beta, n) for beta in [*self.betas, *self.ladder] for n in slice_numbers(beta, self.dtaus)]
+        if current is not None and (current["beta"], current["n_slices"]) in points:
+            self.current = self._ensemble(current["beta"], current["n_slices"])
+            self.current.restore(self.team, current)
+
+    def history_columns(self):
+        """Return one entry per finished ensemble, {column: (n,) float64}."""
+        columns = {name: [result[name] for result in self.results] for name in ("beta", "dtau", "n_slices", "n_samples", "seconds")}
+        for name in ("energy", "specific_heat", "average_sign"):
+            pairs = [result["found"][name] for result in self.results if name in result["found"]]
+            if pairs and len(pairs) == len(self.results):
+                columns[name], columns[f"{name}_error"] = zip(*pairs, strict=True)
+        for name in ("autocorrelation", "r_hat"):
+            columns[name] = [result["found"].get(name, float("nan")) for result in self.results]
+        return {name: np.array(column, dtype=np.float64) for name, column in columns.items()}
+
+    def save(self):
+        """Write the run file.  *Collective.*"""
+        state = self.state()
+        self.last_saved = time.monotonic()
+        if not self.team.is_root:
+            return
+        # a temperature is reported when all its ensembles are finished
+        whole = [b for b in [*self.betas, *self.ladder] if all(self._finished(b, m) for m in slice_numbers(b, self.dtaus))]
+        chosen = [
+            r for r in self.results if r["beta"] in whole and r["n_slices"] in slice_numbers(r["beta"], self.dtaus)
+        ]
+        temperatures = self.settings.thermal.report_temperatures
+        table = {
+            "task": "thermal",
+            "n_sites": self.model.n_sites,
+            "finished": all(beta in whole for beta in self.betas),
+            "seconds": self.seconds,
+            "n_ranks": self.team.size,
+            "rows": path_rows(chosen, self.betas, temperatures, self.ladder, self.model),
+        }
+        history = self.history_columns()
+        checkpoint.write_run(
+            self.path, self.settings.to_toml(), state, history, table, self.network, n_chains=self.n_chains
+        )
+
+
+def _points(settings):
+    """Return (dtau list, reported betas, betas of the ladder)."""
+    kind, scale = settings.model.kind, _scale(settings)
+    dtaus = settings.thermal.dtau
+    if dtaus == "auto":
+        dtaus = tuple(dtau / scale for dtau in DTAU[kind])
+    betas = settings.thermal.report_betas
+    return dtaus, betas, ladder(kind, scale, betas) if settings.thermal.entropy else []
+
+
+def _scale(settings):
+    """Return the largest coupling."""
+    _, model = build(settings)
+    factor = {"heisenberg": 2.0, "tfim": 1.0}[settings.model.kind]
+    parts = [factor * model.exchange_element, model.flip_element, model.pair_coupling]
+    return float(max(np.abs(part).max() for part in parts if len(part)))
+
+
+def _n_chains(settings):
+    return N_CHAINS if settings.sampling.n_chains == "auto" else settings.sampling.n_chains
+
+
+def _n_samples(settings, model, beta):
+    """Return the wished samples per temperature and dtau, over all chains; flips at high temperature need more."""
+    if settings.sampling.n_samples != "auto":
+        return settings.sampling.n_samples
+    hot = max(1.0, 1.0 / (beta * _scale(settings))) if settings.model.kind == "tfim" else 1.0
+    return hot * SAMPLES_TIMES_SITES / model.n_sites
+
+
+def _measurement(observables, n_sites):
+    """Return the `Measurement` of the wave vectors (q = 0 first) and of the shells of neighbours."""
+    vectors = [np.ones(n_sites, dtype=np.complex128), *observables.phases.values()]
+    shells = list(observables.shells.values())
+    pairs = np.concatenate([np.zeros((0, 2), np.int32), *shells]).astype(np.int32)
+    weights = np.zeros((len(shells), len(pairs)))
+    first = 0
+    for row, bonds in zip(weights, shells, strict=True):
+        row[first : first + len(bonds)] = 1.0 / len(bonds)
+        first += len(bonds)
+    return Measurement(np.stack([np.real(vectors), np.imag(vectors)], axis=2), pairs, weights)
+
+
+def plan(settings):
+    """Return what a run of `settings` will take, as {what: number or text}."""
+    lattice, model = build(settings)
+    model = marshall(model, lattice)
+    dtaus, betas, between = _points(settings)
+    lowest = betas[-1]
+    n_slices = slice_numbers(lowest, dtaus)
+    product = trotter_product(model, lowest / (2 * n_slices[-1]), n_slices[-1], settings.thermal.trotter_order)
+    counts, lines = unit_counts(product), world_lines(product)
+    n_chains, n_vectors = _n_chains(settings), 1 + len(settings.observables.structure_factor)
+    memory = n_chains * lines.n_nodes * 2 + lines.n_nodes * (16 * n_vectors + 40) + 3 * 24 * 12 * counts["deep"]
+    return {
+        "method": "analytic (Trotter network, sampled)",
+        "sites": model.n_sites,
+        "sampler": settings.sampling.method if settings.sampling.method != "auto" else "cluster",
+        "sign of the weights": "both" if lines.has_sign else "positive",
+        "slices at the lowest temperature": ", ".join(map(str, n_slices)),
+        "dtau at the lowest temperature": ", ".join(f"{lowest / (2 * m):.4g}" for m in n_slices),
+        "deep units (largest network)": counts["deep"],
+        "hidden units (largest network)": counts["hidden"],
+        "temperatures between for the entropy": len(between),
+        "chains": n_chains,
+        "samples per temperature and dtau": int(_n_samples(settings, model, lowest)),
+        "memory per rank (MB, one rank)": round(80 + memory / 1e6),
+    }
