@@ -19,6 +19,7 @@ from hpc_nqs.trotter import EXCHANGE, FIELD, ISING
 
 SIGN, FIRST, SECOND, ESTIMATE, MAGNETIZATION, N_FIXED = range(6)  # columns of measured values; wave vectors and pairs follow
 ROUNDING = 1e-13  # of break-up weights that vanish by symmetry
+MIXING = 0.1  # crossed break-ups of models with negative weights, as a fraction of the swap element
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +49,8 @@ class WorldLines:
     Attributes
     ----------
     n_nodes : int
+    start : (n_sites,) int32
+        Nodes of the sites at the ancillas' end.
     times : (n_times, n_sites) int32
         Nodes of the sites where diagonal operators are measured.
     n_factors : int
@@ -65,10 +68,10 @@ class WorldLines:
         self._trace(product, ket + ket[::-1], len(product.step))
 
     def _borders(self, layer, n_step, product):
-        """Return whether diagonal operators are measured before this layer of the circle."""
+        """Return whether diagonal operators are measured before this layer of the circle: between ket and bra."""
         if product.order == 2:
             return layer % n_step == 0
-        return layer % (n_step * product.n_slices) == 0
+        return layer == n_step * product.n_slices
 
 
 class ExchangeWorldLines(WorldLines):
@@ -85,10 +88,11 @@ class ExchangeWorldLines(WorldLines):
         super().__init__(product)
         kinds = np.array(self.classes).reshape(-1, 3)
         weights = [exchange_weights(c, e, fraction * product.dtau) for c, e, fraction in kinds]
-        self.thresholds = np.array([_thresholds(*w) for w in weights], dtype=np.uint64).reshape(-1, 3, 2)
-        self.derivatives = _exchange_derivatives(kinds, product.dtau)
         self.negative = (kinds[:, 1] > 0.0).astype(np.int8)
         self.has_sign = bool(self.negative.any())
+        mixing = MIXING if self.has_sign else 0.0
+        self.thresholds = np.array([_thresholds(*w, mixing) for w in weights], dtype=np.uint64).reshape(-1, 3, 2)
+        self.derivatives = _exchange_derivatives(kinds, product.dtau)
         self.bias = np.zeros(0)
         field = -product.beta * product.model.site_field
         if field.any():  # Sz is conserved: a field acts on the magnetization at one time
@@ -122,13 +126,14 @@ class ExchangeWorldLines(WorldLines):
         self.n_nodes = len(used) + len(isolated)
         self.legs = np.ascontiguousarray(legs.reshape(-1, 4), dtype=np.int32)
         self.gate_class = np.array(places, dtype=np.int32)
+        self.start = number[closed[: self.n_sites]].astype(np.int32)
         self.times = np.ascontiguousarray(number[closed[times]], dtype=np.int32)
         self.classes = list(classes)
 
     def first_spins(self, stream):
         """Return a configuration of non-zero weight: spins that do not change in time, drawn from a Generator."""
         spins = np.zeros(self.n_nodes, dtype=np.int8)
-        spins[self.times[0]] = stream.choice(np.array([-1, 1], dtype=np.int8), size=self.n_sites)
+        spins[self.start] = stream.choice(np.array([-1, 1], dtype=np.int8), size=self.n_sites)
         for below_i, below_j, above_i, above_j in self.legs.tolist():
             for below, above in ((below_i, above_i), (below_j, above_j)):
                 if spins[above] == 0:
@@ -202,6 +207,7 @@ class IsingWorldLines(WorldLines):
         self.bonds = np.ascontiguousarray(number[bonds], dtype=np.int32)
         self.bond_class = np.array(places, dtype=np.int32)
         self.classes = list(classes)
+        self.start = number[:n].astype(np.int32)
         self.times = np.ascontiguousarray(number[np.array(times)], dtype=np.int32)
         self.bias_slope = np.zeros(self.n_nodes if slopes else 0)
         for node, slope in slopes.items():
@@ -212,7 +218,7 @@ class IsingWorldLines(WorldLines):
     def first_spins(self, stream):
         """Return spins that do not change in time, drawn from a Generator."""
         spins = np.zeros(self.n_nodes, dtype=np.int8)
-        spins[self.times[0]] = stream.choice(np.array([-1, 1], dtype=np.int8), size=self.n_sites)
+        spins[self.start] = stream.choice(np.array([-1, 1], dtype=np.int8), size=self.n_sites)
         for below, above in self.bonds.tolist():
             if spins[above] == 0:
                 spins[above] = spins[below]
@@ -246,12 +252,16 @@ def world_lines(product):
     return ExchangeWorldLines(product) if product.terms[0].kind == EXCHANGE else IsingWorldLines(product)
 
 
-def break_ups(parallel, stay, swap):
+def break_ups(parallel, stay, swap, mixing=0.0):
     """Split the elements of an exchange gate into break-ups of its four legs.
 
     parallel = straight + crossed + frozen_0, stay = straight + horizontal + frozen_1, swap = horizontal + crossed +
     frozen_2 with as little frozen as possible (H. G. Evertz, Adv. Phys. 52, 1 (2003)).  Heisenberg: nothing frozen, and
     nothing crossed (antiferromagnet) or nothing horizontal (ferromagnet).
+
+    A loop without crossed break-ups turns around an even number of times, and its flip changes an even number of swaps:
+    the sign of a frustrated configuration would never change.  `mixing` puts in a crossed part, that fraction of
+    the smaller of swap and parallel, at the price of frozen gates.
 
     Returns
     -------
@@ -261,7 +271,8 @@ def break_ups(parallel, stay, swap):
     straight, horizontal, crossed = (parallel + stay - swap) / 2, (stay + swap - parallel) / 2, (parallel + swap - stay) / 2
     scale = ROUNDING * (parallel + stay + swap)
     if crossed < scale:
-        straight, horizontal, crossed = parallel, swap, 0.0
+        crossed = mixing * min(parallel, swap)
+        straight, horizontal = parallel - crossed, swap - crossed
     elif horizontal < scale:
         straight, horizontal, crossed = stay, 0.0, swap
     elif straight < scale:
@@ -270,9 +281,9 @@ def break_ups(parallel, stay, swap):
     return straight, horizontal, crossed, np.where(frozen < scale, 0.0, frozen)
 
 
-def _thresholds(parallel, stay, swap):
+def _thresholds(parallel, stay, swap, mixing):
     """Return cumulative break-up probabilities (3, 2) in units of 2^-32, as `sample_loops` takes them."""
-    straight, horizontal, crossed, frozen = break_ups(parallel, stay, swap)
+    straight, horizontal, crossed, frozen = break_ups(parallel, stay, swap, mixing)
     options = np.array([[straight, crossed], [straight, horizontal], [horizontal, crossed]])
     total = options.sum(axis=1) + frozen
     return _in_units_of_2_32(np.cumsum(options, axis=1) / total[:, None])

@@ -6,7 +6,7 @@ import scipy.linalg
 
 from hpc_nqs import gates, lattice
 from hpc_nqs.models import build_model, marshall, to_sparse
-from hpc_nqs.trotter import EXCHANGE, FIELD, edge_colouring, merged_bonds, network_of, trotter_product, unit_counts
+from hpc_nqs.trotter import edge_colouring, merged_bonds, network_of, trotter_product, unit_counts
 from hpc_nqs.wavefunctions.dbm import DBM
 
 SX = np.array([[0.0, 1.0], [1.0, 0.0]])
@@ -66,33 +66,7 @@ def test_other_numbers_of_hidden_units_are_refused():
 # ---- the whole construction ----------------------------------------------------------------------------------------
 
 
-def term_matrix(product, k):
-    """Return the dense matrix of one term, bit i of the index set where s_i = +1."""
-    n, term = product.n_sites, product.terms[k]
-    spins = 2 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1) - 1
-    matrix = np.diag(spins @ term.site_field)
-    for b, sites in enumerate(term.sites):
-        if term.kind == FIELD:
-            for state in range(2**n):
-                matrix[state ^ (1 << sites), state] += term.coupling[b]
-            continue
-        i, j = sites
-        matrix += np.diag(term.coupling[b] * spins[:, i] * spins[:, j])
-        if term.kind == EXCHANGE:
-            for state in np.flatnonzero(spins[:, i] != spins[:, j]):
-                matrix[state ^ ((1 << i) | (1 << j)), state] += term.element[b]
-    return matrix
-
-
-def step_matrix(product):
-    """Return T as a dense matrix."""
-    matrix = np.eye(2**product.n_sites)
-    for k, fraction in product.step:
-        matrix = scipy.linalg.expm(-fraction * product.dtau * term_matrix(product, k)) @ matrix
-    return matrix
-
-
-def purified(product):
+def purified(product, step_matrix):
     """Return T^M |Psi(0)> as a vector over (ancilla, sigma), by dense matrices."""
     n = product.n_sites
     power = np.linalg.matrix_power(step_matrix(product), product.n_slices)
@@ -117,17 +91,17 @@ CASES = [("tfim", 3), ("tfim_field_z", 4), ("heisenberg", 2), ("xxz_field_z", 4)
 
 @pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize(("name", "n_slices"), CASES)
-def test_the_network_is_the_trotter_product(name, n_slices, order):
+def test_the_network_is_the_trotter_product(name, n_slices, order, step_matrix):
     product = trotter_product(MODELS[name], 0.13, n_slices, order)
     for n_hidden in (4, 6):
         network = network_of(product, n_hidden)
         assert {"deep": network.n_deep, "hidden": network.n_hidden} == unit_counts(product, n_hidden)
-        assert relative_error(network.amplitudes(), purified(product)) < 1e-12
+        assert relative_error(network.amplitudes(), purified(product, step_matrix)) < 1e-12
 
 
 @pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("name", MODELS)
-def test_terms_add_up_to_the_hamiltonian(name, order):
+def test_terms_add_up_to_the_hamiltonian(name, order, term_matrix):
     product = trotter_product(MODELS[name], 0.1, 1, order)
     total = sum(term_matrix(product, k) for k in range(len(product.terms)))
     np.testing.assert_allclose(total, to_sparse(MODELS[name]).toarray(), atol=1e-14)
@@ -206,7 +180,7 @@ def test_double_bonds_are_merged():
 @pytest.mark.parametrize(
     ("name", "beta", "published"), [("tfim", 1.0, {10: 2.8e-4, 20: 7.0e-5}), ("heisenberg", 4.0, {20: 1.4e-4, 40: 3.5e-5})]
 )
-def test_the_trotter_error_falls_with_the_square_of_dtau(name, beta, published, order):
+def test_the_trotter_error_falls_with_the_square_of_dtau(name, beta, published, order, step_matrix):
     # the energy of the purified state, <Psi|H|Psi>/<Psi|Psi>, on 8-site rings
     ring = lattice.build("chain", [8])
     model = build_model(ring, "tfim") if name == "tfim" else marshall(build_model(ring))
