@@ -26,7 +26,7 @@ _HEISENBERG = ("kind", ("heisenberg",))
 _TFIM = ("kind", ("tfim",))
 _CUSTOM = ("kind", ("custom",))
 _REGULAR = ("kind", REGULAR_KINDS)
-_ANALYTIC = ("method", ("analytic",))
+_NUMERICAL, _ANALYTIC = ("method", ("numerical",)), ("method", ("analytic",))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,17 +184,29 @@ class ThermalSettings:
         example=(0.5, 1.0, 2.0),
     )
     beta_0: float | str = option(
-        auto_or(number(0.0, 1e3, above=True)), "auto", about="inverse temperature of the analytic seed", unit="1/energy"
+        auto_or(number(0.0, 1e3, above=True)),
+        "auto",
+        about="inverse temperature of the analytic seed",
+        unit="1/energy",
+        only_for=_NUMERICAL,
     )
-    step_tolerance: float = option(number(0.0, 10.0, above=True), 3e-3, about="error per step that sets the step size")
-    max_dtau: float = option(number(0.0, 10.0, above=True), 0.05, about="largest imaginary-time step", unit="1/energy")
+    step_tolerance: float = option(
+        number(0.0, 10.0, above=True), 3e-3, about="error per step that sets the step size", only_for=_NUMERICAL
+    )
+    max_dtau: float = option(
+        number(0.0, 10.0, above=True), 0.05, about="largest imaginary-time step", unit="1/energy", only_for=_NUMERICAL
+    )
     clock: str = option(
         word("energy", "time"),
         "energy",
         about="what beta follows: energy (dE/dbeta = -Var H holds along the path) or time (beta is twice the imaginary time)",
+        only_for=_NUMERICAL,
     )
     n_samples_report: int | str = option(
-        auto_or(integer(2, 10**10)), "auto", about="samples at each reported temperature, over all ranks"
+        auto_or(integer(2, 10**10)),
+        "auto",
+        about="samples at each reported temperature, over all ranks",
+        only_for=_NUMERICAL,
     )
     dtau: tuple[float, ...] | str = option(
         auto_or(sorted_numbers(list_of(number(0.0, 10.0, above=True), 1, 16, distinct=True), True)),

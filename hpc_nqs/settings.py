@@ -250,11 +250,13 @@ def _parse_section(name, table, problems):
         if key not in table and field.default is dataclasses.MISSING:
             problems.append(f"{name}.{key} is missing: allowed is {field.metadata['allowed']}")
         condition = field.metadata["only_for"]
-        if key in values and condition and values.get(condition[0], condition[1][0]) not in condition[1]:
+        if key not in values or not condition:
+            continue
+        default = fields[condition[0]].default
+        kind = values.get(condition[0], condition[1][0] if default is dataclasses.MISSING else default)
+        if kind not in condition[1]:
             kinds = f"{condition[0]} = {' or '.join(map(_shown, condition[1]))}"
-            problems.append(
-                f"{name}.{key} = {_shown(table[key])}: only for {kinds}, not {_shown(values[condition[0]])}"
-            )
+            problems.append(f"{name}.{key} = {_shown(table[key])}: only for {kinds}, not {_shown(kind)}")
     return values
 
 
