@@ -17,7 +17,8 @@ N_BINS = 128  # of the error bars, at least
 NODES_PER_BATCH = 300_000  # of one chain: about 10 ms
 # Quantities averaged over a batch, with D the derivative of ln(weight) by beta.  Multiplied by the sign: 1, the estimate of D,
 # D, D^2 + D', M; as they are: the estimate of D and its square; then, with the sign, wave vectors and pairs.
-# E = -<D>, Var(H) = <D^2 + D'> - <D>^2.
+# E = -<D>, Var(H) = <D^2 + D'> - <D>^2.  Rotations in spin space give a second estimate of an isotropic model's energy,
+# three times its diagonal part, averaged over the flips of loops: the better one at high temperature.
 AVERAGE_SIGN, ESTIMATED, DERIVATIVE, DERIVATIVE_SQUARED, MAGNET, PLAIN, PLAIN_SQUARED, N_LEADING = range(8)
 
 
@@ -37,10 +38,14 @@ class Ensemble:
     method : str
         "cluster" or "gibbs".
     sweeps_per_sample : int
+    rotation : float
+        Weight of three times the last list of pairs, which then is the diagonal energy, in the estimate of E.
     """
 
-    def __init__(self, team, world_lines, measurement, beta, n_slices, n_chains, seed, method, sweeps_per_sample):
-        self.world_lines, self.measurement = world_lines, measurement
+    def __init__(
+        self, team, world_lines, measurement, beta, n_slices, n_chains, seed, method, sweeps_per_sample, rotation=0.0
+    ):
+        self.world_lines, self.measurement, self.rotation = world_lines, measurement, rotation
         self.beta, self.n_slices, self.n_chains = beta, n_slices, n_chains
         self.sweeps_per_sample = sweeps_per_sample
         first, stop = team.share(n_chains)
@@ -81,6 +86,8 @@ class Ensemble:
         signs = values[:, :, SIGN]
         outside = lines.energy_offset[0] * values[:, :, MAGNETIZATION]
         derivative, estimate = (values[:, :, column] / lines.n_factors - outside for column in (FIRST, ESTIMATE))
+        if self.rotation:
+            estimate = (1.0 - self.rotation) * estimate - self.rotation * 3.0 * values[:, :, -1]
         squared = derivative**2 + values[:, :, SECOND] / lines.n_factors**2
         signed = [np.ones_like(signs), estimate, derivative, squared, values[:, :, MAGNETIZATION]]
         leading = [signs * column for column in signed] + [estimate, estimate**2]

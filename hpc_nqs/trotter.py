@@ -122,6 +122,15 @@ def split(model):
     return [Term(EXCHANGE, first.sites, first.coupling, first.element, model.site_field), *terms[1:]]
 
 
+def is_isotropic(model):
+    """Return whether H is a sum of J_b S_i.S_j (before the Marshall rotation), without a field."""
+    terms = split(model)
+    if model.site_field.any() or any(term.kind != EXCHANGE for term in terms):
+        return False
+    sign = np.ones(model.n_sites) if model.sublattice is None else model.sublattice
+    return all(np.allclose(term.element * sign[term.sites].prod(axis=1), 2.0 * term.coupling) for term in terms)
+
+
 def merged_bonds(sites, values):
     """Return the distinct bonds (n, 2), i < j, and the sum of the values (n,) of each; bonds of value 0 are left out."""
     ordered = np.sort(np.asarray(sites, dtype=np.intp).reshape(-1, 2), axis=1)

@@ -5,7 +5,7 @@ the spins of a path: <Psi|Psi> = Tr (T^M)^T T^M = sum over paths of a product of
 path sum as flat arrays that kernels walk: nodes (spins between two gates of a site), and gates or bonds on them.
 
 The estimator of E is -d ln<Psi|Psi> / d beta at fixed M, and that of Var(H) is d^2 ln<Psi|Psi> / d beta^2; both tend to
-those of the thermal state as dtau^2.  Diagonal operators are measured on the physical spins between ket and bra, that is
+those of the thermal state as dtau^2.  For isotropic models <Psi|H|Psi>/<Psi|Psi> itself is three times its diagonal part.  Diagonal operators are measured on the physical spins between ket and bra, that is
 <Psi|O|Psi>/<Psi|Psi>; T of second order is symmetric, which makes every border between two T equivalent to that place.
 """
 

@@ -8,8 +8,8 @@ from numpy.random import Generator, Philox
 from hpc_nqs import lattice
 from hpc_nqs.estimators import mean_and_error
 from hpc_nqs.gates import exchange_weights
-from hpc_nqs.models import build_model, marshall, spins_of
-from hpc_nqs.trotter import trotter_product
+from hpc_nqs.models import build_model, marshall, spins_of, to_sparse
+from hpc_nqs.trotter import is_isotropic, trotter_product
 from hpc_nqs.worldlines import (
     ESTIMATE,
     FIRST,
@@ -271,3 +271,27 @@ def test_single_unit_metropolis_gives_the_purified_state(dense_averages):
             squares.append(spins[lines.times[0]].sum() ** 2)
     estimate = mean_and_error(np.array(squares)[None])
     assert abs(estimate.mean - square) < 5.0 * estimate.error
+
+
+def test_rotations_give_the_energy_of_the_purified_state(step_matrix):
+    # <Psi|H|Psi>/<Psi|Psi> at the middle, by dense matrices, against three times the diagonal energy of samples
+    model = MODELS["heisenberg"]
+    assert is_isotropic(model)
+    assert not is_isotropic(MODELS["ferromagnet"])
+    assert not is_isotropic(MODELS["xxz_in_field"])
+    assert not is_isotropic(MODELS["tfim"])
+    for order in (1, 2):
+        product = trotter_product(model, 0.4, 2, order)
+        power = np.linalg.matrix_power(step_matrix(product), 2)
+        energy = np.vdot(power, to_sparse(model) @ power) / np.vdot(power, power)
+        measurement = Measurement(
+            np.ones((1, 4, 2)), model.pair_sites.astype(np.int32), np.ascontiguousarray(model.pair_coupling[None])
+        )
+        lines = world_lines(product)
+        streams = [Philox(key=np.array([3, c], dtype=np.uint64)) for c in range(16)]
+        spins = np.array([lines.first_spins(Generator(stream)) for stream in streams])
+        values = np.zeros((16, 6000, measurement.n_columns))
+        lines.sampler(measurement, True)(spins, 1, streams, values)
+        estimate = mean_and_error(3.0 * values[:, 50:, -1])
+        assert abs(estimate.mean - energy) < 4.5 * estimate.error  # false alarm 7e-6
+        assert estimate.error < 0.005 * abs(energy)
