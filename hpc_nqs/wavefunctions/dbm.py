@@ -5,7 +5,7 @@ Hidden units are traced out; deep units are summed (small networks) or sampled. 
 Y. Nomura, N. Yoshioka, F. Nori, PRL 127, 060601 (2021).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -54,6 +54,17 @@ class DBM:
     def n_params(self):
         """Couplings and biases, zeros included."""
         return len(self.couplings) + len(self.biases) + len(self.hidden_bias)
+
+    @property
+    def params(self):
+        """Couplings, hidden biases and biases as one array (n_params,)."""
+        return np.concatenate([self.couplings, self.hidden_bias, self.biases])
+
+    def with_params(self, params):
+        """Return the same network with other couplings and biases, in the order of `params`."""
+        cuts = np.cumsum([len(self.couplings), self.n_hidden])
+        couplings, hidden_bias, biases = np.split(np.asarray(params), cuts)
+        return replace(self, couplings=couplings, hidden_bias=hidden_bias, biases=biases)
 
     @property
     def n_units(self):
@@ -151,6 +162,21 @@ class DBM:
             units = 2 * ((index[:, None] >> np.arange(n_units)) & 1) - 1
             np.add.at(psi, index % len(psi), np.exp(self.log_joint(units)))
         return psi
+
+    def variational(self):
+        """Return Psi (2^n_visible,) and O_k = d ln Psi / d params_k (2^n_visible, n_params), summed over deep units.
+
+        O_k(v) is the average of the derivatives of `log_derivs` over the deep units at fixed v, with the amplitudes
+        exp(log_joint) as weights: sampled runs take it from deep units of bra and ket.  For up to MAX_DEEP units in all.
+        """
+        n_units, n_states = self.n_visible + self.n_deep, 2**self.n_visible
+        psi = self.amplitudes_one_by_one()
+        derivs = np.zeros((n_states, self.n_params), dtype=np.complex128)
+        for deep in range(0, 2**n_units, n_states):
+            index = deep + np.arange(n_states)
+            units = 2 * ((index[:, None] >> np.arange(n_units)) & 1) - 1
+            derivs += np.exp(self.log_joint(units))[:, None] * self.log_derivs(units)
+        return psi, derivs / psi[:, None]
 
     def _factors(self):
         """Return ([units], array with one axis of length 2 (-1, +1) per unit) of every hidden unit and bias."""
