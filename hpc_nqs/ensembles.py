@@ -15,6 +15,7 @@ from hpc_nqs.worldlines import ESTIMATE, FIRST, MAGNETIZATION, N_FIXED, SECOND, 
 
 N_BINS = 128  # of the error bars, at least
 NODES_PER_BATCH = 300_000  # of one chain: about 10 ms
+MIN_BATCHES = 8
 # Quantities averaged over a batch, with D the derivative of ln(weight) by beta.  Multiplied by the sign: 1, the estimate of D,
 # D, D^2 + D', M; as they are: the estimate of D and its square; then, with the sign, wave vectors and pairs.
 # E = -<D>, Var(H) = <D^2 + D'> - <D>^2.  Rotations in spin space give a second estimate of an isotropic model's energy,
@@ -38,13 +39,16 @@ class Ensemble:
     method : str
         "cluster" or "gibbs".
     sweeps_per_sample : int
+    n_wanted : int
+        Samples of all chains that are planned; they come in MIN_BATCHES batches at least.
     rotation : float
         Weight of three times the last list of pairs, which then is the diagonal energy, in the estimate of E.
     """
 
     def __init__(
-        self, team, world_lines, measurement, beta, n_slices, n_chains, seed, method, sweeps_per_sample, rotation=0.0
+        self, team, world_lines, measurement, beta, n_slices, n_chains, seed, method, sweeps_per_sample, n_wanted, rotation=0.0
     ):
+        self.n_wanted = n_wanted
         self.world_lines, self.measurement, self.rotation = world_lines, measurement, rotation
         self.beta, self.n_slices, self.n_chains = beta, n_slices, n_chains
         self.sweeps_per_sample = sweeps_per_sample
@@ -66,7 +70,8 @@ class Ensemble:
     @property
     def batch_size(self):
         """Samples of one chain in one batch."""
-        return max(1, NODES_PER_BATCH // (self.world_lines.n_nodes * self.sweeps_per_sample))
+        longest = NODES_PER_BATCH // (self.world_lines.n_nodes * self.sweeps_per_sample)
+        return max(1, min(longest, int(self.n_wanted) // (self.n_chains * MIN_BATCHES)))
 
     @property
     def n_samples(self):

@@ -90,7 +90,7 @@ class PathIntegral:
             for n_slices in slice_numbers(beta, self.dtaus):
                 if (broken and not reported) or self._finished(beta, n_slices):
                     continue
-                code, weak = self._sample(beta, n_slices, reported)
+                code, weak = self._sample(beta, n_slices)
                 if code is not None:
                     return code
                 if weak:
@@ -104,14 +104,13 @@ class PathIntegral:
                 self.save()
         return DONE
 
-    def _sample(self, beta, n_slices, reported):
+    def _sample(self, beta, n_slices):
         """Sample one ensemble to its end; return (exit code to stop with or None, too small an average sign or None)."""
         if self.current is None:
             self.current = self._ensemble(beta, n_slices)
             self.current.warm_up(self.settings.sampling.n_warm_up)
         ensemble = self.current
-        wanted = _n_samples(self.settings, self.model, beta) / (1 if reported else LADDER_SHARE)
-        while ensemble.n_samples * self.n_chains < wanted or ensemble.batches.shape[1] < 2:
+        while ensemble.n_samples * self.n_chains < ensemble.n_wanted or ensemble.batches.shape[1] < 2:
             ensemble.advance()
             self._show(ensemble)
             if ensemble.batches.shape[1] == EARLY and ensemble.world_lines.has_sign:
@@ -154,9 +153,10 @@ class PathIntegral:
         lines = world_lines(self._product(beta, n_slices))
         seed, method = self.settings.run.seed, sampling.method
         # measured on 4x4 and 8x8: close to the combination of least variance from T = 2 to 0.25
+        wanted = _n_samples(self.settings, self.model, beta) / (1 if beta in self.betas else LADDER_SHARE)
         rotation = max(0.0, 1.0 - 0.25 * beta * self.scale) if self.rotates else 0.0
         return Ensemble(
-            self.team, lines, self.measurement, beta, n_slices, self.n_chains, seed, method, sweeps, rotation
+            self.team, lines, self.measurement, beta, n_slices, self.n_chains, seed, method, sweeps, wanted, rotation
         )
 
     def _show(self, ensemble):
@@ -184,14 +184,18 @@ class PathIntegral:
         current = None if self.current is None else self.current.state(self.team)
         if not self.team.is_root:
             return None
-        sampling = {"n_chains": self.n_chains, "sweeps_per_sample": self.settings.sampling.sweeps_per_sample}
-        sampling |= {"method": self.settings.sampling.method}
         return {
             "results": json.dumps(self.results),
-            "sampling": json.dumps(sampling),
+            "sampling": json.dumps(self._sampling()),
             "current": current,
             "seconds": self._elapsed(),
         }
+
+    def _sampling(self):
+        """Return the settings of the chains, which a continued run must share."""
+        sampling = self.settings.sampling
+        shared = {name: getattr(sampling, name) for name in ("n_samples", "sweeps_per_sample", "method")}
+        return {"n_chains": self.n_chains, **shared}
 
     def restore(self, state):
         """Take over the state of a run file.  *Collective.*
@@ -202,8 +206,7 @@ class PathIntegral:
             The chains of the file are others than the settings ask for.
         """
         before = json.loads(state["sampling"])
-        now = {"n_chains": self.n_chains, "sweeps_per_sample": self.settings.sampling.sweeps_per_sample}
-        now |= {"method": self.settings.sampling.method}
+        now = self._sampling()
         problems = [
             f"sampling.{name} = {now[name]}: the run has {before[name]}; allowed is the same"
             for name in now

@@ -120,6 +120,11 @@ def test_summing_deep_units_one_by_one_gives_the_same():
         assert relative_error(network.amplitudes_one_by_one(), expected) < 1e-13
 
 
+def test_bell_pairs_are_opposite_where_sz_is_conserved():
+    for name, model in MODELS.items():
+        assert trotter_product(model, 0.1, 1).opposite_pairs is not name.startswith("tfim")
+
+
 def test_unit_counts_of_the_published_construction():
     tfim = unit_counts(trotter_product(MODELS["tfim"], 0.1, 5, order=1))
     assert tfim == {"deep": 5 * 6, "hidden": 6 + 5 * (6 + 6)}
