@@ -13,7 +13,10 @@ HPC_NQS_MARCH=native
 """
 
 import os
+import shutil
 import subprocess
+import sys
+import sysconfig
 from pathlib import Path
 
 import numpy
@@ -59,6 +62,7 @@ class BuildKernels(build_ext):
             self.parallel = os.cpu_count()
 
     def run(self):
+        check_compiler()
         variant = "cython-checked" if CHECKED else "cython"
         made = cythonize(self.extensions, compiler_directives=DIRECTIVES, build_dir=f"build/{variant}")
         flags = repr((C_FLAGS, LEAF_FLAGS, sorted(DIRECTIVES.items()), numpy.__version__))
@@ -95,6 +99,19 @@ class BuildKernels(build_ext):
         for path in Path(self.build_lib).glob("hpc_nqs/**/*.so"):
             if path.resolve() not in wanted and not self.inplace:
                 path.unlink()
+
+
+def check_compiler():
+    """Leave with one sentence if extensions cannot be compiled."""
+    program = (os.environ.get("CC") or sysconfig.get_config_var("CC") or "gcc").split()[0]
+    header = Path(sysconfig.get_path("include"), "Python.h")
+    if shutil.which(program) is None:
+        sys.exit(
+            f"hpc_nqs: there is no C compiler ({program}); install gcc (apt-get install gcc, dnf install gcc, "
+            "module load gcc), or name another one: CC=clang pip install ."
+        )
+    if not header.exists():
+        sys.exit(f"hpc_nqs: the headers of Python are missing ({header}); install python3-dev or python3-devel")
 
 
 class BuildModules(build_py):

@@ -2,6 +2,8 @@
 #include "nqs_simd.h"
 
 #include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define NQS_JOIN_(name, suffix) name##_##suffix
@@ -9,7 +11,13 @@
 #define NQS_NAME(name) NQS_JOIN(name, NQS_VARIANT)
 
 #define NQS_VARIANT baseline
+#if defined(__AVX512F__)
+#define NQS_WIDTH 8
+#elif defined(__AVX__)
+#define NQS_WIDTH 4
+#else
 #define NQS_WIDTH 2
+#endif
 #include "nqs_native_body.h"
 #undef NQS_VARIANT
 #undef NQS_WIDTH
@@ -61,22 +69,18 @@ static int n_supported(void)
     return 1;
 }
 
-__attribute__((constructor)) static void select_best(void)
+/* The fastest variant, or the one that the environment names. */
+__attribute__((constructor)) static void select_variant(void)
 {
-    nqs_native = VARIANTS[n_supported() - 1];
+    const char *wanted = getenv("HPC_NQS_SIMD");
+    int n = n_supported();
+    nqs_native = VARIANTS[n - 1];
+    for (int k = 0; k < n; k++)
+        if (wanted && strcmp(VARIANTS[k]->name, wanted) == 0)
+            nqs_native = VARIANTS[k];
 }
 
 const char *nqs_variant(int k)
 {
     return k < N_VARIANTS ? VARIANTS[k]->name : NULL;
-}
-
-int nqs_select(const char *name)
-{
-    for (int k = 0; k < n_supported(); k++)
-        if (strcmp(VARIANTS[k]->name, name) == 0) {
-            nqs_native = VARIANTS[k];
-            return 1;
-        }
-    return 0;
 }

@@ -61,7 +61,8 @@ struct nqs_native {
                    ptrdiff_t *swaps, double *pivots);
 };
 
-/* The best variant that this processor runs, or the one selected by name. */
+/* The variant in use: the fastest that this processor runs, or the one that the
+ * environment variable HPC_NQS_SIMD names. Every extension has its own copy. */
 extern const struct nqs_native *nqs_native;
 
 #endif

@@ -5,7 +5,7 @@
 typedef double NQS_NAME(vec) __attribute__((vector_size(8 * NQS_WIDTH)));
 typedef double NQS_NAME(packed)
     __attribute__((vector_size(8 * NQS_WIDTH), aligned(8), may_alias));
-typedef long long NQS_NAME(mask) __attribute__((vector_size(8 * NQS_WIDTH)));
+typedef int64_t NQS_NAME(mask) __attribute__((vector_size(8 * NQS_WIDTH)));
 
 #define vec NQS_NAME(vec)
 #define mask NQS_NAME(mask)
@@ -39,7 +39,7 @@ enum {
 
 static inline int NQS_NAME(any)(mask m)
 {
-    long long sum = 0;
+    int64_t sum = 0;
     for (int lane = 0; lane < NQS_WIDTH; lane++)
         sum |= m[lane];
     return sum != 0;

@@ -69,11 +69,9 @@ void nqs_block_image_sums(const double *t, ptrdiff_t stride, const double *x,
                           ptrdiff_t n_inputs, double *work, double *out);
 
 /* Instruction sets of the inner loops by name, from the slowest one; NULL after
- * the last.  The fastest that the processor runs is in use. */
+ * the last.  In use is the fastest that the processor runs, or the one named by
+ * the environment variable HPC_NQS_SIMD. */
 const char *nqs_variant(int k);
 const char *nqs_variant_in_use(void);
-
-/* Use another variant; returns 0 where the processor cannot run it. */
-int nqs_select(const char *name);
 
 #endif

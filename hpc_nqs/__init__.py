@@ -1,3 +1,29 @@
-"""Thermal and ground states of quantum spin lattices with neural-network wave functions."""
+"""Thermal and ground states of quantum spin lattices with neural-network wave functions.
+
+From Python::
+
+    import hpc_nqs
+
+    settings = hpc_nqs.make_input(
+        lattice={"kind": "chain", "lengths": [6]},
+        model={"kind": "heisenberg"},
+        thermal={"temperatures": [2.0, 1.0, 0.5]},
+    )
+    run = hpc_nqs.run(settings, "chain.h5")  # under mpiexec on all ranks
+    print(run["temperature"], run["energy"], run["energy_error"])
+
+`make_input`, `read_input`, `run`, `resume`, `load`, `diagonalize`, `Run` and `SettingsError` are the public names.
+"""
 
 __version__ = "0.1.0"
+
+__all__ = ["Run", "SettingsError", "__version__", "diagonalize", "load", "make_input", "read_input", "resume", "run"]
+
+
+def __getattr__(name):
+    """Return a public name; what it needs, such as HDF5, is imported when it is asked for."""
+    if name not in __all__:
+        raise AttributeError(f"hpc_nqs has no {name}; public names are {', '.join(__all__)}")
+    from hpc_nqs import api
+
+    return getattr(api, name)

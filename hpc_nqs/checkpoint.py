@@ -3,7 +3,8 @@
 One file holds one run: the settings, what is needed to continue, one row of history per step, the table of results
 and the wave function. The file is built in memory and written as ``NAME.part``, synchronized and renamed, so a
 kill at any moment or a full disk leaves the last good file. Readers take the bytes in one go and never hold the
-file, so they work while a run is writing. A checksum over the contents finds what storage has damaged.
+file, so they work while a run is writing. A checksum over the contents finds what storage has damaged; the file
+before the last one stays as ``NAME.previous``.
 
 A nested dict becomes groups and datasets. Values may be arrays of any numeric type, Python ints (int64 or uint64),
 floats, complex numbers, bools, str and None; each comes back as what it was.
@@ -21,9 +22,11 @@ import h5py
 import numpy as np
 
 import hpc_nqs
+from hpc_nqs import labels
 
 FORMAT = 1
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS)
 
 # How a Python value is marked on its dataset, and how it is made again from the stored value.
 PYTHON_TYPES = {"bool": bool, "int": int, "float": float, "complex": complex}
@@ -33,13 +36,20 @@ class RunFileError(Exception):
     """A run file that cannot be used; the message is one sentence naming the file and what is wrong."""
 
 
+class DamagedFileError(RunFileError):
+    """A run file that is not what was written; names the complete one before it, if there is one."""
+
+
 def write_run(path, settings_toml, state, history, table, network, *, n_chains=None):
-    """Replace the run file at `path` by this state of the run. Call it on rank 0 alone.
+    """Replace the run file at `path` by this state of the run: `run_image`, then `replace_file`, on rank 0 alone."""
+    replace_file(path, run_image(settings_toml, state, history, table, network, n_chains=n_chains))
+
+
+def run_image(settings_toml, state, history, table, network, *, n_chains=None):
+    """Return the bytes of a run file.
 
     Parameters
     ----------
-    path : path-like
-        The earlier file there, if any, stays until the new one is complete and on disk.
     settings_toml : str
         All settings, defaults included.
     state, network : nested dict
@@ -54,8 +64,6 @@ def write_run(path, settings_toml, state, history, table, network, *, n_chains=N
 
     Raises
     ------
-    OSError
-        If the file cannot be written; ``NAME.part`` is removed and the earlier file is untouched.
     TypeError, ValueError
         If a value or a name cannot be stored.
     """
@@ -71,11 +79,74 @@ def write_run(path, settings_toml, state, history, table, network, *, n_chains=N
         _store(file, "table", {"rows": rows})
         _set_attributes(file["table"], **scalars)
         _store(file, "network", network)
+        labels.attach(file, table["rows"])
         _set_attributes(file, format=FORMAT, **about)
         _set_attributes(file, checksum=_checksum(file))
         file.flush()
-        image = file.id.get_file_image()
-    _replace_file(path, image)
+        return file.id.get_file_image()
+
+
+def replace_file(path, image, keep_previous=True):
+    """Put the bytes `image` at `path` in one step that survives a crash of the machine.
+
+    Parameters
+    ----------
+    path : path-like
+        The earlier file there, if any, stays until the new one is complete and on disk.
+    image : bytes
+    keep_previous : bool
+        Keep the earlier file as ``NAME.previous`` where the file system has hard links; if False, a
+        ``NAME.previous`` of another run is removed.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written; ``NAME.part`` is removed and the earlier files are untouched.
+    """
+    target = os.path.realpath(path)
+    part = target + ".part"
+    try:
+        with open(part, "wb") as stream:
+            stream.write(image)
+            stream.flush()
+            os.fsync(stream.fileno())
+        if keep_previous:
+            _link_previous(target)
+        os.replace(part, target)
+    except BaseException:
+        Path(part).unlink(missing_ok=True)
+        raise
+    if not keep_previous:
+        Path(previous_of(path)).unlink(missing_ok=True)
+    folder = os.open(os.path.dirname(target), os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some network file systems cannot synchronize a folder
+            raise
+    finally:
+        os.close(folder)
+
+
+def previous_of(path):
+    """Return where the run file before the one at `path` is kept."""
+    return os.path.realpath(path) + ".previous"
+
+
+def _link_previous(target):
+    """Give the file at `target`, if any, the name ``NAME.previous`` too."""
+    link = target + ".link"
+    try:
+        Path(link).unlink(missing_ok=True)  # of a process that was killed here
+        os.link(target, link)
+        os.replace(link, target + ".previous")
+    except FileNotFoundError:
+        return  # the first file of a run
+    except OSError as error:
+        if error.errno not in NO_HARD_LINKS:
+            raise
+    finally:
+        Path(link).unlink(missing_ok=True)  # a rename onto another name of the same file does nothing
 
 
 def read_about(path):
@@ -126,35 +197,26 @@ def commit():
     return note.read_text() if note.is_file() else ""
 
 
-def _replace_file(path, image):
-    """Put the bytes `image` at `path` in one step that survives a crash of the machine."""
-    target = os.path.realpath(path)
-    part = target + ".part"
-    try:
-        with open(part, "wb") as stream:
-            stream.write(image)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(part, target)
-    except BaseException:
-        Path(part).unlink(missing_ok=True)
-        raise
-    folder = os.open(os.path.dirname(target), os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # some network file systems cannot synchronize a folder
-            raise
-    finally:
-        os.close(folder)
-
-
 def _read(path, pick):
     """Return pick(open file) of a complete run file, looking twice in case it was being replaced."""
     try:
         return _read_once(path, pick)
     except RunFileError:
-        return _read_once(path, pick)
+        try:
+            return _read_once(path, pick)
+        except DamagedFileError as error:
+            raise DamagedFileError(f"{error}{_advice(path)}") from error.__cause__
+
+
+def _advice(path):
+    """Return where to continue from instead of the damaged file at `path`, as the end of a sentence."""
+    previous = previous_of(path)
+    try:
+        about = _read_once(previous, lambda file: _attributes(file["table"]))
+    except RunFileError:
+        return ""
+    reached = f"{about['seconds']:.0f} s into the run" if "seconds" in about else "of the same run"
+    return f"; the checkpoint before it, {previous} ({reached}), is complete; to continue from there: cp {previous} {path}"
 
 
 def _read_once(path, pick):
@@ -165,9 +227,9 @@ def _read_once(path, pick):
     except OSError as error:
         raise RunFileError(f"{path} cannot be read: {error.strerror}") from error
     if not image:
-        raise RunFileError(f"{path} is empty, not a run file")
+        raise DamagedFileError(f"{path} is empty, not a run file")
     if not image.startswith(HDF5_SIGNATURE):
-        raise RunFileError(f"{path} is not a run file of hpc_nqs (not HDF5)")
+        raise DamagedFileError(f"{path} is not a run file of hpc_nqs (not HDF5)")
     # A damaged file makes the HDF5 library and what reads its answers fail in every way there is.
     try:
         with h5py.File.in_memory(image) as file:
@@ -177,20 +239,20 @@ def _read_once(path, pick):
         raise
     except Exception as error:
         reason = " ".join(str(error).split())
-        raise RunFileError(f"{path} is cut off or damaged and cannot be used ({reason})") from error
+        raise DamagedFileError(f"{path} is cut off or damaged and cannot be used ({reason})") from error
 
 
 def _check(path, file):
     """Refuse a file of another program, of a newer format, or whose contents changed since they were written."""
     if "format" not in file.attrs or "checksum" not in file.attrs:
-        raise RunFileError(f"{path} is an HDF5 file, but not a run file of hpc_nqs")
+        raise DamagedFileError(f"{path} is an HDF5 file, but not a run file of hpc_nqs")
     if file.attrs["format"] > FORMAT:
         raise RunFileError(
             f"{path} has file format {file.attrs['format']}, this hpc_nqs {hpc_nqs.__version__} reads up to {FORMAT}; "
             "use the version that wrote it, or a newer one"
         )
     if _attributes(file)["checksum"] != _checksum(file):
-        raise RunFileError(f"{path} is damaged: its contents do not match their checksum")
+        raise DamagedFileError(f"{path} is damaged: its contents do not match their checksum")
 
 
 def _store(group, name, value):

@@ -12,6 +12,18 @@ DONE, FAILED, WRONG_INPUT = 0, 1, 2
 STOPPED = 75  # at a checkpoint before the end; `resume` continues
 
 _FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+_NEEDED = ("numpy", "scipy", "h5py")
+_NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+_EPILOG = """\
+start here:
+  hpc-nqs init > input.toml                a commented input, ready to run
+  mpiexec -n 4 hpc-nqs run input.toml      writes input.h5, on 4 processes
+  hpc-nqs plot input.h5 --exact            writes input.png
+
+Exit codes: 0 done; 75 stopped at a checkpoint, `resume` continues; 2 wrong
+input; 1 any other error."""
 
 
 class CommandError(Exception):
@@ -20,8 +32,8 @@ class CommandError(Exception):
     exit_code = FAILED
 
 
-class InputMissing(CommandError):
-    """The input file is not there or cannot be read."""
+class UnusableFile(CommandError):
+    """The input or run file is not there, cannot be read or is damaged."""
 
     exit_code = WRONG_INPUT
 
@@ -77,12 +89,18 @@ def explain(error):
     if isinstance(error, OSError) and error.errno in _FULL_DISK:
         place = f" for {error.filename}" if error.filename else ""
         return f"hpc-nqs: the disk is full ({error.strerror}){place}; an earlier complete checkpoint is untouched"
+    if isinstance(error, OSError) and error.errno in _NOT_ALLOWED and error.filename is not None:
+        return f"hpc-nqs: {error.filename} cannot be used ({error.strerror}); choose another place, for results with -o"
     if isinstance(error, OSError) and error.filename is not None:
         return f"hpc-nqs: {error.filename}: {error.strerror}"
     if isinstance(error, MemoryError):
         return (
             f"hpc-nqs: not enough memory{f' ({error})' if str(error) else ''}; `hpc-nqs check` shows what a run needs"
         )
+    if isinstance(error, ImportError) and (error.name or "").startswith("hpc_nqs.kernels"):
+        return f"hpc-nqs: the compiled part is missing ({error})"
+    if isinstance(error, ImportError) and (error.name or "").partition(".")[0] in _NEEDED:
+        return f"hpc-nqs: {error.name} is missing ({error}); install the program with what it needs: pip install ."
     return None
 
 
@@ -91,7 +109,8 @@ def build_parser():
     parser = argparse.ArgumentParser(
         prog="hpc-nqs",
         description="Thermal states of quantum spin lattices with neural-network wave functions.",
-        epilog="Exit codes: 0 done; 75 stopped at a checkpoint, `resume` continues; 2 wrong input; 1 any other error.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"hpc-nqs {hpc_nqs.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -126,21 +145,50 @@ def build_parser():
     form = show.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="JSON with settings and rows")
     form.add_argument("--csv", action="store_true", help="one line per temperature")
+    form.add_argument("--toml", action="store_true", help="the complete input of the run, seed and defaults included")
     form.add_argument(
         "--exact", action="store_true", help="add the difference from exact diagonalization (up to 16 sites)"
     )
+    show.add_argument("--charts", action="store_true", help="draw e(T) and c(T) in plain characters below the table")
 
     plot = _command(
         commands,
         "plot",
-        "draw energy, specific heat, entropy and susceptibility against T",
-        "hpc-nqs plot a.h5 b.h5 --exact -o compare.png",
+        "draw runs: thermodynamics, correlations or convergence",
+        "hpc-nqs plot a.h5 b.h5 --exact --reference qmc.json:L=6 -o compare.pdf",
     )
     plot.add_argument("runs", metavar="RUN.h5", nargs="+")
     plot.add_argument("--exact", action="store_true", help="add the exact curve where the system has at most 16 sites")
     plot.add_argument(
+        "--reference",
+        metavar="FILE[:KEY=VALUE]",
+        action="append",
+        default=[],
+        help="add data of a JSON table or CSV file, such as Monte Carlo; only rows with KEY = VALUE; may be repeated",
+    )
+    plot.add_argument(
+        "--page",
+        choices=("thermodynamics", "correlations", "convergence", "all"),
+        default="thermodynamics",
+        help="what to draw; all: NAME.png, NAME-correlations.png, NAME-convergence.png",
+    )
+    plot.add_argument("--width", metavar="INCHES", type=float, help="7 by default; below 4.5 one column of panels")
+    plot.add_argument(
         "-o", "--output", metavar="FIGURE.png", help="also .pdf or .svg; by default the first run's name with .png"
     )
+
+    report = _command(
+        commands,
+        "report",
+        "write one HTML page about a run: results, figures, meters, verdict",
+        "hpc-nqs report square.h5 --exact -o square.html",
+    )
+    report.add_argument("run", metavar="RUN.h5")
+    report.add_argument("--exact", action="store_true", help="compare with exact diagonalization (up to 16 sites)")
+    report.add_argument(
+        "--reference", metavar="FILE[:KEY=VALUE]", action="append", default=[], help="data for the figures, as in plot"
+    )
+    report.add_argument("-o", "--output", metavar="REPORT.html", help="by default the run's name with .html")
 
     exact = _command(
         commands,
@@ -167,6 +215,40 @@ def build_parser():
         nargs="?",
         default="thermal",
         help="thermal (default), or reference for a table of all options",
+    )
+
+    import_input = _command(
+        commands,
+        "import",
+        "translate an input of HPhi or mVMC: stan.in, namelist.def or lists of pairs",
+        "hpc-nqs import stan.in --temperatures 2.0,1.0,0.5 > input.toml",
+    )
+    import_input.set_defaults(command="import_input")  # `import` is no name in Python
+    import_input.add_argument("files", metavar="FILE", nargs="+", help="standard mode, or files of the expert mode")
+    import_input.add_argument("--temperatures", metavar="T,T,...", help="of the results, in the unit of the couplings")
+    import_input.add_argument(
+        "--program", choices=("hphi", "mvmc"), help="for lists of pairs: Exchange has the other sign in mVMC"
+    )
+
+    sweep = _command(
+        commands,
+        "sweep",
+        "make, run or collect the runs of an input with a section [sweep]",
+        "mpiexec -n 4 hpc-nqs sweep run field.toml\n  hpc-nqs sweep collect field.toml -o field.png",
+    )
+    sweep.add_argument("action", choices=("expand", "run", "collect"), help="write the inputs; run them; their results")
+    sweep.add_argument("input", metavar="INPUT.toml", help='with, for example, [sweep] "model.field" = [0.5, 1.0, 2.0]')
+    sweep.add_argument("--folder", help="of the inputs and run files; by default the input's name without .toml")
+    sweep.add_argument("--only", metavar="N", type=int, help="run: the N-th run alone, from 0, for job arrays")
+    collected = sweep.add_mutually_exclusive_group()
+    collected.add_argument("--json", action="store_true", help="collect: JSON")
+    collected.add_argument("--csv", action="store_true", help="collect: one line per run and temperature")
+    sweep.add_argument("-o", "--output", metavar="FIGURE.png", help="collect: draw a phase diagram, too")
+    sweep.add_argument(
+        "--quantity",
+        choices=("energy", "specific_heat", "entropy", "susceptibility"),
+        default="specific_heat",
+        help="collect: what the phase diagram shows",
     )
 
     bench = _command(

@@ -168,7 +168,7 @@ class Ensemble:
         gathered = {name: team.gather_rows(part, self.n_chains) for name, part in parts.items()}
         if not team.is_root:
             return None
-        return gathered | {"beta": self.beta, "n_slices": self.n_slices}
+        return gathered
 
     def restore(self, team, state):
         """Take over what `state` returned, given on rank 0.  *Collective.*"""

@@ -7,12 +7,20 @@ import numpy as np
 from hpc_nqs.chains import Samples
 
 MAX_VISIBLE = 24
+MAX_AUTO = 16384  # configurations that method "auto" still sums over
 
 
-def n_configurations(purification):
-    """Return the number of configurations in the sector of the Bell pairs."""
-    n = purification.n_visible
-    return math.comb(n, n // 2) if purification.opposite_pairs else 2**n
+def n_configurations(model):
+    """Return the number of configurations of the doubled system in the sector of the Bell pairs."""
+    n_visible = 2 * model.n_sites
+    return math.comb(n_visible, model.n_sites) if model.conserves_sz else 2**n_visible
+
+
+def sums_exactly(sampling, model):
+    """Return whether the sampling settings ask for sums over all configurations in place of chains."""
+    if sampling.method == "auto":
+        return n_configurations(model) <= MAX_AUTO
+    return sampling.method == "exact_sum"
 
 
 class Enumeration:

@@ -5,13 +5,15 @@ is conserved, and by the parity under the flip of all spins.  Only one block of 
 each other is diagonalized.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import scipy.linalg
 
 from hpc_nqs.lattice import wave_vector_key
 from hpc_nqs.models import spins_of, to_sparse
+from hpc_nqs.observables import correlation, pairs_by_distance
 from hpc_nqs.sectors import (
     Sector,
     abelian_generators,
@@ -40,6 +42,8 @@ class Levels:
         Total Sz; None where it is not conserved.
     structure_factor : dict of str to (2^n_sites,) float64
         "qx,qy" to <S(q)> in each level, averaged over wave vectors that the lattice symmetries connect.
+    correlation : dict of str to (2^n_sites,) float64
+        Distance to <Sz_i Sz_j> in each level, averaged over the pairs at this distance.
     sectors : list of dict
         momentum (in units of 2 pi / L; None without translations), sz, spin_parity (None where no quantum number),
         dimension, and energy, the lowest of the sector.
@@ -52,6 +56,7 @@ class Levels:
     structure_factor: dict
     sectors: list
     largest_block: int
+    correlation: dict = field(default_factory=dict)
 
     @property
     def ground_state_energy(self):
@@ -59,7 +64,7 @@ class Levels:
         return float(self.energies[0])
 
 
-def diagonalize(model, lattice, structure_factor=()):
+def diagonalize(model, lattice, structure_factor=(), correlations=False):
     """Return the `Levels` of a model.
 
     Parameters
@@ -69,6 +74,8 @@ def diagonalize(model, lattice, structure_factor=()):
     structure_factor : sequence of wave vectors
         Cartesian components in units of pi, as in `Lattice.wave_vector`;
         S(q) = (1/N) sum_ij e^{i q (r_i - r_j)} <Sz_i Sz_j>.
+    correlations : bool
+        Whether <Sz_i Sz_j> is wanted against distance.
 
     Raises
     ------
@@ -79,7 +86,11 @@ def diagonalize(model, lattice, structure_factor=()):
     if n > MAX_SITES:
         raise ValueError(f"{n} sites: all levels are found for up to {MAX_SITES} sites")
     group = site_symmetries(lattice, model)
-    observables = {wave_vector_key(q): _structure_factor(model, lattice, group, q) for q in structure_factor}
+    observables = {
+        ("structure_factor", wave_vector_key(q)): _structure_factor(model, lattice, group, q) for q in structure_factor
+    }
+    for distance, weights in (pairs_by_distance(lattice) if correlations else {}).items():
+        observables["correlation", distance] = partial(_correlation, model.spin, weights)
     group = on_points(group, n)
     shifts = on_points(translations(lattice, model), n)
     generators = abelian_generators(shifts, group)
@@ -101,10 +112,20 @@ def diagonalize(model, lattice, structure_factor=()):
         n_sites=n,
         energies=energies[order],
         sz=np.concatenate(sz)[order] if model.conserves_sz else None,
-        structure_factor={key: np.concatenate(parts)[order] for key, parts in values.items()},
+        structure_factor=_in_order(values, "structure_factor", order),
+        correlation=_in_order(values, "correlation", order),
         sectors=sorted(sectors, key=lambda sector: sector["energy"]),
         largest_block=largest,
     )
+
+
+def _in_order(values, wanted, order):
+    return {key: np.concatenate(parts)[order] for (name, key), parts in values.items() if name == wanted}
+
+
+def _correlation(spin, weights, spins):
+    """Return the correlation at one distance; no average over the group, which does not change distances."""
+    return correlation(spin * spins.astype(np.float64), weights)
 
 
 def _parts(model):
@@ -248,8 +269,9 @@ def _thermal_row(levels, beta):
     row = {"temperature": 1.0 / beta if beta > 0 else None, "beta": beta}
     for name, value in values.items():
         row |= {name: float(value), f"{name}_error": 0.0}
-    if levels.structure_factor:
-        row["structure_factor"] = {key: [float(weights @ f), 0.0] for key, f in levels.structure_factor.items()}
+    for name in ("structure_factor", "correlation"):
+        if getattr(levels, name):
+            row[name] = {key: [float(weights @ f), 0.0] for key, f in getattr(levels, name).items()}
     return row
 
 

@@ -9,7 +9,6 @@ Every method marked *Collective* must be called by all ranks of the team, in the
 
 import hashlib
 import os
-import signal
 import sys
 import time
 import traceback
@@ -31,6 +30,10 @@ MPI_LAUNCHERS = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")
 
 class LauncherError(RuntimeError):
     """The launcher announced several processes, but they cannot work together."""
+
+
+class DisagreementError(ValueError):
+    """The ranks do not work on the same thing."""
 
 
 class Team:
@@ -179,7 +182,7 @@ class Team:
 
         Raises
         ------
-        ValueError
+        DisagreementError
             On every rank, naming the ranks that differ from rank 0: another working directory, an old copy of a
             file, or another installed version on some node.
         """
@@ -192,7 +195,7 @@ class Team:
         if different.size:
             listed = ", ".join(map(str, different[:8])) + (", ..." if different.size > 8 else "")
             where = f"{different.size} of {self.size} ({listed})"
-            raise ValueError(f"{what} differs between ranks: not as on rank 0 on {where}")
+            raise DisagreementError(f"{what} differs between ranks: not as on rank 0 on {where}")
 
     def abort(self, message, code=1):
         """Print `message` and end the processes of all ranks at once; not collective, does not return."""
@@ -239,42 +242,6 @@ class _RowType:
         self.row_type.Free()
 
 
-class StopRequest:
-    """Remember that a signal asked the run to stop, for the driver to act on between two steps.
-
-    SIGUSR1 and SIGTERM (Slurm before and at the time limit) and SIGINT (Ctrl-C) set `requested`; a second SIGINT
-    raises KeyboardInterrupt. Signals may reach some ranks only, so drivers ask ``team.any(stop.requested)``.
-    As a context manager it puts the earlier handlers back. Install it before MPI starts: a signal may come early.
-    """
-
-    SIGNALS = (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT)
-
-    def __init__(self):
-        self.received = None
-        self.earlier = {number: signal.signal(number, self._receive) for number in self.SIGNALS}
-
-    @property
-    def requested(self):
-        """Whether a signal has come."""
-        return self.received is not None
-
-    def _receive(self, number, frame):
-        if number == signal.SIGINT == self.received:
-            signal.default_int_handler(number, frame)
-        self.received = signal.Signals(number)
-
-    def restore(self):
-        """Put the earlier handlers back."""
-        for number, handler in self.earlier.items():
-            signal.signal(number, handler)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        self.restore()
-
-
 def start():
     """Start MPI and return the team of all ranks; without an MPI library and a launcher, a team of one.
 
@@ -283,8 +250,8 @@ def start():
     Raises
     ------
     LauncherError
-        If the launcher announced several processes and this one finds itself alone, or finds no MPI library: the
-        job would compute the same thing several times over and overwrite its own files.
+        If the launcher announced more processes than MPI shows, or finds no MPI library: the job would compute the
+        same thing several times over and overwrite its own files.
     """
     variable, announced = announced_size(os.environ)
     try:
@@ -297,9 +264,10 @@ def start():
             ) from error
         return Team.serial()
     team = Team(MPI.COMM_WORLD)
-    if team.size == 1 and announced > 1:
+    if team.size < announced:
+        found = "each of them is alone" if team.size == 1 else f"MPI knows of {team.size}"
         raise LauncherError(
-            f"the launcher announced {announced} processes ({variable}), but each of them is alone: it does not match "
+            f"the launcher announced {announced} processes ({variable}), but {found}: it does not match "
             f"the MPI library, {_first_line(MPI.Get_library_version()).partition(',')[0]}; use the mpiexec of that library, or "
             "srun --mpi=pmi2 for MPICH and srun --mpi=pmix for Open MPI"
         )

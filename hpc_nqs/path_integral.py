@@ -10,15 +10,15 @@ import time
 
 import numpy as np
 
-from hpc_nqs import checkpoint
 from hpc_nqs.ensembles import Ensemble
 from hpc_nqs.extrapolation import ladder, slice_numbers
 from hpc_nqs.models import marshall
 from hpc_nqs.observables import build_observables
-from hpc_nqs.parallel import StopRequest
 from hpc_nqs.path_table import path_rows
 from hpc_nqs.progress import Progress
+from hpc_nqs.recorder import Recorder
 from hpc_nqs.settings import SettingsError, build
+from hpc_nqs.stopping import NEVER
 from hpc_nqs.trotter import is_isotropic, network_of, trotter_product, unit_counts
 from hpc_nqs.worldlines import Measurement, world_lines
 
@@ -31,7 +31,7 @@ EARLY = 8  # batches after which a hopeless average sign ends the run
 CERTAIN = 4.0  # standard errors
 
 
-def run_path_integral(settings, team, output_path, resume_from=None):
+def run_path_integral(settings, team, output_path, resume_from=None, stop=NEVER):
     """Run an analytic thermal calculation and write its run file.  *Collective.*
 
     Parameters
@@ -40,30 +40,35 @@ def run_path_integral(settings, team, output_path, resume_from=None):
     team : Team
     output_path : str
     resume_from : str or None
-        Run file to continue.
+        Run file to continue, the same as `output_path`.
+    stop : StopRequest
+        Ends the run at a checkpoint.
 
     Returns
     -------
     int
         0 done, 75 stopped at a checkpoint, 1 the average sign fell below its floor (what was reached is written).
     """
-    with StopRequest() as stop, Progress(team.rank) as progress:
-        run = PathIntegral(settings, team, output_path, stop, progress)
+    with Progress(team.rank) as progress:
+        recorder = Recorder(output_path, team, stop, settings.run.checkpoint_minutes, progress.message)
+        run = PathIntegral(settings, team, recorder, progress)
         if resume_from is not None:
-            run.restore(checkpoint.read_state(resume_from))
-        return run.run()
+            run.restore(recorder.load()[0])
+        return run.run(resumed=resume_from is not None)
 
 
 class PathIntegral:
-    """One analytic run: its ensembles, finished and in progress."""
+    """One analytic run: its ensembles, finished and in progress.
 
-    def __init__(self, settings, team, output_path, stop, progress):
+    What a checkpoint needs is given to the `Recorder` by `state()`, `history_columns()`, `table()` and `network()`.
+    """
+
+    def __init__(self, settings, team, recorder, progress):
         if settings.run.seed is None:
             seed = team.broadcast_object(secrets.randbelow(2**63))
             settings = settings.with_seed(seed)
             progress.message(f"seed = {seed}")
-        self.settings, self.team, self.path = settings, team, output_path
-        self.stop, self.progress = stop, progress
+        self.settings, self.team, self.recorder, self.progress = settings, team, recorder, progress
         self.lattice, model = build(settings)
         self.model = marshall(model, self.lattice)
         self.observables = build_observables(settings, self.lattice, self.model)
@@ -75,15 +80,15 @@ class PathIntegral:
         self.n_chains = _n_chains(settings)
         self.results, self.current, self.seconds = [], None, 0.0
         lowest = self.betas[-1]
-        self.network = network_of(self._product(lowest, slice_numbers(lowest, self.dtaus)[-1])).network()
-        self.network |= {"beta": lowest, "n_slices": slice_numbers(lowest, self.dtaus)[-1]}
-        self.clock = self.last_saved = time.monotonic()
+        self.largest = network_of(self._product(lowest, slice_numbers(lowest, self.dtaus)[-1])).network()
+        self.largest |= {"beta": lowest, "n_slices": slice_numbers(lowest, self.dtaus)[-1]}
+        self.clock = time.monotonic()
 
     # ---- the run ---------------------------------------------------------------------------------------------------
 
-    def run(self):
+    def run(self, resumed=False):
         """Sample all ensembles, highest temperature first; return the exit code.  *Collective.*"""
-        self.save()
+        self.recorder.start(self, resumed)
         broken = False  # whether the path to infinite temperature has a gap
         for beta in sorted([*self.betas, *self.ladder]):
             reported = beta in self.betas
@@ -96,12 +101,14 @@ class PathIntegral:
                 if weak:
                     self.current = None
                     if reported:
-                        self.save()
+                        self.recorder.save(self)
+                        self.recorder.finish()
                         self.progress.message(self._hopeless(weak, beta, n_slices))
                         return FAILED
                     broken = True
             if reported:
-                self.save()
+                self.recorder.save(self)
+        self.recorder.finish()
         return DONE
 
     def _sample(self, beta, n_slices):
@@ -117,9 +124,8 @@ class PathIntegral:
                 sign, error = self._found(ensemble)["average_sign"]
                 if sign + CERTAIN * error < self.settings.thermal.sign_floor:
                     return None, (sign, error)
-            code = self._stopped_or_saved()
-            if code is not None:
-                return code, None
+            if self.recorder.after_step(self):
+                return STOPPED, None
         found = self._found(ensemble)
         sign = found.get("average_sign")
         if sign and sign[0] < self.settings.thermal.sign_floor:
@@ -138,7 +144,7 @@ class PathIntegral:
             f"stopped at T = {1.0 / beta:.6g}: the average sign of the weights is {value:.2g} +- {error:.1g} at dtau = "
             f"{beta / (2 * n_slices):.3g}, below thermal.sign_floor = {self.settings.thermal.sign_floor:g}; positive and "
             'negative weights cancel in this frustrated model, and the cost grows exponentially; use thermal.method = '
-            f'"numerical". What was reached is in {self.path}'
+            f'"numerical". What was reached is in {self.recorder.path}'
         )
 
     def _finished(self, beta, n_slices):
@@ -162,15 +168,6 @@ class PathIntegral:
     def _show(self, ensemble):
         self.progress.update(step=len(self.results) + 1, beta=ensemble.beta, beta_end=self.betas[-1])
 
-    def _stopped_or_saved(self):
-        if self.team.any(self.stop.requested):
-            self.save()
-            return STOPPED
-        minutes = (time.monotonic() - self.last_saved) / 60
-        if self.team.any(self.team.is_root and minutes >= self.settings.run.checkpoint_minutes):
-            self.save()
-        return None
-
     # ---- state and files -------------------------------------------------------------------------------------------
 
     def _elapsed(self):
@@ -187,7 +184,8 @@ class PathIntegral:
         return {
             "results": json.dumps(self.results),
             "sampling": json.dumps(self._sampling()),
-            "current": current,
+            "current": json.dumps(None if self.current is None else [self.current.beta, self.current.n_slices]),
+            "chains": current,
             "seconds": self._elapsed(),
         }
 
@@ -215,11 +213,11 @@ class PathIntegral:
         if problems:
             raise SettingsError(problems)
         self.results, self.seconds = json.loads(state["results"]), state["seconds"]
-        current = state["current"]
+        current = json.loads(state["current"])
         points = [(beta, n) for beta in [*self.betas, *self.ladder] for n in slice_numbers(beta, self.dtaus)]
-        if current is not None and (current["beta"], current["n_slices"]) in points:
-            self.current = self._ensemble(current["beta"], current["n_slices"])
-            self.current.restore(self.team, current)
+        if current is not None and tuple(current) in points:
+            self.current = self._ensemble(*current)
+            self.current.restore(self.team, state["chains"])
 
     def history_columns(self):
         """Return one entry per finished ensemble, {column: (n,) float64}."""
@@ -232,19 +230,19 @@ class PathIntegral:
             columns[name] = [result["found"].get(name, float("nan")) for result in self.results]
         return {name: np.array(column, dtype=np.float64) for name, column in columns.items()}
 
-    def save(self):
-        """Write the run file.  *Collective.*"""
-        state = self.state()
-        self.last_saved = time.monotonic()
-        if not self.team.is_root:
-            return
+    def network(self):
+        """Return the arrays of the network of the lowest temperature and the smallest dtau."""
+        return self.largest
+
+    def table(self):
+        """Return the results so far, as `checkpoint.run_image` takes them."""
         # a temperature is reported when all its ensembles are finished
         whole = [b for b in [*self.betas, *self.ladder] if all(self._finished(b, m) for m in slice_numbers(b, self.dtaus))]
         chosen = [
             r for r in self.results if r["beta"] in whole and r["n_slices"] in slice_numbers(r["beta"], self.dtaus)
         ]
         temperatures = self.settings.thermal.report_temperatures
-        table = {
+        return {
             "task": "thermal",
             "n_sites": self.model.n_sites,
             "finished": all(beta in whole for beta in self.betas),
@@ -252,10 +250,6 @@ class PathIntegral:
             "n_ranks": self.team.size,
             "rows": path_rows(chosen, self.betas, temperatures, self.ladder, self.model),
         }
-        history = self.history_columns()
-        checkpoint.write_run(
-            self.path, self.settings.to_toml(), state, history, table, self.network, n_chains=self.n_chains
-        )
 
 
 def _points(settings):

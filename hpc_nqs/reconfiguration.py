@@ -16,6 +16,7 @@ from hpc_nqs.sample_space import solve_sample_space
 
 BLOCK = 1024  # samples whose log-derivatives are held at a time
 MAX_DENSE = 2000  # largest number of parameters for which S is assembled
+FLOOR = 1e-12  # shift relative to the largest diagonal element of S; parameters that move nothing have rounding errors there
 
 
 @dataclass
@@ -250,16 +251,19 @@ def _solve_dense(s_matrix, force, regularization, team):
         elif regularization.soft_cut is not None:
             solution = linear.solve_soft_cut(s_matrix, force, regularization.soft_cut)
         else:
-            solution = linear.solve_cholesky(s_matrix, force, regularization.diag_scale)
+            floor = FLOOR * np.diagonal(s_matrix).real.max()
+            solution = linear.solve_cholesky(s_matrix, force, regularization.diag_scale, floor)
     return team.broadcast_object(solution)
 
 
 def _solve_matrix_free(log_derivs, energies, evaluation, force, regularization, team, previous, real):
     diagonal = linear.s_diagonal(log_derivs, evaluation.weights, team)
-    shift = regularization.diag_scale * diagonal + 1e-12 * diagonal.max()
+    floor = FLOOR * diagonal.max()
+    shift = regularization.diag_scale * diagonal + floor
     if regularization.solver == "sample_space":
+        relative = regularization.diag_scale
         return solve_sample_space(
-            log_derivs, evaluation.weights, energies, team, diag_scale=regularization.diag_scale, real_params=real
+            log_derivs, evaluation.weights, energies, team, diag_scale=relative, diag_shift=floor, real_params=real
         )
     apply = linear.matrix_free(log_derivs, evaluation.weights, team, shift=shift, real_params=real)
     solution = linear.solve_cg(

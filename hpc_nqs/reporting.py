@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import re
 
 TEXT_WIDTH = 80
 
@@ -22,6 +23,8 @@ _COLUMNS = (
     ("layer_energy_difference", "layer diff", 5),
     ("acceptance", "accept", 3),
     ("r_hat", "r_hat", 3),
+    ("autocorrelation", "tau", 2),
+    ("magnetization", "m", 6),
 )
 _LARGE = 1e8  # from here on digits after the point say nothing
 _LEFT_OUT = ("beta", "ln_z")
@@ -44,7 +47,7 @@ def csv_text(table):
 
     The structure factor becomes the columns ``structure_factor(qx,qy)`` and ``structure_factor_error(qx,qy)``.
     """
-    rows = [_flat(_finite(row)) for row in table["rows"]]
+    rows = [flat_row(row) for row in table["rows"]]
     names = list(dict.fromkeys(name for row in rows for name in row))
     stream = io.StringIO()
     writer = csv.DictWriter(stream, names, lineterminator="\n")
@@ -68,18 +71,33 @@ def table_text(table, exact_rows=None):
     lines = _wrapped(describe(table.get("settings", {}), table.get("n_sites"))) + [_status(table, len(rows))]
     if not rows:
         return "\n".join(lines) + "\n"
-    columns = [column for column in _columns(rows) if any(column[1:])]
-    if exact_rows is not None:
-        columns = columns[:1] + _differences(rows, exact_rows) + columns[1:]
-    for block in _blocks(columns):
+    blocks = aligned_columns(rows, exact_rows)
+    columns = [column for block in blocks for column in block]
+    for block in blocks:
         lines += [""] + _aligned(block)
     legend = "Per site, in units of the couplings"
     if any(cell.endswith(")") for column in columns for cell in column[1:]):
         legend += "; (12) is the error of the last digits"
     lines += [""] + _wrapped(legend + ".")
-    for remark in _remarks(rows):
+    for remark in table_remarks(rows):
         lines += _wrapped(remark)
     return "\n".join(lines) + "\n"
+
+
+def aligned_columns(rows, exact_rows=None):
+    """Return the columns of a text table in blocks that fit into the width, each a list [heading, cell, cell, ...].
+
+    Parameters
+    ----------
+    rows : list of dict
+    exact_rows : list of dict, optional
+        See `table_text`.
+    """
+    rows = [_finite(row) for row in rows]
+    columns = [column for column in _columns(rows) if any(column[1:])]
+    if exact_rows is not None:
+        columns = _with_differences(columns, rows, exact_rows)
+    return list(_blocks(columns))
 
 
 def plan_text(plan):
@@ -94,7 +112,8 @@ def plan_text(plan):
             if isinstance(value, float)
             else str(value)
         )
-        lines.append(f"  {str(name).replace('_', ' ').ljust(width)}  {shown}")
+        words = re.sub(r"_(?=[a-z])", " ", str(name))  # but beta_0 stays one word
+        lines.append(f"  {words.ljust(width)}  {shown}")
     return "".join(line + "\n" for line in lines)
 
 
@@ -176,16 +195,20 @@ def _pair(pair):
     return value_text(*pair) if isinstance(pair, (list, tuple)) else value_text(pair)
 
 
-def _differences(rows, exact_rows):
-    columns = []
-    for name, heading in (("energy", "e - exact"), ("specific_heat", "c - exact"), ("entropy", "s - exact")):
+def _with_differences(columns, rows, exact_rows):
+    """Return the columns with the difference from the exact rows behind energy, specific heat and entropy."""
+    quantities = {heading: name for name, heading, _ in _COLUMNS if name in ("energy", "specific_heat", "entropy")}
+    extended = []
+    for column in columns:
+        extended.append(column)
+        name = quantities.get(column[0])
         cells = [
             value_text(row[name] - exact[name], row.get(f"{name}_error")) if name in row and name in exact else ""
             for row, exact in zip(rows, exact_rows, strict=True)
         ]
         if any(cells):
-            columns.append([heading] + cells)
-    return columns
+            extended.append([f"{column[0]} - exact", *cells])
+    return extended
 
 
 def _blocks(columns):
@@ -237,8 +260,8 @@ def duration(seconds):
     return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours // 24} d {hours % 24:02d} h"
 
 
-def _remarks(rows):
-    """Return what a reader must know before using the numbers."""
+def table_remarks(rows):
+    """Return what a reader must know before using the numbers, as sentences."""
     remarks = []
     high = sum(row.get("tdvp_residual", 0.0) > RESIDUAL_LIMIT for row in rows)
     if high:
@@ -265,10 +288,10 @@ def _wrapped(sentence):
     return lines
 
 
-def _flat(row):
-    """Return the row with one column per value: name(key) and name_error(key) of what is a dict."""
+def flat_row(row):
+    """Return a row with one column per value: name(key) and name_error(key) of what is a dict; finite values only."""
     flat = {}
-    for name, value in row.items():
+    for name, value in _finite(row).items():
         if not isinstance(value, dict):
             flat[name] = value
             continue

@@ -106,7 +106,9 @@ class WavefunctionSettings:
     kind: str = option(
         word("auto", "rbm", "pair_rbm", "dbm"), "auto", about="wave function; pair_rbm is a pair product times an RBM"
     )
-    alpha: float = option(number(0.0, 1000.0, above=True), 8.0, about="hidden units per visible unit, per slice")
+    alpha: float | str = option(
+        auto_or(number(0.0, 1000.0, above=True)), "auto", about="hidden units per visible unit, per slice"
+    )
     slices: int | str = option(
         auto_or(integer(1, 64)), "auto", about="learned short-time slices of a deep purified state, 1 is one network"
     )
@@ -255,6 +257,7 @@ class ObservablesSettings:
     structure_factor: tuple[tuple[float, ...], ...] = option(
         list_of(wave_vector(), 0, 1000, distinct=True), (), about="wave vectors of S(q)", unit="pi"
     )
+    correlations: bool = option(word(True, False), False, about="measure <Sz_i Sz_j> against distance, too")
 
 
 def written_options(section):

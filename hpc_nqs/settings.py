@@ -223,7 +223,9 @@ def _override_value(written):
 def _wrong_sections(tables):
     problems = []
     for name, table in tables.items():
-        if name not in SECTIONS:
+        if name == "sweep":
+            problems.append("[sweep]: this input stands for several runs; use `hpc-nqs sweep`")
+        elif name not in SECTIONS:
             what = "section" if isinstance(table, dict) else "key outside a section"
             problems.append(
                 f"{_place(name)}: unknown {what}{_nearest_name(name, SECTIONS)}; allowed are {', '.join(SECTIONS)}"

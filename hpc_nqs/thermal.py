@@ -9,18 +9,18 @@ import time
 
 import numpy as np
 
-from hpc_nqs import checkpoint
 from hpc_nqs.ansatz import build_ansatz
 from hpc_nqs.chains import Chains
-from hpc_nqs.enumeration import Enumeration, n_configurations
+from hpc_nqs.enumeration import Enumeration, sums_exactly
 from hpc_nqs.evolution import Evolution, EvolutionError, StepControl
 from hpc_nqs.measurement import Meter
 from hpc_nqs.observables import build_observables
-from hpc_nqs.parallel import StopRequest
 from hpc_nqs.progress import Progress
 from hpc_nqs.purification import random_pairs
 from hpc_nqs.reconfiguration import MAX_DENSE, Regularization
+from hpc_nqs.recorder import Recorder
 from hpc_nqs.settings import SettingsError, build
+from hpc_nqs.stopping import NEVER
 from hpc_nqs.thermal_table import finished_rows
 
 DONE, STOPPED, FAILED = 0, 75, 1
@@ -29,12 +29,13 @@ REPORT_FACTOR = 24  # samples at a reported temperature, in units of n_samples
 START_EXPONENT, EXPONENT_STEP = 0.6, 0.05
 EFFECTIVE_FRACTION = (0.1, 0.8)  # of effective samples; outside, the sampling exponent moves
 MAX_SWEEPS = 16
-SOFT_CUT = {"tfim": 1e-8, "rbm": 1e-5, "pair_rbm": 1e-5, "exact_sum": 1e-6}  # by state; nodes of Psi make S noisy
+SOFT_CUT = {"tfim": 1e-8, "rbm": 1e-5, "pair_rbm": 1e-5}  # of chains, by state; nodes of Psi make S noisy
+EXACT_SOFT_CUT = {True: 1e-8, False: 1e-6}  # of exact sums, by whether the parameters are complex
 MAX_GROWTH = 0.2  # of beta per step, relative
 TARGET_TAU = 2.0  # autocorrelation time of the local energy, in samples
 
 
-def run_thermal(settings, team, output_path, resume_from=None):
+def run_thermal(settings, team, output_path, resume_from=None, stop=NEVER):
     """Run a thermal calculation and write its run file.  *Collective.*
 
     Parameters
@@ -43,37 +44,39 @@ def run_thermal(settings, team, output_path, resume_from=None):
     team : Team
     output_path : str
     resume_from : str or None
-        Run file to continue.
+        Run file to continue, the same as `output_path`.
+    stop : StopRequest
+        Ends the run at a checkpoint.
 
     Returns
     -------
     int
         0 done, 75 stopped at a checkpoint, 1 the evolution failed (a checkpoint is written).
     """
-    with StopRequest() as stop, Progress(team.rank) as progress:
-        cooling = Cooling(settings, team, output_path, stop, progress)
+    with Progress(team.rank) as progress:
+        recorder = Recorder(output_path, team, stop, settings.run.checkpoint_minutes, progress.message)
+        cooling = Cooling(settings, team, recorder, progress)
         if resume_from is not None:
-            cooling.restore(checkpoint.read_state(resume_from), checkpoint.read_history(resume_from))
-        return cooling.run()
+            cooling.restore(*recorder.load())
+        return cooling.run(resumed=resume_from is not None)
 
 
 class Cooling:
     """One thermal run: the state of its evolution, its chains, its history and its results.
 
-    Everything a checkpoint needs is in `state()` and `history`.
+    What a checkpoint needs is given to the `Recorder` by `state()`, `history_columns()`, `table()` and `network()`.
     """
 
-    def __init__(self, settings, team, output_path, stop, progress):
+    def __init__(self, settings, team, recorder, progress):
         if settings.run.seed is None:
             seed = team.broadcast_object(secrets.randbelow(2**63))
             settings = settings.with_seed(seed)
             progress.message(f"seed = {seed}")
-        self.settings, self.team, self.path = settings, team, output_path
-        self.stop, self.progress = stop, progress
+        self.settings, self.team, self.recorder, self.progress = settings, team, recorder, progress
         self.lattice, model = build(settings)
         self.ansatz = build_ansatz(settings, self.lattice, model, settings.run.seed)
         self.model = model
-        self.is_exact = sums_exactly(settings, self.ansatz.purification)
+        self.is_exact = sums_exactly(settings.sampling, model)
         self.observables = build_observables(settings, self.lattice, self.ansatz.model)
         self.evolution = Evolution(self.ansatz, _regularization(settings, self.ansatz), _control(settings), team)
         self.sampler = self._make_sampler()
@@ -84,7 +87,12 @@ class Cooling:
         self.sweeps = 1 if sampling.sweeps_per_sample == "auto" else sampling.sweeps_per_sample
         self.warm = False
         self.history, self.rows, self.n_steps, self.seconds = [], [], 0, 0.0
-        self.clock = self.last_saved = time.monotonic()
+        self.clock = time.monotonic()
+
+    @property
+    def n_chains(self):
+        """Chains over all ranks."""
+        return self.sampler.n_chains
 
     def _make_sampler(self):
         if self.is_exact:
@@ -99,10 +107,10 @@ class Cooling:
 
     # ---- the run ---------------------------------------------------------------------------------------------------
 
-    def run(self):
+    def run(self, resumed=False):
         """Cool down to the lowest temperature; return the exit code.  *Collective.*"""
         targets = self.settings.thermal.report_betas
-        self.save()
+        self.recorder.start(self, resumed)
         for target, temperature in zip(targets, self.settings.thermal.report_temperatures, strict=True):
             if any(row["beta"] == target for row in self.rows):
                 continue
@@ -110,8 +118,12 @@ class Cooling:
                 code = self._step(target, targets[-1])
                 if code is not None:
                     return code
-            self.rows.append(self._report(target) | {"temperature": temperature})
-            self.save()
+            row = self._report(target)
+            if row is None:
+                return STOPPED
+            self.rows.append(row | {"temperature": temperature})
+            self.recorder.save(self)
+        self.recorder.finish()
         return DONE
 
     def _step(self, target, beta_end):
@@ -124,8 +136,9 @@ class Cooling:
         try:
             step = self.evolution.advance(samples, evaluation, first, target)
         except EvolutionError as error:
-            self.save()
-            self.progress.message(f"stopped: {error}; the last good state is in {self.path}")
+            self.recorder.save(self)
+            self.recorder.finish()
+            self.progress.message(f"stopped: {error}; the last good state is in {self.recorder.path}")
             return FAILED
         self.n_steps += 1
         self.history.append(
@@ -141,15 +154,7 @@ class Cooling:
             energy_error=summary["energy_error"], acceptance=acceptance, residual=first.residual,
         )
         self._adapt(summary)
-        return self._stopped_or_saved()
-
-    def _stopped_or_saved(self):
-        if self.team.any(self.stop.requested):
-            self.save()
-            return STOPPED
-        if self.team.any(self.team.is_root and self._minutes_since_saved() >= self.settings.run.checkpoint_minutes):
-            self.save()
-        return None
+        return STOPPED if self.recorder.after_step(self) else None
 
     def _sample(self, n_samples):
         """Return fresh samples of all chains and their evaluation."""
@@ -179,11 +184,16 @@ class Cooling:
                 self.sweeps = max(1, self.sweeps - 1)
 
     def _report(self, beta):
-        """Return the raw results at a requested temperature, from extra samples."""
+        """Return the raw results at a requested temperature, from extra samples; None if the run has to stop."""
         wanted = self.settings.thermal.n_samples_report
         n_report = REPORT_FACTOR * self.n_samples if wanted == "auto" else wanted
         n_batches = 1 if self.is_exact else max(1, -(-n_report // self.n_samples))
-        batches = [self._sample(self.n_samples) for _ in range(n_batches)]
+        self.recorder.hold(self)  # a report cut short is made again, from the chains as they were
+        batches = [self._sample(self.n_samples)]
+        while len(batches) < n_batches:
+            if self.recorder.stop_held():
+                return None
+            batches.append(self._sample(self.n_samples))
         residual = self.evolution.velocity(*batches[-1]).residual
         row = self.meter.report(batches, beta)
         return row | {"tdvp_residual": residual, "acceptance": self.sampler.acceptance(self.team)}
@@ -195,9 +205,6 @@ class Cooling:
         self.seconds += now - self.clock
         self.clock = now
         return self.seconds
-
-    def _minutes_since_saved(self):
-        return (time.monotonic() - self.last_saved) / 60
 
     def state(self):
         """Return all that continues the run, on rank 0 (None elsewhere).  *Collective.*"""
@@ -255,34 +262,21 @@ class Cooling:
         columns = self.history[0] if self.history else ()
         return {name: np.array([step[name] for step in self.history], dtype=np.float64) for name in columns}
 
-    def save(self):
-        """Write the run file.  *Collective.*"""
-        state = self.state()
-        self.last_saved = time.monotonic()
-        if not self.team.is_root:
-            return
-        history = self.history_columns()
+    def table(self):
+        """Return the results so far, as `checkpoint.run_image` takes them."""
         targets = self.settings.thermal.report_betas
-        table = {
+        return {
             "task": "thermal",
             "n_sites": self.model.n_sites,
             "finished": all(any(row["beta"] == beta for row in self.rows) for beta in targets),
             "seconds": self.seconds,
             "n_ranks": self.team.size,
-            "rows": finished_rows(self.rows, history, self.model),
+            "rows": finished_rows(self.rows, self.history_columns(), self.model),
         }
-        network = self.ansatz.wavefunction.network()
-        checkpoint.write_run(
-            self.path, self.settings.to_toml(), state, history, table, network, n_chains=self.sampler.n_chains
-        )
 
-
-def sums_exactly(settings, purification):
-    """Return whether sums over all configurations take the place of chains."""
-    method = settings.sampling.method
-    if method == "auto":
-        return n_configurations(purification) <= 2 * N_SAMPLES
-    return method == "exact_sum"
+    def network(self):
+        """Return the arrays of the wave function."""
+        return self.ansatz.wavefunction.network()
 
 
 def _regularization(settings, ansatz):
@@ -294,7 +288,8 @@ def _regularization(settings, ansatz):
     soft_cut = choice.soft_cut
     if soft_cut == "auto":
         kind = "tfim" if settings.model.kind == "tfim" else ansatz.kind
-        soft_cut = SOFT_CUT["exact_sum" if sums_exactly(settings, ansatz.purification) else kind]
+        exact_cut = EXACT_SOFT_CUT[ansatz.wavefunction.is_complex]
+        soft_cut = exact_cut if sums_exactly(settings.sampling, ansatz.model) else SOFT_CUT[kind]
     if solver != "dense" or choice.regularization == "diag_shift":
         soft_cut = None
     return Regularization(solver, soft_cut, choice.diag_scale, choice.tolerance)

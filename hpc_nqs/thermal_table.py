@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hpc_nqs import thermodynamics
+from hpc_nqs import systematic, thermodynamics
 
 
 def finished_rows(rows, history, model):
@@ -13,21 +13,29 @@ def finished_rows(rows, history, model):
     rows : list of dict
         Measured at the reported temperatures, in the order of growing beta.
     history : dict of str: (n_steps,) float64
-        beta, energy, energy_error, variance of every step, per site.
+        beta, energy, energy_error, variance, layer_energy_difference of every step, per site, and tdvp_residual.
     model : SpinModel
 
     Returns
     -------
     list of dict
-        With entropy, free_energy and their errors, and specific_heat_slope.
+        With entropy, free_energy and their errors, specific_heat_slope, and the estimated systematic errors
+        energy_systematic, entropy_systematic and free_energy_systematic.
     """
     if not rows:
         return []
-    betas, energies, errors, slopes = _curve(rows, history)
+    path = _path(rows, history)
+    betas, energies, errors = path.betas, path.energies, path.energy_errors
     mean, variance, _ = thermodynamics.infinite_temperature_cumulants(model)
     integrals, integral_errors = thermodynamics.integrate_energy(
-        betas, energies, slopes=slopes, errors=errors, start_energy=mean / model.n_sites, start_slope=-variance / model.n_sites
+        betas,
+        energies,
+        slopes=-path.variances,
+        errors=errors,
+        start_energy=mean / model.n_sites,
+        start_slope=-variance / model.n_sites,
     )
+    off = systematic.estimate(path, model)
     finished = []
     for row in rows:
         beta, k = row["beta"], int(np.searchsorted(betas, row["beta"]))
@@ -37,6 +45,8 @@ def finished_rows(rows, history, model):
         row["entropy_error"] = float(thermodynamics.entropy_error(beta, row["energy_error"], integral_error))
         row["free_energy"] = float(thermodynamics.free_energy(beta, integral))
         row["free_energy_error"] = integral_error / beta
+        for name in ("energy", "entropy", "free_energy"):
+            row[f"{name}_systematic"] = float(getattr(off, name)[k])
         if len(betas) >= 3:
             slope, slope_error = thermodynamics.specific_heat_from_slope(betas, energies, errors, beta)
             row["specific_heat_slope"] = slope
@@ -46,16 +56,11 @@ def finished_rows(rows, history, model):
     return finished
 
 
-def _curve(rows, history):
-    """Return (betas, energies, errors, dE/dbeta) per site; reported temperatures replace steps at the same beta."""
-    points = {
-        float(beta): (float(energy), float(error), -float(variance))
-        for beta, energy, error, variance in zip(
-            *(history.get(name, []) for name in ("beta", "energy", "energy_error", "variance")), strict=True
-        )
-    }
+def _path(rows, history):
+    """Return the `systematic.Path` of a run; reported temperatures replace steps at the same beta."""
+    names = ("beta", "energy", "energy_error", "variance", "tdvp_residual", "layer_energy_difference")
+    points = {float(point[0]): point for point in zip(*(history.get(name, []) for name in names), strict=True)}
     for row in rows:
-        points[row["beta"]] = (row["energy"], row["energy_error"], -row["specific_heat"] / row["beta"] ** 2)
-    betas = np.array(sorted(points))
-    energies, errors, slopes = np.array([points[beta] for beta in betas.tolist()]).T
-    return betas, energies, errors, slopes
+        measured = row | {"variance": row["specific_heat"] / row["beta"] ** 2}
+        points[row["beta"]] = tuple(measured[name] for name in names)
+    return systematic.Path(*np.array([points[beta] for beta in sorted(points)], dtype=np.float64).T)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # From a fresh clone to a result: install into .venv, cool a frustrated 4x4 magnet on two ranks, compare with
-# exact diagonalization, draw the figure. Results go to the current folder. Run it again as often as you like.
+# exact diagonalization, draw the figure, write the report. Results go to the current folder. Run it again as often as you like.
 set -euo pipefail
 source "$(dirname -- "${BASH_SOURCE[0]}")/environment.sh"
 
@@ -14,5 +14,6 @@ mpiexec -n 2 hpc-nqs run "$root/jobscripts/j1j2_4x4.toml" -o j1j2_4x4.h5 --overw
 [ $code = 0 ] || exit $code
 hpc-nqs show --exact j1j2_4x4.h5
 hpc-nqs plot --exact j1j2_4x4.h5 -o j1j2_4x4.png
+hpc-nqs report --exact j1j2_4x4.h5 -o j1j2_4x4.html
 echo
-echo "results: $PWD/j1j2_4x4.h5   figure: $PWD/j1j2_4x4.png   the program: $venv/bin/hpc-nqs"
+echo "results: $PWD/j1j2_4x4.h5   figure: $PWD/j1j2_4x4.png   report: $PWD/j1j2_4x4.html   the program: $venv/bin/hpc-nqs"

@@ -30,7 +30,6 @@ cdef extern from "nqs_units.h" nogil:
                               double *, double *)
     const char *nqs_variant(int)
     const char *nqs_variant_in_use()
-    int nqs_select(const char *)
 
 
 def instruction_sets():
@@ -39,11 +38,6 @@ def instruction_sets():
     while nqs_variant(len(names)) != NULL:
         names.append(nqs_variant(len(names)).decode())
     return names, nqs_variant_in_use().decode()
-
-
-def select_instruction_set(name):
-    """Use another instruction set in this process; return whether the processor can."""
-    return bool(nqs_select(name.encode()))
 
 
 def _aligned_zeros(n_rows, n_columns):

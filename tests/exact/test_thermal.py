@@ -1,6 +1,6 @@
 """Whole thermal runs with sums over all configurations in place of chains, against all levels of small rings.
 
-Without sampling noise what is left is the error of the seed, of the network and of the steps: a few 1e-3 per site.
+Without sampling noise what is left is the error of the seed, of the network and of the steps: a few 1e-4 per site.
 """
 
 import numpy as np
@@ -12,7 +12,8 @@ from hpc_nqs.settings import build, parse_settings
 from hpc_nqs.thermal import DONE, FAILED, run_thermal
 
 HEISENBERG, TFIM = {"kind": "heisenberg"}, {"kind": "tfim"}
-TOLERANCES = {"energy": 8e-3, "free_energy": 4e-3, "entropy": 1e-2, "specific_heat": 0.02, "susceptibility": 6e-3}
+TOLERANCES = {"energy": 1e-3, "free_energy": 1e-3, "entropy": 1e-3, "specific_heat": 2.5e-3, "susceptibility": 2e-3}
+LOOSE = {"xxz_4": 2.5, "ladder_3": 3.0}  # plaquettes are harder for a single network
 SYSTEMS = {
     "heisenberg_6": ("chain", [6], HEISENBERG),
     "j1j2_6": ("chain", [6], HEISENBERG | {"couplings": [1.0, 0.5]}),
@@ -49,8 +50,8 @@ def settings_of(system, temperatures, **sections):
     thermal |= {"temperatures": temperatures} if temperatures else {}
     tables = {"run": {"seed": 1}, "lattice": {"kind": kind, "lengths": lengths}, "model": model, "thermal": thermal}
     tables |= {"sampling": {"method": "exact_sum"}, "observables": {"structure_factor": [[1, 0], [0.5, 0]]}}
-    tables["wavefunction"] = {"alpha": 4} | sections.pop("wavefunction", {})
-    return parse_settings(tables | {"reconfiguration": {"soft_cut": 1e-6}} | sections)
+    tables["wavefunction"] = {"alpha": 2} | sections.pop("wavefunction", {})
+    return parse_settings(tables | sections)
 
 
 def exact_rows(settings, factor=1.0):
@@ -59,20 +60,20 @@ def exact_rows(settings, factor=1.0):
     return exact.thermal_rows(levels, [factor * beta for beta in settings.thermal.report_betas])
 
 
-def assert_rows_are_exact(rows, expected, conserves_sz):
+def assert_rows_are_exact(rows, expected, conserves_sz, loose=1.0):
     for row, wanted in zip(rows, expected, strict=True):
         assert row["beta"] == wanted["beta"]
         for name, tolerance in TOLERANCES.items():
             if name == "susceptibility" and not conserves_sz:
                 assert name not in row
                 continue
-            assert row[name] == pytest.approx(wanted[name], abs=tolerance), (name, row["beta"])
+            assert row[name] == pytest.approx(wanted[name], abs=loose * tolerance), (name, row["beta"])
         assert row["structure_factor"].keys() == wanted["structure_factor"].keys()
         for key, (value, _) in wanted["structure_factor"].items():
-            assert row["structure_factor"][key][0] == pytest.approx(value, abs=0.015), (key, row["beta"])
+            assert row["structure_factor"][key][0] == pytest.approx(value, abs=loose * 1e-3), (key, row["beta"])
         for name in ("energy_error", "specific_heat_error"):
             assert row[name] == 0.0
-        assert 0 <= row["tdvp_residual"] + 1e-9 < 0.1
+        assert 0 <= row["tdvp_residual"] + 1e-9 < 0.03
         assert abs(row["layer_energy_difference"]) < 1e-4
 
 
@@ -84,7 +85,7 @@ def test_cooling_follows_the_exact_thermodynamics(cool, system):
     assert table["finished"]
     settings = settings_of(system, temperatures)
     _, model = build(settings)
-    assert_rows_are_exact(table["rows"], exact_rows(settings), model.conserves_sz)
+    assert_rows_are_exact(table["rows"], exact_rows(settings), model.conserves_sz, LOOSE.get(system, 1.0))
     # control: a factor of two in beta is far outside of the tolerance
     for factor in (0.5, 2.0):
         wrong = exact_rows(settings, factor)
@@ -130,20 +131,20 @@ def test_every_solver_cools_with_a_diagonal_shift(cool, solver, system):
     # a shift relative to diag(S) alone does not hold parameters that have no effect yet
     temperatures = [2.0, 1.0]
     choice = {"solver": solver, "regularization": "diag_shift", "diag_scale": 1e-4, "tolerance": 1e-10}
-    code, table, history = cool(system, temperatures, reconfiguration=choice)
+    code, table, history = cool(system, temperatures, reconfiguration=choice, wavefunction={"parameters": "real"})
     assert code == DONE
-    assert_rows_are_exact(table["rows"], exact_rows(settings_of(system, temperatures)), conserves_sz=True)
+    assert_rows_are_exact(table["rows"], exact_rows(settings_of(system, temperatures)), conserves_sz=True, loose=8)
     assert (history["solver_iterations"].max() > 0) == (solver == "cg")
 
 
 @pytest.mark.parametrize(
-    "wavefunction", [{"parameters": "complex"}, {"symmetries": [], "alpha": 2}, {"bond_features": False}]
+    "wavefunction", [{"parameters": "real"}, {"kind": "pair_rbm"}, {"symmetries": [], "alpha": 1}, {"bond_features": False}]
 )
 def test_other_networks_cool_as_well(cool, wavefunction):
     temperatures = [2.0, 1.0]
     code, table, _ = cool("field_z_4", temperatures, wavefunction=wavefunction)
     assert code == DONE
-    assert_rows_are_exact(table["rows"], exact_rows(settings_of("field_z_4", temperatures)), conserves_sz=True)
+    assert_rows_are_exact(table["rows"], exact_rows(settings_of("field_z_4", temperatures)), conserves_sz=True, loose=8)
 
 
 @pytest.mark.parametrize("clock", ["energy", "time"])
@@ -151,7 +152,7 @@ def test_both_clocks_cool_as_well(cool, clock):
     temperatures = [2.0, 1.0]
     code, table, _ = cool("xxz_4", temperatures, thermal={"clock": clock})
     assert code == DONE
-    assert_rows_are_exact(table["rows"], exact_rows(settings_of("xxz_4", temperatures)), conserves_sz=True)
+    assert_rows_are_exact(table["rows"], exact_rows(settings_of("xxz_4", temperatures)), True, LOOSE["xxz_4"])
 
 
 @pytest.mark.parametrize("system", ["heisenberg_6", "field_z_4", "tfim_field_z_4"])

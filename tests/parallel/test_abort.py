@@ -6,7 +6,10 @@ import time
 
 import pytest
 
-PROLOGUE = "import sys, time; from hpc_nqs.parallel import StopRequest, start; stop = StopRequest(); team = start()\n"
+PROLOGUE = (
+    "import sys, time; from hpc_nqs.parallel import start; from hpc_nqs.stopping import StopRequest\n"
+    "stop = StopRequest().__enter__(); team = start()\n"
+)
 
 FAILING = """
 if team.rank == team.size - 1:

@@ -81,8 +81,10 @@ def test_the_table_does_not_depend_on_the_number_of_ranks(run, model, method, n_
         assert_same_numbers(other["rows"], table["rows"])
         assert json.loads(json.dumps(other["settings"])) == table["settings"]
         assert other_history.keys() == history.keys()
+        # the spectral cut of exact sums, 1e-8, lets rounding errors into the velocity and so into the step error
+        rtol = 1e-6 if method == "exact_sum" else 1e-8
         for name in history.keys() - {"seconds"}:
-            np.testing.assert_allclose(other_history[name], history[name], rtol=1e-8, atol=1e-10, err_msg=name)
+            np.testing.assert_allclose(other_history[name], history[name], rtol=rtol, atol=1e-10, err_msg=name)
         np.testing.assert_allclose(other_state["params"], state["params"], rtol=1e-7, atol=1e-9)
         if method == "metropolis":
             # the same decisions, although the parameters differ by rounding from the first step on

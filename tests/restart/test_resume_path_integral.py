@@ -13,6 +13,7 @@ from hpc_nqs.ensembles import Ensemble
 from hpc_nqs.parallel import Team
 from hpc_nqs.path_integral import DONE, FAILED, STOPPED, run_path_integral
 from hpc_nqs.settings import SettingsError, parse_settings
+from hpc_nqs.stopping import NEVER, StopRequest
 
 MODELS = {
     "heisenberg": {"kind": "heisenberg"},
@@ -36,30 +37,22 @@ def sample(monkeypatch):
     monkeypatch.setattr(Ensemble, "batch_size", 10)
 
     def run(settings, path, n_batches=None, resume=False):
-        with monkeypatch.context() as patch:
-            if n_batches is not None:
-                patch.setattr(path_integral, "StopRequest", lambda: StopAfter(n_batches))
-            return run_path_integral(settings, Team.serial(), str(path), resume_from=str(path) if resume else None)
+        stop = NEVER if n_batches is None else StopAfter(n_batches)
+        return run_path_integral(settings, Team.serial(), str(path), str(path) if resume else None, stop)
 
     return run
 
 
-class StopAfter:
+class StopAfter(StopRequest):
     """A stop request that comes with batch number `n_batches` of this start of the program."""
 
     def __init__(self, n_batches):
+        super().__init__()
         self.left = n_batches
 
-    @property
-    def requested(self):
+    def due(self, margin):
         self.left -= 1
         return self.left <= 0
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        pass
 
 
 def contents(path):
@@ -144,7 +137,7 @@ def test_a_signal_ends_the_run_at_a_checkpoint(clean_environment, tmp_path):
     command = [sys.executable, "-m", "hpc_nqs", "run", str(source), "-o", str(path)]
     process = subprocess.Popen(command, env=clean_environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
-    while not path.exists() or checkpoint.read_state(path)["current"] is None:
+    while not path.exists() or checkpoint.read_state(path)["chains"] is None:
         assert time.monotonic() < deadline
         assert process.poll() is None
         time.sleep(0.05)

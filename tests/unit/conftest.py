@@ -50,7 +50,7 @@ def driver(monkeypatch):
     module = types.ModuleType("hpc_nqs.thermal")
     module.calls, module.outcome = [], 0
 
-    def run_thermal(settings, team, output_path, resume_from=None):
+    def run_thermal(settings, team, output_path, resume_from=None, stop=None):
         module.calls.append((settings, output_path, resume_from))
         if isinstance(module.outcome, BaseException):
             raise module.outcome

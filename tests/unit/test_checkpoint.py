@@ -1,5 +1,6 @@
 """Run files: everything comes back as it was, and damage of any kind is noticed."""
 
+import errno
 import os
 import resource
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -236,11 +238,62 @@ def test_a_flipped_bit_is_noticed_or_harmless(tmp_path):
 # Writing
 
 
-def test_new_file_replaces_the_old_one_and_leaves_no_part(tmp_path):
+def test_new_file_replaces_the_old_one_which_stays_as_previous(tmp_path):
+    path = write(tmp_path / "run.h5", {"step": 1})
+    for step in (2, 3):
+        write(path, {"step": step})
+        assert checkpoint.read_state(path) == {"step": step}
+        assert checkpoint.read_state(checkpoint.previous_of(path)) == {"step": step - 1}
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["run.h5", "run.h5.previous"]
+
+
+def test_the_first_file_of_another_run_leaves_no_previous_one(tmp_path):
+    path = write(tmp_path / "run.h5", {"step": 1})
+    write(path, {"step": 2})
+    image = checkpoint.run_image(SETTINGS, {"step": 0}, {}, TABLE, {})
+    checkpoint.replace_file(path, image, keep_previous=False)
+    assert checkpoint.read_state(path) == {"step": 0}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["run.h5"]
+
+
+@pytest.mark.parametrize("left", ["link", "part", "same"])
+def test_what_a_killed_write_left_behind_does_not_disturb_the_next(tmp_path, left):
+    path = write(tmp_path / "run.h5", {"step": 1})
+    if left == "same":  # killed after the old file got its second name
+        os.link(path, checkpoint.previous_of(path))
+    else:
+        (tmp_path / f"run.h5.{left}").write_text("half")
+    write(path, {"step": 2})
+    assert checkpoint.read_state(path) == {"step": 2}
+    assert checkpoint.read_state(checkpoint.previous_of(path)) == {"step": 1}
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["run.h5", "run.h5.previous"]
+
+
+def test_without_hard_links_there_is_no_previous_file(tmp_path, monkeypatch):
+    def refuse(source, target):
+        raise PermissionError(errno.EPERM, "Operation not permitted", source)
+
+    monkeypatch.setattr(os, "link", refuse)
     path = write(tmp_path / "run.h5", {"step": 1})
     write(path, {"step": 2})
     assert checkpoint.read_state(path) == {"step": 2}
     assert [entry.name for entry in tmp_path.iterdir()] == ["run.h5"]
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "flipped"])
+def test_damage_names_the_file_before(tmp_path, damage):
+    path = write(tmp_path / "run.h5", {"step": 1})
+    write(path, {"step": 2})
+    image = path.read_bytes()
+    path.write_bytes({"empty": b"", "cut": image[:3000], "flipped": image.replace(b"seed = 7", b"seed = 5")}[damage])
+    damaged = path.read_bytes()
+    with pytest.raises(RunFileError, match=r"run\.h5\.previous .*is complete; to continue from there: cp .*previous .*h5$"):
+        checkpoint.read_state(path)
+    assert path.read_bytes() == damaged
+    Path(checkpoint.previous_of(path)).write_bytes(b"")
+    with pytest.raises(RunFileError) as caught:
+        checkpoint.read_state(path)
+    assert "previous" not in str(caught.value)
 
 
 def test_contents_reach_the_disk_before_the_name_changes(tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 import errno
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,10 +10,10 @@ from pathlib import Path
 import pytest
 
 import hpc_nqs
-from hpc_nqs import checkpoint, cli, parallel
+from hpc_nqs import checkpoint, cli, parallel, recorder
 from hpc_nqs.settings import SettingsError, read_settings
 
-COMMANDS = ("run", "resume", "show", "plot", "exact", "check", "init", "bench")
+COMMANDS = ("run", "resume", "show", "plot", "report", "exact", "check", "init", "import", "sweep", "bench")
 
 
 # The package that is tested is also the one that processes in other folders find.
@@ -42,7 +43,8 @@ def test_exit_codes(folder, clean_environment):
         return done.returncode
 
     assert code("show", "run.h5") == 0
-    assert code("show", "nothing.h5") == 1
+    assert code("show", "nothing.h5") == 2
+    assert code("run", "input.toml", "-o", "run.h5") == 1
     assert code("exact", "input.toml", "--set", "thermal.temperatures=[-1]") == 2
     assert code("fly") == 2
 
@@ -172,8 +174,8 @@ def test_run_refuses_to_overwrite(folder, driver, capsys):
             2,
             'run.task = "ground_state": not available in this version',
         ),
-        (["resume", "nothing.h5"], 1, "there is no run file nothing.h5"),
-        (["resume", "input.toml"], 1, "input.toml is not a run file"),
+        (["resume", "nothing.h5"], 2, "there is no run file nothing.h5"),
+        (["resume", "input.toml"], 2, "input.toml is not a run file"),
         (
             ["resume", "run.h5", "--set", "lattice.lengths=[8]"],
             2,
@@ -221,9 +223,10 @@ def test_resume_continues_from_the_file_alone(folder, driver):
             "the disk is full (No space left on device) for input.h5.part",
         ),
         (OSError(errno.EDQUOT, "Disk quota exceeded"), 1, "the disk is full (Disk quota exceeded)"),
-        (PermissionError(errno.EACCES, "Permission denied", "x/input.h5"), 1, "x/input.h5: Permission denied"),
+        (PermissionError(errno.EACCES, "Permission denied", "x/input.h5"), 1, "x/input.h5 cannot be used (Permission denied)"),
         (MemoryError(), 1, "not enough memory"),
-        (checkpoint.RunFileError("run.h5 is damaged"), 1, "run.h5 is damaged"),
+        (checkpoint.RunFileError("run.h5 is damaged"), 2, "run.h5 is damaged"),
+        (recorder.UnwritableError("no room for run.h5"), 1, "no room for run.h5"),
         (SettingsError(["sampling.n_chains = 3: wrong"]), 2, "sampling.n_chains = 3: wrong"),
         (KeyboardInterrupt(), 1, "interrupted"),
     ],
@@ -251,8 +254,10 @@ class TwoRanks(parallel.Team):
         self.aborted = None
 
     def broadcast_object(self, value):
-        assert value is None
-        return self.received
+        return self.received if value is None else value
+
+    def check_agreement(self, text, what):
+        pass
 
     def abort(self, message, code=1):
         self.aborted = (message, code)
@@ -301,3 +306,69 @@ def test_version(capsys):
     with pytest.raises(SystemExit) as caught:
         cli.main(["--version"])
     assert caught.value.code == 0 and capsys.readouterr().out.startswith("hpc-nqs ")
+
+
+# ---------------------------------------------------------------- the first five minutes
+
+
+def test_an_old_python_is_one_sentence():
+    """The check stands before anything that an old Python cannot read."""
+    source = (Path(hpc_nqs.__file__).parent / "__main__.py").read_text()
+    source = source.replace("sys.version_info <", "(3, 9) <").replace("% sys.version_info[:2]", "% (3, 9)")
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "hpc-nqs: needs Python 3.11 or newer, this is Python 3.9\n"
+
+
+def test_missing_kernels_are_one_sentence(folder, clean_environment):
+    """The sources without a build, as in the folder of a clone."""
+    ignored = shutil.ignore_patterns("*.so", "__pycache__")
+    shutil.copytree(Path(hpc_nqs.__file__).parent, folder / "hpc_nqs", ignore=ignored)
+    command = [sys.executable, "-m", "hpc_nqs", "check", "input.toml"]
+    done = subprocess.run(
+        command, cwd=folder, env=clean_environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert "the compiled part is missing (there are no compiled kernels in" in done.stderr
+    assert "pip install ." in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_a_missing_dependency_is_one_sentence(folder, clean_environment):
+    hidden = "sys.modules['scipy'] = None"
+    done = python_m("exact", "input.toml", environment=clean_environment, cwd=folder, before=hidden)
+    assert done.returncode == 1
+    assert done.stderr.startswith("hpc-nqs: scipy") and "pip install ." in done.stderr and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["plot", "report"])
+def test_a_folder_that_cannot_be_written_is_one_sentence(folder, capsys, monkeypatch, command):
+    plotting = pytest.importorskip("hpc_nqs.plotting")
+
+    def refuse(*arguments, **options):
+        raise PermissionError(errno.EACCES, "Permission denied", "figures/run")
+
+    monkeypatch.setattr(plotting, "save", refuse)
+    monkeypatch.setattr(Path, "write_text", refuse)
+    assert cli.main([command, "run.h5"]) == 1
+    message = capsys.readouterr().err
+    assert message == (
+        "hpc-nqs: figures/run cannot be used (Permission denied); choose another place, for results with -o\n"
+    )
+
+
+def test_paths_with_spaces(folder, driver, capsys):
+    place = folder / "my results"
+    place.mkdir()
+    driver.outcome = 75
+    assert cli.main(["run", "input.toml", "-o", f"{place}/a run.h5"]) == 75
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "continue with" in line]
+    assert shlex.split(line.partition("continue with: ")[2]) == ["hpc-nqs", "resume", f"{place}/a run.h5"]
+    assert cli.main(["show", f"{place}/a run.h5"]) == 0
+
+
+def test_the_first_help_says_where_to_start(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    out = capsys.readouterr().out
+    assert "hpc-nqs init > input.toml" in out and max(map(len, out.splitlines())) <= 80

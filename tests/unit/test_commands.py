@@ -84,7 +84,7 @@ def test_plot_without_matplotlib(folder, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.backends.backend_agg", None)
     monkeypatch.delattr("hpc_nqs.plotting", raising=False)
     assert cli.main(["plot", "run.h5"]) == 1
-    assert "plot needs matplotlib" in capsys.readouterr().err
+    assert "figures need matplotlib" in capsys.readouterr().err
 
 
 def test_plot_goes_on_without_an_exact_curve(folder, driver, capsys):

@@ -1,6 +1,5 @@
-"""A team of one, the shares of any team, launchers that do not match, and signals; several ranks: see parallel/."""
+"""A team of one, the shares of any team, launchers that do not match; several ranks: see parallel/."""
 
-import signal
 import subprocess
 import sys
 
@@ -9,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpc_nqs.parallel import StopRequest, Team, announced_size
+from hpc_nqs.parallel import Team, announced_size
 
 
 def team_of(size, rank=0):
@@ -121,35 +120,3 @@ def test_no_mpi_library_is_an_error_under_a_launcher_and_one_process_otherwise(c
     assert "mpi4py finds no MPI library" in message
     assert 'pip install "hpc_nqs[mpich]"' in message
     assert start_alone(clean_environment) == (0, "Team(rank=0, size=1)")
-
-
-# Signals
-
-
-@pytest.mark.parametrize("number", StopRequest.SIGNALS)
-def test_signal_is_remembered_and_handlers_are_put_back(number):
-    before = signal.getsignal(number)
-    with StopRequest() as stop:
-        assert not stop.requested
-        signal.raise_signal(number)
-        assert stop.requested
-        assert stop.received == number
-    assert signal.getsignal(number) is before
-
-
-def test_second_interrupt_ends_at_once():
-    with StopRequest() as stop:
-        signal.raise_signal(signal.SIGINT)
-        assert stop.requested
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
-
-
-def test_interrupt_after_another_signal_is_a_request_still():
-    with StopRequest() as stop:
-        signal.raise_signal(signal.SIGTERM)
-        signal.raise_signal(signal.SIGINT)
-        assert stop.received == signal.SIGINT
-        signal.raise_signal(signal.SIGUSR1)
-        assert stop.requested
-

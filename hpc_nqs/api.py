@@ -1,0 +1,224 @@
+"""The program from Python: build an input in code, run it on all ranks, get the results as arrays.
+
+The names of this module are those of the package: ``hpc_nqs.make_input``, ``hpc_nqs.run`` and so on.
+"""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from hpc_nqs import checkpoint, labels
+from hpc_nqs.reporting import csv_text, flat_row, json_text, table_text
+from hpc_nqs.settings import Settings, SettingsError, parse_settings, read_settings, validate
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Run:
+    """The contents of one run file, or exact results of an input.
+
+    Attributes
+    ----------
+    path : str
+        Of the run file; empty for exact results.
+    settings : Settings
+    table : dict
+        As ``show --json`` prints it: "rows", "n_sites", "finished", "seconds", "n_ranks".
+    history : dict of str: (n_steps,) float64
+        The meters of every step; energies per site. Empty for exact results.
+    about : dict
+        Version, commit, number of ranks and chains.
+    """
+
+    path: str
+    settings: Settings
+    table: dict
+    history: dict
+    about: dict
+
+    def __getitem__(self, name):
+        """Return one quantity at the reported temperatures, for example run["energy"] or run["energy_error"].
+
+        Returns
+        -------
+        (n_rows,) float64, or (n_rows, n_keys) for structure factors and correlations
+            In the unit `labels.unit_of(name)`; not a number where a row does not have it.
+
+        Raises
+        ------
+        KeyError
+            When no row has the quantity; names those that there are.
+        """
+        found = labels.columns(self.table["rows"])
+        if name not in found:
+            raise KeyError(f"{name}; there are {', '.join(found)}")
+        return found[name][1]
+
+    @property
+    def names(self):
+        """Names of the quantities and coordinates that `run[name]` knows."""
+        return list(labels.columns(self.table["rows"]))
+
+    @property
+    def columns(self):
+        """One list per column of ``show --csv``, {name: list}; ``pandas.DataFrame(run.columns)`` takes it."""
+        rows = [flat_row(row) for row in self.table["rows"]]
+        names = dict.fromkeys(name for row in rows for name in row)
+        return {name: [row.get(name, np.nan) for row in rows] for name in names}
+
+    @property
+    def finished(self):
+        """Whether all temperatures have been reached."""
+        return bool(self.table.get("finished"))
+
+    @property
+    def network(self):
+        """The arrays of the wave function, a nested dict; read from the file when asked for."""
+        return checkpoint.read_network(self.path) if self.path else {}
+
+    def to_text(self):
+        """Return the table as text of at most 80 columns, as ``show`` prints it."""
+        return table_text(self.table)
+
+    def to_json(self):
+        """Return the table as JSON, as ``show --json`` prints it."""
+        return json_text(self.table)
+
+    def to_csv(self):
+        """Return the rows as CSV, as ``show --csv`` prints them."""
+        return csv_text(self.table)
+
+
+def make_input(**sections):
+    """Return the `Settings` of an input that is built in code.
+
+    Parameters
+    ----------
+    **sections : dict
+        The sections of an input file with their keys, for example ``lattice={"kind": "chain", "lengths": [8]}``.
+
+    Raises
+    ------
+    SettingsError
+        With every problem at once, in `problems`.
+    """
+    return _validated(parse_settings(sections))
+
+
+def read_input(path, overrides=()):
+    """Return the `Settings` of an input file; see `settings.read_settings` for overrides and errors."""
+    return _validated(read_settings(path, overrides))
+
+
+def run(settings, path, *, overwrite=False):
+    """Run an input and return its results as a `Run`, *collective* over the ranks of mpiexec.
+
+    Parameters
+    ----------
+    settings : Settings
+    path : path-like
+        Run file to write. The run can be continued from it with `resume`.
+    overwrite : bool
+        Replace a file that stands there.
+
+    Raises
+    ------
+    FileExistsError
+        When the file is there and `overwrite` is false.
+    parallel.LauncherError
+        When mpiexec does not belong to the MPI library.
+    """
+    team = _start()
+    exists = team.broadcast_object(Path(path).exists() if team.is_root else None)
+    if exists and not overwrite:
+        raise FileExistsError(f"{path} exists; continue it with resume, or pass overwrite=True")
+    return _drive(team, settings, path, None)
+
+
+def resume(path, overrides=()):
+    """Continue a run file to its end and return its results as a `Run`, *collective*.
+
+    Parameters
+    ----------
+    path : path-like
+    overrides : sequence of str
+        "section.key=value", for example to add temperatures.
+
+    Raises
+    ------
+    SettingsError
+        When a setting on which the stored state rests would change.
+    checkpoint.RunFileError
+        When the file cannot be used.
+    """
+    from hpc_nqs.settings import changed_foundations, read_tables
+
+    team = _start()
+    tables = read_tables(team.broadcast_object(checkpoint.read_settings_text(path) if team.is_root else None))
+    stored, settings = parse_settings(tables), parse_settings(tables, overrides)
+    problems = changed_foundations(stored, settings)
+    if problems:
+        raise SettingsError(problems)
+    return _drive(team, _validated(settings), path, str(path))
+
+
+def load(path):
+    """Return the results in a run file as a `Run`, also while the run is writing.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Raises
+    ------
+    checkpoint.RunFileError
+        When there is no such file, or it is damaged or of another program.
+    """
+    table = checkpoint.read_table(path)
+    settings = parse_settings(table["settings"])
+    return Run(str(path), settings, table, checkpoint.read_history(path), checkpoint.read_about(path))
+
+
+def diagonalize(settings):
+    """Return the exact results of an input as a `Run`, by diagonalization of up to 16 sites.
+
+    Parameters
+    ----------
+    settings : Settings
+
+    Raises
+    ------
+    ValueError
+        More than 16 sites, or too large a block.
+    """
+    from hpc_nqs import exact as diagonalization
+    from hpc_nqs.settings import build
+
+    lattice, model = build(settings)
+    wanted = settings.observables
+    levels = diagonalization.diagonalize(model, lattice, wanted.structure_factor, wanted.correlations)
+    rows = diagonalization.thermal_rows(levels, settings.thermal.report_betas)
+    table = {"task": "thermal", "method": "exact", "n_sites": lattice.n_sites, "finished": True, "rows": rows}
+    return Run("", settings, table | {"settings": settings.to_dict()}, {}, {})
+
+
+def _start():
+    from hpc_nqs import parallel
+
+    return parallel.start()
+
+
+def _drive(team, settings, path, resume_from):
+    from hpc_nqs.path_integral import run_path_integral
+    from hpc_nqs.thermal import run_thermal
+
+    run = run_path_integral if settings.thermal.method == "analytic" else run_thermal
+    run(settings, team, str(path), resume_from=resume_from)
+    return team.broadcast_object(load(path) if team.is_root else None)
+
+
+def _validated(settings):
+    problems = validate(settings)
+    if problems:
+        raise SettingsError(problems)
+    return settings

@@ -1,0 +1,140 @@
+"""What figures are drawn from: points with errors out of tables, and reference data out of files."""
+
+import csv
+import json
+import math
+import re
+from pathlib import Path
+
+# Quantities of the first page, with the symbol and the unit; axis titles and reference files use these keys.
+QUANTITIES = {
+    "energy": ("energy per site", "$e$", "J"),
+    "specific_heat": ("specific heat per site", "$c$", "$k_B$"),
+    "entropy": ("entropy per site", "$s$", "$k_B$"),
+    "susceptibility": ("susceptibility per site", r"$\chi$", "1/J"),
+}
+
+
+class ReferenceDataError(Exception):
+    """A file of reference data that cannot be used; the message is one sentence."""
+
+
+def points(rows, quantity, key=None):
+    """Return [(temperature, value, statistical error, systematic error)] of the rows that have the quantity.
+
+    Parameters
+    ----------
+    rows : list of dict
+    quantity : str
+    key : str, optional
+        For quantities that are dicts of values or of [value, error], such as the structure factor.
+
+    Returns
+    -------
+    list of (float, float, float, float)
+        In the order of the rows; an error that is absent is zero.
+    """
+    found = []
+    for row in rows:
+        value, error = row.get(quantity), row.get(f"{quantity}_error")
+        if key is not None:
+            pair = (value or {}).get(key)
+            value, error = pair if isinstance(pair, (list, tuple)) else (pair, None)
+        if row.get("temperature") and finite(value):
+            systematic = row.get(f"{quantity}_systematic") if key is None else None
+            found.append((row["temperature"], value, *(part if finite(part) else 0.0 for part in (error, systematic))))
+    return found
+
+
+def keys_of(tables, quantity):
+    """Return the keys of a quantity that is a dict, over all rows of all tables, in order of appearance."""
+    return list(dict.fromkeys(key for table in tables for row in table["rows"] for key in row.get(quantity) or {}))
+
+
+def finite(value):
+    """Return whether a value is a finite number."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def read_reference(written):
+    """Return (label, rows) of reference data, such as a Monte Carlo run.
+
+    Parameters
+    ----------
+    written : str
+        ``FILE`` or ``FILE:key=value``, which keeps the rows where a column has this value, for example
+        ``qmc.json:L=6``. JSON with "rows" (as ``show --json`` and ``exact --json`` print it) or a list of rows, or CSV
+        with the same columns (as ``show --csv``): temperature or beta, energy, energy_error and so on.
+
+    Raises
+    ------
+    ReferenceDataError
+        When the file cannot be read, or no row of it has a temperature.
+    """
+    path, selection = _selection(written)
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ReferenceDataError(f"reference {path}: {getattr(error, 'strerror', None) or 'not a text file'}") from error
+    try:
+        rows = _json_rows(text) if text.lstrip()[:1] in ("{", "[") else _csv_rows(text)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ReferenceDataError(f"reference {path}: neither a JSON table nor CSV with a heading ({error})") from error
+    for key, value in selection.items():
+        rows = [row for row in rows if _same(row.get(key), value)]
+    for row in rows:
+        if not row.get("temperature") and finite(row.get("beta")) and row["beta"] > 0:
+            row["temperature"] = 1.0 / row["beta"]
+    rows = [row for row in rows if finite(row.get("temperature")) and row["temperature"] > 0]
+    if not rows:
+        kept = " ".join(f"{key} = {value}" for key, value in selection.items())
+        raise ReferenceDataError(f"reference {path}: no rows with a temperature or beta{' and ' + kept if kept else ''}")
+    label = " ".join([Path(path).stem, *(f"{key} = {value}" for key, value in selection.items())])
+    return label, sorted(rows, key=lambda row: row["temperature"])
+
+
+def _selection(written):
+    path, colon, condition = str(written).rpartition(":")
+    key, equals, value = condition.partition("=")
+    if not (colon and equals) or Path(written).exists():
+        return written, {}
+    return path, {key.strip(): value.strip()}
+
+
+def _same(found, wanted):
+    try:
+        return math.isclose(float(found), float(wanted))
+    except (TypeError, ValueError):
+        return str(found) == wanted
+
+
+def _json_rows(text):
+    data = json.loads(text)
+    return [dict(row) for row in (data["rows"] if isinstance(data, dict) else data)]
+
+
+def _csv_rows(text):
+    """Return the rows of CSV; the columns name(key) and name_error(key) become dicts of [value, error] again."""
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    rows = []
+    for written in csv.DictReader(lines, skipinitialspace=True):
+        row = {}
+        for name, value in written.items():
+            if not value or not value.strip():
+                continue
+            number = _number(value)
+            vector = re.fullmatch(r"(\w+?)(_error)?\((.*)\)", name.strip())
+            if vector is None:
+                row[name.strip()] = number
+            else:
+                quantity, is_error, key = vector.groups()
+                row.setdefault(quantity, {}).setdefault(key, [None, 0.0])[1 if is_error else 0] = number
+        rows.append(row)
+    return rows
+
+
+def _number(value):
+    try:
+        return float(value)
+    except ValueError:
+        return value.strip()

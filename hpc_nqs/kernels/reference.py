@@ -1,0 +1,291 @@
+"""NumPy twins of the compiled kernels: same names, same arguments, written as the equations read.
+
+For tests only.  A twin amplitude keeps no state: every ratio is exp(ln Psi(new) - ln Psi(old)) of two evaluations from
+scratch, so that it checks the tables and the incremental updates of the compiled one.  Configurations must not be
+zeros of Psi.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+EXCHANGE, JOINT_EXCHANGE, FLIP, JOINT_FLIP = range(4)
+
+
+# ---- moves ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """The visible units that a move flips, the row of its tables and the sign it takes them with."""
+
+    flips: tuple
+    entry: int
+    sign: int
+
+
+class MoveSet:
+    """The moves that proposals and the Hamiltonian's terms refer to by index."""
+
+    def __init__(self, kind, n_variants, sites, entry, n_sites):
+        self.kind, self.n_variants, self.sites, self.entry, self.n_sites = kind, n_variants, sites, entry, n_sites
+
+    def __len__(self):
+        return len(self.kind)
+
+    def propose(self, move, visible):
+        """Return the `Proposal` of a move, or None where the configuration does not allow it."""
+        kind, n = self.kind[move], self.n_sites
+        a, b = map(int, self.sites[move])
+        flips = {EXCHANGE: (a, b), JOINT_EXCHANGE: (a, b, a + n, b + n), FLIP: (a,), JOINT_FLIP: (a, a + n)}[kind]
+        exchanged = {EXCHANGE: [(a, b)], JOINT_EXCHANGE: [(a, b), (a + n, b + n)]}.get(kind, [])
+        if any(visible[v] == visible[w] for v, w in exchanged):
+            return None
+        if kind in (JOINT_EXCHANGE, JOINT_FLIP):
+            variant = int(visible[a] != visible[a + n])
+        else:  # one digit per flipped unit: whether its partner in the other layer is down
+            partners = [visible[(v + n) % (2 * n)] < 0 for v in flips] if self.n_variants[move] > 1 else []
+            variant = sum(int(down) << place for place, down in enumerate(reversed(partners)))
+        return Proposal(flips, int(self.entry[move]) + variant, int(visible[a]))
+
+
+def flipped(visible, flips):
+    """Return the configuration with some units flipped."""
+    new = visible.copy()
+    new[list(flips)] *= -1
+    return new
+
+
+# ---- wave functions ------------------------------------------------------------------------------------------------
+
+
+class Amplitude:
+    """A wave function at fixed parameters."""
+
+    def log_psi(self, visible):
+        """Return ln Psi of one configuration, complex."""
+        raise NotImplementedError
+
+    def log_derivs(self, visible):
+        """Return O_k = d ln Psi / d params_k of one configuration."""
+        raise NotImplementedError
+
+    def ratio(self, visible, proposal):
+        """Return Psi(new) / Psi(visible)."""
+        return np.exp(self.log_psi(flipped(visible, proposal.flips)) - self.log_psi(visible))
+
+
+class RBMAmplitude(Amplitude):
+    """ln Psi = sum_u a_u x_u + sum_f sum_g ln 2cosh(angle_fg), angle_fg = phase_f (b_f + sum_u w_fu (g x)_u)."""
+
+    def __init__(
+        self,
+        n_visible,
+        n_params,
+        weights,
+        bias,
+        eta,
+        input_bias,
+        entry_inputs,
+        entry_changes,
+        first_unit,
+        image_index,
+        weight_param,
+        bias_param,
+        input_bias_param,
+    ):
+        self.n_visible, self.n_params = n_visible, n_params
+        self.width = 2 if np.iscomplexobj(weights) else 1
+        self.n_inputs = weights.shape[1]
+        self.input_bias, self.image_index = input_bias, image_index
+        self.weight_param, self.bias_param, self.input_bias_param = weight_param, bias_param, input_bias_param
+        self.feature = np.repeat(np.arange(len(weights)), np.diff(first_unit))  # of every unit
+        phase = np.where(eta > 0, 1, 1j)
+        self.phase = phase[self.feature]
+        self.weights = (phase[:, None] * weights)[self.feature]
+        self.bias = (phase * bias)[self.feature]
+
+    def inputs(self, visible):
+        """Return x (n_inputs,): the spins, and sigma_i ancilla_i with bond features."""
+        sigma, ancilla = visible[: self.n_visible // 2], visible[self.n_visible // 2 :]
+        return np.concatenate([visible, sigma * ancilla])[: self.n_inputs].astype(float)
+
+    def images(self, visible):
+        """Return g x of every hidden unit, (n_units, n_inputs)."""
+        x = self.inputs(visible)
+        return np.concatenate([x, -x])[self.image_index]
+
+    def angles(self, visible):
+        """Return the angles (n_units,), complex."""
+        return self.bias + np.sum(self.weights * self.images(visible), axis=1)
+
+    def log_psi(self, visible):
+        """Return ln Psi of one configuration."""
+        return self.input_bias @ self.inputs(visible) + np.sum(log_2cosh(self.angles(visible)))
+
+    def log_derivs(self, visible):
+        """Return d ln 2cosh(angle) / d w = phase tanh(angle) (g x)_u, summed over everything a parameter stands for."""
+        slopes = self.phase * np.tanh(self.angles(visible))
+        terms = [
+            (self.weight_param[self.feature], slopes[:, None] * self.images(visible)),
+            (self.bias_param[self.feature], slopes),
+            (self.input_bias_param, self.inputs(visible)),
+        ]
+        out = np.zeros(self.n_params, dtype=complex)
+        for param, term in terms:
+            np.add.at(out, np.abs(param[param != 0]) - 1, np.sign(param[param != 0]) * term[param != 0])
+        return out if self.width == 2 else out.real
+
+
+def log_2cosh(z):
+    """Return ln(2 cosh z) of complex numbers without overflow."""
+    z = np.where(z.real < 0, -z, z)
+    return z + np.log1p(np.exp(-2 * z))
+
+
+class PairAmplitude(Amplitude):
+    """Psi = (-1)^inv det F, F_ab = f(u_a, d_b); inv counts the pairs with a down spin before an up spin."""
+
+    width = 1
+
+    def __init__(self, pairing, pair_param, n_params):
+        self.n_visible, self.n_params = len(pairing), n_params
+        self.pairing, self.pair_param = pairing, pair_param
+
+    def log_psi(self, visible):
+        """Return ln Psi of one configuration, real part -inf where the determinant vanishes."""
+        up, down = np.flatnonzero(visible > 0), np.flatnonzero(visible < 0)
+        inversions = np.sum(down[None, :] < up[:, None])
+        sign, log_magnitude = np.linalg.slogdet(self.pairing[np.ix_(up, down)])
+        return complex(log_magnitude, np.pi * ((sign < 0) ^ (inversions % 2)))
+
+    def log_derivs(self, visible):
+        """Return d ln det F / d f_k = sum over the pairs of f_k of (F^{-1})_ba."""
+        pairs = np.ix_(np.flatnonzero(visible > 0), np.flatnonzero(visible < 0))
+        inverse, param = np.linalg.inv(self.pairing[pairs]), self.pair_param[pairs]
+        out = np.zeros(self.n_params)
+        np.add.at(out, np.abs(param[param != 0]) - 1, np.sign(param[param != 0]) * inverse.T[param != 0])
+        return out
+
+
+class ProductAmplitude(Amplitude):
+    """Psi = first * second; the parameters of `first` come first."""
+
+    def __init__(self, first, second):
+        self.first, self.second = first, second
+        self.width, self.n_visible, self.n_params = first.width, first.n_visible, first.n_params + second.n_params
+
+    def log_psi(self, visible):
+        """Return the sum of the logarithms."""
+        return self.first.log_psi(visible) + self.second.log_psi(visible)
+
+    def log_derivs(self, visible):
+        """Return both log-derivatives, one after the other."""
+        return np.concatenate([self.first.log_derivs(visible), self.second.log_derivs(visible)])
+
+
+def log_psi(amplitude, configurations, out):
+    """Write ln Psi of every configuration to `out`."""
+    out[:] = [amplitude.log_psi(visible) for visible in configurations]
+
+
+def log_derivs(amplitude, configurations, out):
+    """Write O_k of every configuration to `out`, complex numbers as two doubles."""
+    for row, visible in zip(out, configurations, strict=True):
+        row[:] = np.ascontiguousarray(amplitude.log_derivs(visible)).view(np.float64)
+
+
+# ---- local energies ------------------------------------------------------------------------------------------------
+
+
+class Hamiltonian:
+    """H = sum_p pair_coupling_p s_a s_b + sum_v field_v s_v + sum_t elements_t (move t)."""
+
+    def __init__(self, pair_sites, pair_coupling, field, moves, elements):
+        self.pair_sites, self.pair_coupling, self.field = pair_sites, pair_coupling, field
+        self.moves, self.elements = moves, elements
+
+    def local_energy(self, amplitude, moves, visible):
+        """Return E_loc = sum_s1 H_{s s1} Psi(s1) / Psi(s)."""
+        energy = self.pair_coupling @ np.prod(visible[self.pair_sites], axis=1) + self.field @ visible
+        for move, element in zip(self.moves, self.elements, strict=True):
+            proposal = moves.propose(move, visible)
+            if proposal is not None:
+                energy = energy + element * amplitude.ratio(visible, proposal)
+        return energy
+
+
+def local_energies(configurations, amplitude, moves, hamiltonians, energies, log_psi):
+    """Write E_loc under every Hamiltonian to `energies` (n, n_hamiltonians), ln Psi to `log_psi` (n,)."""
+    for i, visible in enumerate(configurations):
+        log_psi[i] = amplitude.log_psi(visible)
+        energies[i] = [hamiltonian.local_energy(amplitude, moves, visible) for hamiltonian in hamiltonians]
+
+
+# ---- chains --------------------------------------------------------------------------------------------------------
+
+
+def sample_chains(
+    visible, amplitude, moves, proposals, sweeps_per_sample, exponent, streams, configurations, counts
+):
+    """Advance every chain and keep a configuration after every `sweeps_per_sample` sweeps; return no drift, 0.
+
+    A proposal takes 32 random bits for its index, an allowed one a double more: it is accepted where that is below
+    abs(ratio)^(2 exponent).
+    """
+    for c, stream in enumerate(streams):
+        random = stream.ctypes
+        for s in range(configurations.shape[1]):
+            for _ in range(sweeps_per_sample * visible.shape[1]):
+                move = proposals[random.next_uint32(random.state) * len(proposals) >> 32]
+                counts[moves.kind[move], 0] += 1
+                proposal = moves.propose(move, visible[c])
+                if proposal is None:
+                    continue
+                probability = np.abs(amplitude.ratio(visible[c], proposal)) ** (2 * exponent)
+                if random.next_double(random.state) < probability:
+                    visible[c] = flipped(visible[c], proposal.flips)
+                    counts[moves.kind[move], 1] += 1
+            configurations[c, s] = visible[c]
+    return 0.0
+
+
+def follow_path(visible, amplitude, moves, path, smallest, ratios):
+    """Make the moves of `path` whose abs(ratio) exceeds `smallest`; write all ratios; return ln Psi at the end."""
+    for step, move in enumerate(path):
+        proposal = moves.propose(move, visible)
+        ratios[step] = 0 if proposal is None else amplitude.ratio(visible, proposal)
+        if abs(ratios[step]) > smallest:
+            visible[:] = flipped(visible, proposal.flips)
+    return amplitude.log_psi(visible)
+
+
+# ---- sums ----------------------------------------------------------------------------------------------------------
+
+
+def accumulate(log_derivs, energies, weights, totals, mean_log_derivs, s_matrix, force, width):
+    """Merge one block of samples into the running weight, means and centred sums (lower triangle of S)."""
+    numbers = np.complex128 if width == 2 else np.float64
+    weight = weights.sum()
+    if weight == 0:
+        return
+    o, mean, s, f = (array.view(numbers) for array in (log_derivs, mean_log_derivs, s_matrix, force))
+    block_mean, block_energy = weights @ o / weight, weights @ energies / weight
+    o -= block_mean
+    o *= np.sqrt(weights)[:, None]
+    e = np.sqrt(weights) * (energies - block_energy)
+    # two blocks have the sums of both and the outer product of the difference of their means
+    old = totals[0]
+    d_o, d_e = block_mean - mean, block_energy - (totals[1] + 1j * totals[2])
+    pair_weight = old * weight / (old + weight)
+    s += np.tril(o.conj().T @ o + pair_weight * np.outer(d_o.conj(), d_o))
+    change = o.conj().T @ e + pair_weight * d_o.conj() * d_e
+    f += change if width == 2 else change.real
+    mean += weight / (old + weight) * d_o
+    energy = (old * (totals[1] + 1j * totals[2]) + weight * block_energy) / (old + weight)
+    totals[:] = old + weight, energy.real, energy.imag
+
+
+def instruction_sets():
+    """Return (names of the instruction sets, the one in use): NumPy's own choice."""
+    return ["numpy"], "numpy"

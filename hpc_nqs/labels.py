@@ -1,0 +1,114 @@
+"""The results of a run as labelled arrays in its HDF5 file, for programs that know HDF5 but not this one.
+
+`/results` holds one dataset per quantity over the dimension scale `temperature` (`row` where results have none), and
+`/history` gets its dimension scale `step`. Units stand in the attribute `units`, as in netCDF, so that xarray opens
+both groups. A quantity that a row does not have is not a number.
+"""
+
+import numpy as np
+
+# J stands for the unit of the couplings; k_B = 1.
+UNITS = {
+    **dict.fromkeys(("temperature", "energy", "free_energy", "layer_energy_difference"), "J"),
+    **dict.fromkeys(("beta", "dtau", "susceptibility"), "1/J"),
+    **dict.fromkeys(("specific_heat", "specific_heat_slope", "entropy", "ln_z"), "k_B"),
+    **{"variance": "J^2", "seconds": "s", "autocorrelation": "samples"},
+}
+# Coordinates of quantities that are dicts: dimension, names of the numbers in a key, their units.
+KEYS = {
+    "structure_factor": ("q", ("qx", "qy"), "pi"),
+    "neighbour_correlation": ("shell", ("shell",), "1"),
+    "correlation": ("distance", ("distance",), "nearest-neighbour distances"),
+}
+SUFFIXES = ("_error", "_systematic")
+
+
+def unit_of(name):
+    """Return the unit of a column, "1" for pure numbers; errors have the unit of their quantity."""
+    for suffix in SUFFIXES:
+        name = name.removesuffix(suffix)
+    return UNITS.get(name, "1")
+
+
+def columns(rows):
+    """Return the results as {name: (dimensions, float64 array, unit)}; coordinates first.
+
+    Parameters
+    ----------
+    rows : list of dict
+        Of a table.
+
+    Returns
+    -------
+    dict
+        One-dimensional arrays over `temperature` (or `row`); S(q) and correlations are two-dimensional, with the
+        coordinates `qx` and `qy` over `q`, `shell` or `distance`.
+    """
+    along = "temperature" if rows and all(_number(row.get("temperature")) for row in rows) else "row"
+    found = {along: ((along,), np.arange(len(rows), dtype=np.float64), "1")}
+    names = dict.fromkeys(name for row in rows for name, value in row.items() if _number(value))
+    for name in names:
+        values = [row[name] if _number(row.get(name)) else np.nan for row in rows]
+        found[name] = ((along,), np.array(values, np.float64), unit_of(name))
+    for name in dict.fromkeys(name for row in rows for name, value in row.items() if isinstance(value, dict)):
+        keys = list(dict.fromkeys(key for row in rows for key in row.get(name) or {}))
+        dimension, parts, unit = KEYS.get(name, (name + "_key", (name + "_key",), "1"))
+        numbers = _key_numbers(keys, len(parts))
+        if dimension not in parts:
+            found[dimension] = ((dimension,), np.arange(len(keys), dtype=np.float64), "1")
+        for part, coordinate in zip(parts, numbers.T, strict=True):
+            found[part] = ((dimension,), coordinate, unit)
+        pairs = np.array([[_pair((row.get(name) or {}).get(key)) for key in keys] for row in rows], np.float64)
+        pairs = pairs.reshape(len(rows), len(keys), 2)
+        found[name] = ((along, dimension), pairs[:, :, 0].copy(), unit_of(name))
+        found[f"{name}_error"] = ((along, dimension), pairs[:, :, 1].copy(), unit_of(name))
+    return found
+
+
+def attach(file, rows):
+    """Write the group /results into an open h5py file and give /history its scale and units, *in place*."""
+    results = file.create_group("results")
+    stored = columns(rows)
+    for name, (_, values, unit) in stored.items():
+        results.create_dataset(name, data=values).attrs["units"] = np.bytes_(unit)
+    _scale(results, {name: dimensions for name, (dimensions, _, _) in stored.items()})
+    history = file["history"]
+    for name in history:
+        history[name].attrs["units"] = np.bytes_(unit_of(name))
+    if "step" in history:
+        _scale(history, dict.fromkeys(history, ("step",)))
+
+
+def _scale(group, dimensions):
+    """Make the coordinates of a group dimension scales and attach them, *in place*."""
+    for name in {name for names in dimensions.values() for name in names}:
+        group[name].make_scale(name)
+    for name, along in dimensions.items():
+        if name in along:
+            continue
+        for axis, dimension in enumerate(along):
+            group[name].dims[axis].attach_scale(group[dimension])
+
+
+def _number(value):
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+
+
+def _pair(value):
+    if value is None:
+        return (np.nan, np.nan)
+    return tuple(value) if isinstance(value, (list, tuple)) else (value, np.nan)
+
+
+def _key_numbers(keys, count):
+    """Return the numbers in keys such as "1,0.5", (n_keys, count); not a number where a key has none."""
+    numbers = np.full((len(keys), count), np.nan)
+    for number, key in enumerate(keys):
+        parts = key.split(",")
+        if len(parts) == count:
+            for place, part in enumerate(parts):
+                try:
+                    numbers[number, place] = float(part)
+                except ValueError:
+                    break
+    return numbers

@@ -1,0 +1,205 @@
+"""Sweeps: one input with lists of values under [sweep] that stands for an array of runs."""
+
+import csv
+import dataclasses
+import io
+import itertools
+import json
+from pathlib import Path
+
+from hpc_nqs.reporting import flat_row, value_text
+from hpc_nqs.settings import Settings, SettingsError, parse_settings, read_tables, validate
+from hpc_nqs.toml_text import format_tables, format_value
+
+MAX_RUNS = 10000
+_COLUMNS = (("energy", "e"), ("specific_heat", "c"), ("entropy", "s"), ("susceptibility", "chi"))
+
+
+@dataclasses.dataclass(frozen=True)
+class SweepRun:
+    """One run of a sweep.
+
+    Attributes
+    ----------
+    values : dict of str: object
+        "section.key" to the value of this run.
+    settings : Settings
+    tables : dict
+        Its input as nested dicts.
+    path : Path
+        Of its input; the run file has the ending .h5.
+    """
+
+    values: dict
+    settings: Settings
+    tables: dict
+    path: Path
+
+    @property
+    def output(self):
+        """Path of the run file."""
+        return self.path.with_suffix(".h5")
+
+
+def read_sweep(path, folder=None):
+    """Return the list of `SweepRun` of an input with a section [sweep], every combination of its values.
+
+    Parameters
+    ----------
+    path : path-like
+    folder : path-like, optional
+        Of the inputs and run files; by default the input's name without .toml.
+
+    Raises
+    ------
+    SettingsError
+        With every problem of the section and of the runs.
+    OSError
+        When the file cannot be read.
+    """
+    path = Path(path)
+    folder = Path(folder) if folder else path.with_suffix("")
+    tables = read_tables(path.read_bytes())
+    swept = tables.pop("sweep", None)
+    combinations = _combinations(swept)
+    width = max(3, len(str(len(combinations) - 1)))
+    runs, problems = [], {}
+    for number, values in enumerate(combinations):
+        changed = {name: dict(table) if isinstance(table, dict) else table for name, table in tables.items()}
+        for name, value in values.items():
+            section, _, key = name.partition(".")
+            changed.setdefault(section, {})[key] = value
+        try:
+            settings = parse_settings(changed, folder=path.parent)
+            found = validate(settings)
+        except SettingsError as error:
+            found = error.problems
+        if found:
+            problems |= dict.fromkeys(found)
+            continue
+        runs.append(SweepRun(values, settings, changed, folder / f"run-{number:0{width}d}.toml"))
+    if problems:
+        raise SettingsError(problems)
+    return runs
+
+
+def _combinations(swept):
+    """Return the values of every run, checked."""
+    example = '[sweep] holds lists, for example "model.field" = [0.5, 1.0, 2.0]'
+    if not isinstance(swept, dict) or not swept:
+        raise SettingsError([f"the input has no section [sweep]; {example}"])
+    flat = {}
+    for name, values in swept.items():  # model.field = [...] without quotes is a table in TOML
+        flat |= {f"{name}.{key}": entry for key, entry in values.items()} if isinstance(values, dict) else {name: values}
+    problems = []
+    for name, values in flat.items():
+        if name.count(".") != 1:
+            problems.append(f"sweep.{name}: write section.key; {example}")
+        elif not isinstance(values, list) or not values:
+            problems.append(f"sweep.{name}: allowed is a list with at least one value")
+    if problems:
+        raise SettingsError(problems)
+    count = 1
+    for values in flat.values():
+        count *= len(values)
+    if count > MAX_RUNS:
+        raise SettingsError([f"[sweep]: {count} runs; allowed are up to {MAX_RUNS}"])
+    return [dict(zip(flat, values, strict=True)) for values in itertools.product(*flat.values())]
+
+
+def write_inputs(runs):
+    """Write the inputs of all runs; return their paths.
+
+    Raises
+    ------
+    SettingsError
+        When another input stands at one of the paths; nothing is written then.
+    OSError
+        When a file cannot be written.
+    """
+    texts = {run.path: format_tables(_standing_alone(run)) for run in runs}
+    differing = [path for path, text in texts.items() if path.exists() and path.read_text(encoding="utf-8") != text]
+    if differing:
+        raise SettingsError(
+            [f"{path}: another input stands there; remove it or choose another folder" for path in differing]
+        )
+    for path, text in texts.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return list(texts)
+
+
+def _standing_alone(run):
+    """Return the tables of a run; bonds in place of the file they were read from."""
+    lattice = dict(run.tables.get("lattice", {}))
+    if lattice.pop("bonds_file", None):
+        lattice["bonds"] = [list(bond) for bond in run.settings.lattice.bonds]
+    return run.tables | {"lattice": lattice}
+
+
+def numbers_of(values):
+    """Return the values of one parameter over the runs as something to plot against.
+
+    A list, such as model.couplings, is replaced by its entry that differs between the runs, where only one does.
+    """
+    if not all(isinstance(value, (list, tuple)) for value in values):
+        return list(values)
+    lengths = {len(value) for value in values}
+    if len(lengths) == 1:
+        moving = [k for k in range(lengths.pop()) if len({json.dumps(value[k]) for value in values}) > 1]
+        if len(moving) == 1:
+            return [value[moving[0]] for value in values]
+    return [format_value(value) for value in values]
+
+
+def collected_text(runs, tables):
+    """Return the results of all runs as an aligned table.
+
+    Parameters
+    ----------
+    runs : list of SweepRun
+    tables : list of dict or None
+        As `checkpoint.read_table` returns them; None for a run that has not started.
+    """
+    names = list(runs[0].values)
+    lines = [[*(name.partition(".")[2] for name in names), "T", *(heading for _, heading in _COLUMNS), "residual"]]
+    for run, table in zip(runs, tables, strict=True):
+        shown = [format_value(run.values[name]) for name in names]
+        if not table or not table["rows"]:
+            lines.append([*shown, "no results yet", *[""] * (len(_COLUMNS) + 1)])
+            continue
+        for row in table["rows"]:
+            cells = [value_text(row[key], row.get(f"{key}_error")) if key in row else "" for key, _ in _COLUMNS]
+            residual = value_text(row["tdvp_residual"], digits=3) if "tdvp_residual" in row else ""
+            lines.append([*shown, f"{row['temperature']:.6g}", *cells, residual])
+    used = [k for k in range(len(lines[0])) if any(line[k] for line in lines[1:])]
+    widths = {k: max(len(line[k]) for line in lines) for k in used}
+    return "".join("  ".join(line[k].rjust(widths[k]) for k in used).rstrip() + "\n" for line in lines)
+
+
+def collected_csv(runs, tables):
+    """Return all rows of all runs as CSV, the swept settings first; see `collected_text`."""
+    rows = []
+    for run, table in zip(runs, tables, strict=True):
+        swept = {name: format_value(value) if isinstance(value, list) else value for name, value in run.values.items()}
+        rows += [swept | flat_row(row) for row in (table or {"rows": []})["rows"]]
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, list(dict.fromkeys(name for row in rows for name in row)), lineterminator="\n")
+    if rows:
+        writer.writeheader()
+    writer.writerows(rows)
+    return stream.getvalue()
+
+
+def collected_json(runs, tables):
+    """Return all runs as JSON: their values, files, whether they are finished, and their rows; see `collected_text`."""
+    entries = [
+        {
+            "values": run.values,
+            "file": str(run.output),
+            "finished": bool(table and table.get("finished")),
+            "rows": (table or {"rows": []})["rows"],
+        }
+        for run, table in zip(runs, tables, strict=True)
+    ]
+    return json.dumps({"format": 1, "task": "sweep", "runs": entries}, indent=1) + "\n"

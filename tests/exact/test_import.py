@@ -1,0 +1,305 @@
+"""Inputs of HPhi and mVMC: the translation against matrices built from the manuals of those programs."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from hpc_nqs import cli, models
+from hpc_nqs.carry_over import input_text
+from hpc_nqs.expert_mode import read_expert
+from hpc_nqs.settings import SettingsError, build, parse_settings, read_tables
+from hpc_nqs.standard_mode import read_standard
+
+SX, SY, SZ = np.array([[0, 1], [1, 0]]) / 2, np.array([[0, -1j], [1j, 0]]) / 2, np.diag([0.5, -0.5])
+UP, DOWN, PLUS = np.diag([1.0, 0.0]), np.diag([0.0, 1.0]), np.array([[0.0, 1.0], [0.0, 0.0]])
+
+
+def on(n_sites, **operators):
+    """Return the product of single-site operators, named s0, s1, ..., on all states."""
+    product = np.eye(1)
+    for site in range(n_sites):
+        product = np.kron(product, operators.get(f"s{site}", np.eye(2)))
+    return product
+
+
+def pair(n_sites, i, j, first, second):
+    return on(n_sites, **{f"s{i}": first, f"s{j}": second})
+
+
+def heisenberg_matrix(n_sites, bonds, h=0.0, gamma=0.0):
+    """Return H of bonds (i, j, (Jx, Jy, Jz)), repeated bonds added, in the convention of HPhi."""
+    matrix = np.zeros((2**n_sites, 2**n_sites), complex)
+    for i, j, couplings in bonds:
+        for value, operator in zip(couplings, (SX, SY, SZ), strict=True):
+            matrix += value * pair(n_sites, i, j, operator, operator)
+    for i in range(n_sites):
+        matrix -= h * on(n_sites, **{f"s{i}": SZ}) + gamma * on(n_sites, **{f"s{i}": SX})
+    return matrix
+
+
+def levels_of(text):
+    """Return the levels of the Hamiltonian of a TOML input of this program."""
+    _, model = build(parse_settings(read_tables(text)))
+    return np.linalg.eigvalsh(models.to_sparse(model).toarray())
+
+
+def imported(text):
+    return input_text(*read_standard(text, "stan.in"))
+
+
+def thermal_energies(levels, betas, n_sites):
+    weights = np.exp(-np.outer(betas, levels - levels.min()))
+    return (weights @ levels) / weights.sum(axis=1) / n_sites
+
+
+def square_cells(width, length):
+    """Return the bonds of HPhi's square lattice, both of every cell: (site, site, direction)."""
+    site = lambda w, l: w % width + (l % length) * width  # noqa: E731
+    cells = [(w, l) for w in range(width) for l in range(length)]
+    first = [(site(w, l), site(w + dw, l + dl)) for w, l in cells for dw, dl in ((1, 0), (0, 1))]
+    second = [(site(w, l), site(w + 1, l + dl)) for w, l in cells for dl in (1, -1)]
+    return first, second
+
+
+CHAIN = 'model = "SpinGC"\nlattice = "chain lattice"\nL = 8\n'
+SYSTEMS = {
+    "XXZ chain with J' and a field": (
+        CHAIN + "Jx = 1.0\nJy = 1.0\nJz = 0.7\nJ'x = 0.4\nJ'y = 0.4\nJ'z = 0.28\nh = 0.3",
+        8,
+        [(i, (i + 1) % 8, (1, 1, 0.7)) for i in range(8)] + [(i, (i + 2) % 8, (0.4, 0.4, 0.28)) for i in range(8)],
+        {"h": 0.3},
+        'kind = "chain"',
+    ),
+    "Ising chain in a transverse field": (
+        CHAIN + "Jz = -4.0\nGamma = 2.6\nh = 0.4",
+        8,
+        [(i, (i + 1) % 8, (0, 0, -4.0)) for i in range(8)],
+        {"gamma": 2.6, "h": 0.4},
+        'kind = "tfim"',
+    ),
+    "square lattice whose short period doubles bonds": (
+        'model = "Spin"\nlattice = "square"\nW = 2\nL = 4\n2Sz = 0\nJ = 1.0\nJ\' = 0.5\nmethod = "TPQ"',
+        8,
+        [(i, j, (1, 1, 1)) for i, j in square_cells(2, 4)[0]] + [(i, j, (0.5,) * 3) for i, j in square_cells(2, 4)[1]],
+        {},
+        'kind = "custom"',
+    ),
+    "ladder with rungs and one diagonal": (
+        'model = "SpinGC"\nlattice = "ladder"\nL = 4\nW = 2\nJ0 = 0.6\nJ1 = 1.0\nJ2 = 0.3',
+        8,
+        [(i, (i + 1) % 4, (1, 1, 1)) for i in range(4)]
+        + [(i + 4, (i + 1) % 4 + 4, (1, 1, 1)) for i in range(4)]
+        + [(i, i + 4, (0.6,) * 3) for i in range(4)]
+        + [(i, (i + 1) % 4 + 4, (0.3,) * 3) for i in range(4)],
+        {},
+        'kind = "custom"',
+    ),
+    "triangular cell of eight sites, oblique": (
+        'model = "SpinGC"\nlattice = "triangular"\na0W = 2\na0L = 1\na1W = -1\na1L = 2\nJ = 1.0',
+        5,
+        # n = w + 3 l mod 5 is 0 for both periods (2, 1) and (-1, 2)
+        [(n, (n + step) % 5, (1, 1, 1)) for n in range(5) for step in (1, 3, 1 - 3)],
+        {},
+        'kind = "custom"',
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_levels_are_those_of_the_other_program(name):
+    text, n_sites, bonds, fields, expected = SYSTEMS[name]
+    levels = np.linalg.eigvalsh(heisenberg_matrix(n_sites, bonds, **fields))
+    assert expected in imported(text)
+    assert np.abs(levels_of(imported(text)) - levels).max() < 1e-10
+
+
+HAND_WRITTEN = [
+    (
+        'model = "Spin"\nlattice = "square"\nW = 4\nL = 3\nJ = 1.0\n2Sz = 0',
+        '[lattice]\nkind = "square"\nlengths = [4, 3]\n[model]\nkind = "heisenberg"\n',
+    ),
+    (
+        CHAIN + "Jz = -4.0\nGamma = 2.0",
+        '[lattice]\nkind = "chain"\nlengths = [8]\n[model]\nkind = "tfim"\ncoupling = 1.0\nfield = 1.0\n',
+    ),
+    (
+        'model = "SpinGC"\nlattice = "kagome"\nW = 2\nL = 2\nJ0 = 1.0\nJ1 = 1.0\nJ2 = 0.5',
+        "bonds",
+    ),
+]
+
+
+def kagome_by_hand():
+    """Return a hand-written input of the 2x2 kagome lattice with a weaker coupling along W."""
+    site = lambda w, l, b: (w % 2 + l % 2 * 2) * 3 + b  # noqa: E731
+    bonds = []
+    for w in range(2):
+        for l in range(2):
+            bonds += [[site(w, l, 0), site(w, l, 1), 0.5], [site(w, l, 1), site(w + 1, l, 0), 0.5]]
+            bonds += [[site(w, l, 0), site(w, l, 2), 1.0], [site(w, l, 2), site(w, l + 1, 0), 1.0]]
+            bonds += [[site(w, l, 1), site(w, l, 2), 1.0], [site(w, l, 1), site(w + 1, l - 1, 2), 1.0]]
+    return f'[lattice]\nkind = "custom"\nbonds = {bonds}\n[model]\nkind = "heisenberg"\n'
+
+
+@pytest.mark.parametrize(("theirs", "ours"), HAND_WRITTEN)
+def test_imported_inputs_have_the_energies_of_hand_written_ones(theirs, ours, tmp_path, capsys):
+    (tmp_path / "stan.in").write_text(theirs + "\n")
+    temperatures = "temperatures = [4.0, 1.0, 0.5, 0.2]\n"
+    (tmp_path / "hand.toml").write_text((kagome_by_hand() if ours == "bonds" else ours) + "[thermal]\n" + temperatures)
+    assert cli.main(["import", str(tmp_path / "stan.in"), "--temperatures", "4.0,1.0,0.5,0.2"]) == 0
+    (tmp_path / "imported.toml").write_text(capsys.readouterr().out)
+    energies = []
+    for name in ("imported", "hand"):
+        assert cli.main(["exact", str(tmp_path / f"{name}.toml"), "--json"]) == 0
+        energies.append([row["energy"] for row in json.loads(capsys.readouterr().out)["rows"]])
+    assert energies[0] == pytest.approx(energies[1], abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("lattice", "n_shells"),
+    [("square", 3), ("triangular", 3), ("honeycomb", 3), ("kagome", 2), ("chain", 3)],
+)
+def test_every_shell_of_every_lattice_is_recognized(lattice, n_shells):
+    width = "" if lattice == "chain" else "W = 6\n"
+    couplings = "".join(f"J{shell * chr(39)} = {1 - 0.25 * shell}\n" for shell in range(n_shells))
+    text = imported(f"model = SpinGC\nlattice = {lattice}\nL = 8\n{width}{couplings}")
+    assert f'kind = "{lattice}"' in text
+    assert f"couplings = {[1.0, 0.75, 0.5][:n_shells]}" in text
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("Jx = 1\nJy = 2", "Jx = 1, Jy = 2: different couplings"),
+        ("J = 1\nJxy = 0.5", "Jxy = 0.5: off-diagonal"),
+        ("J = 1\n2S = 2", "2S = 2: only spin 1/2"),
+        ("J = 1\n2Sz = 2", "2Sz = 2: sectors"),
+        ("J = 1\nGamma = 0.5", "Gamma = 0.5: a transverse field"),
+        ("J = 1\nD = 0.5", "d = 0.5"),
+        ("J = 1\nJ0 = 2", "J and J0 are both given"),
+        ("J = 1\nU = 4\nfoo = 1", "foo = 1: unsupported keyword"),
+        ("J = one", "j = one: allowed is a number"),
+        ("J = 1\nJ = 2", "j is given twice"),
+        ("J 1", "a line is `keyword = value`"),
+        ("Jz = 1\nJ'x = 1\nJ'y = 1", "the ratio of the z and xy couplings"),
+        ("h = 1", "no couplings"),
+    ],
+)
+def test_what_is_not_supported_is_named(line, problem):
+    with pytest.raises(SettingsError) as caught:
+        imported(f"model = SpinGC\nlattice = chain\nL = 8\n{line}\n")
+    assert any(problem in sentence for sentence in caught.value.problems), caught.value.problems
+
+
+def test_all_problems_at_once(tmp_path, capsys):
+    (tmp_path / "stan.in").write_text('model = "Fermion Hubbard"\nlattice = "pyrochlore"\nt = 1\n2S = 2\n')
+    assert cli.main(["import", str(tmp_path / "stan.in")]) == 2
+    message = capsys.readouterr().err
+    assert all(word in message for word in ("fermionhubbard", "pyrochlore", "t = 1", "2S = 2"))
+
+
+# ---------------------------------------------------------------- expert mode
+
+
+def listed(name, rows):
+    lines = ["=" * 20, f"N{name} {len(rows)}", "=" * 20, f"====={name}=====", "=" * 20]
+    return "\n".join(lines + [" ".join(map(str, row)) for row in rows]) + "\n"
+
+
+def write_expert(folder, couplings, h, program="hphi", gamma=0.0):
+    """Write the files that the standard mode makes of bonds (i, j, (Jx, Jy, Jz)); return the namelist."""
+    sign = -1 if program == "mvmc" else 1
+    lists = {
+        "Exchange": [(i, j, sign * (jx + jy) / 4) for i, j, (jx, jy, _) in couplings],
+        "Hund": [(i, j, -jz / 2) for i, j, (_, _, jz) in couplings],
+        "CoulombInter": [(i, j, -jz / 4) for i, j, (_, _, jz) in couplings],
+        "PairLift": [(i, j, (jx - jy) / 4) for i, j, (jx, jy, _) in couplings],
+    }
+    n_sites = 1 + max(max(i, j) for i, j, _ in couplings)
+    lists["Trans"] = [(i, s, i, s, (0.5 - s) * h, 0.0) for i in range(n_sites) for s in (0, 1)]
+    lists["Trans"] += [(i, s, i, 1 - s, gamma / 2, 0.0) for i in range(n_sites) for s in (0, 1)]
+    lists["LocSpin"] = [(i, 1) for i in range(n_sites)]
+    for name, rows in lists.items():
+        (folder / f"{name.lower()}.def").write_text(listed(name, rows))
+    own = {"hphi": "CalcMod calcmod.def\n", "mvmc": "Gutzwiller gutzwiller.def\n"}[program]
+    (folder / "namelist.def").write_text(own + "".join(f"{name} {name.lower()}.def\n" for name in lists))
+    return folder / "namelist.def"
+
+
+# A triangle among them, so that a rotation of one sublattice cannot hide the sign of the exchange.
+RANDOM_BONDS = [(0, 1, (1.0, 1.0, 0.6)), (2, 1, (-0.5, -0.5, -0.3)), (2, 3, (0.8, 0.8, 0.48)), (3, 0, (2.0, 2.0, 1.2))]
+RANDOM_BONDS += [(0, 2, (0.7, 0.7, 0.42))]
+
+
+@pytest.mark.parametrize("program", ["hphi", "mvmc"])
+def test_expert_mode_levels(program, tmp_path):
+    text = input_text(*read_expert([write_expert(tmp_path, RANDOM_BONDS, 0.4, program)]))
+    levels = np.linalg.eigvalsh(heisenberg_matrix(4, RANDOM_BONDS, h=0.4))
+    assert np.abs(levels_of(text) - levels).max() < 1e-10
+
+
+def test_expert_mode_transverse_field(tmp_path):
+    bonds = [(i, (i + 1) % 4, (0, 0, -1.5)) for i in range(4)]
+    text = input_text(*read_expert([write_expert(tmp_path, bonds, 0.4, gamma=0.9)]))
+    levels = np.linalg.eigvalsh(heisenberg_matrix(4, bonds, h=0.4, gamma=0.9))
+    assert np.abs(levels_of(text) - levels).max() < 1e-10
+
+
+def test_lists_of_pairs_alone_and_their_constant(tmp_path):
+    """Exchange and Hund without CoulombInter: H differs by a constant, which the comment names."""
+    (tmp_path / "exchange.def").write_text(listed("Exchange", [(0, 1, 0.5), (1, 2, 0.5)]))
+    (tmp_path / "hund.def").write_text(listed("Hund", [(0, 1, -0.5), (1, 2, -0.5)]))
+    terms, remarks = read_expert([tmp_path / "exchange.def", tmp_path / "hund.def"])
+    text = input_text(terms, remarks)
+    matrix = sum(
+        0.5 * (pair(3, i, j, PLUS, PLUS.T) + pair(3, i, j, PLUS.T, PLUS))
+        + 0.5 * (pair(3, i, j, UP, UP) + pair(3, i, j, DOWN, DOWN))
+        for i, j in ((0, 1), (1, 2))
+    )
+    assert np.abs(levels_of(text) + terms.constant - np.linalg.eigvalsh(matrix)).max() < 1e-10
+    assert f"The constant {0.5 / 3:.10g} per site is left out" in " ".join(text.replace("#", " ").split())
+
+
+def test_general_two_body_terms(tmp_path):
+    """InterAll as older versions write it: n n and exchange with all eight indices."""
+    rows = []
+    for i, j in ((0, 1), (2, 1)):
+        rows += [(i, s, i, s, j, t, j, t, 0.7 * (0.5 - s) * (0.5 - t), 0.0) for s in (0, 1) for t in (0, 1)]
+        rows += [(i, s, i, 1 - s, j, 1 - s, j, s, 0.5, 0.0) for s in (0, 1)]
+    (tmp_path / "zInterAll.def").write_text(listed("InterAll", rows))
+    text = input_text(*read_expert([tmp_path / "zInterAll.def"]))
+    levels = np.linalg.eigvalsh(heisenberg_matrix(3, [(0, 1, (1, 1, 0.7)), (2, 1, (1, 1, 0.7))]))
+    assert np.abs(levels_of(text) - levels).max() < 1e-10
+
+
+def test_expert_mode_names_what_is_missing(tmp_path):
+    (tmp_path / "pairlift.def").write_text(listed("PairLift", [(0, 1, 0.5)]))
+    (tmp_path / "ising.def").write_text(listed("Ising", [(0, 1, 0.5), (1, 2, 0.5)]).replace("NIsing 2", "NIsing 3"))
+    with pytest.raises(SettingsError) as caught:
+        read_expert([tmp_path / "pairlift.def", tmp_path / "ising.def"])
+    assert any("tells 3 terms, there are 2" in problem for problem in caught.value.problems)
+    assert any("pair 0 1: terms such as PairLift" in problem for problem in caught.value.problems)
+
+
+def test_a_namelist_with_unknown_terms(tmp_path):
+    (tmp_path / "namelist.def").write_text("CalcMod calcmod.def\nPairHop pairhop.def\n")
+    with pytest.raises(SettingsError, match="PairHop pairhop.def: unsupported"):
+        read_expert([tmp_path / "namelist.def"])
+
+
+def test_a_missing_file_is_one_sentence(tmp_path, capsys):
+    (tmp_path / "namelist.def").write_text("CalcMod calcmod.def\nExchange exchange.def\n")
+    assert cli.main(["import", str(tmp_path / "namelist.def")]) == 2
+    assert "exchange.def: No such file" in capsys.readouterr().err
+
+
+def test_thermal_energies_of_the_smallest_system():
+    """Two spins of a doubled bond in closed form: pins the doubling and the sign of J."""
+    text = imported("model = SpinGC\nlattice = chain\nL = 2\nJ = 0.5")
+    levels = levels_of(text)
+    assert levels == pytest.approx([-0.75, 0.25, 0.25, 0.25])
+    energy = thermal_energies(levels, np.array([2.0]), 2)[0]
+    weight = 3 * math.exp(-2.0)
+    assert energy == pytest.approx((-0.75 + 0.25 * weight) / (1 + weight) / 2)

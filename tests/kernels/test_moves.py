@@ -1,0 +1,115 @@
+"""Every move from every configuration: what it flips, where it is not allowed, and which table entry belongs to it."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from hpc_nqs.kernels import reference
+from hpc_nqs.kernels.amplitude import log_psi
+from hpc_nqs.kernels.metropolis import follow_path
+from hpc_nqs.kernels.moves import MoveSet
+from hpc_nqs.moves import Moves
+from hpc_nqs.wavefunctions.rbm import RBM, Feature
+
+N = 3  # sites; the visible units are 0..2 and their ancillas 3..5
+
+
+def every_move(bond_features):
+    """Return `Moves` of all kinds, and the pairs of units that each of them swaps or the units that it flips."""
+    moves, swaps, flips = Moves(2 * N, N, bond_features), [], []
+
+    def expect(index, pairs, units):
+        assert index == len(swaps)
+        swaps.append(pairs)
+        flips.append(units)
+
+    for v, w in itertools.permutations(range(2 * N), 2):
+        expect(moves.add_exchange(v, w), [(v, w)], [])
+    for i, j in itertools.permutations(range(N), 2):
+        expect(moves.add_joint_exchange(i, j), [(i, j), (i + N, j + N)], [])
+    for v in range(2 * N):
+        expect(moves.add_flip(v), [], [v])
+    for i in range(N):
+        expect(moves.add_joint_flip(i), [], [i, i + N])
+    return moves, list(zip(swaps, flips, strict=True))
+
+
+def made(visible, swaps, flips):
+    """Return the configuration after a move, None where a pair to be swapped is parallel."""
+    if any(visible[v] == visible[w] for v, w in swaps):
+        return None
+    new = visible.copy()
+    for v, w in swaps:
+        new[v], new[w] = visible[w], visible[v]
+    new[flips] = -visible[flips]
+    return new
+
+
+def all_configurations():
+    return np.array(list(itertools.product([1, -1], repeat=2 * N)), dtype=np.int8)
+
+
+def random_network(bond_features):
+    """Return an RBM without symmetries; biases make the sign of every change count."""
+    stream, n_inputs = np.random.default_rng(3), (3 if bond_features else 2) * N
+    features = [Feature(0.3 * stream.standard_normal(n_inputs), imaginary=f > 1, bias=0.2) for f in range(4)]
+    return RBM(features, np.arange(n_inputs)[None], 2 * N, 0.2 * stream.standard_normal(n_inputs))
+
+
+@pytest.mark.parametrize("bond_features", [True, False])
+def test_every_move_from_every_configuration(bond_features):
+    moves, definitions = every_move(bond_features)
+    kernel, amplitude = moves.kernel(), random_network(bond_features).amplitude(moves)
+    configurations = all_configurations()
+    logarithms = np.empty(len(configurations), dtype=complex)
+    log_psi(amplitude, configurations, logarithms)
+    row_of = {visible.tobytes(): row for row, visible in enumerate(configurations)}
+    n_allowed = 0
+    for row, visible in enumerate(configurations):
+        for move, (swaps, flips) in enumerate(definitions):
+            end, ratio = visible.copy(), np.empty(1, dtype=complex)
+            follow_path(end, amplitude, kernel, np.array([move]), 0.0, ratio)
+            expected = made(visible, swaps, flips)
+            if expected is None:
+                assert ratio[0] == 0
+                np.testing.assert_array_equal(end, visible)
+                continue
+            n_allowed += 1
+            np.testing.assert_array_equal(end, expected)
+            quotient = np.exp(logarithms[row_of[expected.tobytes()]] - logarithms[row])
+            np.testing.assert_allclose(ratio[0], quotient, rtol=1e-11)
+    # an exchange is allowed in half of the configurations, a joint one in a quarter, a flip in all
+    assert n_allowed == 64 * (30 // 2 + 6 / 4 + 6 + 3)
+
+
+@pytest.mark.parametrize("bond_features", [True, False])
+def test_twin_proposes_the_same(bond_features, monkeypatch):
+    """Its entry and sign give the change of the inputs; every entry belongs to some configuration."""
+    moves, definitions = every_move(bond_features)
+    inputs, changes = moves.input_changes()
+    with monkeypatch.context() as patch:
+        patch.setattr("hpc_nqs.moves.MoveSet", reference.MoveSet)
+        patch.setattr("hpc_nqs.wavefunctions.rbm.RBMAmplitude", reference.RBMAmplitude)
+        kernel, amplitude = moves.kernel(), random_network(bond_features).amplitude(moves)
+    used = set()
+    for visible in all_configurations():
+        for move, (swaps, flips) in enumerate(definitions):
+            proposal, expected = kernel.propose(move, visible), made(visible, swaps, flips)
+            assert (proposal is None) == (expected is None)
+            if proposal is None:
+                continue
+            used.add(proposal.entry)
+            np.testing.assert_array_equal(reference.flipped(visible, proposal.flips), expected)
+            change = np.zeros(amplitude.n_inputs)
+            np.add.at(change, inputs[proposal.entry], proposal.sign * changes[proposal.entry])
+            np.testing.assert_array_equal(change, amplitude.inputs(expected) - amplitude.inputs(visible))
+    assert used == set(range(len(inputs)))
+
+
+def test_number_of_moves():
+    moves = every_move(bond_features=True)[0]
+    kernel = moves.kernel()
+    assert isinstance(kernel, MoveSet)
+    assert len(kernel) == len(moves) == 30 + 6 + 6 + 3
+    assert len(Moves(4, 2, bond_features=False).kernel()) == 0

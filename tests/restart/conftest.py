@@ -1,0 +1,57 @@
+"""What the tests of stopped, killed and damaged runs share: small inputs, short runs and the comparison of run files."""
+
+import types
+
+import numpy as np
+import pytest
+
+from hpc_nqs import checkpoint
+from hpc_nqs.parallel import Team
+from hpc_nqs.settings import parse_settings
+from hpc_nqs.stopping import NEVER
+from hpc_nqs.thermal import run_thermal
+
+SAMPLING = {"method": "metropolis", "n_samples": 64, "n_chains": 5, "n_warm_up": 10}
+
+
+def settings_of(betas=(0.2, 0.35), overrides=(), **sections):
+    """Return the settings of a Heisenberg ring of four sites, some sections replaced."""
+    tables = {"run": {"seed": 7}, "lattice": {"kind": "chain", "lengths": [4]}, "model": {"kind": "heisenberg"}}
+    tables |= {"wavefunction": {"alpha": 2}, "sampling": SAMPLING, "observables": {"structure_factor": [[1, 0]]}}
+    return parse_settings(tables | {"thermal": {"betas": list(betas), "beta_0": 0.1}} | sections, overrides)
+
+
+def cool(settings, path, stop=NEVER, resume=False):
+    """Run or resume in this process."""
+    return run_thermal(settings, Team.serial(), str(path), resume_from=str(path) if resume else None, stop=stop)
+
+
+def contents(path):
+    """Return everything in a run file that does not tell the time."""
+    state, table = checkpoint.read_state(path), checkpoint.read_table(path)
+    history, network = checkpoint.read_history(path), checkpoint.read_network(path)
+    for part in (state, table, history):
+        del part["seconds"]
+    return {"state": state, "table": table, "history": history, "network": network}
+
+
+def assert_bitwise(found, expected, where=""):
+    """Compare nested dicts and arrays to the last bit."""
+    assert type(found) is type(expected), where
+    if isinstance(expected, dict):
+        assert found.keys() == expected.keys(), where
+        for name, value in expected.items():
+            assert_bitwise(found[name], value, f"{where}/{name}")
+    elif isinstance(expected, np.ndarray):
+        assert found.dtype == expected.dtype, where
+        assert found.tobytes() == expected.tobytes(), where
+    else:
+        assert found == expected, where
+
+
+@pytest.fixture(scope="session")
+def runs():
+    """The functions above, for the tests of this folder."""
+    return types.SimpleNamespace(
+        settings_of=settings_of, cool=cool, contents=contents, assert_bitwise=assert_bitwise
+    )

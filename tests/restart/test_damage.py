@@ -1,0 +1,103 @@
+"""Run files that cannot be used: one sentence, exit code 2, and the file stays as it is."""
+
+import io
+
+import h5py
+import numpy as np
+import pytest
+
+from hpc_nqs import checkpoint, cli, parallel
+from hpc_nqs.thermal import DONE
+
+
+def cut(image):
+    return image[: 2 * len(image) // 3]
+
+
+def flip(image):
+    """Flip one bit of the parameters."""
+    with h5py.File.in_memory(image) as file:
+        place = image.index(file["state/params"][()].tobytes())
+    changed = bytearray(image)
+    changed[place + 11] ^= 4
+    return bytes(changed)
+
+
+def foreign(image):
+    other = io.BytesIO()
+    with h5py.File(other, "w") as file:
+        file["energy"] = np.ones(3)
+    return other.getvalue()
+
+
+def newer(image):
+    newer_file = io.BytesIO(image)
+    with h5py.File(newer_file, "r+") as file:
+        file.attrs["format"] = checkpoint.FORMAT + 1
+    return newer_file.getvalue()
+
+
+DAMAGE = {
+    "truncated": (cut, "is cut off or damaged"),
+    "bit_flipped": (flip, "do not match their checksum"),
+    "foreign": (foreign, "is an HDF5 file, but not a run file of hpc_nqs"),
+    "text": (lambda image: b"temperature energy\n", "is not a run file of hpc_nqs"),
+    "newer": (newer, f"has file format {checkpoint.FORMAT + 1}"),
+    "empty": (lambda image: b"", "is empty"),
+    "zeros": (lambda image: bytes(len(image)), "is not a run file of hpc_nqs"),
+}
+
+
+@pytest.fixture(scope="module")
+def finished(runs, tmp_path_factory):
+    """The bytes of a finished run file."""
+    path = tmp_path_factory.mktemp("finished") / "run.h5"
+    assert runs.cool(runs.settings_of(), path) == DONE
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("command", ["resume", "show", "plot"])
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_file_is_one_sentence(finished, tmp_path, monkeypatch, capsys, damage, command):
+    monkeypatch.setattr(parallel, "start", parallel.Team.serial)
+    change, sentence = DAMAGE[damage]
+    path = tmp_path / "run.h5"
+    path.write_bytes(change(finished))
+    before = path.read_bytes()
+    assert cli.main([command, str(path)]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert str(path) in captured.err and sentence in captured.err
+    assert path.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["run.h5"]
+
+
+def test_every_flipped_byte_of_the_state_is_noticed(finished, tmp_path):
+    path = tmp_path / "run.h5"
+    with h5py.File.in_memory(finished) as file:
+        array = file["state/chains/visible"][()].tobytes()
+    place = finished.index(array)
+    for position in range(place, place + len(array), 7):
+        changed = bytearray(finished)
+        changed[position] ^= 255
+        path.write_bytes(changed)
+        with pytest.raises(checkpoint.RunFileError, match="checksum"):
+            checkpoint.read_table(path)
+
+
+def test_a_run_continues_from_the_previous_file_as_the_sentence_says(runs, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(parallel, "start", parallel.Team.serial)
+    path, whole = tmp_path / "run.h5", tmp_path / "whole.h5"
+    for each in (path, whole):
+        assert runs.cool(runs.settings_of(), each) == DONE
+    path.write_bytes(cut(path.read_bytes()))
+    assert cli.main(["resume", str(path)]) == 2
+    source, target = capsys.readouterr().err.split("cp ")[1].split()
+    with open(source, "rb") as stream:
+        image = stream.read()
+    with open(target, "wb") as stream:
+        stream.write(image)
+    assert not checkpoint.read_table(path)["finished"]
+    assert cli.main(["resume", str(path)]) == 0
+    runs.assert_bitwise(runs.contents(path), runs.contents(whole))

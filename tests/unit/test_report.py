@@ -1,0 +1,195 @@
+"""The report, the verdicts behind it and the charts for terminals."""
+
+import html.parser
+import math
+
+import numpy as np
+import pytest
+
+from hpc_nqs import cli, judgement, report_page
+from hpc_nqs.terminal_plot import charts
+
+SETTINGS = {
+    "lattice": {"kind": "square", "lengths": [4, 4], "boundary": "periodic"},
+    "model": {"kind": "heisenberg", "couplings": [1.0, 0.5]},
+    "wavefunction": {"kind": "auto", "symmetries": "auto"},
+    "thermal": {"clock": "energy"},
+}
+GOOD_ROW = {
+    "energy": -0.3,
+    "energy_error": 0.001,
+    "specific_heat": 0.2,
+    "specific_heat_error": 0.01,
+    "specific_heat_slope": 0.21,
+    "specific_heat_slope_error": 0.01,
+    "entropy_error": 0.001,
+    "tdvp_residual": 0.01,
+    "layer_energy_difference": 1e-4,
+    "r_hat": 1.01,
+}
+
+
+def table(**changed):
+    rows = [GOOD_ROW | {"temperature": t, "beta": 1 / t, "entropy": 0.69 - 0.2 / t} | changed for t in (2.0, 1.0, 0.5)]
+    return {"rows": rows, "settings": SETTINGS, "n_sites": 16, "finished": True, "seconds": 12.0, "n_ranks": 2}
+
+
+HISTORY = {
+    "beta": np.array([0.1, 0.5, 1.0]),
+    "effective_fraction": np.array([0.9, 0.5, 0.4]),
+    "seconds": np.array([1.0, 2.0, 4.0]),
+    "n_rejected": np.array([0.0, 1.0, 0.0]),
+}
+
+
+def grades(made_up, history=HISTORY):
+    return {verdict.meter: verdict.grade for verdict in judgement.judge(made_up, history)}
+
+
+def test_a_good_run_is_good():
+    assert set(grades(table()).values()) == {"good"}
+    grade, sentence = judgement.overall(judgement.judge(table(), HISTORY))
+    assert grade == "good" and "do not prove" in sentence
+
+
+@pytest.mark.parametrize(
+    ("changed", "meter", "grade"),
+    [
+        ({"tdvp_residual": 0.05}, "residual", "look"),
+        ({"tdvp_residual": 0.5}, "residual", "bad"),
+        ({"specific_heat": 0.6}, "specific heat two ways", "bad"),
+        ({"specific_heat": 0.29}, "specific heat two ways", "look"),
+        ({"entropy": -0.1}, "entropy", "bad"),
+        ({"entropy": 0.8}, "entropy", "bad"),
+        ({"r_hat": 1.2}, "split R-hat", "bad"),
+        ({"energy_systematic": 0.001}, "systematic error", "good"),
+        ({"energy_systematic": 0.1}, "systematic error", "bad"),
+    ],
+)
+def test_each_meter_is_judged(changed, meter, grade):
+    assert grades(table(**changed))[meter] == grade
+    expected = "good" if grade == "good" else grade
+    assert judgement.overall(judgement.judge(table(**changed), HISTORY))[0] == expected
+
+
+def test_an_entropy_that_rises_when_cooling_is_bad():
+    rising = table()
+    rising["rows"][2]["entropy"] = 0.68
+    assert grades(rising)["entropy"] == "bad"
+
+
+def test_few_effective_samples_and_an_unfinished_run_ask_for_a_look():
+    history = HISTORY | {"effective_fraction": np.array([0.9, 0.01, 0.4])}
+    assert grades(table(), history)["effective samples"] == "look"
+    assert grades(table() | {"finished": False})["run"] == "look"
+
+
+def test_layers_are_a_meter_only_without_layer_exchange():
+    free = table(layer_energy_difference=0.1)
+    assert grades(free)["energy on the two layers"] == "good"
+    free["settings"] = SETTINGS | {"wavefunction": {"symmetries": ["translation"]}}
+    assert grades(free)["energy on the two layers"] == "look"
+
+
+def test_a_run_without_rows():
+    empty = table() | {"rows": []}
+    assert grades(empty) == {"results": "bad"}
+    assert "No temperature" in report_page.html(empty, {}, {}, {}, name="run.h5")
+
+
+def test_a_table_without_temperatures_or_meters():
+    ground_state = {"rows": [{"energy": -0.5, "energy_error": 0.001}], "settings": SETTINGS, "finished": True}
+    assert judgement.judge(ground_state) == []
+    assert "no meters" in report_page.html(ground_state, {}, {}, {}, name="run.h5")
+
+
+class Balance(html.parser.HTMLParser):
+    """Notes tags that are opened and not closed, and everything that would be fetched."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.fetched = [], []
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in ("meta", "br", "hr"):
+            self.open.append(tag)
+        attributes = dict(attrs)
+        links = [attributes.get(name) or "" for name in ("src", "href", "xlink:href")]
+        self.fetched += [link for link in links if link and not link.startswith("#")]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_complete_and_fetches_nothing():
+    settings = SETTINGS | {"run": {"seed": 7}}
+    page = report_page.html(
+        table(tdvp_residual=0.5) | {"settings": settings},
+        HISTORY,
+        {"version": "0.1.0", "commit": "abc123", "n_ranks": 2, "n_chains": 64},
+        {"Figure": '<svg viewBox="0 0 1 1"></svg>'},
+        name="my <run>.h5",
+        exact_rows=[{"energy": -0.31, "specific_heat": 0.2, "entropy": 0.6}] * 3,
+    )
+    reader = Balance()
+    reader.feed(page)
+    assert reader.open == [] and reader.fetched == [] and "<script" not in page
+    for part in (
+        "Heisenberg, J1 = 1, J2 = 0.5 on square 4x4, 16 sites",
+        "Do not quote these numbers",
+        "e - exact",
+        "abc123",
+        "seed = 7",
+        "PRL 127, 060601 (2021)",
+        "PRX 11, 031034 (2021)",
+        "mpiexec -n 2 hpc-nqs run",
+        "my &lt;run&gt;.h5",
+        '<svg viewBox="0 0 1 1">',
+    ):
+        assert part in page, part
+
+
+def test_the_report_command(folder, capsys):
+    pytest.importorskip("matplotlib")
+    assert cli.main(["report", "run.h5", "--exact"]) == 0
+    assert capsys.readouterr().out == "report written to run.html\n"
+    page = (folder / "run.html").read_text()
+    reader = Balance()
+    reader.feed(page)
+    assert page.count("<svg") == 3 and reader.fetched == []
+
+
+def test_the_input_comes_back_from_the_run_file(folder, capsys):
+    assert cli.main(["show", "run.h5", "--toml"]) == 0
+    (folder / "again.toml").write_text(capsys.readouterr().out)
+    assert cli.main(["exact", "again.toml", "--json"]) == 0
+
+
+# ---------------------------------------------------------------- charts in plain characters
+
+
+def test_charts_fit_and_put_points_where_they_belong():
+    rows = [{"temperature": t, "energy": -1 / t, "specific_heat": 1 / t, "specific_heat_slope": t} for t in (4, 2, 1)]
+    text = charts(rows)
+    lines = text.splitlines()
+    assert text.isascii() and max(map(len, lines)) <= 80
+    left = [line[:39].rstrip() for line in lines]
+    assert left[1].startswith("  -0.25 |") and left[1].endswith("*"), "the highest energy, at the right"
+    lowest = next(line for line in left if line.startswith("     -1 |"))
+    assert lowest.index("*") == 9, "the lowest energy at the lowest temperature"
+    assert "T = 1" in text and "(log)" in text
+    right = "\n".join(line[41:] for line in lines)
+    assert right.count("*") == 3 and right.count("o") >= 2
+
+
+def test_charts_need_three_points_and_survive_odd_numbers():
+    rows = [{"temperature": t, "energy": -0.5, "specific_heat": math.nan} for t in (1.0, 0.9, 0.8)]
+    assert charts(rows[:2]) == ""
+    assert "(log)" not in charts(rows), "a narrow range of temperatures is linear"
+    assert charts([]) == ""
+
+
+def test_show_draws_charts(folder, capsys):
+    assert cli.main(["show", "run.h5", "--charts"]) == 0
+    out = capsys.readouterr().out
+    assert "e(T)" in out and max(map(len, out.splitlines())) <= 80

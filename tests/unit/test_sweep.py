@@ -1,0 +1,141 @@
+"""Sweeps: expansion of lists, inputs on disk, runs, collected tables."""
+
+import csv
+import io
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+import hpc_nqs
+from hpc_nqs import cli, sweep
+from hpc_nqs.settings import SettingsError, read_settings
+
+SWEPT = """
+[run]
+seed = 1
+[lattice]
+kind = "chain"
+lengths = [4]
+[model]
+kind = "heisenberg"
+[thermal]
+temperatures = [2.0, 1.0, 0.5]
+"""
+FIELDS = SWEPT + '[sweep]\n"model.field_z" = [0.0, 0.5]\n"model.couplings" = [[1.0], [2.0], [3.0]]\n'
+
+
+def swept(folder, text):
+    (folder / "j.toml").write_text(text)
+    return folder / "j.toml"
+
+
+def test_every_combination_is_a_run(tmp_path):
+    runs = sweep.read_sweep(swept(tmp_path, FIELDS))
+    assert [(run.settings.model.field_z, run.settings.model.couplings[0]) for run in runs] == [
+        *((0.0, 1.0), (0.0, 2.0), (0.0, 3.0)),
+        *((0.5, 1.0), (0.5, 2.0), (0.5, 3.0)),
+    ]
+    assert [run.path.name for run in runs[:2]] == ["run-000.toml", "run-001.toml"]
+    assert runs[0].path.parent == tmp_path / "j" and runs[0].output.suffix == ".h5"
+
+
+def test_keys_without_quotes_are_the_same(tmp_path):
+    quoted = sweep.read_sweep(swept(tmp_path, SWEPT + '[sweep]\n"model.field_z" = [0.0, 0.5]\n'))
+    plain = sweep.read_sweep(swept(tmp_path, SWEPT + "[sweep]\nmodel.field_z = [0.0, 0.5]\n"))
+    assert [run.settings for run in quoted] == [run.settings for run in plain]
+
+
+@pytest.mark.parametrize(
+    ("section", "problem"),
+    [
+        ("", "no section [sweep]"),
+        ("[sweep]\n", "no section [sweep]"),
+        ('[sweep]\n"model.field_z" = 1.0\n', "sweep.model.field_z: allowed is a list"),
+        ("[sweep]\nfield = [1.0]\n", "sweep.field: write section.key"),
+        ('[sweep]\n"model.feld" = [1.0]\n', "model.feld: unknown key"),
+        ('[sweep]\n"model.field_z" = [0.1, "x"]\n', 'model.field_z = "x"'),
+        ('[sweep]\n"run.seed" = ' + str(list(range(200))) + '\n"model.field_z" = ' + str(list(range(200))), "40000 runs"),
+    ],
+)
+def test_problems_of_a_sweep(tmp_path, section, problem):
+    with pytest.raises(SettingsError) as caught:
+        sweep.read_sweep(swept(tmp_path, SWEPT + section))
+    assert any(problem in sentence for sentence in caught.value.problems), caught.value.problems
+
+
+def test_inputs_stand_alone_and_are_not_replaced(tmp_path):
+    (tmp_path / "bonds.txt").write_text("0 1 1\n1 2 0.5\n")
+    text = SWEPT.replace('kind = "chain"\nlengths = [4]', 'kind = "custom"\nbonds_file = "bonds.txt"')
+    runs = sweep.read_sweep(swept(tmp_path, text + '[sweep]\n"model.field_z" = [0.0, 0.5]\n'))
+    paths = sweep.write_inputs(runs)
+    assert [read_settings(path) for path in paths] == [run.settings for run in runs]
+    sweep.write_inputs(runs)
+    paths[1].write_text("# changed by hand\n")
+    with pytest.raises(SettingsError, match="run-001.toml: another input stands there"):
+        sweep.write_inputs(runs)
+
+
+def test_an_input_with_a_sweep_is_no_single_run(tmp_path, capsys):
+    assert cli.main(["run", str(swept(tmp_path, FIELDS))]) == 2
+    assert "use `hpc-nqs sweep`" in capsys.readouterr().err
+
+
+def test_parameters_as_numbers():
+    assert sweep.numbers_of([0.1, 0.2]) == [0.1, 0.2]
+    assert sweep.numbers_of([[1.0, 0.0], [1.0, 0.5]]) == [0.0, 0.5], "the entry that moves"
+    assert sweep.numbers_of([[1.0, 0.0], [2.0, 0.5]]) == ["[1.0, 0.0]", "[2.0, 0.5]"]
+
+
+def test_from_expansion_to_phase_diagram(tmp_path, driver, monkeypatch, capsys):
+    """With a made-up driver: all runs, then only what is missing, then one of them, then the results."""
+    monkeypatch.chdir(tmp_path)
+    swept(tmp_path, FIELDS)
+    assert cli.main(["sweep", "expand", "j.toml"]) == 0
+    assert "6 inputs written" in capsys.readouterr().out
+    assert cli.main(["sweep", "run", "j.toml", "--only", "4"]) == 0
+    assert [output for _, output, _ in driver.calls] == ["j/run-004.h5"]
+    assert driver.calls[0][0].model.couplings == (2.0,) and driver.calls[0][0].model.field_z == 0.5
+    assert cli.main(["sweep", "collect", "j.toml"]) == 0
+    assert capsys.readouterr().out.count("no results yet") == 5
+    driver.outcome = 75
+    assert cli.main(["sweep", "run", "j.toml"]) == 75, "a stop ends the sweep"
+    assert len(driver.calls) == 2
+    driver.outcome = 0
+    assert cli.main(["sweep", "run", "j.toml"]) == 0
+    assert [resumed for _, _, resumed in driver.calls[2:]] == ["j/run-000.h5", None, None, None, None]
+    assert cli.main(["sweep", "run", "j.toml"]) == 0
+    assert len(driver.calls) == 7, "what is finished is not run again"
+    assert capsys.readouterr().out.endswith("every run of the sweep is finished\n")
+
+    assert cli.main(["sweep", "collect", "j.toml", "--csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert len(rows) == 18 and rows[0]["model.couplings"] == "[1.0]" and rows[17]["model.field_z"] == "0.5"
+    assert cli.main(["sweep", "collect", "j.toml", "--json"]) == 0
+    collected = json.loads(capsys.readouterr().out)
+    assert [run["values"]["model.couplings"] for run in collected["runs"][:3]] == [[1.0], [2.0], [3.0]]
+    assert all(run["finished"] and len(run["rows"]) == 3 for run in collected["runs"])
+    assert cli.main(["sweep", "run", "j.toml", "--only", "6"]) == 2
+    assert "has the runs 0 to 5" in capsys.readouterr().err
+
+
+def test_the_phase_diagram_is_drawn(tmp_path, driver, monkeypatch, capsys):
+    pytest.importorskip("matplotlib")
+    monkeypatch.chdir(tmp_path)
+    swept(tmp_path, SWEPT + '[sweep]\n"model.field_z" = [0.0, 0.5]\n')
+    assert cli.main(["sweep", "collect", "j.toml", "-o", "j.png"]) == 1
+    assert "no run of the sweep has results yet" in capsys.readouterr().err
+    assert cli.main(["sweep", "run", "j.toml"]) == 0
+    assert cli.main(["sweep", "collect", "j.toml", "-o", "j.svg", "--quantity", "energy"]) == 0
+    assert (tmp_path / "j.svg").read_text().startswith("<?xml")
+
+
+def test_a_sweep_runs_on_two_ranks(tmp_path, mpiexec):
+    text = SWEPT.replace("[2.0, 1.0, 0.5]", "[2.0]")
+    swept(tmp_path, text + '[sweep]\n"model.field_z" = [0.0, 0.5]\n')
+    path = {"PYTHONPATH": str(Path(hpc_nqs.__file__).parents[1])}
+    done = mpiexec(2, sys.executable, "-m", "hpc_nqs", "sweep", "run", "j.toml", cwd=tmp_path, env=path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("-- run") == 2 and done.stdout.count("2 ranks") == 2
+    assert sorted(path.name for path in (tmp_path / "j").glob("*.h5")) == ["run-000.h5", "run-001.h5"]

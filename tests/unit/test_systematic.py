@@ -1,0 +1,91 @@
+"""The estimated systematic error of exact and of deliberately wrong paths of a small ring."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from hpc_nqs import exact, systematic
+from hpc_nqs.settings import build, parse_settings
+
+BETAS = np.geomspace(0.02, 4.0, 160)
+
+
+@pytest.fixture(scope="module")
+def ring():
+    """Return (model, beta -> (e, Var(H) / N)) of the 6-site Heisenberg ring."""
+    tables = {"lattice": {"kind": "chain", "lengths": [6]}, "model": {"kind": "heisenberg"}}
+    lattice, model = build(parse_settings(tables | {"thermal": {"temperatures": [1.0]}}))
+    levels = exact.diagonalize(model, lattice, [])
+
+    def curve(betas):
+        rows = exact.thermal_rows(levels, list(betas))
+        return np.array([row["energy"] for row in rows]), np.array([row["specific_heat"] / row["beta"] ** 2 for row in rows])
+
+    return model, curve
+
+
+def path_of(betas, energies, variances, residuals=0.0, layer_differences=0.0):
+    rest = [np.broadcast_to(np.asarray(value, dtype=float), betas.shape) for value in (0.0, residuals, layer_differences)]
+    return systematic.Path(betas, energies, rest[0], variances, rest[1], rest[2])
+
+
+@pytest.fixture(scope="module")
+def exact_path(ring):
+    return path_of(BETAS, *ring[1](BETAS))
+
+
+def test_an_exact_path_has_no_systematic_error(ring, exact_path):
+    errors = systematic.estimate(exact_path, ring[0])
+    assert errors.energy.max() < 2e-6  # the series of the seed stops at beta^2
+    assert errors.entropy.max() < 2e-5
+    assert errors.free_energy.max() < 2e-6
+
+
+def test_a_residual_is_a_lag_in_temperature(ring, exact_path):
+    # a state that lags behind by the fraction x of beta: e(beta - x beta) - e(beta) = Var x beta to first order in x
+    x = 0.01
+    errors = systematic.estimate(dataclasses.replace(exact_path, residuals=np.full(BETAS.shape, x)), ring[0])
+    late = ring[1](BETAS * (1 - x))[0] - exact_path.energies
+    np.testing.assert_allclose(errors.energy, late, rtol=0.04, atol=3e-6)
+    np.testing.assert_allclose(systematic.accumulated_lag(BETAS, np.full(BETAS.shape, x)), x * BETAS, rtol=1e-12)
+
+
+def test_residuals_count_between_zero_and_one():
+    np.testing.assert_allclose(systematic.accumulated_lag(BETAS, np.full(BETAS.shape, 7.0)), BETAS, rtol=1e-12)
+    assert not systematic.accumulated_lag(BETAS, np.full(BETAS.shape, -0.1)).any()
+
+
+def test_energies_that_fall_more_slowly_than_their_variance_says_are_seen(ring):
+    # the textbook clock: a state of beta (1 - x) with the label beta, its residual unnoticed
+    x = 0.02
+    path = path_of(BETAS, *ring[1](BETAS * (1 - x)))
+    late = path.energies - ring[1](BETAS)[0]
+    deficit = systematic.energy_deficit(path, ring[0])
+    assert np.all(deficit > 0)
+    # int Var(beta' (1 - x)) dbeta' = -e(beta (1 - x)) / (1 - x)
+    np.testing.assert_allclose(deficit, -path.energies * x / (1 - x), rtol=0.02, atol=1e-6)
+    assert np.all(systematic.estimate(path, ring[0]).energy > 0.9 * late)
+
+
+def test_the_error_of_the_seed_is_carried_along_and_heals(ring):
+    shift = 1e-3
+    energies, variances = ring[1](BETAS)
+    path = path_of(BETAS, energies + shift * variances / variances[0], variances)
+    assert systematic.seed_lag(path, ring[0]) == pytest.approx(shift / variances[0], rel=0.01)
+    errors = systematic.estimate(path, ring[0])
+    assert errors.energy[0] >= shift * 0.99
+    assert errors.energy[-1] < 1.2 * shift
+
+
+def test_the_difference_of_the_layers_counts_half(ring, exact_path):
+    errors = systematic.estimate(dataclasses.replace(exact_path, layer_differences=np.full(BETAS.shape, -2e-3)), ring[0])
+    np.testing.assert_allclose(errors.energy, 1e-3, rtol=1e-2)
+    assert errors.free_energy[-1] == pytest.approx(1e-3, rel=1e-2)  # it grows from zero at infinite temperature
+
+
+def test_one_point_is_enough(ring):
+    betas = np.array([0.5])
+    errors = systematic.estimate(path_of(betas, *ring[1](betas)), ring[0])
+    assert errors.energy.shape == errors.entropy.shape == (1,)
+    assert np.isfinite(errors.energy).all()
