@@ -209,9 +209,11 @@ def _start():
 
 
 def _drive(team, settings, path, resume_from):
+    from hpc_nqs.path_integral import run_path_integral
     from hpc_nqs.thermal import run_thermal
 
-    run_thermal(settings, team, str(path), resume_from=resume_from)
+    run = run_path_integral if settings.thermal.method == "analytic" else run_thermal
+    run(settings, team, str(path), resume_from=resume_from)
     return team.broadcast_object(load(path) if team.is_root else None)
 
 

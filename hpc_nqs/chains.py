@@ -92,7 +92,7 @@ class Chains:
 
     def state(self, team):
         """Return configurations and streams of all chains in global order (rank 0; None elsewhere).  *Collective.*"""
-        words = np.array([_stream_words(stream) for stream in self.streams], dtype=np.uint64).reshape(-1, 13)
+        words = np.array([stream_words(stream) for stream in self.streams], dtype=np.uint64).reshape(-1, 13)
         visible = team.gather_rows(self.visible, self.n_chains)
         words = team.gather_rows(words, self.n_chains)
         return None if visible is None else {"visible": visible, "streams": words}
@@ -102,10 +102,10 @@ class Chains:
         self.visible = team.scatter_rows(state["visible"] if team.rank == 0 else None)
         words = team.scatter_rows(state["streams"] if team.rank == 0 else None)
         for stream, row in zip(self.streams, words, strict=True):
-            _restore_stream(stream, row)
+            restore_stream(stream, row)
 
 
-def _stream_words(stream):
+def stream_words(stream):
     """Return the state of a Philox stream as 13 words: counter, key, buffer, position and a half-used word."""
     state = stream.state
     inner = state["state"]
@@ -113,7 +113,8 @@ def _stream_words(stream):
     return [*inner["counter"], *inner["key"], *state["buffer"], *tail]
 
 
-def _restore_stream(stream, words):
+def restore_stream(stream, words):
+    """Put a Philox stream into the state that `stream_words` gave."""
     state = stream.state
     state["state"] = {"counter": words[0:4].copy(), "key": words[4:6].copy()}
     state["buffer"] = words[6:10].copy()

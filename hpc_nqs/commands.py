@@ -144,8 +144,7 @@ def exact(options):
 def check(options):
     """Validate an input file and print the plan of the run."""
     settings = _validated(_read_input(options.input, options.overrides))
-    from hpc_nqs.thermal import plan
-
+    plan = _driver(settings).plan
     print(f"{options.input} is a valid input")
     print(reporting.describe(settings.to_dict()))
     print(reporting.plan_text(plan(settings)), end="")
@@ -395,10 +394,11 @@ def _drive(team, settings, output, stop, resume_from=None):
     """Run the driver of the task and print its results. *Collective*."""
     from hpc_nqs.checkpoint import RunFileError
     from hpc_nqs.recorder import UnwritableError
-    from hpc_nqs.thermal import run_thermal
 
+    driver = _driver(settings)
+    run_task = driver.run_path_integral if settings.thermal.method == "analytic" else driver.run_thermal
     try:
-        code = run_thermal(settings, team, output, resume_from=resume_from, stop=stop)
+        code = run_task(settings, team, output, resume_from=resume_from, stop=stop)
     except (SettingsError, RunFileError, UnwritableError) as error:  # raised on all ranks alike
         if isinstance(error, RunFileError):
             error = UnusableFile(str(error))
@@ -422,6 +422,17 @@ def _drive(team, settings, output, stop, resume_from=None):
         else:
             print(f"results are in {output}")
     return code
+
+
+def _driver(settings):
+    """Return the module that runs the task."""
+    if settings.thermal.method == "analytic":
+        from hpc_nqs import path_integral
+
+        return path_integral
+    import importlib
+
+    return importlib.import_module("hpc_nqs.thermal")
 
 
 def _read_input(path, overrides):

@@ -26,6 +26,7 @@ _HEISENBERG = ("kind", ("heisenberg",))
 _TFIM = ("kind", ("tfim",))
 _CUSTOM = ("kind", ("custom",))
 _REGULAR = ("kind", REGULAR_KINDS)
+_NUMERICAL, _ANALYTIC = ("method", ("numerical",)), ("method", ("analytic",))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,9 +131,10 @@ class SamplingSettings:
     """Markov chains."""
 
     method: str = option(
-        word("auto", "metropolis", "exact_sum"),
+        word("auto", "metropolis", "exact_sum", "cluster", "gibbs"),
         "auto",
-        about="exact_sum replaces chains by the sum over all states of a small system; auto: where that is cheaper",
+        about="exact_sum replaces chains by the sum over all states of a small system; auto: where that is cheaper; "
+        "analytic method: cluster (loops, space-time clusters; auto) or gibbs (tfim: all units of a layer at once)",
     )
     n_samples: int | str = option(auto_or(integer(2, 10**10)), "auto", about="samples per step, over all ranks")
     n_chains: int | str = option(auto_or(integer(1, 10**7)), "auto", about="Markov chains, over all ranks")
@@ -164,7 +166,7 @@ class ReconfigurationSettings:
 
 @dataclasses.dataclass(frozen=True)
 class ThermalSettings:
-    """Imaginary-time evolution from infinite temperature."""
+    """Temperatures, and how they are reached from infinite temperature."""
 
     method: str = option(
         word("numerical", "analytic"), "numerical", about="numerical (method II) or analytic (method I) purification"
@@ -184,17 +186,46 @@ class ThermalSettings:
         example=(0.5, 1.0, 2.0),
     )
     beta_0: float | str = option(
-        auto_or(number(0.0, 1e3, above=True)), "auto", about="inverse temperature of the analytic seed", unit="1/energy"
+        auto_or(number(0.0, 1e3, above=True)),
+        "auto",
+        about="inverse temperature of the analytic seed",
+        unit="1/energy",
+        only_for=_NUMERICAL,
     )
-    step_tolerance: float = option(number(0.0, 10.0, above=True), 3e-3, about="error per step that sets the step size")
-    max_dtau: float = option(number(0.0, 10.0, above=True), 0.05, about="largest imaginary-time step", unit="1/energy")
+    step_tolerance: float = option(
+        number(0.0, 10.0, above=True), 3e-3, about="error per step that sets the step size", only_for=_NUMERICAL
+    )
+    max_dtau: float = option(
+        number(0.0, 10.0, above=True), 0.05, about="largest imaginary-time step", unit="1/energy", only_for=_NUMERICAL
+    )
     clock: str = option(
         word("energy", "time"),
         "energy",
         about="what beta follows: energy (dE/dbeta = -Var H holds along the path) or time (beta is twice the imaginary time)",
+        only_for=_NUMERICAL,
     )
     n_samples_report: int | str = option(
-        auto_or(integer(2, 10**10)), "auto", about="samples at each reported temperature, over all ranks"
+        auto_or(integer(2, 10**10)),
+        "auto",
+        about="samples at each reported temperature, over all ranks",
+        only_for=_NUMERICAL,
+    )
+    dtau: tuple[float, ...] | str = option(
+        auto_or(sorted_numbers(list_of(number(0.0, 10.0, above=True), 1, 16, distinct=True), True)),
+        "auto",
+        about="Trotter steps of the extrapolation; the nearest at or below that divide beta / 2 are taken",
+        unit="1/energy",
+        only_for=_ANALYTIC,
+    )
+    trotter_order: int = option(word(1, 2), 2, about="order of the Trotter product", only_for=_ANALYTIC)
+    entropy: bool = option(
+        word(True, False),
+        True,
+        about="sample temperatures in between for the integral of e, which gives entropy and free energy",
+        only_for=_ANALYTIC,
+    )
+    sign_floor: float = option(
+        number(0.0, 1.0), 0.05, about="average sign below which the run stops", only_for=_ANALYTIC
     )
 
     @property

@@ -252,11 +252,13 @@ def _parse_section(name, table, problems):
         if key not in table and field.default is dataclasses.MISSING:
             problems.append(f"{name}.{key} is missing: allowed is {field.metadata['allowed']}")
         condition = field.metadata["only_for"]
-        if key in values and condition and values.get(condition[0], condition[1][0]) not in condition[1]:
+        if key not in values or not condition:
+            continue
+        default = fields[condition[0]].default
+        kind = values.get(condition[0], condition[1][0] if default is dataclasses.MISSING else default)
+        if kind not in condition[1]:
             kinds = f"{condition[0]} = {' or '.join(map(_shown, condition[1]))}"
-            problems.append(
-                f"{name}.{key} = {_shown(table[key])}: only for {kinds}, not {_shown(values[condition[0]])}"
-            )
+            problems.append(f"{name}.{key} = {_shown(table[key])}: only for {kinds}, not {_shown(kind)}")
     return values
 
 
@@ -286,6 +288,11 @@ def _contradictions(sections):
     if betas and thermal.get("beta_0", "auto") != "auto" and thermal["beta_0"] > min(betas):
         highest = f"1/T of the highest temperature, {_shown(min(betas))}"
         report("thermal", "beta_0", f"the run starts from here; allowed is at most {highest}")
+    sampler, analytic = sampling.get("method", "auto"), thermal.get("method", "numerical") == "analytic"
+    samplers = ("auto", "cluster", *(("gibbs",) if model.get("kind") == "tfim" else ())) if analytic else ("auto", "metropolis", "exact_sum")
+    if sampler not in samplers:
+        named = "analytic" if analytic else "numerical"
+        report("sampling", "method", f'with thermal.method = "{named}" allowed is {", ".join(map(_shown, samplers))}')
     if "spin_flip" in sections["wavefunction"].get("symmetries", ()) and model.get("field_z"):
         report("wavefunction", "symmetries", f'"spin_flip" is broken by model.field_z = {_shown(model["field_z"])}')
     return problems
@@ -310,7 +317,6 @@ def _not_yet(settings):
     """Return one sentence for every option that the interface promises and this version cannot do."""
     promises = [
         ("run.task", settings.run.task, settings.run.task == "ground_state", "thermal"),
-        ("thermal.method", settings.thermal.method, settings.thermal.method == "analytic", "numerical"),
         ("wavefunction.kind", settings.wavefunction.kind, settings.wavefunction.kind == "dbm", "auto"),
         ("wavefunction.slices", settings.wavefunction.slices, settings.wavefunction.slices not in ("auto", 1), 1),
     ]

@@ -41,11 +41,13 @@ def commented_input(given):
     for section, kind in SECTIONS.items():
         if section in _OTHER_TASKS:
             continue
+        fields = dataclasses.fields(kind)
         kinds = {key: given[section, key] for name, key in given if name == section}
+        chosen = {field.name: field.default for field in fields} | kinds
         lines += ["", f"[{section}]"]
-        for field in dataclasses.fields(kind):
+        for field in fields:
             condition = field.metadata["only_for"]
-            if condition and kinds.get(condition[0]) not in condition[1]:
+            if condition and chosen[condition[0]] not in condition[1]:
                 continue
             lines += textwrap.wrap(_about(field), 88, initial_indent="# ", subsequent_indent="#   ")
             if field.name in kinds:

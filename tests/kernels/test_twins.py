@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 import hpc_nqs.kernels
-from hpc_nqs.kernels import amplitude, local_energy, metropolis, rbm, reference
+from hpc_nqs.kernels import amplitude, local_energy, metropolis, rbm, reference, reference_worldlines
 
 HERE = Path(__file__).parent
 ONLY_IN_REFERENCE = {"Proposal", "flipped", "log_2cosh"}
+ONLY_IN_REFERENCE |= {"clusters", "flip", "gate_state", "ising_columns", "measured", "spins_row", "uint32", "uniform"}
 
 
 def compiled_signatures():
@@ -38,8 +39,12 @@ def argument_names(text):
 
 def reference_signatures():
     """Return {name: argument names} of everything that the reference module defines itself."""
-    module = reference.__name__
-    own = {name: thing for name, thing in vars(reference).items() if getattr(thing, "__module__", "") == module}
+    own = {
+        name: thing
+        for module in (reference, reference_worldlines)
+        for name, thing in vars(module).items()
+        if getattr(thing, "__module__", "") == module.__name__
+    }
     return {name: list(inspect.signature(thing).parameters) for name, thing in own.items()}
 
 

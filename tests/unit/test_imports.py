@@ -15,10 +15,10 @@ PACKAGE = ROOT / "hpc_nqs"
 # From the bottom up. A module may import from its own layer and from those below it.
 LAYERS = [
     {"kernels"},
-    {"bonds", "lattice", "models", "moves", "purification", "seed", "symmetry", "wavefunctions"},
-    {"ansatz", "blocks", "chains", "enumeration", "estimators", "linear", "measurement", "sample_space", "thermodynamics"}
-    | {"labels", "options", "sections", "settings", "systematic", "toml_text"},
-    {"checkpoint", "evolution", "observables", "parallel", "progress", "reconfiguration", "recorder", "reporting"}
+    {"bonds", "gates", "lattice", "models", "moves", "purification", "seed", "symmetry", "trotter", "wavefunctions", "worldlines"},
+    {"ansatz", "blocks", "chains", "ensembles", "enumeration", "estimators", "extrapolation", "linear", "measurement"}
+    | {"sample_space", "thermodynamics", "labels", "options", "sections", "settings", "systematic", "toml_text"},
+    {"checkpoint", "evolution", "observables", "parallel", "path_table", "progress", "reconfiguration", "recorder", "reporting"}
     | {"stopping", "thermal_table"},
     {"ground_state", "path_integral", "thermal"},
     {"bench", "exact", "plotting", "sectors", "templates"}

@@ -67,6 +67,7 @@ def test_round_trip_is_exact(data):
 def test_every_default_is_written_back():
     tables = read_tables(parse_settings(changed(("run", "seed", 1))).to_toml())
     only_elsewhere = {"bonds_file", "bonds", "coupling", "field", "betas"}
+    only_elsewhere |= {"dtau", "trotter_order", "entropy", "sign_floor"}  # analytic
     for name, kind in S.SECTIONS.items():
         assert {field.name for field in dataclasses.fields(kind)} - only_elsewhere == set(tables[name]), name
 
@@ -165,6 +166,9 @@ NAN, INFINITY = math.nan, math.inf
         ("thermal", "beta_0", 0.0),
         ("thermal", "step_tolerance", 0.0),
         ("thermal", "max_dtau", -0.1),
+        ("thermal", "dtau", [0.1]),
+        ("sampling", "method", "cluster"),
+        ("sampling", "method", "gibbs"),
         ("ground_state", "momentum", [0.5]),
         ("ground_state", "spin_parity", 0),
         ("observables", "structure_factor", [1, 1]),
@@ -198,6 +202,42 @@ def test_more_chains_than_samples():
     assert problem == "sampling.n_chains = 11: more chains than sampling.n_samples; allowed is 1 to 10"
 
 
+def test_options_of_the_analytic_method():
+    given = {"method": "analytic", "dtau": [0.1, 0.2, 0.05], "trotter_order": 1, "entropy": False, "sign_floor": 0.2}
+    changes = [("thermal", name, value) for name, value in given.items()]
+    settings = parse_settings(changed(*changes, ("sampling", "method", "cluster")))
+    assert settings.thermal.dtau == (0.2, 0.1, 0.05)
+    written = settings.to_dict()["thermal"]
+    assert {name: written[name] for name in given} == given | {"dtau": [0.2, 0.1, 0.05]}
+    assert "clock" not in written
+    assert parse_settings(read_tables(settings.to_toml())) == settings
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("thermal", "dtau", [0.1, 0.1]),
+        ("thermal", "dtau", [0.0]),
+        ("thermal", "dtau", []),
+        ("thermal", "trotter_order", 3),
+        ("thermal", "sign_floor", 1.5),
+        ("thermal", "beta_0", 0.01),
+        ("thermal", "clock", "time"),
+        ("sampling", "method", "gibbs"),  # heisenberg: single units would not be ergodic
+        ("sampling", "method", "metropolis"),
+        ("sampling", "method", "exact_sum"),
+    ],
+)
+def test_a_wrong_value_of_the_analytic_method_is_named(section, key, value):
+    (problem,) = problems_of(changed(("thermal", "method", "analytic"), (section, key, value)))
+    assert problem.startswith(f"{section}.{key} = ")
+
+
+def test_block_gibbs_is_for_the_analytic_tfim():
+    changes = [("thermal", "method", "analytic"), ("sampling", "method", "gibbs")]
+    assert parse_settings(changed(*changes) | {"model": {"kind": "tfim"}}).sampling.method == "gibbs"
+
+
 def test_a_tfim_without_any_coupling():
     (problem,) = problems_of(MINIMAL | {"model": {"kind": "tfim", "coupling": 0, "field": 0}})
     assert problem == "model.coupling = 0.0: coupling or field must differ from zero"
@@ -212,7 +252,6 @@ def test_spin_flip_in_a_field():
     ("section", "key", "value", "instead"),
     [
         ("run", "task", "ground_state", '"thermal"'),
-        ("thermal", "method", "analytic", '"numerical"'),
         ("wavefunction", "kind", "dbm", '"auto"'),
         ("wavefunction", "slices", 2, "1"),
     ],

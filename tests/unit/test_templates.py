@@ -35,3 +35,9 @@ def test_the_reference_has_every_option_with_its_default():
 def test_a_template_that_does_not_exist(name):
     with pytest.raises(ValueError, match="allowed"):
         templates.text(name)
+
+
+def test_options_of_the_default_method_are_shown():
+    lines = templates.text("thermal").splitlines()
+    assert '#clock = "energy"' in lines
+    assert not [line for line in lines if line.startswith("#sign_floor")]

@@ -1,0 +1,94 @@
+"""Trotter extrapolation: fits in dtau^2 with errors, and the inverse temperatures between the reported ones."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+MIN_STEP = {"heisenberg": 0.2, "tfim": 0.08}  # between inverse temperatures, in units of 1 / largest coupling
+GROWTH = 0.2  # of the distance, relative to beta
+NEAR = 0.25  # of the distance: closer points of the ladder give way to a reported one
+
+
+@dataclass(frozen=True)
+class Fit:
+    """y(dtau) = y_0 + y_1 dtau^2 (+ y_2 dtau^4).
+
+    Attributes
+    ----------
+    value, error : float
+        y_0 and its standard error, from the covariance of the fit.
+    covariance : (n, n) float64
+        Of all coefficients.
+    chi_squared : float
+    n_free : int
+        Points minus coefficients; 0: nothing judges the fit.
+    """
+
+    value: float
+    error: float
+    covariance: np.ndarray
+    chi_squared: float
+    n_free: int
+
+
+def extrapolate(dtaus, values, errors):
+    """Fit values (n,) with standard errors (n,) against dtau^2, weights 1 / error^2.
+
+    A straight line for two or three values of dtau, a parabola in dtau^2 from four on; one value stands as it is.
+    Errors of zero weigh alike.
+
+    Raises
+    ------
+    ValueError
+        Different lengths, none at all, or equal values of dtau.
+    """
+    squares, values, errors = np.asarray(dtaus, dtype=np.float64) ** 2, np.asarray(values), np.asarray(errors)
+    if not len(squares) or squares.shape != values.shape or squares.shape != errors.shape:
+        raise ValueError(f"{squares.shape} dtau, {values.shape} values and {errors.shape} errors; wanted (n,) of each")
+    if len(np.unique(squares)) < len(squares):
+        raise ValueError(f"dtau = {list(dtaus)}: all must differ")
+    n_coefficients = min(len(squares), 2 if len(squares) <= 3 else 3)
+    scales = errors if (errors > 0.0).all() else np.ones(len(errors))
+    design = (squares / squares.max())[:, None] ** np.arange(n_coefficients) / scales[:, None]
+    inverse = np.linalg.inv(design.T @ design)
+    solution = inverse @ design.T @ (values / scales)
+    residuals = values / scales - design @ solution
+    to_units = squares.max() ** -np.arange(n_coefficients, dtype=np.float64)
+    covariance = inverse * np.outer(to_units, to_units)
+    if scales is not errors:
+        covariance = 0.0 * covariance
+    chi_squared = float(residuals @ residuals) if scales is errors else 0.0
+    return Fit(float(solution[0]), float(np.sqrt(covariance[0, 0])), covariance, chi_squared, len(squares) - n_coefficients)
+
+
+def slice_numbers(beta, dtaus):
+    """Return the numbers of slices M (n,), all different, for the wished dtau (n,): dtau = beta / (2 M) is at most that.
+
+    M = ceil(beta / (2 dtau)) from the largest dtau on; where two would coincide the later one is one larger.
+    """
+    numbers = []
+    for dtau in sorted(dtaus, reverse=True):
+        n_slices = max(1, int(np.ceil(beta / (2.0 * dtau) - 1e-9)))
+        numbers.append(max(n_slices, numbers[-1] + 1 if numbers else 1))
+    return numbers
+
+
+def ladder(kind, scale, betas):
+    """Return inverse temperatures between 0 and the largest of `betas` for the integral of the energy, without `betas`.
+
+    Parameters
+    ----------
+    kind : str
+        "heisenberg" or "tfim".
+    scale : float
+        Largest coupling.
+    betas : sequence of float
+    """
+    points, beta = [], 0.0
+    while True:
+        step = max(MIN_STEP[kind] / scale, GROWTH * beta)
+        beta += step
+        if beta >= max(betas):
+            return points
+        if np.abs(np.asarray(betas) - beta).min() > NEAR * step:
+            points.append(beta)

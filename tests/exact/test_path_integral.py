@@ -1,0 +1,95 @@
+"""Whole analytic runs of small systems against exact diagonalization."""
+
+import json
+
+import numpy as np
+import pytest
+
+from hpc_nqs import checkpoint, exact
+from hpc_nqs.models import marshall
+from hpc_nqs.parallel import Team
+from hpc_nqs.path_integral import DONE, plan, run_path_integral
+from hpc_nqs.settings import build, parse_settings
+from hpc_nqs.trotter import network_of, trotter_product
+from hpc_nqs.wavefunctions.dbm import DBM
+
+CHAIN4 = {"kind": "chain", "lengths": [4]}
+TRIANGLE = {"kind": "custom", "bonds": [[0, 1, 1.0], [1, 2, 0.8], [0, 2, 0.6], [2, 3, 0.5]]}
+CASES = {
+    "heisenberg": (CHAIN4, {"kind": "heisenberg"}, 0.005),
+    "easy_axis_in_field": (CHAIN4, {"kind": "heisenberg", "anisotropy": 1.5, "field_z": 0.5}, 0.012),
+    "frustrated": (TRIANGLE, {"kind": "heisenberg"}, 0.02),
+    "tfim": (CHAIN4, {"kind": "tfim", "field": 0.8}, 0.01),
+    "tfim_in_field": (CHAIN4, {"kind": "tfim", "field_z": 0.3}, 0.015),
+}
+
+
+def settings_of(name, overrides=()):
+    lattice, model, _ = CASES[name]
+    q = [[0, 0]] if lattice["kind"] == "custom" else [[1, 0]]
+    tables = {"run": {"seed": 11}, "lattice": lattice, "model": model, "observables": {"structure_factor": q}}
+    tables["thermal"] = {"method": "analytic", "betas": [0.5, 1.2]}
+    tables["sampling"] = {"n_samples": 20000}
+    return parse_settings(tables, overrides)
+
+
+@pytest.fixture(scope="module", params=CASES)
+def finished(request, tmp_path_factory):
+    """Return (name, settings, path) of a finished run."""
+    path = tmp_path_factory.mktemp(request.param) / "run.h5"
+    settings = settings_of(request.param)
+    assert run_path_integral(settings, Team.serial(), str(path)) == DONE
+    return request.param, settings, path
+
+
+def test_the_table_is_that_of_exact_diagonalization(finished):
+    # up to 7 quantities at 2 temperatures of 5 systems, 4.5 standard errors: false alarm below 5e-4 in all
+    name, settings, path = finished
+    table = checkpoint.read_table(path)
+    assert table["finished"]
+    lattice, model = build(settings)
+    levels = exact.diagonalize(model, lattice, settings.observables.structure_factor)
+    for row, expected in zip(table["rows"], exact.thermal_rows(levels, settings.thermal.report_betas), strict=True):
+        assert row["energy_error"] < CASES[name][2]
+        names = {"energy", "specific_heat", "entropy", "free_energy"} | ({"susceptibility"} if model.conserves_sz else set())
+        for quantity in names:
+            assert abs(row[quantity] - expected[quantity]) < 4.5 * row[f"{quantity}_error"], (quantity, row, expected)
+        for key, (value, error) in row["structure_factor"].items():
+            assert abs(value - expected["structure_factor"][key][0]) < 4.5 * error
+        assert ("susceptibility" in row) == model.conserves_sz
+        assert len(row["energy_raw"]) == 3
+        assert row["r_hat"] < 1.2 if "r_hat" in row else True
+        assert ("average_sign" in row) == (name == "frustrated")
+
+
+def test_the_file_holds_the_network_of_the_lowest_temperature(finished):
+    name, settings, path = finished
+    stored = checkpoint.read_network(path)
+    assert stored["beta"] == 1.2
+    _, model = build(settings)
+    product = trotter_product(marshall(model), 1.2 / (2 * stored["n_slices"]), stored["n_slices"])
+    expected = network_of(product)
+    found = DBM.from_network(stored)
+    np.testing.assert_array_equal(found.params, expected.params)
+    assert found.n_deep == plan(settings)["deep units (largest network)"]
+    np.testing.assert_allclose(found.amplitudes(), expected.amplitudes(), rtol=1e-12)
+
+
+def test_the_history_has_one_entry_per_temperature_and_dtau(finished):
+    _, _, path = finished
+    history = checkpoint.read_history(path)
+    results = json.loads(checkpoint.read_state(path)["results"])
+    assert len(history["beta"]) == len(results) > 6
+    np.testing.assert_allclose(history["beta"], 2 * history["dtau"] * history["n_slices"], rtol=1e-12)
+
+
+def test_first_order_and_listed_steps(tmp_path):
+    overrides = ["thermal.trotter_order=1", "thermal.dtau=[0.3,0.2,0.15,0.1]", "thermal.entropy=false"]
+    settings = settings_of("heisenberg", overrides)
+    assert run_path_integral(settings, Team.serial(), str(tmp_path / "run.h5")) == DONE
+    lattice, model = build(settings)
+    expected = exact.thermal_rows(exact.diagonalize(model, lattice), [0.5, 1.2])
+    for row, wanted in zip(checkpoint.read_table(tmp_path / "run.h5")["rows"], expected, strict=True):
+        assert abs(row["energy"] - wanted["energy"]) < 4.5 * row["energy_error"]
+        assert len(row["energy_raw"]) == 4
+        assert "entropy" not in row

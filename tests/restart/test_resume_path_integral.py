@@ -1,0 +1,161 @@
+"""Analytic runs: stopped and resumed ones, and those of several ranks, are bitwise the uninterrupted one."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from hpc_nqs import checkpoint, path_integral
+from hpc_nqs.ensembles import Ensemble
+from hpc_nqs.parallel import Team
+from hpc_nqs.path_integral import DONE, FAILED, STOPPED, run_path_integral
+from hpc_nqs.settings import SettingsError, parse_settings
+from hpc_nqs.stopping import NEVER, StopRequest
+
+MODELS = {
+    "heisenberg": {"kind": "heisenberg"},
+    "frustrated": {"kind": "heisenberg", "couplings": [1.0, 0.5]},
+    "tfim": {"kind": "tfim", "field_z": 0.1},
+    "gibbs": {"kind": "tfim"},
+}
+
+
+def settings_of(kind="heisenberg", betas=(0.3, 0.6), overrides=()):
+    tables = {"run": {"seed": 7}, "lattice": {"kind": "chain", "lengths": [6]}, "model": MODELS[kind]}
+    tables["thermal"] = {"method": "analytic", "betas": list(betas), "dtau": [0.2, 0.1]}
+    tables["sampling"] = {"n_samples": 100, "n_chains": 5, "n_warm_up": 3}
+    tables["sampling"] |= {"method": "gibbs"} if kind == "gibbs" else {}
+    return parse_settings(tables | {"observables": {"structure_factor": [[1, 0]]}}, overrides)
+
+
+@pytest.fixture
+def sample(monkeypatch):
+    """Return a function that runs or resumes with short batches, stopping after `n_batches` if given."""
+    monkeypatch.setattr(Ensemble, "batch_size", 10)
+
+    def run(settings, path, n_batches=None, resume=False):
+        stop = NEVER if n_batches is None else StopAfter(n_batches)
+        return run_path_integral(settings, Team.serial(), str(path), str(path) if resume else None, stop)
+
+    return run
+
+
+class StopAfter(StopRequest):
+    """A stop request that comes with batch number `n_batches` of this start of the program."""
+
+    def __init__(self, n_batches):
+        super().__init__()
+        self.left = n_batches
+
+    def due(self, margin):
+        self.left -= 1
+        return self.left <= 0
+
+
+def contents(path):
+    """Return everything in a run file that does not tell the time."""
+    state, table, history = checkpoint.read_state(path), checkpoint.read_table(path), checkpoint.read_history(path)
+    results = [
+        {name: value for name, value in result.items() if name != "seconds"} for result in path_integral.json.loads(state["results"])
+    ]
+    for part in (state, table, history):
+        del part["seconds"]
+    del table["n_ranks"]
+    return {"state": state | {"results": repr(results)}, "table": table, "history": history, "network": checkpoint.read_network(path)}
+
+
+def assert_bitwise(found, expected, where=""):
+    assert type(found) is type(expected), where
+    if isinstance(expected, dict):
+        assert found.keys() == expected.keys(), where
+        for name, value in expected.items():
+            assert_bitwise(found[name], value, f"{where}/{name}")
+    elif isinstance(expected, np.ndarray):
+        assert found.dtype == expected.dtype, where
+        assert found.tobytes() == expected.tobytes(), where
+    else:
+        assert found == expected, where
+
+
+@pytest.mark.parametrize("n_batches", [1, 5])
+@pytest.mark.parametrize("kind", MODELS)
+def test_a_stopped_and_resumed_run_is_bitwise_the_uninterrupted_one(sample, tmp_path, kind, n_batches):
+    whole, parts = tmp_path / "whole.h5", tmp_path / "parts.h5"
+    assert sample(settings_of(kind), whole) == DONE
+    code, n_starts = sample(settings_of(kind), parts, n_batches), 1
+    assert code == STOPPED
+    assert not checkpoint.read_table(parts)["finished"]
+    while code == STOPPED:
+        code, n_starts = sample(settings_of(kind), parts, n_batches, resume=True), n_starts + 1
+    assert code == DONE
+    assert n_starts > 2
+    assert_bitwise(contents(parts), contents(whole))
+
+
+def test_the_comparison_notices_another_seed(sample, tmp_path):
+    for seed in (7, 8):
+        assert sample(settings_of(overrides=[f"run.seed={seed}"]), tmp_path / f"{seed}.h5") == DONE
+    with pytest.raises(AssertionError):
+        assert_bitwise(contents(tmp_path / "8.h5"), contents(tmp_path / "7.h5"))
+
+
+def test_resume_adds_temperatures_above_and_below(sample, tmp_path):
+    whole, parts = tmp_path / "whole.h5", tmp_path / "parts.h5"
+    assert sample(settings_of(betas=[0.3]), parts) == DONE
+    assert sample(settings_of(betas=[0.1, 0.3, 0.5]), parts, resume=True) == DONE
+    assert sample(settings_of(betas=[0.1, 0.3, 0.5]), whole) == DONE
+    found, expected = checkpoint.read_table(parts), checkpoint.read_table(whole)
+    assert_bitwise(found["rows"], expected["rows"])
+    assert found["finished"]
+
+
+def test_other_chains_are_refused(sample, tmp_path):
+    path = tmp_path / "run.h5"
+    assert sample(settings_of(), path, 2) == STOPPED
+    before = contents(path)
+    with pytest.raises(SettingsError, match="sampling.n_chains = 6: the run has 5"):
+        sample(settings_of(overrides=["sampling.n_chains=6"]), path, resume=True)
+    assert_bitwise(contents(path), before)
+
+
+@pytest.mark.parametrize("n_ranks", [2, 3])
+def test_any_number_of_ranks_gives_the_same_run(mpiexec, tmp_path, n_ranks):
+    source, alone, together = (tmp_path / name for name in ("input.toml", "alone.h5", "together.h5"))
+    source.write_text(settings_of("frustrated", overrides=["sampling.n_chains=2"]).to_toml())
+    for ranks, path in ((1, alone), (n_ranks, together)):
+        done = mpiexec(ranks, sys.executable, "-m", "hpc_nqs", "run", source, "-o", path)
+        assert done.returncode == DONE, done.stderr
+    assert_bitwise(contents(together), contents(alone))
+
+
+def test_a_signal_ends_the_run_at_a_checkpoint(clean_environment, tmp_path):
+    path, source = tmp_path / "run.h5", tmp_path / "input.toml"
+    source.write_text(settings_of(overrides=["sampling.n_samples=1000000000", "run.checkpoint_minutes=0"]).to_toml())
+    command = [sys.executable, "-m", "hpc_nqs", "run", str(source), "-o", str(path)]
+    process = subprocess.Popen(command, env=clean_environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not path.exists() or checkpoint.read_state(path)["chains"] is None:
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGUSR1)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == STOPPED, errors
+    assert f"resume {path}" in output
+
+
+def test_a_vanishing_sign_ends_the_run_with_the_reason(sample, tmp_path, capsys):
+    path = tmp_path / "run.h5"
+    settings = settings_of("frustrated", betas=[0.2, 8.0], overrides=["sampling.n_samples=4000", "thermal.sign_floor=0.5"])
+    assert sample(settings, path) == FAILED
+    table = checkpoint.read_table(path)
+    assert [row["beta"] for row in table["rows"]] == [0.2]
+    assert table["rows"][0]["average_sign"] > 0.9
+    assert not table["finished"]
+    message = capsys.readouterr().err
+    assert "stopped at T = 0.125" in message
+    assert "below thermal.sign_floor = 0.5" in message
+    assert 'method = "numerical"' in message

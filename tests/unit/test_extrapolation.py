@@ -1,0 +1,101 @@
+"""Fits in dtau^2, numbers of slices, and the temperatures in between."""
+
+import numpy as np
+import pytest
+
+from hpc_nqs.extrapolation import extrapolate, ladder, slice_numbers
+from hpc_nqs.lattice import build
+from hpc_nqs.models import build_model
+from hpc_nqs.path_table import path_rows
+
+
+def test_a_line_and_a_parabola_are_found_exactly():
+    dtaus = np.array([0.2, 0.14, 0.1, 0.05])
+    line = extrapolate(dtaus[:3], -0.4 + 0.7 * dtaus[:3] ** 2, np.full(3, 1e-3))
+    assert line.value == pytest.approx(-0.4, abs=1e-14)
+    assert line.chi_squared == pytest.approx(0.0, abs=1e-20)
+    assert line.n_free == 1
+    parabola = extrapolate(dtaus, -0.4 + 0.7 * dtaus**2 - 3.0 * dtaus**4, np.full(4, 1e-3))
+    assert parabola.value == pytest.approx(-0.4, abs=1e-13)
+    assert parabola.n_free == 1
+
+
+def test_one_value_stands_as_it_is():
+    fit = extrapolate([0.1], [-0.4], [0.01])
+    assert (fit.value, fit.n_free) == (-0.4, 0)
+    assert fit.error == pytest.approx(0.01)
+
+
+def test_the_error_is_that_of_many_repetitions():
+    # 4000 repetitions: the spread is known to 1.1 percent, the bound is five times that
+    rng = np.random.default_rng(1)
+    dtaus, errors = np.array([0.2, 0.13, 0.1]), np.array([1.0, 2.0, 1.5])
+    fits = [extrapolate(dtaus, 3.0 + 40.0 * dtaus**2 + errors * rng.normal(size=3), errors) for _ in range(4000)]
+    assert np.std([fit.value for fit in fits]) == pytest.approx(fits[0].error, rel=0.056)
+    assert np.mean([fit.chi_squared for fit in fits]) == pytest.approx(1.0, abs=0.12)
+    slopes = np.array([(fit.value, fit.covariance[0, 1]) for fit in fits])
+    assert (slopes[:, 1] < 0.0).all()  # intercept and slope are anticorrelated
+
+
+def test_errors_weigh():
+    trusted = extrapolate([0.2, 0.1, 0.05], [1.0, 1.0, 2.0], [1e-3, 1e-3, 1e3])
+    assert trusted.value == pytest.approx(1.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("bad", [([], [], []), ([0.1], [1.0, 2.0], [1.0, 1.0]), ([0.1, 0.1], [1.0, 2.0], [1.0, 1.0])])
+def test_wrong_input_is_refused(bad):
+    with pytest.raises(ValueError, match="dtau"):
+        extrapolate(*bad)
+
+
+def test_slice_numbers():
+    assert slice_numbers(4.0, [0.1, 0.2]) == [10, 20]
+    assert slice_numbers(4.0, [0.2, 0.14, 0.1]) == [10, 15, 20]
+    assert slice_numbers(0.1, [0.2, 0.14, 0.1]) == [1, 2, 3]  # all different
+    for beta in (0.37, 1.9, 5.0):
+        for dtau, n_slices in zip((0.2, 0.1), slice_numbers(beta, [0.2, 0.1]), strict=True):
+            assert beta / (2 * n_slices) <= dtau + 1e-12
+
+
+def test_the_ladder_reaches_down_and_keeps_clear_of_reported_temperatures():
+    betas = [0.41, 2.0, 4.0]
+    points = ladder("heisenberg", 1.0, betas)
+    assert min(points) == pytest.approx(0.2)
+    assert max(points) < 4.0
+    whole = np.array(sorted([0.0, *points, *betas]))
+    assert np.diff(whole).max() < 1.5
+    assert not any(abs(point - 0.41) < 0.05 for point in points)
+    assert ladder("heisenberg", 2.0, [0.15])[0] == pytest.approx(0.1)
+
+
+def exact_results(betas, n_slices=(1, 2, 3)):
+    """Return made-up results of ensembles: exact energies of a free spin in a field f, with a Trotter error."""
+    results = []
+    for beta in betas:
+        for m in n_slices:
+            dtau = beta / (2 * m)
+            energy = -np.tanh(beta) + 0.3 * dtau**2
+            found = {"energy": [energy, 1e-6], "specific_heat": [(beta / np.cosh(beta)) ** 2, 1e-6]}
+            found |= {"structure_factor 0,0": [1.0, 0.1], "autocorrelation": 1.0 + m}
+            results.append({"beta": beta, "n_slices": m, "dtau": dtau, "found": found})
+    return results
+
+
+def test_rows_of_free_spins():
+    # f = -ln(2 cosh beta) / beta for one spin in a unit field: integral, entropy and extrapolation at once
+    model = build_model(build("chain", [4]), "tfim", coupling=0.0, field=1.0)
+    betas = [1.0, 2.0]
+    between = ladder("tfim", 1.0, betas)
+    rows = path_rows(exact_results(betas + between), betas, [1.0, 0.5], between, model)
+    for row in rows:
+        beta = row["beta"]
+        assert row["energy"] == pytest.approx(-np.tanh(beta), abs=1e-12)
+        assert row["free_energy"] == pytest.approx(-np.log(2 * np.cosh(beta)) / beta, abs=2e-5)
+        assert row["entropy"] == pytest.approx(np.log(2 * np.cosh(beta)) - beta * np.tanh(beta), abs=2e-5)
+        assert row["autocorrelation"] == 4.0
+        assert len(row["energy_raw"]) == 3
+        assert row["structure_factor"]["0,0"][0] == pytest.approx(1.0)
+    without = path_rows(exact_results(betas), betas, [1.0, 0.5], [], model)
+    assert "entropy" not in without[0]
+    gap = path_rows(exact_results(betas + between[3:]), betas, [1.0, 0.5], between, model)
+    assert "entropy" not in gap[0]  # absent, never zero
