@@ -132,9 +132,13 @@ def choose_beta_0(thermal, model):
     """Return the inverse temperature of the seed: below every reported one."""
     if thermal.beta_0 != "auto":
         return thermal.beta_0
+    return min(BETA_0 / largest_coupling(model), 0.5 * min(thermal.report_betas))
+
+
+def largest_coupling(model):
+    """Return the largest coupling of a model as its input states it: J of a bond, Gamma of a site."""
     strengths = [np.abs(model.pair_coupling) / model.spin**2, np.abs(model.exchange_element) / model.spin, np.abs(model.flip_element)]
-    couplings = np.concatenate(strengths)
-    return min(BETA_0 / couplings.max(), 0.5 * min(thermal.report_betas))
+    return np.concatenate(strengths).max()
 
 
 def choose_symmetries(choice, lattice, model):

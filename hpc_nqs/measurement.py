@@ -42,7 +42,7 @@ class Meter:
         """
         n = self.purification.n_sites
         energies = self._energy_columns(samples, evaluation, evaluation.energy)
-        statistics = self._statistics([(energies, evaluation)])
+        statistics = self._statistics([(energies, evaluation.weights)])
         chains = ChainSums(energies[:, :, ENERGY], 0.0, evaluation.weights.reshape(energies.shape[:2]))
         self.team.sum_in_place(chains.sums)
         energy, error = statistics.estimate(lambda means: means[:, ENERGY])
@@ -61,7 +61,13 @@ class Meter:
         }
 
     def report(self, batches, beta):
-        """Return the results at one temperature from several (samples, evaluation).  *Collective.*
+        """Return the results at one temperature.  *Collective.*
+
+        Parameters
+        ----------
+        batches : iterable of (Samples, Evaluation)
+            Looked at one after the other, so that they need not be held at once.
+        beta : float
 
         Returns
         -------
@@ -69,11 +75,13 @@ class Meter:
             Columns of the table that follow from this temperature alone; per site.
         """
         n = self.purification.n_sites
-        centre = batches[0][1].energy
-        parts = [(self._all_columns(samples, evaluation, centre), evaluation) for samples, evaluation in batches]
+        centre, parts = None, []
+        for samples, evaluation in batches:
+            centre = evaluation.energy if centre is None else centre
+            parts.append((self._all_columns(samples, evaluation, centre), evaluation.weights))
         statistics = self._statistics(parts)
         energies = np.concatenate([part[:, :, ENERGY] for part, _ in parts], axis=1)
-        weights = [part.weights.reshape(values.shape[:2]) for values, part in parts]
+        weights = [part.reshape(values.shape[:2]) for values, part in parts]
         chains = ChainSums(energies, statistics.means[ENERGY], np.concatenate(weights, axis=1))
         self.team.sum_in_place(chains.sums)
         row = {"temperature": 1.0 / beta, "beta": beta}
@@ -98,13 +106,13 @@ class Meter:
         return row
 
     def _statistics(self, parts):
-        """Return `Statistics` of (values (n_chains, n_samples, n_columns), evaluation) of several batches."""
+        """Return `Statistics` of (values (n_chains, n_samples, n_columns), weights) of several batches."""
         n_samples = [values.shape[1] for values, _ in parts]
         sums = BlockSums(self.sampler.n_chains, sum(n_samples), parts[0][0].shape[2])
         first = 0
-        for values, evaluation in parts:
+        for values, weights in parts:
             chains = self.sampler.first + np.arange(len(values))
-            sums.add(chains, values, evaluation.weights.reshape(values.shape[:2]), first_sample=first)
+            sums.add(chains, values, weights.reshape(values.shape[:2]), first_sample=first)
             first += values.shape[1]
         self.team.sum_in_place(sums.sums)
         return Statistics(sums.jackknife(), self.sampler.is_exact)

@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 
-from hpc_nqs.ansatz import build_ansatz
+from hpc_nqs.ansatz import build_ansatz, largest_coupling
 from hpc_nqs.chains import Chains
 from hpc_nqs.enumeration import Enumeration, sums_exactly
 from hpc_nqs.evolution import Evolution, EvolutionError, StepControl
@@ -25,6 +25,7 @@ from hpc_nqs.thermal_table import finished_rows
 
 DONE, STOPPED, FAILED = 0, 75, 1
 N_SAMPLES, N_CHAINS = 8192, 64
+HOT_BETA, HOT_FACTOR = 0.5, 4  # above T = J / HOT_BETA rare configurations carry the force: more samples
 REPORT_FACTOR = 24  # samples at a reported temperature, in units of n_samples
 START_EXPONENT, EXPONENT_STEP = 0.6, 0.05
 EFFECTIVE_FRACTION = (0.1, 0.8)  # of effective samples; outside, the sampling exponent moves
@@ -82,7 +83,7 @@ class Cooling:
         self.sampler = self._make_sampler()
         self.meter = Meter(self.ansatz, self.observables, self.sampler, team)
         sampling = settings.sampling
-        self.n_samples = N_SAMPLES if sampling.n_samples == "auto" else sampling.n_samples
+        self.hot_beta = HOT_BETA / largest_coupling(model)
         self.exponent = START_EXPONENT if sampling.exponent == "auto" else sampling.exponent
         self.sweeps = 1 if sampling.sweeps_per_sample == "auto" else sampling.sweeps_per_sample
         self.warm = False
@@ -128,7 +129,7 @@ class Cooling:
 
     def _step(self, target, beta_end):
         """Make one step; return an exit code to stop with, or None."""
-        samples, evaluation = self._sample(self.n_samples)
+        samples, evaluation = self._sample(self._n_samples())
         summary = self.meter.summarize(samples, evaluation, self.evolution.beta)
         first = self.evolution.velocity(samples, evaluation)
         acceptance = self.sampler.acceptance(self.team)
@@ -155,6 +156,13 @@ class Cooling:
         )
         self._adapt(summary)
         return STOPPED if self.recorder.after_step(self) else None
+
+    def _n_samples(self):
+        """Return the number of samples per step at the present temperature."""
+        wanted = self.settings.sampling.n_samples
+        if wanted != "auto":
+            return wanted
+        return N_SAMPLES * (HOT_FACTOR if self.evolution.beta <= self.hot_beta else 1)
 
     def _sample(self, n_samples):
         """Return fresh samples of all chains and their evaluation."""
@@ -186,17 +194,24 @@ class Cooling:
     def _report(self, beta):
         """Return the raw results at a requested temperature, from extra samples; None if the run has to stop."""
         wanted = self.settings.thermal.n_samples_report
-        n_report = REPORT_FACTOR * self.n_samples if wanted == "auto" else wanted
-        n_batches = 1 if self.is_exact else max(1, -(-n_report // self.n_samples))
+        n_samples = self._n_samples()
+        n_report = REPORT_FACTOR * n_samples if wanted == "auto" else wanted
+        n_batches = 1 if self.is_exact else max(1, -(-n_report // n_samples))
         self.recorder.hold(self)  # a report cut short is made again, from the chains as they were
-        batches = [self._sample(self.n_samples)]
-        while len(batches) < n_batches:
-            if self.recorder.stop_held():
-                return None
-            batches.append(self._sample(self.n_samples))
-        residual = self.evolution.velocity(*batches[-1]).residual
-        row = self.meter.report(batches, beta)
+        made = []
+        row = self.meter.report(self._batches(n_batches, n_samples, made), beta)
+        if len(made) < n_batches:
+            return None
+        residual = self.evolution.velocity(*made[-1]).residual
         return row | {"tdvp_residual": residual, "acceptance": self.sampler.acceptance(self.team)}
+
+    def _batches(self, n_batches, n_samples, made):
+        """Yield batches of (samples, evaluation), fewer if the run has to stop; `made` holds the last one alone."""
+        for batch in range(n_batches):
+            if batch and self.recorder.stop_held():
+                return
+            made[:] = [None] * batch + [self._sample(n_samples)]
+            yield made[-1]
 
     # ---- state and files -------------------------------------------------------------------------------------------
 
