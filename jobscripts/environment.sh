@@ -3,9 +3,6 @@
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
-# One machine: ranks talk through its memory. On virtual machines MPICH's transport may read a bandwidth of zero from the
-# network device and end MPI_Init with an error (github.com/pmodels/mpich/issues/7417).
-export UCX_TLS=${UCX_TLS:-self,sm}
 # The installed package is what runs, never the source folder someone happens to stand in.
 unset PYTHONPATH PYTHONHOME
 export PYTHONSAFEPATH=1
