@@ -25,6 +25,7 @@ import hpc_nqs
 from hpc_nqs import labels
 
 FORMAT = 1
+SEAL = b"hpc_nqs sha256 of all bytes before: "
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS)
 
@@ -83,7 +84,19 @@ def run_image(settings_toml, state, history, table, network, *, n_chains=None):
         _set_attributes(file, format=FORMAT, **about)
         _set_attributes(file, checksum=_checksum(file))
         file.flush()
-        return file.id.get_file_image()
+        return _sealed(file.id.get_file_image())
+
+
+def _sealed(image):
+    """Append the digest of all bytes, which HDF5 ignores behind its end: a flipped bit can make it loop for ever."""
+    return image + SEAL + hashlib.sha256(image).digest()
+
+
+def _check_seal(path, image):
+    """Refuse bytes that do not match the digest behind them, if there is one, before HDF5 looks at them."""
+    end = len(image) - len(SEAL) - hashlib.sha256().digest_size
+    if end > 0 and image[end:].startswith(SEAL) and image != _sealed(image[:end]):
+        raise DamagedFileError(f"{path} is damaged: its bytes do not match their checksum")
 
 
 def replace_file(path, image, keep_previous=True):
@@ -230,10 +243,13 @@ def _read_once(path, pick):
         raise DamagedFileError(f"{path} is empty, not a run file")
     if not image.startswith(HDF5_SIGNATURE):
         raise DamagedFileError(f"{path} is not a run file of hpc_nqs (not HDF5)")
+    _check_seal(path, image)
     # A damaged file makes the HDF5 library and what reads its answers fail in every way there is.
     try:
         with h5py.File.in_memory(image) as file:
             _check(path, file)
+            if SEAL not in image[-len(SEAL) - hashlib.sha256().digest_size :]:
+                raise DamagedFileError(f"{path} is cut off: the checksum at its end is missing")
             return pick(file)
     except RunFileError:
         raise
