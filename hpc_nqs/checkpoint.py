@@ -248,7 +248,7 @@ def _read_once(path, pick):
     try:
         with h5py.File.in_memory(image) as file:
             _check(path, file)
-            if SEAL not in image[-len(SEAL) - hashlib.sha256().digest_size :]:
+            if not image[-len(SEAL) - hashlib.sha256().digest_size :].startswith(SEAL):
                 raise DamagedFileError(f"{path} is cut off: the checksum at its end is missing")
             return pick(file)
     except RunFileError:
