@@ -325,9 +325,8 @@ def test_missing_kernels_are_one_sentence(folder, clean_environment):
     ignored = shutil.ignore_patterns("*.so", "__pycache__")
     shutil.copytree(Path(hpc_nqs.__file__).parent, folder / "hpc_nqs", ignore=ignored)
     command = [sys.executable, "-m", "hpc_nqs", "check", "input.toml"]
-    done = subprocess.run(
-        command, cwd=folder, env=clean_environment, capture_output=True, text=True, timeout=60, check=False
-    )
+    environment = {**clean_environment, "PYTHONPATH": str(folder)}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert "the compiled part is missing (there are no compiled kernels in" in done.stderr
     assert "pip install ." in done.stderr and done.stderr.count("\n") == 1
