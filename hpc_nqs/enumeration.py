@@ -24,12 +24,12 @@ def sums_exactly(sampling, model):
 
 
 class Enumeration:
-    """All configurations of the sector of the Bell pairs, shared over the ranks; same interface as `Chains`.
+    """All configurations with the right number of up spins, shared over the ranks; same interface as `Chains`.
 
     Parameters
     ----------
     team : Team
-    purification : Purification
+    purification : Purification or SpinSystem
 
     Raises
     ------
@@ -46,8 +46,8 @@ class Enumeration:
                 f"sampling.method = 'exact_sum' sums over {n_visible} visible units; at most {MAX_VISIBLE} are allowed"
             )
         states = np.arange(2**n_visible, dtype=np.uint32)
-        if purification.opposite_pairs:
-            states = states[np.bitwise_count(states) == n_visible // 2]
+        if purification.n_up is not None:
+            states = states[np.bitwise_count(states) == purification.n_up]
         start, stop = team.share(len(states))
         bits = (states[start:stop, None] >> np.arange(n_visible, dtype=np.uint32)) & 1
         self.configurations = (2 * bits.astype(np.int8) - 1)[:, None, :]

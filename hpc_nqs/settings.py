@@ -46,6 +46,7 @@ _FOUNDATIONS = {
     "model": (),
     "wavefunction": (),
     "thermal": ("method", "beta_0"),
+    "ground_state": ("momentum", "point_group", "spin_parity", "sz"),
 }
 _EXCLUSIVE = (("thermal", "temperatures", "betas"), ("lattice", "bonds_file", "bonds"))
 
@@ -307,7 +308,6 @@ def _missing(sections, tables):
 def _not_yet(settings):
     """Return one sentence for every option that the interface promises and this version cannot do."""
     promises = [
-        ("run.task", settings.run.task, settings.run.task == "ground_state", "thermal"),
         ("thermal.method", settings.thermal.method, settings.thermal.method == "analytic", "numerical"),
         ("wavefunction.kind", settings.wavefunction.kind, settings.wavefunction.kind == "dbm", "auto"),
         ("wavefunction.slices", settings.wavefunction.slices, settings.wavefunction.slices not in ("auto", 1), 1),

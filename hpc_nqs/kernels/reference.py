@@ -184,6 +184,36 @@ class ProductAmplitude(Amplitude):
         return np.concatenate([self.first.log_derivs(visible), self.second.log_derivs(visible)])
 
 
+class ProjectedAmplitude(Amplitude):
+    """Psi_K(s) = sum_g c_g Psi(g s), (g s)_i = (s, -s)[images[g, i]]."""
+
+    def __init__(self, inner, images, coefficients, image_entry, entry_unit):
+        self.inner, self.images, self.coefficients = inner, images, coefficients
+        self.width, self.n_visible, self.n_params = inner.width, inner.n_visible, inner.n_params
+
+    def image_spins(self, visible):
+        """Return g s of every image, (n_images, n_visible) int8."""
+        return np.concatenate([visible, -visible])[self.images]
+
+    def terms(self, visible):
+        """Return (c_g Psi(g s) / e^largest, largest)."""
+        logarithms = np.array([self.inner.log_psi(spins) for spins in self.image_spins(visible)])
+        largest = logarithms.real.max()
+        return self.coefficients * np.exp(logarithms - largest), largest
+
+    def log_psi(self, visible):
+        """Return the logarithm of the sum."""
+        terms, largest = self.terms(visible)
+        return largest + np.log(terms.sum())
+
+    def log_derivs(self, visible):
+        """Return sum_g c_g Psi(g s) O_k(g s) / Psi_K(s)."""
+        terms, _ = self.terms(visible)
+        derivs = np.array([self.inner.log_derivs(spins) for spins in self.image_spins(visible)])
+        out = terms @ derivs / terms.sum()
+        return out if self.width == 2 else out.real
+
+
 def log_psi(amplitude, configurations, out):
     """Write ln Psi of every configuration to `out`."""
     out[:] = [amplitude.log_psi(visible) for visible in configurations]
