@@ -44,6 +44,9 @@ def show(options):
 def plot(options):
     """Draw one figure of several run files."""
     tables = [_read_run_file(path, "read_table") for path in options.runs]
+    tasks = {table["task"] for table in tables}
+    if len(tasks) > 1:
+        raise CommandError("plot draws runs of one task at a time; these are of the tasks thermal and ground_state")
     try:
         from hpc_nqs import plotting
     except ImportError as error:
@@ -52,13 +55,32 @@ def plot(options):
     names = [Path(path).stem for path in options.runs]
     if len(set(names)) < len(names):
         names = [f"{path} ({number})" for number, path in enumerate(options.runs, start=1)]
+    if tasks == {"ground_state"}:
+        return _plot_ground_states(options, tables, names)
     if options.exact:
         curves, skipped = _exact_curves(tables, names)
         for sentence in skipped:
             print(f"hpc-nqs: {sentence}", file=sys.stderr)
+    return _save(options, lambda output: plotting.save_figure(output, tables, names, curves))
+
+
+def _plot_ground_states(options, tables, names):
+    """Draw the energy of every step and the energies against their variances."""
+    from hpc_nqs import plotting
+
+    histories = [_read_run_file(path, "read_history") for path in options.runs]
+    exact_energies = {}
+    if options.exact:
+        for table, name in zip(tables, names, strict=True):
+            rows = _exact_rows_of(table, name)
+            exact_energies |= {name: rows[0]["energy"]} if rows and rows[0] else {}
+    return _save(options, lambda output: plotting.save_ground_states(output, tables, histories, names, exact_energies))
+
+
+def _save(options, draw):
     output = options.output or str(Path(options.runs[0]).with_suffix(".png"))
     try:
-        plotting.save_figure(output, tables, names, curves)
+        draw(output)
     except ValueError as error:  # of a file ending that matplotlib does not know
         raise CommandError(f"{output}: {error}") from error
     print(f"figure written to {output}")
@@ -69,8 +91,12 @@ def exact(options):
     """Diagonalize the system of an input file and print the table of exact results."""
     settings = _validated(_read_input(options.input, options.overrides))
     start = time.perf_counter()
-    n_sites, rows = exact_rows(settings, settings.thermal.report_betas)
-    table = {"format": 1, "task": "thermal", "method": "exact", "n_sites": n_sites, "finished": True, "n_ranks": 1}
+    task = settings.run.task
+    if task == "ground_state":
+        n_sites, rows = exact_sectors(settings)
+    else:
+        n_sites, rows = exact_rows(settings, settings.thermal.report_betas)
+    table = {"format": 1, "task": task, "method": "exact", "n_sites": n_sites, "finished": True, "n_ranks": 1}
     table |= {"seconds": time.perf_counter() - start, "settings": settings.to_dict(), "rows": rows}
     print(reporting.json_text(table) if options.json else reporting.table_text(table), end="")
     return DONE
@@ -79,7 +105,10 @@ def exact(options):
 def check(options):
     """Validate an input file and print the plan of the run."""
     settings = _validated(_read_input(options.input, options.overrides))
-    from hpc_nqs.thermal import plan
+    if settings.run.task == "ground_state":
+        from hpc_nqs.ground_state import plan
+    else:
+        from hpc_nqs.thermal import plan
 
     print(f"{options.input} is a valid input")
     print(reporting.describe(settings.to_dict()))
@@ -114,14 +143,33 @@ def exact_rows(settings, betas):
     SettingsError
         When the lattice is too large or cannot be built.
     """
+    from hpc_nqs.exact import thermal_rows
+
+    lattice, levels = _exact_levels(settings)
+    return lattice.n_sites, thermal_rows(levels, betas)
+
+
+def exact_sectors(settings):
+    """Return (n_sites, one row per sector with its lowest energy per site, in ascending order); errors as `exact_rows`."""
+    lattice, levels = _exact_levels(settings)
+    wanted = settings.ground_state.sz
+    rows = []
+    for sector in levels.sectors:
+        if wanted != "auto" and sector["sz"] is not None and sector["sz"] != wanted:
+            continue
+        numbers = {name: sector[name] for name in ("momentum", "sz", "spin_parity") if sector[name] is not None}
+        rows.append(numbers | {"energy": sector["energy"] / lattice.n_sites, "dimension": sector["dimension"]})
+    return lattice.n_sites, rows
+
+
+def _exact_levels(settings):
     from hpc_nqs import exact as diagonalization
 
     lattice, model = settings_of_runs.build(settings)
     try:
-        levels = diagonalization.diagonalize(model, lattice, settings.observables.structure_factor)
+        return lattice, diagonalization.diagonalize(model, lattice, settings.observables.structure_factor)
     except ValueError as error:  # too many sites, or too large a block without symmetries
         raise SettingsError([f"no exact results: {error}"]) from error
-    return lattice.n_sites, diagonalization.thermal_rows(levels, betas)
 
 
 def _start_team(options, stop):
@@ -211,10 +259,13 @@ def _drive(team, settings, output, stop, resume_from=None):
     """Run the driver of the task and print its results. *Collective*."""
     from hpc_nqs.checkpoint import RunFileError
     from hpc_nqs.recorder import UnwritableError
-    from hpc_nqs.thermal import run_thermal
+    if settings.run.task == "ground_state":
+        from hpc_nqs.ground_state import run_ground_state as driver
+    else:
+        from hpc_nqs.thermal import run_thermal as driver
 
     try:
-        code = run_thermal(settings, team, output, resume_from=resume_from, stop=stop)
+        code = driver(settings, team, output, resume_from=resume_from, stop=stop)
     except (SettingsError, RunFileError, UnwritableError) as error:  # raised on all ranks alike
         if isinstance(error, RunFileError):
             error = UnusableFile(str(error))
@@ -232,7 +283,7 @@ def _drive(team, settings, output, stop, resume_from=None):
         if code == STOPPED:
             print(f"stopped at a checkpoint; continue with: hpc-nqs resume {output}")
         elif code != DONE:
-            print(f"the run ended before its last temperature; what it reached is in {output}")
+            print(f"the run ended before its end; what it reached is in {output}")
         else:
             print(f"results are in {output}")
     return code
@@ -269,9 +320,21 @@ def _read_run_file(path, reader):
 def _exact_rows_of(table, name):
     try:
         settings = settings_of_runs.parse_settings(table["settings"])
+        if table["task"] == "ground_state":
+            return [_exact_row_of(row, exact_sectors(settings)[1]) for row in table["rows"]]
         return exact_rows(settings, [row["beta"] for row in table["rows"]])[1] if table["rows"] else []
     except SettingsError as error:
         raise CommandError(f"{name}: {error}") from error
+
+
+def _exact_row_of(row, sectors):
+    """Return the lowest exact level with the quantum numbers of a row."""
+    same = [
+        sector
+        for sector in sectors
+        if all(row.get(name, sector[name]) == sector[name] for name in ("momentum", "sz", "spin_parity") if name in sector)
+    ]
+    return {"energy": same[0]["energy"]} if same else {}
 
 
 def _exact_curves(tables, names):

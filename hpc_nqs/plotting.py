@@ -1,4 +1,4 @@
-"""Figures of thermal runs: the only module that imports matplotlib."""
+"""Figures of thermal and ground-state runs: the only module that imports matplotlib."""
 
 import math
 
@@ -67,6 +67,52 @@ def draw(tables, names, exact_curves=()):
     _legend(figure, axes, names)
     figure.suptitle(_title(tables), fontsize=11)
     return figure
+
+
+def save_ground_states(path, tables, histories, names, exact_energies=None):
+    """Draw the energy against the step and against the variance of ground-state runs and write the figure.
+
+    Parameters
+    ----------
+    path, tables, names
+        As for `save_figure`.
+    histories : list of dict
+        As `checkpoint.read_history` returns them.
+    exact_energies : dict of str: float
+        Exact energy per site of some runs, by name.
+
+    Raises
+    ------
+    ValueError
+        For an ending that matplotlib cannot write.
+    """
+    figure = Figure(figsize=(9.0, 4.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    names = [_plain_label(name) for name in names]
+    exact = {_plain_label(name): energy for name, energy in (exact_energies or {}).items()}
+    steps, variances = figure.subplots(1, 2)
+    for position, (table, history, name) in enumerate(zip(tables, histories, names, strict=True)):
+        colour, marker = COLOURS[position % len(COLOURS)], MARKERS[position % len(MARKERS)]
+        if len(history.get("step", [])):
+            steps.plot(history["step"], history["energy"], color=colour, linewidth=0.9, label=name)
+        for row in table["rows"]:
+            variances.errorbar(
+                row["variance"], row["energy"], xerr=row["variance_error"], yerr=row["energy_error"],
+                color=colour, marker=marker, linestyle="none", capsize=2.5, label=name,
+            )
+        if name in exact:
+            for axis in (steps, variances):
+                axis.axhline(exact[name], color=colour, linewidth=0.8, linestyle="--")
+    steps.set_xlabel("step")
+    variances.set_xlabel(r"variance per site  $\mathrm{Var}(H)/N$  [J$^2$]")
+    for axis in (steps, variances):
+        axis.set_ylabel("energy per site  $e$  [J]")
+        axis.grid(True, color="0.9", linewidth=0.6)
+        axis.set_axisbelow(True)
+    if steps.has_data():
+        steps.legend(frameon=False, fontsize=9)
+    figure.suptitle(_title(tables), fontsize=11)
+    figure.savefig(path, dpi=150)
 
 
 def _draw_run(axis, quantity, rows, name, position, n_runs):

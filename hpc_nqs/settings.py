@@ -146,8 +146,9 @@ def validate(settings):
     if settings.sampling.method == "exact_sum":
         from hpc_nqs.enumeration import MAX_VISIBLE
 
-        if 2 * lattice.n_sites > MAX_VISIBLE:
-            largest = f"allowed up to {MAX_VISIBLE // 2} sites, here are {lattice.n_sites}"
+        n_layers = 2 if settings.run.task == "thermal" else 1
+        if n_layers * lattice.n_sites > MAX_VISIBLE:
+            largest = f"allowed up to {MAX_VISIBLE // n_layers} sites, here are {lattice.n_sites}"
             problems.append(f'sampling.method = "exact_sum": {largest}')
     return problems
 

@@ -15,10 +15,11 @@ PACKAGE = ROOT / "hpc_nqs"
 # From the bottom up. A module may import from its own layer and from those below it.
 LAYERS = [
     {"kernels"},
-    {"bonds", "lattice", "models", "moves", "purification", "seed", "symmetry", "wavefunctions"},
-    {"ansatz", "blocks", "chains", "enumeration", "estimators", "linear", "measurement", "sample_space", "thermodynamics"}
+    {"bonds", "lattice", "models", "moves", "purification", "quantum_numbers", "seed", "spin_system", "symmetry"}
+    | {"wavefunctions"},
+    {"ansatz", "spin_ansatz", "blocks", "chains", "enumeration", "estimators", "level_meter", "linear", "measurement", "sample_space", "thermodynamics"}
     | {"options", "sections", "settings", "toml_text"},
-    {"checkpoint", "evolution", "observables", "parallel", "progress", "reconfiguration", "recorder", "reporting"}
+    {"checkpoint", "correlations", "evolution", "observables", "parallel", "progress", "reconfiguration", "recorder", "reporting"}
     | {"stopping", "thermal_table"},
     {"ground_state", "path_integral", "thermal"},
     {"bench", "exact", "plotting", "sectors", "templates"},
