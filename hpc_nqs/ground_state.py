@@ -28,7 +28,8 @@ FINAL_FACTOR = 32  # samples of the final measurement, in units of n_samples
 FIRST_FRACTION = 0.25  # of the samples in the first step
 GROWTH_END = 0.7  # part of the run after which samples and shift have reached their last values
 DECAY_START, LAST_STEP = 0.6, 0.1  # part of the run after which the step size falls, to this fraction
-STEP_SIZE = 1.0  # of "auto", in units of the inverse of the mean absolute energy of all terms
+STEP_SIZE = 3.0  # of "auto", in units of the inverse of the sum of the moduli of all terms
+MAX_MOVE = 0.3  # of any parameter in one step
 WINDOW = 10  # steps over which the V-score has to stay below its target
 MAX_SWEEPS = 16
 TARGET_TAU = 2.0  # autocorrelation time of the local energy, in samples
@@ -129,7 +130,8 @@ class Optimization:
         regularization = _regularization(self.settings, self.wavefunction, schedule["diag_scale"])
         change = velocity(evaluation, samples, self.wavefunction, regularization, self.team, self.previous)
         acceptance = self.sampler.acceptance(self.team)
-        dtau = min(schedule["dtau"], self.settings.ground_state.max_change / max(change.speed, 1e-300))
+        limits = self.settings.ground_state.max_change / max(change.speed, 1e-300), MAX_MOVE / max(np.abs(change.x).max(), 1e-300)
+        dtau = min(schedule["dtau"], *limits)
         usable = bool(np.isfinite(change.x).all() and np.isfinite(dtau))
         self.n_failed = 0 if usable else self.n_failed + 1
         if usable:
@@ -288,7 +290,8 @@ def n_configurations(system):
 def default_step(model):
     """Return the imaginary time of one step: an inverse energy that grows with the system.
 
-    Explicit steps are stable up to 2 / (width of the spectrum); the width is at most twice the sum of all terms.
+    An explicit step is stable up to 2 / (width of the spectrum), about 2 / (sum of the moduli of all terms); the shift of
+    S allows a little more.
     """
     energy = np.abs(model.pair_coupling).sum() + np.abs(model.exchange_element).sum() + np.abs(model.flip_element).sum()
     return STEP_SIZE / max(energy, 1e-300)

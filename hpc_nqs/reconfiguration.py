@@ -251,7 +251,8 @@ def _solve_dense(s_matrix, force, regularization, team):
         elif regularization.soft_cut is not None:
             solution = linear.solve_soft_cut(s_matrix, force, regularization.soft_cut)
         else:
-            solution = linear.solve_cholesky(s_matrix, force, regularization.diag_scale)
+            floor = 1e-12 * np.diagonal(s_matrix).real.max(initial=0.0)  # for parameters without any effect
+            solution = linear.solve_cholesky(s_matrix, force, regularization.diag_scale, floor)
     return team.broadcast_object(solution)
 
 

@@ -15,7 +15,7 @@ from hpc_nqs.wavefunctions.projection import ProjectedState
 from hpc_nqs.wavefunctions.rbm import RBM, Feature
 from hpc_nqs.wavefunctions.spin_pairing import SpinPairs
 
-ALPHA = 2.0  # hidden units per visible unit
+ALPHA = 4.0  # hidden units per visible unit
 FEATURE_STREAM = 2**64 - 1  # Philox key of the random features; chains use their global index
 WEIGHT_SIZE = 0.3  # of the weights of one feature, in units of 1 / sqrt(number of its images)
 PAIR_NOISE = 0.02  # of the pair function, relative to its largest value
@@ -82,8 +82,8 @@ def build_spin_ansatz(settings, lattice, model, seed):
         model = rotated
     system = spin_system(model, None if part.sz == "auto" else part.sz)
     images, coefficients = projector(sector, lattice, model, system.n_up)
-    is_complex = choose_complex(choice, kind, rotated, coefficients)
-    symmetries = choose_symmetries(choice, sector, model, balanced or system.n_up is None)
+    is_complex = choose_complex(choice, kind)
+    symmetries = choose_symmetries(choice, sector, lattice, model, balanced or system.n_up is None)
     stream = Generator(Philox(key=np.array([seed, FEATURE_STREAM], dtype=np.uint64)))
     wavefunction = _network(choice, lattice, system, symmetries, is_complex, stream)
     if kind == "pair_rbm":
@@ -112,19 +112,23 @@ def choose_kind(choice, rotated, balanced, sector, lattice):
     return choice.kind
 
 
-def choose_complex(choice, kind, rotated, coefficients):
+def choose_complex(choice, kind):
     """Return whether the parameters are complex.
 
-    "auto" takes real ones for pair products, and for an RBM that can be positive everywhere.
+    "auto" takes real ones for pair products only.  An RBM gains even where the state is positive: 10-site rings, exact
+    sums, the same number of features, relative error of the energy after 100 steps 1e-11 against 1e-8 (Heisenberg) and
+    3e-8 against 6e-7 (transverse-field Ising, Gamma = J).
     """
-    if choice.parameters != "auto":
-        return choice.parameters == "complex"
-    positive = not np.any(rotated.exchange_element > 0) and np.allclose(coefficients, 1)
-    return kind == "rbm" and not positive
+    return kind == "rbm" if choice.parameters == "auto" else choice.parameters == "complex"
 
 
-def choose_symmetries(choice, sector, model, flips):
-    """Return the names of the symmetries that the hidden units share: by default those not projected onto."""
+def choose_symmetries(choice, sector, lattice, model, flips):
+    """Return the names of the symmetries that the hidden units share.
+
+    "auto" shares translations, where there are any, or else the point group, and the flip of all spins, unless they are
+    projected onto.  The point group beside translations costs accuracy at the same number of parameters (10-site ring:
+    1e-10 without, 1e-8 with it).
+    """
     if choice.symmetries != "auto":
         names = tuple(choice.symmetries)
         projected = {"translation": sector.momentum, "point_group": sector.point_group, "spin_flip": sector.spin_parity}
@@ -137,7 +141,7 @@ def choose_symmetries(choice, sector, model, flips):
         return names
     names = []
     if sector.momentum is None and sector.point_group is None:
-        names = ["translation", "point_group"]
+        names = ["translation" if len(translations(lattice, model)) > 1 else "point_group"]
     if sector.spin_parity is None and flips and model.spin_flip_symmetric:
         names.append("spin_flip")
     return tuple(names)
