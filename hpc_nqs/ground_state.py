@@ -27,8 +27,9 @@ N_SAMPLES, N_CHAINS = 4096, 64
 FINAL_FACTOR = 32  # samples of the final measurement, in units of n_samples
 FIRST_FRACTION = 0.25  # of the samples in the first step
 GROWTH_END = 0.7  # part of the run after which samples and shift have reached their last values
-DECAY_START, LAST_STEP = 0.6, 0.1  # part of the run after which the step size falls, to this fraction
+DECAY_START, LAST_STEP = 0.7, 0.2  # part of the run after which the step size falls, to this fraction
 STEP_SIZE = 3.0  # of "auto", in units of the inverse of the sum of the moduli of all terms
+RISE, RECOVERY, LEAST_CAUTION = 4.0, 1.1, 0.02  # errors by which the energy may rise; growth and floor of the step
 MAX_MOVE = 0.3  # of any parameter in one step
 WINDOW = 10  # steps over which the V-score has to stay below its target
 MAX_SWEEPS = 16
@@ -72,7 +73,7 @@ class Optimization:
         self.exponent = 1.0 if sampling.exponent == "auto" else sampling.exponent
         self.sweeps = 1 if sampling.sweeps_per_sample == "auto" else sampling.sweeps_per_sample
         self.step_size = default_step(self.ansatz.model) if part.step_size == "auto" else part.step_size
-        self.warm, self.previous, self.n_failed = False, None, 0
+        self.warm, self.previous, self.n_failed, self.caution = False, None, 0, 1.0
         self.history, self.rows, self.seconds = [], [], 0.0
         self.clock = time.monotonic()
 
@@ -131,7 +132,8 @@ class Optimization:
         change = velocity(evaluation, samples, self.wavefunction, regularization, self.team, self.previous)
         acceptance = self.sampler.acceptance(self.team)
         limits = self.settings.ground_state.max_change / max(change.speed, 1e-300), MAX_MOVE / max(np.abs(change.x).max(), 1e-300)
-        dtau = min(schedule["dtau"], *limits)
+        self._watch(summary)
+        dtau = min(self.caution * schedule["dtau"], *limits)
         usable = bool(np.isfinite(change.x).all() and np.isfinite(dtau))
         self.n_failed = 0 if usable else self.n_failed + 1
         if usable:
@@ -157,6 +159,14 @@ class Optimization:
             return FAILED
         return STOPPED if self.recorder.after_step(self) else None
 
+    def _watch(self, summary):
+        """Halve the step where the energy has risen beyond its error, let it recover slowly."""
+        if self.history:
+            last = self.history[-1]
+            noise = RISE * np.hypot(summary["energy_error"], last["energy_error"]) + 1e-12 * abs(last["energy"])
+            risen = summary["energy"] > last["energy"] + noise
+            self.caution = max(LEAST_CAUTION, 0.5 * self.caution) if risen else min(1.0, RECOVERY * self.caution)
+
     def schedule(self, step):
         """Return what a step of this number (from 0) is made with: n_samples, diag_scale, dtau."""
         part = step / max(1, self.settings.ground_state.n_steps)
@@ -167,7 +177,7 @@ class Optimization:
         return {
             "n_samples": max(self.sampler.n_chains, round(self.n_samples * FIRST_FRACTION ** (1 - grown))),
             "diag_scale": first * (last / first) ** grown if first else 0.0,
-            "dtau": self.step_size * (1.0 if self.is_exact else LAST_STEP**falling),
+            "dtau": self.step_size * LAST_STEP**falling,
         }
 
     def _sample(self, n_samples):
@@ -225,6 +235,7 @@ class Optimization:
             "params": self.wavefunction.params,
             "previous": self.previous,
             "n_failed": self.n_failed,
+            "caution": self.caution,
             "chains": chains,
             "n_chains": self.sampler.n_chains,
             "warm": self.warm,
@@ -247,7 +258,8 @@ class Optimization:
             )
         self.sampler.restore(self.team, state["chains"])
         self.wavefunction.params, self.previous = state["params"], state["previous"]
-        self.warm, self.sweeps, self.n_failed = state["warm"], state["sweeps_per_sample"], state["n_failed"]
+        self.warm, self.sweeps = state["warm"], state["sweeps_per_sample"]
+        self.n_failed, self.caution = state["n_failed"], state["caution"]
         self.rows, self.seconds = json.loads(state["rows"]), state["seconds"]
         columns = list(history)
         self.history = [dict(zip(columns, values, strict=True)) for values in zip(*history.values(), strict=True)]
