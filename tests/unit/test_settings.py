@@ -211,7 +211,6 @@ def test_spin_flip_in_a_field():
 @pytest.mark.parametrize(
     ("section", "key", "value", "instead"),
     [
-        ("run", "task", "ground_state", '"thermal"'),
         ("thermal", "method", "analytic", '"numerical"'),
         ("wavefunction", "kind", "dbm", '"auto"'),
         ("wavefunction", "slices", 2, "1"),
