@@ -13,12 +13,13 @@ import numpy as np
 from hpc_nqs.chains import Chains
 from hpc_nqs.correlations import build_correlations
 from hpc_nqs.enumeration import MAX_AUTO, Enumeration
+from hpc_nqs.kernels.amplitude import log_psi
 from hpc_nqs.level_meter import LevelMeter
 from hpc_nqs.progress import Progress
 from hpc_nqs.reconfiguration import MAX_DENSE, Regularization, evaluate, velocity
 from hpc_nqs.recorder import Recorder
 from hpc_nqs.settings import SettingsError, build
-from hpc_nqs.spin_ansatz import build_spin_ansatz
+from hpc_nqs.spin_ansatz import build_spin_ansatz, sectors_of
 from hpc_nqs.spin_system import random_spins
 from hpc_nqs.stopping import NEVER
 
@@ -34,6 +35,7 @@ MAX_MOVE = 0.3  # of any parameter in one step
 WINDOW = 10  # steps over which the V-score has to stay below its target
 MAX_SWEEPS = 16
 TARGET_TAU = 2.0  # autocorrelation time of the local energy, in samples
+N_LOOKS = 256  # random configurations on which a sector shows whether it has states
 MAX_FAILED = 5  # steps in a row without a finite update
 
 
@@ -62,20 +64,33 @@ class Optimization:
             settings = settings.with_seed(seed)
             progress.message(f"seed = {seed}")
         self.settings, self.team, self.recorder, self.progress = settings, team, recorder, progress
-        self.ansatz = _built(settings)
-        self.system, self.wavefunction = self.ansatz.system, self.ansatz.wavefunction
-        self.is_exact = sums_exactly(settings.sampling, self.system)
-        self.sampler = self._make_sampler()
-        correlations = build_correlations(settings, self.ansatz.lattice, self.ansatz.model)
-        self.meter = LevelMeter(self.ansatz, correlations, self.sampler, team)
-        sampling, part = settings.sampling, settings.ground_state
+        self.lattice, self.model = build(settings)
+        self.sectors = _refusing(sectors_of, settings, self.lattice)
+        sampling = settings.sampling
         self.n_samples = N_SAMPLES if sampling.n_samples == "auto" else sampling.n_samples
         self.exponent = 1.0 if sampling.exponent == "auto" else sampling.exponent
+        self.history, self.rows, self.seconds = [], [], 0.0
+        self.clock = time.monotonic()
+        for sector in range(len(self.sectors) - 1, -1, -1):  # a wrong one is refused now, not hours later
+            self._begin(sector)
+
+    def _begin(self, sector):
+        """Make a fresh wave function and fresh chains for the sector of this number."""
+        settings = self.settings
+        self.sector = sector
+        self.ansatz = _refusing(
+            build_spin_ansatz, settings, self.lattice, self.model, settings.run.seed, self.sectors[sector]
+        )
+        self.system, self.wavefunction = self.ansatz.system, self.ansatz.wavefunction
+        self._check_sector()
+        self.is_exact = sums_exactly(settings.sampling, self.system)
+        self.sampler = self._make_sampler()
+        correlations = build_correlations(settings, self.lattice, self.ansatz.model)
+        self.meter = LevelMeter(self.ansatz, correlations, self.sampler, self.team)
+        sampling, part = settings.sampling, settings.ground_state
         self.sweeps = 1 if sampling.sweeps_per_sample == "auto" else sampling.sweeps_per_sample
         self.step_size = default_step(self.ansatz.model) if part.step_size == "auto" else part.step_size
         self.warm, self.previous, self.n_failed, self.caution = False, None, 0, 1.0
-        self.history, self.rows, self.seconds = [], [], 0.0
-        self.clock = time.monotonic()
 
     @property
     def n_chains(self):
@@ -84,13 +99,13 @@ class Optimization:
 
     @property
     def n_steps(self):
-        """Steps made so far."""
-        return len(self.history)
+        """Steps made so far in the present sector."""
+        return sum(int(step["sector"]) == self.sector for step in self.history)
 
     @property
     def converged(self):
         """Whether the V-score of the last steps is below its target."""
-        last = [step["v_score"] for step in self.history[-WINDOW:]]
+        last = [step["v_score"] for step in self.history[-WINDOW:] if step["sector"] == self.sector]
         return bool(len(last) == WINDOW and max(last) < self.settings.ground_state.v_score)
 
     def _make_sampler(self):
@@ -107,21 +122,36 @@ class Optimization:
     # ---- the run ---------------------------------------------------------------------------------------------------
 
     def run(self, resumed=False):
-        """Optimize and measure; return the exit code.  *Collective.*"""
+        """Optimize and measure the state of every sector; return the exit code.  *Collective.*"""
         self.recorder.start(self, resumed)
-        while self.n_steps < self.settings.ground_state.n_steps and not self.converged:
-            self.rows = []  # of a finished run that is extended
-            code = self._step()
-            if code is not None:
-                return code
-        if not self.rows:
-            row = self._measure()
-            if row is None:
-                return STOPPED
-            self.rows = [row]
+        while self.sector < len(self.sectors):
+            if len(self.sectors) == 1 or len(self.rows) <= self.sector:
+                code = self._optimize()
+                if code is not None:
+                    return code
+            if self.sector + 1 == len(self.sectors):
+                break
+            self._begin(self.sector + 1)
             self.recorder.save(self)
         self.recorder.finish()
         return DONE
+
+    def _optimize(self):
+        """Bring the state of the present sector to convergence and measure it; return an exit code to stop with, or None."""
+        if len(self.sectors) > 1:
+            self.progress.message(f"sector {self.sector + 1} of {len(self.sectors)}: {_words(self.ansatz.sector)}")
+        while self.n_steps < self.settings.ground_state.n_steps and not self.converged:
+            del self.rows[self.sector :]  # of a finished run that is extended
+            code = self._step()
+            if code is not None:
+                return code
+        if len(self.rows) == self.sector:
+            row = self._measure()
+            if row is None:
+                return STOPPED
+            self.rows.append(row)
+            self.recorder.save(self)
+        return None
 
     def _step(self):
         """Make one step; return an exit code to stop with, or None."""
@@ -141,7 +171,7 @@ class Optimization:
             self.team.broadcast(params)
             self.wavefunction.params, self.previous = params, change.x
         self.history.append(
-            {"step": self.n_steps + 1, **summary, "acceptance": acceptance, "dtau": dtau if usable else 0.0}
+            {"step": self.n_steps + 1, "sector": self.sector, **summary, "acceptance": acceptance, "dtau": dtau if usable else 0.0}
             | {"diag_scale": schedule["diag_scale"], "n_samples": schedule["n_samples"], "residual": change.residual}
             | {"solver_iterations": change.solution.iterations, "sweeps_per_sample": self.sweeps, "seconds": self._elapsed()}
         )
@@ -161,7 +191,7 @@ class Optimization:
 
     def _watch(self, summary):
         """Halve the step where the energy has risen beyond its error, let it recover slowly."""
-        if self.history:
+        if self.n_steps:
             last = self.history[-1]
             noise = RISE * np.hypot(summary["energy_error"], last["energy_error"]) + 1e-12 * abs(last["energy"])
             risen = summary["energy"] > last["energy"] + noise
@@ -189,6 +219,15 @@ class Optimization:
         n_per_chain = max(1, -(-n_samples // self.sampler.n_chains))
         samples = self.sampler.sample(amplitude, self.system, n_per_chain, self.sweeps, self.exponent)
         return samples, evaluate(samples, self.wavefunction, self.system, self.team, amplitude)
+
+    def _check_sector(self):
+        """Refuse a sector without states: its projected wave function is zero wherever one looks."""
+        stream = np.random.Generator(np.random.Philox(key=0))
+        spins = np.array([random_spins(self.system, stream) for _ in range(N_LOOKS)])
+        logarithms = np.empty(N_LOOKS, dtype=np.complex128)
+        log_psi(self.wavefunction.amplitude(self.system.moves), spins, logarithms)
+        if not np.isfinite(logarithms).any():
+            raise SettingsError([f"ground_state: there is no state with {_words(self.ansatz.sector)} on {self.system.n_sites} sites"])
 
     def _adapt(self, summary):
         """Move the sweeps per sample towards their target, from reduced numbers only."""
@@ -232,6 +271,7 @@ class Optimization:
         if not self.team.is_root:
             return None
         return {
+            "sector": self.sector,
             "params": self.wavefunction.params,
             "previous": self.previous,
             "n_failed": self.n_failed,
@@ -256,6 +296,7 @@ class Optimization:
             raise SettingsError(
                 [f"sampling.n_chains = {self.sampler.n_chains}: the run has {state['n_chains']} chains; allowed is the same number"]
             )
+        self._begin(state["sector"])
         self.sampler.restore(self.team, state["chains"])
         self.wavefunction.params, self.previous = state["params"], state["previous"]
         self.warm, self.sweeps = state["warm"], state["sweeps_per_sample"]
@@ -274,7 +315,7 @@ class Optimization:
         return {
             "task": "ground_state",
             "n_sites": self.system.n_sites,
-            "finished": bool(self.rows),
+            "finished": len(self.rows) == len(self.sectors),
             "seconds": self.seconds,
             "n_ranks": self.team.size,
             "rows": self.rows,
@@ -321,18 +362,28 @@ def _regularization(settings, wavefunction, diag_scale):
     return Regularization(solver, soft_cut, diag_scale, choice.tolerance)
 
 
-def _built(settings):
+def _refusing(function, *arguments):
+    """Return function(*arguments), with what it refuses as a problem of the settings."""
     try:
-        return build_spin_ansatz(settings, *build(settings), settings.run.seed or 0)
+        return function(*arguments)
     except SettingsError:
         raise
     except ValueError as error:
         raise SettingsError([str(error)]) from error
 
 
+def _words(sector):
+    """Return the quantum numbers that are projected onto as text."""
+    given = {name: value for name, value in vars(sector).items() if value is not None}
+    shown = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
+    return ", ".join(f"{name} = {value}" for name, value in shown.items()) or "none"
+
+
 def plan(settings):
     """Return what a run of `settings` will take, as {what: number or text}."""
-    ansatz = _built(settings)
+    lattice, model = build(settings)
+    sectors = _refusing(sectors_of, settings, lattice)
+    ansatz = _refusing(build_spin_ansatz, settings, lattice, model, settings.run.seed or 0, sectors[0])
     system, wavefunction = ansatz.system, ansatz.wavefunction
     sampling = settings.sampling
     n_samples = N_SAMPLES if sampling.n_samples == "auto" else sampling.n_samples
@@ -342,11 +393,11 @@ def plan(settings):
     stored += n_params**2 * 3 * item if regularization.solver == "dense" else n_samples * n_params * item
     n_ratios = len(system.moves) + system.n_visible
     exact = sums_exactly(sampling, system)
-    sector = [f"{name} = {value}" for name, value in vars(ansatz.sector).items() if value is not None]
     return {
         "wave function": f"{ansatz.kind}, {'complex' if wavefunction.is_complex else 'real'} parameters",
         "symmetries": ", ".join(ansatz.symmetries) or "none",
-        "projection": f"{', '.join(sector)} ({ansatz.order} images)" if sector else "none",
+        "projection": _words(sectors[0]) + (f" ({ansatz.order} images)" if ansatz.order > 1 else ""),
+        "sectors": len(sectors),
         "sites": system.n_sites,
         "hidden units": wavefunction.n_units,
         "parameters": n_params,

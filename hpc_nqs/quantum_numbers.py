@@ -39,6 +39,24 @@ class Sector:
     spin_parity: int | None = None
 
 
+def every_sector(lattice):
+    """Return all pairs of momentum and spin parity as `Sector`s; of K and -K, which have equal levels, the first.
+
+    Raises
+    ------
+    ValueError
+        The lattice has no translations.
+    """
+    if lattice.positions is None or not any(lattice.wraps):
+        raise ValueError('ground_state.sectors = "all": the system has no translations')
+    found, n_directions = {}, len(lattice.lengths)
+    for step in _steps(lattice):
+        opposite = tuple(-k % length for k, length in zip(step, lattice.grid, strict=True))
+        if opposite not in found:
+            found[step] = [Sector(step[:n_directions], None, parity) for parity in (1, -1)]
+    return [sector for pair in found.values() for sector in pair]
+
+
 def projector(sector, lattice, model, n_up):
     """Return the images and coefficients c_g = chi(g)^* that project onto a sector.
 

@@ -17,6 +17,7 @@ from hpc_nqs.options import (
     text,
     wave_vector,
     word,
+    word_or,
 )
 
 MAX_CELLS = 4096  # unit cells of a lattice; above, tables of distances no longer fit into memory
@@ -229,6 +230,12 @@ class GroundStateSettings:
     )
     sz: float | str = option(
         auto_or(number(-1e5, 1e5)), "auto", about="total Sz, where it is conserved; auto: 0, or 1/2 for an odd number of sites"
+    )
+    sectors: tuple[tuple[int, ...], ...] | str = option(
+        auto_or(word_or("all", list_of(list_of(integer(-MAX_CELLS, MAX_CELLS), 2, 3), 1, 10000, distinct=True))),
+        "auto",
+        about="several sectors one after the other, each [momentum..., spin_parity]; all: every momentum (one of K and -K) "
+        "and parity; auto: the one above",
     )
     step_size: float | str = option(
         auto_or(number(0.0, 10.0, above=True)), "auto", about="imaginary time per step; it falls towards the end", unit="1/energy"

@@ -46,7 +46,7 @@ _FOUNDATIONS = {
     "model": (),
     "wavefunction": (),
     "thermal": ("method", "beta_0"),
-    "ground_state": ("momentum", "point_group", "spin_parity", "sz"),
+    "ground_state": ("momentum", "point_group", "spin_parity", "sz", "sectors"),
 }
 _EXCLUSIVE = (("thermal", "temperatures", "betas"), ("lattice", "bonds_file", "bonds"))
 
@@ -286,6 +286,13 @@ def _contradictions(sections):
     if betas and thermal.get("beta_0", "auto") != "auto" and thermal["beta_0"] > min(betas):
         highest = f"1/T of the highest temperature, {_shown(min(betas))}"
         report("thermal", "beta_0", f"the run starts from here; allowed is at most {highest}")
+    ground_state = sections["ground_state"]
+    if ground_state.get("sectors", "auto") != "auto":
+        for key in ("momentum", "spin_parity"):
+            if ground_state.get(key, "auto") != "auto":
+                report("ground_state", key, "ground_state.sectors is given too; give one of them")
+        if any(abs(sector[-1]) != 1 for sector in ground_state["sectors"] if ground_state["sectors"] != "all"):
+            report("ground_state", "sectors", "the last entry of a sector is its spin parity, 1 or -1")
     if "spin_flip" in sections["wavefunction"].get("symmetries", ()) and model.get("field_z"):
         report("wavefunction", "symmetries", f'"spin_flip" is broken by model.field_z = {_shown(model["field_z"])}')
     return problems

@@ -1,13 +1,13 @@
 """From settings to the spins and the wave function at the start of a ground-state run."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.random import Generator, Philox
 
 from hpc_nqs.lattice import Lattice
 from hpc_nqs.models import SpinModel, marshall
-from hpc_nqs.quantum_numbers import Sector, projector
+from hpc_nqs.quantum_numbers import Sector, every_sector, projector
 from hpc_nqs.spin_system import SpinSystem, signed_images, spin_system
 from hpc_nqs.symmetry import site_symmetries, translations
 from hpc_nqs.wavefunctions.pairing import ProductState
@@ -53,7 +53,24 @@ class SpinAnsatz:
     order: int
 
 
-def build_spin_ansatz(settings, lattice, model, seed):
+def sectors_of(settings, lattice):
+    """Return the list of `Sector`s that a run goes through.
+
+    Raises
+    ------
+    ValueError
+        The lattice has no translations to take all momenta of.
+    """
+    part = settings.ground_state
+    name = None if part.point_group == "auto" else part.point_group
+    if part.sectors == "all":
+        return [replace(sector, point_group=name) for sector in every_sector(lattice)]
+    if part.sectors != "auto":
+        return [Sector(tuple(momentum), name, parity) for *momentum, parity in part.sectors]
+    return [Sector(*(None if value == "auto" else value for value in (part.momentum, part.point_group, part.spin_parity)))]
+
+
+def build_spin_ansatz(settings, lattice, model, seed, sector=None):
     """Return the `SpinAnsatz` that `settings` ask for.
 
     Parameters
@@ -64,6 +81,8 @@ def build_spin_ansatz(settings, lattice, model, seed):
         Unrotated.
     seed : int
         Of the random parameters.
+    sector : Sector, optional
+        The first one of the settings if not given.
 
     Raises
     ------
@@ -71,7 +90,7 @@ def build_spin_ansatz(settings, lattice, model, seed):
         A sector or a wave function that does not exist for the model.
     """
     choice, part = settings.wavefunction, settings.ground_state
-    sector = Sector(*(None if value == "auto" else value for value in (part.momentum, part.point_group, part.spin_parity)))
+    sector = sector or sectors_of(settings, lattice)[0]
     n_up = spin_system(model, None if part.sz == "auto" else part.sz).n_up
     balanced = n_up is not None and 2 * n_up == model.n_sites
     rotated = marshall(model, lattice)

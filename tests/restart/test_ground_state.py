@@ -85,3 +85,17 @@ def test_a_run_that_has_converged_stops_early(tmp_path):
     table, history = checkpoint.read_table(path), checkpoint.read_history(path)
     assert table["rows"][0]["converged"] and len(history["step"]) < 200
     assert max(history["v_score"][-10:]) < 1e-7 <= history["v_score"][-11]
+
+
+@pytest.mark.parametrize("n_looks", [2, N_STEPS + 1, N_STEPS + 4])
+def test_a_list_of_sectors_is_stopped_and_resumed(runs, tmp_path, n_looks):
+    whole, parts = tmp_path / "whole.h5", tmp_path / "parts.h5"
+    settings = settings_of(overrides=["ground_state.sectors=[[3, -1], [0, 1], [1, -1]]"])
+    assert optimize(settings, whole) == DONE
+    rows = checkpoint.read_table(whole)["rows"]
+    assert [(row["momentum"], row["spin_parity"]) for row in rows] == [([3], -1), ([0], 1), ([1], -1)]
+    assert optimize(settings, parts, n_looks) == STOPPED
+    assert optimize(settings, parts, resume=True) == DONE
+    runs.assert_bitwise(runs.contents(parts), runs.contents(whole))
+    assert optimize(settings, parts, resume=True) == DONE
+    runs.assert_bitwise(runs.contents(parts), runs.contents(whole))
