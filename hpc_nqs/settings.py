@@ -286,7 +286,12 @@ def _contradictions(sections):
     if betas and thermal.get("beta_0", "auto") != "auto" and thermal["beta_0"] > min(betas):
         highest = f"1/T of the highest temperature, {_shown(min(betas))}"
         report("thermal", "beta_0", f"the run starts from here; allowed is at most {highest}")
-    ground_state = sections["ground_state"]
+    ground_state, network = sections["ground_state"], sections["wavefunction"]
+    if sections["run"].get("task") == "ground_state":
+        if network.get("bond_features") is True:
+            report("wavefunction", "bond_features", "a ground state has no ancilla spins; allowed is \"auto\" or false")
+        if "layer_exchange" in network.get("symmetries", ()):
+            report("wavefunction", "symmetries", '"layer_exchange": a ground state has one layer')
     if ground_state.get("sectors", "auto") != "auto":
         for key in ("momentum", "spin_parity"):
             if ground_state.get(key, "auto") != "auto":

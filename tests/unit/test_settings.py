@@ -221,6 +221,20 @@ def test_what_is_promised_but_not_there_is_refused(section, key, value, instead)
     assert problem == f"{section}.{key} = {format_value(value)}: not available in this version; allowed is {instead}"
 
 
+def test_ground_states_have_no_ancilla_spins():
+    changes = (("run", "task", "ground_state"), ("wavefunction", "bond_features", True), ("wavefunction", "symmetries", ["layer_exchange"]))
+    bonds, layers = problems_of(changed(*changes))
+    assert "wavefunction.bond_features = true: a ground state has no ancilla spins" in bonds
+    assert "a ground state has one layer" in layers
+
+
+def test_a_list_of_sectors_replaces_one_sector():
+    changes = (("run", "task", "ground_state"), ("ground_state", "sectors", [[0, 1], [1, 2]]), ("ground_state", "momentum", [1]))
+    first, second = problems_of(changed(*changes))
+    assert "ground_state.momentum = [1]: ground_state.sectors is given too" in first
+    assert "the last entry of a sector is its spin parity, 1 or -1" in second
+
+
 def test_a_key_of_another_section_is_pointed_to():
     (problem,) = problems_of(changed(("run", "n_samples", 100)))
     assert "did you mean sampling.n_samples" in problem
