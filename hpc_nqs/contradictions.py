@@ -57,6 +57,8 @@ def _contradictions_of_task(sections):
             report("wavefunction", "bond_features", "a ground state has no ancilla spins; allowed is \"auto\" or false")
         if "layer_exchange" in network.get("symmetries", ()):
             report("wavefunction", "symmetries", '"layer_exchange": a ground state has one layer')
+        if sections["observables"].get("correlations"):
+            report("observables", "correlations", "only measured in thermal runs; allowed is false")
     if ground_state.get("sectors", "auto") != "auto":
         for key in ("momentum", "spin_parity"):
             if ground_state.get(key, "auto") != "auto":

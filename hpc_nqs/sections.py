@@ -292,7 +292,7 @@ class ObservablesSettings:
     structure_factor: tuple[tuple[float, ...], ...] = option(
         list_of(wave_vector(), 0, 1000, distinct=True), (), about="wave vectors of S(q)", unit="pi"
     )
-    correlations: bool = option(word(True, False), False, about="measure <Sz_i Sz_j> against distance, too")
+    correlations: bool = option(word(True, False), False, about="measure <Sz_i Sz_j> against distance, too, in thermal runs")
 
 
 def written_options(section):

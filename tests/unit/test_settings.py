@@ -267,6 +267,11 @@ def test_ground_states_have_no_ancilla_spins():
     assert "a ground state has one layer" in layers
 
 
+def test_correlations_against_distance_are_for_thermal_runs():
+    (problem,) = problems_of(changed(("run", "task", "ground_state"), ("observables", "correlations", True)))
+    assert problem == "observables.correlations = true: only measured in thermal runs; allowed is false"
+
+
 def test_samplers_of_the_analytic_method_are_not_for_ground_states():
     changes = (("run", "task", "ground_state"), ("thermal", "method", "analytic"), ("sampling", "method", "cluster"))
     (problem,) = problems_of(changed(*changes))
