@@ -105,7 +105,8 @@ def choose_complex(choice, sampling, model):
     states are limited by what the network can represent, real or not, and real ones are cheaper.
     """
     if choice.parameters == "auto":
-        return choice.kind != "pair_rbm" and sums_exactly(sampling, model)
+        n_up = model.n_sites if model.conserves_sz else None
+        return choice.kind != "pair_rbm" and sums_exactly(sampling, 2 * model.n_sites, n_up)
     return choice.parameters == "complex"
 
 

@@ -37,7 +37,7 @@ class Run:
     about: dict
 
     def __getitem__(self, name):
-        """Return one quantity at the reported temperatures, for example run["energy"] or run["energy_error"].
+        """Return one quantity at the reported temperatures (or sectors), for example run["energy"] or run["energy_error"].
 
         Returns
         -------
@@ -68,7 +68,7 @@ class Run:
 
     @property
     def finished(self):
-        """Whether all temperatures have been reached."""
+        """Whether all temperatures, or sectors, have been reached."""
         return bool(self.table.get("finished"))
 
     @property
@@ -182,24 +182,20 @@ def load(path):
 def diagonalize(settings):
     """Return the exact results of an input as a `Run`, by diagonalization of up to 16 sites.
 
+    Rows stand for temperatures, or for sectors with their lowest levels where the task is `ground_state`.
+
     Parameters
     ----------
     settings : Settings
 
     Raises
     ------
-    ValueError
+    SettingsError
         More than 16 sites, or too large a block.
     """
-    from hpc_nqs import exact as diagonalization
-    from hpc_nqs.settings import build
+    from hpc_nqs.exact_table import exact_table
 
-    lattice, model = build(settings)
-    wanted = settings.observables
-    levels = diagonalization.diagonalize(model, lattice, wanted.structure_factor, wanted.correlations)
-    rows = diagonalization.thermal_rows(levels, settings.thermal.report_betas)
-    table = {"task": "thermal", "method": "exact", "n_sites": lattice.n_sites, "finished": True, "rows": rows}
-    return Run("", settings, table | {"settings": settings.to_dict()}, {}, {})
+    return Run("", settings, exact_table(settings), {}, {})
 
 
 def _start():
@@ -209,11 +205,9 @@ def _start():
 
 
 def _drive(team, settings, path, resume_from):
-    from hpc_nqs.path_integral import run_path_integral
-    from hpc_nqs.thermal import run_thermal
+    from hpc_nqs import tasks
 
-    run = run_path_integral if settings.thermal.method == "analytic" else run_thermal
-    run(settings, team, str(path), resume_from=resume_from)
+    tasks.driver(settings)(settings, team, str(path), resume_from=resume_from)
     return team.broadcast_object(load(path) if team.is_root else None)
 
 

@@ -154,7 +154,7 @@ def build_parser():
     plot = _command(
         commands,
         "plot",
-        "draw runs: thermodynamics, correlations or convergence",
+        "draw runs: thermodynamics, correlations, convergence; energies of ground states",
         "hpc-nqs plot a.h5 b.h5 --exact --reference qmc.json:L=6 -o compare.pdf",
     )
     plot.add_argument("runs", metavar="RUN.h5", nargs="+")
@@ -169,8 +169,7 @@ def build_parser():
     plot.add_argument(
         "--page",
         choices=("thermodynamics", "correlations", "convergence", "all"),
-        default="thermodynamics",
-        help="what to draw; all: NAME.png, NAME-correlations.png, NAME-convergence.png",
+        help="of thermal runs; default thermodynamics; all: NAME.png, NAME-correlations.png, NAME-convergence.png",
     )
     plot.add_argument("--width", metavar="INCHES", type=float, help="7 by default; below 4.5 one column of panels")
     plot.add_argument(
@@ -214,7 +213,7 @@ def build_parser():
         metavar="TASK",
         nargs="?",
         default="thermal",
-        help="thermal (default), or reference for a table of all options",
+        help="thermal (default), ground_state, or reference for a table of all options",
     )
 
     import_input = _command(

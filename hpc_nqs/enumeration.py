@@ -1,4 +1,4 @@
-"""Exact summation: every configuration of a small doubled system in place of Markov chains."""
+"""Exact summation: every configuration of a small system, doubled or not, in place of Markov chains."""
 
 import math
 
@@ -10,26 +10,25 @@ MAX_VISIBLE = 24
 MAX_AUTO = 16384  # configurations that method "auto" still sums over
 
 
-def n_configurations(model):
-    """Return the number of configurations of the doubled system in the sector of the Bell pairs."""
-    n_visible = 2 * model.n_sites
-    return math.comb(n_visible, model.n_sites) if model.conserves_sz else 2**n_visible
+def n_configurations(n_visible, n_up):
+    """Return the number of configurations of `n_visible` spins; `n_up` of them up, or any number where it is None."""
+    return 2**n_visible if n_up is None else math.comb(n_visible, n_up)
 
 
-def sums_exactly(sampling, model):
+def sums_exactly(sampling, n_visible, n_up):
     """Return whether the sampling settings ask for sums over all configurations in place of chains."""
     if sampling.method == "auto":
-        return n_configurations(model) <= MAX_AUTO
+        return n_configurations(n_visible, n_up) <= MAX_AUTO
     return sampling.method == "exact_sum"
 
 
 class Enumeration:
-    """All configurations of the sector of the Bell pairs, shared over the ranks; same interface as `Chains`.
+    """All configurations with the right number of up spins, shared over the ranks; same interface as `Chains`.
 
     Parameters
     ----------
     team : Team
-    purification : Purification
+    purification : Purification or SpinSystem
 
     Raises
     ------
@@ -46,8 +45,8 @@ class Enumeration:
                 f"sampling.method = 'exact_sum' sums over {n_visible} visible units; at most {MAX_VISIBLE} are allowed"
             )
         states = np.arange(2**n_visible, dtype=np.uint32)
-        if purification.opposite_pairs:
-            states = states[np.bitwise_count(states) == n_visible // 2]
+        if purification.n_up is not None:
+            states = states[np.bitwise_count(states) == purification.n_up]
         start, stop = team.share(len(states))
         bits = (states[start:stop, None] >> np.arange(n_visible, dtype=np.uint32)) & 1
         self.configurations = (2 * bits.astype(np.int8) - 1)[:, None, :]

@@ -11,6 +11,7 @@ from hpc_nqs.reporting import R_HAT_LIMIT, RESIDUAL_LIMIT, value_text
 GOOD, LOOK, BAD = "good", "look", "bad"
 _ORDER = (GOOD, LOOK, BAD)
 _GOOD_RESIDUAL = 0.02
+_GOOD_V_SCORE, _POOR_V_SCORE = 1e-3, 1e-2  # N Var(H) / E^2 of ground states
 _HEAT_SIGMAS, _HEAT_RELATIVE = 4.0, 0.1
 _EFFECTIVE = 0.05  # fraction of effective samples below which averages hang on few of them
 
@@ -37,7 +38,7 @@ class Verdict:
 
 
 def judge(table, history=None):
-    """Return the list of `Verdict` of a thermal run.
+    """Return the list of `Verdict` of a run.
 
     Parameters
     ----------
@@ -47,7 +48,11 @@ def judge(table, history=None):
     """
     rows = table["rows"]
     if not rows:
-        return [Verdict("results", "none", BAD, "No temperature has been reached yet.")]
+        what = "sector" if table.get("task") == "ground_state" else "temperature"
+        return [Verdict("results", "none", BAD, f"No {what} has been reached yet.")]
+    if table.get("task") == "ground_state":
+        found = [_completeness(table), _v_score(rows), _r_hat(rows), _effective(history or {})]
+        return [verdict for verdict in found if verdict is not None]
     clock = table.get("settings", {}).get("thermal", {}).get("clock", "energy")
     found = [
         _completeness(table),
@@ -78,7 +83,7 @@ def overall(verdicts):
 def _worst_row(rows, quantity):
     """Return (value, temperature) of the row where a quantity is largest, None when no row has it."""
     values = [(row[quantity], row.get("temperature")) for row in rows if finite(row.get(quantity))]
-    return max(values) if values else None
+    return max(values, key=lambda pair: pair[0]) if values else None
 
 
 def _at(temperature):
@@ -88,7 +93,20 @@ def _at(temperature):
 def _completeness(table):
     if table.get("finished", True):
         return None
-    return Verdict("run", "not finished", LOOK, "Temperatures are missing; continue with `hpc-nqs resume`.")
+    missing = "Sectors" if table.get("task") == "ground_state" else "Temperatures"
+    return Verdict("run", "not finished", LOOK, f"{missing} are missing; continue with `hpc-nqs resume`.")
+
+
+def _v_score(rows):
+    worst = _worst_row(rows, "v_score")
+    if worst is None:
+        return None
+    shown = f"{worst[0]:.2g}"
+    if worst[0] <= _GOOD_V_SCORE:
+        return Verdict("V-score", shown, GOOD, "The state is close to an eigenstate; compare seeds, it may not be the lowest.")
+    if worst[0] <= _POOR_V_SCORE:
+        return Verdict("V-score", shown, LOOK, "The energy is an upper bound with an error; extrapolate against the variance.")
+    return Verdict("V-score", shown, BAD, "Far from an eigenstate; project onto a sector, raise wavefunction.alpha or n_steps.")
 
 
 def _residual(rows):

@@ -9,7 +9,7 @@ import numpy as np
 
 # J stands for the unit of the couplings; k_B = 1.
 UNITS = {
-    **dict.fromkeys(("temperature", "energy", "free_energy", "layer_energy_difference"), "J"),
+    **dict.fromkeys(("temperature", "energy", "bond_energy", "free_energy", "layer_energy_difference"), "J"),
     **dict.fromkeys(("beta", "dtau", "susceptibility"), "1/J"),
     **dict.fromkeys(("specific_heat", "specific_heat_slope", "entropy", "ln_z"), "k_B"),
     **{"variance": "J^2", "seconds": "s", "autocorrelation": "samples"},
@@ -17,6 +17,9 @@ UNITS = {
 # Coordinates of quantities that are dicts: dimension, names of the numbers in a key, their units.
 KEYS = {
     "structure_factor": ("q", ("qx", "qy"), "pi"),
+    "correlation_ratio": ("q", ("qx", "qy"), "pi"),
+    "dimer_structure_factor": ("dimer_q", ("dimer_qx", "dimer_qy"), "pi"),
+    "bond_energy": ("shell", ("shell",), "1"),
     "neighbour_correlation": ("shell", ("shell",), "1"),
     "correlation": ("distance", ("distance",), "nearest-neighbour distances"),
 }

@@ -79,12 +79,16 @@ class Moves:
     def __len__(self):
         return len(self._kinds)
 
+    @property
+    def sites(self):
+        """The two units of every move, (n_moves, 2) intp; a flip names its unit twice."""
+        return np.array(self._sites, dtype=np.intp).reshape(-1, 2)
+
     def kernel(self):
         """Return the compiled `MoveSet`."""
         n_variants = np.array(self._n_variants, dtype=np.int8)
         entry = np.concatenate([[0], np.cumsum(n_variants, dtype=np.intp)[:-1]]).astype(np.intp)
-        sites = np.array(self._sites, dtype=np.intp).reshape(-1, 2)
-        return MoveSet(np.array(self._kinds, dtype=np.int8), n_variants, sites, entry, self.n_sites)
+        return MoveSet(np.array(self._kinds, dtype=np.int8), n_variants, self.sites, entry, self.n_sites)
 
     def input_changes(self):
         """Return (inputs, changes), both (n_entries, 4): x[inputs] += sign * changes, padded with zeros."""

@@ -103,10 +103,7 @@ def text():
 
 def auto_or(rule):
     """Accept "auto" or what `rule` accepts."""
-    return Rule(
-        f'"auto" or {rule.allowed}',
-        lambda value: value if isinstance(value, str) and value == "auto" else rule.convert(value),
-    )
+    return word_or("auto", rule)
 
 
 def list_of(rule, shortest, longest, distinct=False):
@@ -168,6 +165,14 @@ def bond():
     return Rule(
         "[i, j, x] with two different sites i and j and x a shell (1, 2, 3) or a coupling (a number with a point)",
         convert,
+    )
+
+
+def word_or(choice, rule):
+    """Accept one word or what `rule` accepts."""
+    return Rule(
+        f'"{choice}" or {rule.allowed}',
+        lambda value: value if isinstance(value, str) and value == choice else rule.convert(value),
     )
 
 

@@ -162,6 +162,23 @@ def draw_history(axis, history, column, style, position, name):
     )
 
 
+def draw_levels(axes, rows, history, exact_rows, name, position):
+    """Draw the energies of one ground-state run: against the step, and of its results against their variances."""
+    steps, variances = axes
+    colour, marker = COLOURS[position % len(COLOURS)], MARKERS[position % len(MARKERS)]
+    if len(history.get("energy", ())):
+        numbers = range(1, len(history["energy"]) + 1)
+        steps.plot(numbers, history["energy"], color=colour, linewidth=0.9, label=name)
+    for row in rows:
+        if finite(row.get("energy")) and finite(row.get("variance")):
+            errors = {axis: row.get(f"{key}_error") or 0.0 for axis, key in (("xerr", "variance"), ("yerr", "energy"))}
+            style = {"color": colour, "marker": marker, "markersize": 4.5, "linestyle": "none", "capsize": 2.0}
+            variances.errorbar(row["variance"], row["energy"], label=name, **errors, **style)
+    for energy in {row["energy"] for row in exact_rows if "energy" in row}:
+        for axis in axes:
+            axis.axhline(energy, color=colour, linewidth=0.8, linestyle="--", label=f"exact, {name}")
+
+
 def name_the_styles(axis, columns):
     """Say in a panel what its solid and its dashed lines are."""
     lines = [axis.plot([], [], color=GREY, linestyle=style, linewidth=1.0)[0] for style in ("-", "--")]

@@ -1,7 +1,8 @@
-"""Figures of thermal runs: the only module that imports matplotlib.
+"""Figures of runs: the only module that imports matplotlib.
 
-Four pages: thermodynamics, correlations, convergence and, for sweeps, the phase diagram. Colours are distinguishable
-with every kind of colour vision; markers, fillings and line styles carry the same information in black and white.
+Five pages: thermodynamics, correlations, convergence, for sweeps the phase diagram, and the energies of ground states.
+Colours are distinguishable with every kind of colour vision; markers, fillings and line styles carry the same
+information in black and white.
 """
 
 import io
@@ -24,6 +25,7 @@ from hpc_nqs.panels import (
     correlation_title,
     draw_all,
     draw_history,
+    draw_levels,
     draw_map,
     draw_radial,
     name_the_styles,
@@ -183,6 +185,34 @@ def convergence(histories, names, width=WIDTH):
         for axis in axes:
             axis.set_xlabel(r"$\beta$  [1/J]" if axis.get_subplotspec().is_last_row() else "")
         _finish(figure, axes, names, "Convergence")
+    return figure
+
+
+def ground_states(tables, histories, names, exact_rows=None, width=WIDTH):
+    """Return the page of energies of ground-state runs: against the step, and against the variance.
+
+    Parameters
+    ----------
+    tables, names
+        As for `thermodynamics`.
+    histories : list of dict of str: (n_steps,) float64
+        As `checkpoint.read_history` returns them; several sectors follow one another.
+    exact_rows : list of list of dict, optional
+        For every run the exact row of each of its rows, drawn as lines.
+    width : float
+        Inches.
+    """
+    with matplotlib.rc_context(_style(width)):
+        figure, axes = _panels(2, width)
+        names = [plain_label(name) for name in names]
+        for position, (table, history, name) in enumerate(zip(tables, histories, names, strict=True)):
+            exact = exact_rows[position] if exact_rows else ()
+            draw_levels(axes, table["rows"], history, exact, name, position)
+        axes[0].set_xlabel("step")
+        axes[1].set_xlabel(r"variance per site  $\mathrm{Var}(H)/N$  [J$^2$]")
+        for axis in axes:
+            axis.set_ylabel("energy per site  $e$  [J]" if width >= NARROW else "$e$  [J]")
+        _finish(figure, axes, names, _title(tables))
     return figure
 
 

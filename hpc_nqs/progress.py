@@ -37,25 +37,26 @@ class Progress:
         self._pending = None  # the newest line, if it has not been printed
         self._origin = None  # (seconds, beta) of the first update, for the time left
 
-    def update(self, *, step, beta, beta_end, energy=None, energy_error=None, acceptance=None, residual=None):
+    def update(self, *, step, beta=None, beta_end=None, n_steps=None, **values):
         """Note the state after a step and print it when it is time.
 
         Parameters
         ----------
         step : int
-        beta, beta_end : float
+        beta, beta_end : float, optional
             Inverse temperature now and at the end of the run.
-        energy, energy_error : float, optional
-            Per site.
-        acceptance, residual : float, optional
+        n_steps : int, optional
+            Steps at the end of a run that goes by steps.
+        **values : float or None
+            energy, energy_error (per site), acceptance, residual, v_score.
         """
         if self._silent:
             return
         now = self._clock()
+        place, end = (step, n_steps) if beta is None else (beta, beta_end)
         if self._origin is None:
-            self._origin = (now, beta)
-        values = {"energy": energy, "energy_error": energy_error, "acceptance": acceptance, "residual": residual}
-        self._pending = (step, beta, beta_end, values, self._time_left(now, beta, beta_end))
+            self._origin = (now, place)
+        self._pending = (step, beta, end, values, self._time_left(now, place, end))
         if now - self._last_print >= self._interval:
             self._print(now)
 
@@ -84,12 +85,12 @@ class Progress:
     def __exit__(self, *exception):
         self.close()
 
-    def _time_left(self, now, beta, beta_end):
+    def _time_left(self, now, place, end):
         """Return the seconds to the end at the mean speed so far, None before there is one."""
-        start, beta_start = self._origin
-        if beta <= beta_start or now <= start:
+        start, origin = self._origin
+        if place <= origin or now <= start:
             return None
-        return (now - start) / (beta - beta_start) * max(beta_end - beta, 0.0)
+        return (now - start) / (place - origin) * max(end - place, 0.0)
 
     def _print(self, now):
         line = format_line(*self._pending)
@@ -113,19 +114,27 @@ class Progress:
             self._silent = True
 
 
-def format_line(step, beta, beta_end, values, seconds_left):
-    """Return the progress as one line of at most 79 columns; the last parts are left out when it is too long."""
-    parts = [f"step {step}", f"beta {beta:.4g}/{beta_end:.4g}"]
-    if beta > 0.0:
-        parts.append(f"T {1.0 / beta:.4g}")
-    if _known(values["energy"]):
-        error = values["energy_error"]
+def format_line(step, beta, end, values, seconds_left):
+    """Return the progress as one line of at most 79 columns; the last parts are left out when it is too long.
+
+    `end` is the inverse temperature at the end, or without `beta` the last step.
+    """
+    if beta is None:
+        parts = [f"step {step}/{end}"]
+    else:
+        parts = [f"step {step}", f"beta {beta:.4g}/{end:.4g}"]
+        if beta > 0.0:
+            parts.append(f"T {1.0 / beta:.4g}")
+    if _known(values.get("energy")):
+        error = values.get("energy_error")
         parts.append(f"e {value_text(values['energy'], error if _known(error) else None)}")
+    if _known(values.get("v_score")):
+        parts.append(f"V-score {values['v_score']:.2g}")
     if seconds_left is not None:
         parts.append(f"{duration(seconds_left)} left")
-    if _known(values["residual"]):
+    if _known(values.get("residual")):
         parts.append(f"residual {values['residual']:.2g}")
-    if _known(values["acceptance"]):
+    if _known(values.get("acceptance")):
         parts.append(f"accept {values['acceptance']:.2f}")
     while len("  ".join(parts)) > WIDTH and len(parts) > 2:
         parts.pop()

@@ -54,6 +54,11 @@ class Purification:
         """Whether the Bell pairs hold opposite spins."""
         return self.model.conserves_sz
 
+    @property
+    def n_up(self):
+        """Number of up spins on both layers; None where it is not conserved."""
+        return self.n_sites if self.opposite_pairs else None
+
 
 def purify(model, bond_features):
     """Return the `Purification` of `model`."""

@@ -26,8 +26,8 @@ class Evaluation:
     Attributes
     ----------
     amplitude : Amplitude
-    energies : (n, 2) complex128
-        Local energies of H x 1 and 1 x H~, totals.
+    energies : (n, n_hamiltonians) complex128
+        Local energies of H x 1 and 1 x H~, or of H alone, totals.
     log_psi : (n,) complex128
     weights : (n,) float64
         abs(Psi)^2 over the density that was sampled, normalised to sum 1 over all ranks.
@@ -180,10 +180,11 @@ def _thermal_variance(evaluation, samples, team):
     Of chains: the mean of the variances on the two layers.  Of exact sums: the covariance of the two local
     energies, Tr(sqrt(rho) H sqrt(rho) H) - E^2; it is the same for a thermal state, and free of the errors of the
     network that inflate the variance.  (Sampled, its smaller value was found to lag behind in temperature.)
+    Without ancilla spins both are the variance of the one local energy.
     """
     shifted = evaluation.energies - evaluation.energy
     if samples.exponent == 0:
-        values = (shifted[:, 0].conj() * shifted[:, 1]).real
+        values = (shifted[:, 0].conj() * shifted[:, -1]).real
     else:
         values = np.square(np.abs(shifted)).mean(axis=1)
     variance = np.array([evaluation.weights @ values])
@@ -251,7 +252,7 @@ def _solve_dense(s_matrix, force, regularization, team):
         elif regularization.soft_cut is not None:
             solution = linear.solve_soft_cut(s_matrix, force, regularization.soft_cut)
         else:
-            floor = FLOOR * np.diagonal(s_matrix).real.max()
+            floor = FLOOR * np.diagonal(s_matrix).real.max(initial=0.0)
             solution = linear.solve_cholesky(s_matrix, force, regularization.diag_scale, floor)
     return team.broadcast_object(solution)
 

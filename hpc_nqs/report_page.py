@@ -18,6 +18,10 @@ PAPERS = (
     ),
     ("S. Sorella, PRB 64, 024512 (2001)", "stochastic reconfiguration"),
 )
+GROUND_STATE_PAPERS = (
+    ("Y. Nomura, J. Phys.: Condens. Matter 33, 174003 (2021)", "projection onto quantum numbers"),
+    PAPERS[1],
+)
 PAIR_PAPER = ("Y. Nomura, M. Imada, PRX 11, 031034 (2021)", "pair products times Boltzmann machines")
 SAMPLE_SPACE_PAPER = ("A. Chen, M. Heyl, Nat. Phys. 20, 1476 (2024)", "the sample-space solver")
 
@@ -119,7 +123,7 @@ def _words_table(headings, rows):
 def _results_part(table, exact_rows):
     """Return the table of results in blocks of as many columns as a page is wide."""
     if not table["rows"]:
-        return ["<p>No temperature has been reached yet.</p>"]
+        return ["<p>There are no results yet.</p>"]
     parts = []
     for block in aligned_columns(table["rows"], exact_rows):
         lines = ["".join(f"<th>{_text(column[0])}</th>" for column in block)]
@@ -163,7 +167,7 @@ def _again_part(table, name):
 
 def _papers(table):
     settings = table.get("settings", {})
-    papers = list(PAPERS)
+    papers = list(GROUND_STATE_PAPERS if table.get("task") == "ground_state" else PAPERS)
     frustrated = len([value for value in settings.get("model", {}).get("couplings", []) if value]) > 1
     kind = settings.get("wavefunction", {}).get("kind", "auto")
     if kind == "pair_rbm" or (kind == "auto" and frustrated):

@@ -11,6 +11,10 @@ TEXT_WIDTH = 80
 # What stands first in a text table: key of the row, heading, digits after the point for values without an error.
 _COLUMNS = (
     ("temperature", "T", 6),
+    ("momentum", "momentum", 0),
+    ("sz", "Sz", 1),
+    ("spin_parity", "parity", 0),
+    ("point_group", "group", 0),
     ("energy", "e", 6),
     ("energy_systematic", "syst", 5),
     ("specific_heat", "c", 5),
@@ -182,13 +186,15 @@ def _columns(rows):
         if name not in known + list(_LEFT_OUT) and not (name.endswith("_error") and name.removesuffix("_error") in row)
         if isinstance(value, (int, float, str))
     )
-    return columns + [[name] + [_cell(row, name, 5) for row in rows] for name in others]
+    return columns + [[name] + [_cell(row, name, 0 if isinstance(row.get(name), int) else 5) for row in rows] for name in others]
 
 
 def _cell(row, name, digits):
     value = row.get(name)
     if value is None or isinstance(value, (str, bool)):
         return "" if value is None else str(value)
+    if isinstance(value, (list, tuple)):
+        return ",".join(map(str, value))
     if name == "temperature":
         return f"{value:.{digits}g}"
     return value_text(value, row.get(f"{name}_error"), digits)

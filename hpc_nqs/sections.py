@@ -17,6 +17,7 @@ from hpc_nqs.options import (
     text,
     wave_vector,
     word,
+    word_or,
 )
 
 MAX_CELLS = 4096  # unit cells of a lattice; above, tables of distances no longer fit into memory
@@ -243,11 +244,45 @@ class ThermalSettings:
 class GroundStateSettings:
     """Optimization at zero temperature."""
 
-    n_steps: int = option(integer(1, 10**9), 500, about="steps")
-    momentum: tuple[int, ...] = option(
-        list_of(integer(-MAX_CELLS, MAX_CELLS), 1, 2), (0, 0), about="total momentum", unit="2 pi / L"
+    n_steps: int = option(integer(1, 10**9), 500, about="steps, at most")
+    momentum: tuple[int, ...] | str = option(
+        auto_or(list_of(integer(-MAX_CELLS, MAX_CELLS), 1, 2)),
+        "auto",
+        about="total momentum that the state is projected onto, per direction; auto: no projection",
+        unit="2 pi / L",
     )
-    spin_parity: int = option(word(1, -1), 1, about="parity under total spin flip")
+    point_group: str = option(
+        word("auto", "A1", "A2", "B1", "B2"),
+        "auto",
+        about="one-dimensional representation of the point group (of the momentum); auto: no projection",
+    )
+    spin_parity: int | str = option(
+        word("auto", 1, -1), "auto", about="parity under the flip of all spins that is projected onto; auto: no projection"
+    )
+    sz: float | str = option(
+        auto_or(number(-1e5, 1e5)), "auto", about="total Sz, where it is conserved; auto: 0, or 1/2 for an odd number of sites"
+    )
+    sectors: tuple[tuple[int, ...], ...] | str = option(
+        auto_or(word_or("all", list_of(list_of(integer(-MAX_CELLS, MAX_CELLS), 2, 3), 1, 10000, distinct=True))),
+        "auto",
+        about="several sectors one after the other, each [momentum..., spin_parity]; all: every momentum (one of K and -K) "
+        "and parity; auto: the one above",
+    )
+    step_size: float | str = option(
+        auto_or(number(0.0, 10.0, above=True)), "auto", about="imaginary time per step; it falls towards the end", unit="1/energy"
+    )
+    max_change: float = option(
+        number(0.0, 10.0, above=True), 0.2, about="largest change of the normalised state in one step, sqrt(u S u)"
+    )
+    start_scale: float = option(
+        number(0.0, 1.0), 1e-2, about="relative diagonal shift of the first step; it falls to reconfiguration.diag_scale"
+    )
+    v_score: float = option(
+        number(0.0, 1.0), 1e-7, about="the run stops when the V-score, N Var(H) / E^2, stays below for ten steps"
+    )
+    n_samples_final: int | str = option(
+        auto_or(integer(2, 10**10)), "auto", about="samples of the final measurement, over all ranks"
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -257,7 +292,7 @@ class ObservablesSettings:
     structure_factor: tuple[tuple[float, ...], ...] = option(
         list_of(wave_vector(), 0, 1000, distinct=True), (), about="wave vectors of S(q)", unit="pi"
     )
-    correlations: bool = option(word(True, False), False, about="measure <Sz_i Sz_j> against distance, too")
+    correlations: bool = option(word(True, False), False, about="measure <Sz_i Sz_j> against distance, too, in thermal runs")
 
 
 def written_options(section):

@@ -2,13 +2,13 @@
 
 import dataclasses
 import difflib
-import math
 import tomllib
 from pathlib import Path
 
 from hpc_nqs import sections as parts
-from hpc_nqs.sections import MAX_CELLS, REGULAR_KINDS, written_options
-from hpc_nqs.toml_text import format_tables, format_value
+from hpc_nqs.contradictions import EXCLUSIVE, contradictions, missing
+from hpc_nqs.sections import written_options
+from hpc_nqs.toml_text import format_tables, format_value, shortened, shown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,8 +46,8 @@ _FOUNDATIONS = {
     "model": (),
     "wavefunction": (),
     "thermal": ("method", "beta_0"),
+    "ground_state": ("momentum", "point_group", "spin_parity", "sz", "sectors"),
 }
-_EXCLUSIVE = (("thermal", "temperatures", "betas"), ("lattice", "bonds_file", "bonds"))
 
 
 class SettingsError(ValueError):
@@ -108,7 +108,7 @@ def parse_settings(data, overrides=(), folder="."):
     problems += _wrong_sections(tables)
     tables = {name: tables[name] if isinstance(tables.get(name), dict) else {} for name in SECTIONS}
     sections = {name: _parse_section(name, table, problems) for name, table in tables.items()}
-    problems += _missing(sections, tables) + _contradictions(sections)
+    problems += missing(sections, tables) + contradictions(sections)
     if problems:
         raise SettingsError(problems)
     settings = Settings(**{name: SECTIONS[name](**values) for name, values in sections.items()})
@@ -134,19 +134,20 @@ def validate(settings):
         try:
             lattice.wave_vector(q)
         except ValueError as error:
-            problems.append(f"observables.structure_factor = {_shown(q)}: {error}")
+            problems.append(f"observables.structure_factor = {shown(q)}: {error}")
     network = settings.wavefunction
     if network.marshall is True and marshall(model, lattice).sublattice is None:
         problems.append('wavefunction.marshall = true: the model has no two sublattices; allowed is "auto" or false')
     for name in ("translation", "point_group"):
         wanted = network.symmetries != "auto" and name in network.symmetries
         if wanted and len(site_symmetries(lattice, model, (name,))) == 1:
-            problems.append(f"wavefunction.symmetries = {_shown(network.symmetries)}: the system has no {name}")
+            problems.append(f"wavefunction.symmetries = {shown(network.symmetries)}: the system has no {name}")
     if settings.sampling.method == "exact_sum":
         from hpc_nqs.enumeration import MAX_VISIBLE
 
-        if 2 * lattice.n_sites > MAX_VISIBLE:
-            largest = f"allowed up to {MAX_VISIBLE // 2} sites, here are {lattice.n_sites}"
+        n_layers = 2 if settings.run.task == "thermal" else 1
+        if n_layers * lattice.n_sites > MAX_VISIBLE:
+            largest = f"allowed up to {MAX_VISIBLE // n_layers} sites, here are {lattice.n_sites}"
             problems.append(f'sampling.method = "exact_sum": {largest}')
     return problems
 
@@ -159,8 +160,8 @@ def changed_foundations(stored, settings):
         for name in names or [field.name for field in dataclasses.fields(before)]:
             if getattr(before, name) != getattr(after, name):
                 problems.append(
-                    f"{section}.{name} = {_shown(getattr(after, name))}: cannot change when a run continues; "
-                    f"allowed is {_shown(getattr(before, name))}"
+                    f"{section}.{name} = {shown(getattr(after, name))}: cannot change when a run continues; "
+                    f"allowed is {shown(getattr(before, name))}"
                 )
     return problems
 
@@ -186,7 +187,7 @@ def build(settings):
         return lattice, models.build_model(lattice, **keywords)
     except ValueError as error:
         key = "couplings" if "couplings" in keywords else "coupling"
-        raise SettingsError([_in_section("model", f"model.{key} = {_shown(keywords[key])}", error)]) from error
+        raise SettingsError([_in_section("model", f"model.{key} = {shown(keywords[key])}", error)]) from error
 
 
 def _in_section(section, place, error):
@@ -205,7 +206,7 @@ def _apply(override, tables, problems):
     if not isinstance(table, dict):
         return  # reported with the section
     table[key] = _override_value(written.strip())
-    for owner, *alternatives in _EXCLUSIVE:
+    for owner, *alternatives in EXCLUSIVE:
         if owner == section and key in alternatives:
             for other in alternatives:
                 if other != key:
@@ -231,7 +232,7 @@ def _wrong_sections(tables):
                 f"{_place(name)}: unknown {what}{_nearest_name(name, SECTIONS)}; allowed are {', '.join(SECTIONS)}"
             )
         elif not isinstance(table, dict):
-            problems.append(f"{name} = {_shown(table)}: this is a section, write [{name}]")
+            problems.append(f"{name} = {shown(table)}: this is a section, write [{name}]")
     return problems
 
 
@@ -247,7 +248,7 @@ def _parse_section(name, table, problems):
             values[key] = fields[key].metadata["rule"].convert(value)
         except ValueError as error:
             detail = f" ({error})" if str(error) and not isinstance(error, UnicodeError) else ""
-            problems.append(f"{name}.{key} = {_shown(value)}{detail}: allowed is {fields[key].metadata['allowed']}")
+            problems.append(f"{name}.{key} = {shown(value)}{detail}: allowed is {fields[key].metadata['allowed']}")
     for key, field in fields.items():
         if key not in table and field.default is dataclasses.MISSING:
             problems.append(f"{name}.{key} is missing: allowed is {field.metadata['allowed']}")
@@ -257,71 +258,19 @@ def _parse_section(name, table, problems):
         default = fields[condition[0]].default
         kind = values.get(condition[0], condition[1][0] if default is dataclasses.MISSING else default)
         if kind not in condition[1]:
-            kinds = f"{condition[0]} = {' or '.join(map(_shown, condition[1]))}"
-            problems.append(f"{name}.{key} = {_shown(table[key])}: only for {kinds}, not {_shown(kind)}")
+            kinds = f"{condition[0]} = {' or '.join(map(shown, condition[1]))}"
+            problems.append(f"{name}.{key} = {shown(table[key])}: only for {kinds}, not {shown(kind)}")
     return values
-
-
-def _contradictions(sections):
-    """Return the problems between options that are right one by one; `sections` holds the given values only."""
-    lattice, model, sampling, thermal = (sections[name] for name in ("lattice", "model", "sampling", "thermal"))
-    problems = []
-
-    def report(section, key, why):
-        problems.append(f"{section}.{key} = {_shown(sections[section][key])}: {why}")
-
-    if lattice.get("kind") in REGULAR_KINDS and math.prod(lattice.get("lengths", ())) > MAX_CELLS:
-        report("lattice", "lengths", f"{math.prod(lattice['lengths'])} unit cells; allowed are up to {MAX_CELLS}")
-    for section, *alternatives in _EXCLUSIVE:
-        if set(alternatives) <= set(sections[section]):
-            problems.append(
-                f"{' and '.join(f'{section}.{key}' for key in alternatives)} are both given: give one of them"
-            )
-    if not any(model.get("couplings", (1.0,))):
-        report("model", "couplings", "at least one coupling must differ from zero")
-    if model.get("coupling") == model.get("field") == 0.0:
-        report("model", "coupling", "coupling or field must differ from zero")
-    n_samples, n_chains = sampling.get("n_samples", "auto"), sampling.get("n_chains", "auto")
-    if "auto" not in (n_samples, n_chains) and n_chains > n_samples:
-        report("sampling", "n_chains", f"more chains than sampling.n_samples; allowed is 1 to {n_samples}")
-    betas = [1.0 / temperature for temperature in thermal.get("temperatures", ())] + list(thermal.get("betas", ()))
-    if betas and thermal.get("beta_0", "auto") != "auto" and thermal["beta_0"] > min(betas):
-        highest = f"1/T of the highest temperature, {_shown(min(betas))}"
-        report("thermal", "beta_0", f"the run starts from here; allowed is at most {highest}")
-    sampler, analytic = sampling.get("method", "auto"), thermal.get("method", "numerical") == "analytic"
-    samplers = ("auto", "cluster", *(("gibbs",) if model.get("kind") == "tfim" else ())) if analytic else ("auto", "metropolis", "exact_sum")
-    if sampler not in samplers:
-        named = "analytic" if analytic else "numerical"
-        report("sampling", "method", f'with thermal.method = "{named}" allowed is {", ".join(map(_shown, samplers))}')
-    if "spin_flip" in sections["wavefunction"].get("symmetries", ()) and model.get("field_z"):
-        report("wavefunction", "symmetries", f'"spin_flip" is broken by model.field_z = {_shown(model["field_z"])}')
-    return problems
-
-
-def _missing(sections, tables):
-    """Return the problems of keys that a kind of lattice or a task cannot do without."""
-    lattice, thermal = tables["lattice"], tables["thermal"]
-    problems = []
-    kind = sections["lattice"].get("kind")
-    if kind in REGULAR_KINDS and "lengths" not in lattice:
-        example = {"chain": [16], "ladder": [8, 2]}.get(kind, [4, 4])
-        problems.append(f'lattice.lengths is missing: needed for kind = "{kind}", for example lengths = {example}')
-    if kind == "custom" and not lattice.get("bonds_file") and "bonds" not in lattice:
-        problems.append('lattice.bonds_file is missing: needed for kind = "custom"')
-    if sections["run"].get("task", "thermal") == "thermal" and not {"temperatures", "betas"} & set(thermal):
-        problems.append("thermal.temperatures is missing: give temperatures = [...] or betas = [...]")
-    return problems
 
 
 def _not_yet(settings):
     """Return one sentence for every option that the interface promises and this version cannot do."""
     promises = [
-        ("run.task", settings.run.task, settings.run.task == "ground_state", "thermal"),
         ("wavefunction.kind", settings.wavefunction.kind, settings.wavefunction.kind == "dbm", "auto"),
         ("wavefunction.slices", settings.wavefunction.slices, settings.wavefunction.slices not in ("auto", 1), 1),
     ]
     return [
-        f"{name} = {_shown(value)}: not available in this version; allowed is {_shown(instead)}"
+        f"{name} = {shown(value)}: not available in this version; allowed is {shown(instead)}"
         for name, value, asked, instead in promises
         if asked
     ]
@@ -337,9 +286,9 @@ def _with_bonds(settings, folder, problems):
         sites, strengths = read_bonds(path)
         bonds = rule.convert([(*pair, strength) for pair, strength in zip(sites, strengths, strict=True)])
     except OSError as error:
-        problems.append(f"lattice.bonds_file = {_shown(settings.lattice.bonds_file)}: {error.strerror} ({path})")
+        problems.append(f"lattice.bonds_file = {shown(settings.lattice.bonds_file)}: {error.strerror} ({path})")
     except ValueError as error:
-        problems.append(f"lattice.bonds_file = {_shown(settings.lattice.bonds_file)}: {error}")
+        problems.append(f"lattice.bonds_file = {shown(settings.lattice.bonds_file)}: {error}")
     else:
         return dataclasses.replace(settings, lattice=dataclasses.replace(settings.lattice, bonds_file="", bonds=bonds))
     return settings
@@ -347,19 +296,7 @@ def _with_bonds(settings, folder, problems):
 
 def _place(*names):
     """Return names joined by points; a name that is empty or cannot be printed is quoted."""
-    return _shortened(".".join(name if name.isprintable() and name else format_value(name) for name in names))
-
-
-def _shown(value):
-    try:
-        return _shortened(format_value(value))
-    except (TypeError, ValueError):  # tables and dates have no form here; integers can be too long to print
-        return f"a {type(value).__name__}"
-
-
-def _shortened(line, width=60):
-    line = line.encode("utf-8", "backslashreplace").decode("utf-8")
-    return line if len(line) <= width else line[: width - 3] + "..."
+    return shortened(".".join(name if name.isprintable() and name else format_value(name) for name in names))
 
 
 def _nearest_name(name, names):

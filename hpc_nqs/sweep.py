@@ -169,9 +169,10 @@ def collected_text(runs, tables):
             lines.append([*shown, "no results yet", *[""] * (len(_COLUMNS) + 1)])
             continue
         for row in table["rows"]:
+            temperature = f"{row['temperature']:.6g}" if "temperature" in row else ""
             cells = [value_text(row[key], row.get(f"{key}_error")) if key in row else "" for key, _ in _COLUMNS]
             residual = value_text(row["tdvp_residual"], digits=3) if "tdvp_residual" in row else ""
-            lines.append([*shown, f"{row['temperature']:.6g}", *cells, residual])
+            lines.append([*shown, temperature, *cells, residual])
     used = [k for k in range(len(lines[0])) if any(line[k] for line in lines[1:])]
     widths = {k: max(len(line[k]) for line in lines) for k in used}
     return "".join("  ".join(line[k].rjust(widths[k]) for k in used).rstrip() + "\n" for line in lines)

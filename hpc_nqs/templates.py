@@ -14,8 +14,16 @@ _THERMAL = {
     ("model", "couplings"): [1.0, 0.5],
     ("thermal", "temperatures"): [2.0, 1.0, 0.7, 0.5, 0.35, 0.25],
 }
-_OTHER_TASKS = ("ground_state",)
-_NAMES = ("thermal", "reference")
+_GROUND_STATE = {
+    ("run", "task"): "ground_state",
+    ("lattice", "kind"): "square",
+    ("lattice", "lengths"): [4, 4],
+    ("model", "kind"): "heisenberg",
+    ("model", "couplings"): [1.0],
+    ("ground_state", "n_steps"): 300,
+}
+_INPUTS = {"thermal": _THERMAL, "ground_state": _GROUND_STATE}
+_NAMES = (*_INPUTS, "reference")
 
 
 def text(name):
@@ -26,20 +34,21 @@ def text(name):
     ValueError
         For a name without a text; the message is a sentence.
     """
-    if name == "thermal":
-        return commented_input(_THERMAL)
+    if name in _INPUTS:
+        return commented_input(_INPUTS[name], other_tasks=set(_INPUTS) - {name})
     if name == "reference":
         return reference()
-    if name in _OTHER_TASKS:
-        raise ValueError(f'run.task = "{name}": not available in this version; allowed is "thermal"')
     raise ValueError(f"init {name}: there is no such task; allowed are {', '.join(_NAMES)}")
 
 
-def commented_input(given):
-    """Return an input with the values `given`, {(section, key): value}, and all other options as comments."""
+def commented_input(given, other_tasks=()):
+    """Return an input with the values `given`, {(section, key): value}, and all other options as comments.
+
+    Sections named in `other_tasks` are left out.
+    """
     lines = ["# Input of hpc-nqs. Lines `#key = value` show defaults, or examples."]
     for section, kind in SECTIONS.items():
-        if section in _OTHER_TASKS:
+        if section in other_tasks:
             continue
         fields = dataclasses.fields(kind)
         kinds = {key: given[section, key] for name, key in given if name == section}

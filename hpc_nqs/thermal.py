@@ -77,7 +77,8 @@ class Cooling:
         self.lattice, model = build(settings)
         self.ansatz = build_ansatz(settings, self.lattice, model, settings.run.seed)
         self.model = model
-        self.is_exact = sums_exactly(settings.sampling, model)
+        purification = self.ansatz.purification
+        self.is_exact = sums_exactly(settings.sampling, purification.n_visible, purification.n_up)
         self.observables = build_observables(settings, self.lattice, self.ansatz.model)
         self.evolution = Evolution(self.ansatz, _regularization(settings, self.ansatz), _control(settings), team)
         self.sampler = self._make_sampler()
@@ -304,7 +305,8 @@ def _regularization(settings, ansatz):
     if soft_cut == "auto":
         kind = "tfim" if settings.model.kind == "tfim" else ansatz.kind
         exact_cut = EXACT_SOFT_CUT[ansatz.wavefunction.is_complex]
-        soft_cut = exact_cut if sums_exactly(settings.sampling, ansatz.model) else SOFT_CUT[kind]
+        is_exact = sums_exactly(settings.sampling, ansatz.purification.n_visible, ansatz.purification.n_up)
+        soft_cut = exact_cut if is_exact else SOFT_CUT[kind]
     if solver != "dense" or choice.regularization == "diag_shift":
         soft_cut = None
     return Regularization(solver, soft_cut, choice.diag_scale, choice.tolerance)

@@ -62,3 +62,17 @@ def _escape(letter):
     if ord(letter) < 0x20 or ord(letter) == 0x7F:
         return f"\\u{ord(letter):04x}"
     return letter
+
+
+def shown(value):
+    """Return a value as TOML on at most 60 characters, for messages."""
+    try:
+        return shortened(format_value(value))
+    except (TypeError, ValueError):  # tables and dates have no form here; integers can be too long to print
+        return f"a {type(value).__name__}"
+
+
+def shortened(line, width=60):
+    """Return a line that can be printed anywhere, cut to `width` characters."""
+    line = line.encode("utf-8", "backslashreplace").decode("utf-8")
+    return line if len(line) <= width else line[: width - 3] + "..."

@@ -29,6 +29,10 @@ cdef class Amplitude:
         rows of `out` are `stride` doubles apart.
     """
 
+    def sibling(self):
+        """Return the same wave function with states of its own; tables are shared."""
+        raise NotImplementedError
+
     cdef void refresh(self, const int8_t *visible, Py_ssize_t n) noexcept nogil:
         pass
 

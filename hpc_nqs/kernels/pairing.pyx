@@ -67,6 +67,9 @@ cdef class PairAmplitude(Amplitude):
         self.swaps = np.empty(n, dtype=np.intp)
         self.pivots = np.empty(n)
 
+    def sibling(self):
+        return PairAmplitude(np.asarray(self.pairing), np.asarray(self.pair_param), self.n_params)
+
     cdef void refresh(self, const int8_t *visible, Py_ssize_t n) noexcept nogil:
         cdef Py_ssize_t row
         for row in range(n):

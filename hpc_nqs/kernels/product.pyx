@@ -18,6 +18,9 @@ cdef class ProductAmplitude(Amplitude):
         self.n_visible = first.n_visible
         self.n_params = first.n_params + second.n_params
 
+    def sibling(self):
+        return ProductAmplitude(self.first.sibling(), self.second.sibling())
+
     cdef void refresh(self, const int8_t *visible, Py_ssize_t n) noexcept nogil:
         self.first.refresh(visible, n)
         self.second.refresh(visible, n)

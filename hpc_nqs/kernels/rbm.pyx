@@ -119,12 +119,32 @@ cdef class RBMAmplitude(Amplitude):
         self.start = start
         self.shape.n_cosh, self.shape.n_cos, self.shape.n_complex = ends
         self.n_row = ends[0] + ends[1] + 2 * ends[2]
+        self._allocate_states()
+
+    def _allocate_states(self):
+        """Make room for the states of BLOCK configurations and for work."""
         self.angles = _aligned_zeros(BLOCK, self.n_row)
         self.tangents = _aligned_zeros(BLOCK, self.n_row)
         self.new_angles = np.empty(self.n_row)
         self.inputs = _aligned_zeros(2 * self.n_inputs, BLOCK)
-        self.work = _aligned_zeros(max(counts), BLOCK)
+        self.work = _aligned_zeros(max(np.diff(np.asarray(self.first_unit))), BLOCK)
         self.sums = _aligned_zeros(self.n_inputs, BLOCK)
+
+    def sibling(self):
+        cdef RBMAmplitude other = RBMAmplitude.__new__(RBMAmplitude)
+        other.n_visible, other.n_params, other.width = self.n_visible, self.n_params, self.width
+        other.n_inputs, other.n_features = self.n_inputs, self.n_features
+        other.weights, other.bias, other.eta = self.weights, self.bias, self.eta
+        other.input_bias, other.has_input_bias = self.input_bias, self.has_input_bias
+        other.first_unit, other.image_index = self.first_unit, self.image_index
+        other.weight_param, other.bias_param = self.weight_param, self.bias_param
+        other.input_bias_param = self.input_bias_param
+        other.shape, other.n_row, other.n_units = self.shape, self.n_row, self.n_units
+        other.start, other.columns = self.start, self.columns
+        other.entry_inputs, other.entry_changes = self.entry_inputs, self.entry_changes
+        other.half, other.scale = self.half, self.scale
+        other._allocate_states()
+        return other
 
     def _expand(self, weights, image_index):
         """Write the weight of every unit to every input into `columns`."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 EXCHANGE, JOINT_EXCHANGE, FLIP, JOINT_FLIP = range(4)
+CANCELLED, HUGE = 1e-11, 1e150  # of projections: what counts as a zero, and the ratio of leaving one
 
 
 # ---- moves ---------------------------------------------------------------------------------------------------------
@@ -107,8 +108,10 @@ class RBMAmplitude(Amplitude):
 
     def inputs(self, visible):
         """Return x (n_inputs,): the spins, and sigma_i ancilla_i with bond features."""
-        sigma, ancilla = visible[: self.n_visible // 2], visible[self.n_visible // 2 :]
-        return np.concatenate([visible, sigma * ancilla])[: self.n_inputs].astype(float)
+        if self.n_inputs == self.n_visible:
+            return visible.astype(float)
+        sigma, ancilla = np.split(visible, 2)
+        return np.concatenate([visible, sigma * ancilla]).astype(float)
 
     def images(self, visible):
         """Return g x of every hidden unit, (n_units, n_inputs)."""
@@ -182,6 +185,54 @@ class ProductAmplitude(Amplitude):
     def log_derivs(self, visible):
         """Return both log-derivatives, one after the other."""
         return np.concatenate([self.first.log_derivs(visible), self.second.log_derivs(visible)])
+
+
+class ProjectedAmplitude(Amplitude):
+    """Psi_K(s) = sum_g c_g Psi(g s), (g s)_i = (s, -s)[images[g, i]].
+
+    Where the terms cancel up to rounding Psi_K is 0; from there a ratio is huge, or 1 to another zero.
+    """
+
+    def __init__(self, inner, images, coefficients, image_entry, entry_unit):
+        self.inner, self.images, self.coefficients = inner, images, coefficients
+        self.width, self.n_visible, self.n_params = inner.width, inner.n_visible, inner.n_params
+
+    def image_spins(self, visible):
+        """Return g s of every image, (n_images, n_visible) int8."""
+        return np.concatenate([visible, -visible])[self.images]
+
+    def terms(self, visible):
+        """Return (c_g Psi(g s) / e^largest, largest)."""
+        logarithms = np.array([self.inner.log_psi(spins) for spins in self.image_spins(visible)])
+        largest = logarithms.real.max()
+        return self.coefficients * np.exp(logarithms - largest), largest
+
+    def total(self, visible):
+        """Return (sum of the terms, largest)."""
+        terms, largest = self.terms(visible)
+        total = terms.sum()
+        return (total if abs(total) > CANCELLED * np.abs(terms).sum() else 0), largest
+
+    def log_psi(self, visible):
+        """Return the logarithm of the sum, -inf at a zero."""
+        total, largest = self.total(visible)
+        return largest + np.log(total) if total != 0 else complex(-np.inf)
+
+    def ratio(self, visible, proposal):
+        """Return Psi_K(new) / Psi_K(visible)."""
+        new, old = self.log_psi(flipped(visible, proposal.flips)), self.log_psi(visible)
+        if np.isinf(new):
+            return 0 if np.isfinite(old) else 1
+        return np.exp(new - old) if np.isfinite(old) else HUGE
+
+    def log_derivs(self, visible):
+        """Return sum_g c_g Psi(g s) O_k(g s) / Psi_K(s), 0 at a zero."""
+        if self.total(visible)[0] == 0:
+            return np.zeros(self.n_params, dtype=np.complex128 if self.width == 2 else np.float64)
+        terms, _ = self.terms(visible)
+        derivs = np.array([self.inner.log_derivs(spins) for spins in self.image_spins(visible)])
+        out = terms @ derivs / terms.sum()
+        return out if self.width == 2 else out.real
 
 
 def log_psi(amplitude, configurations, out):

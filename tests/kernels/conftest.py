@@ -8,10 +8,14 @@ import pytest
 from hpc_nqs.kernels import reference
 from hpc_nqs.models import marshall
 from hpc_nqs.purification import input_images, purify
+from hpc_nqs.quantum_numbers import Sector, projector
 from hpc_nqs.settings import build, parse_settings
+from hpc_nqs.spin_system import signed_images, spin_system
 from hpc_nqs.symmetry import site_symmetries
 from hpc_nqs.wavefunctions.pairing import PairProduct, ProductState
+from hpc_nqs.wavefunctions.projection import ProjectedState
 from hpc_nqs.wavefunctions.rbm import RBM, Feature
+from hpc_nqs.wavefunctions.spin_pairing import SpinPairs
 
 HEISENBERG, TFIM = {"kind": "heisenberg"}, {"kind": "tfim"}
 ALL = ("translation", "point_group", "layer_exchange", "spin_flip")
@@ -30,9 +34,15 @@ CASES = {
     "tfim_complex": (4, TFIM, "rbm", ("layer_exchange",), {"is_complex": True, "bond_features": False}),
     "pair": (6, HEISENBERG | {"couplings": [1.0, 0.5]}, "pair", ("translation",), {}),
     "pair_rbm": (6, HEISENBERG | {"couplings": [1.0, 0.5]}, "pair_rbm", ("translation", "layer_exchange"), {}),
+    "spins": (7, TFIM, "rbm", ("translation",), {"sector": Sector(), "bias": True}),
+    "projected": (6, HEISENBERG, "rbm", (), {"sector": Sector((3,), None, -1), "bias": True, "n_features": 3}),
+    "projected_complex": (5, TFIM, "rbm", (), {"sector": Sector((1,)), "bias": True, "is_complex": True}),
+    "projected_reflected": (6, HEISENBERG, "rbm", (), {"sector": Sector((0,), "B1"), "is_complex": True, "bias": True}),
+    "projected_pair_rbm": (8, HEISENBERG | {"couplings": [1.0, 0.5]}, "pair_rbm", (), {"sector": Sector((4,))}),
 }
 PAIRS = [name for name in CASES if name.startswith("pair")]
-NETWORKS = [name for name in CASES if name not in PAIRS]
+PROJECTED = [name for name in CASES if name.startswith("projected")]
+NETWORKS = [name for name in CASES if name not in PAIRS and name not in PROJECTED]
 
 
 @dataclass
@@ -100,6 +110,8 @@ def make(n_sites, model, kind, symmetries, options, n_configurations=21):
     )
     lattice, model = build(settings)
     model = marshall(model, lattice) if kind == "rbm" else model
+    if "sector" in options:
+        return make_spins(lattice, model, kind, symmetries, options, n_configurations)
     purification = purify(model, options.pop("bond_features"))
     site_images = site_symmetries(lattice, model, [name for name in symmetries if name in ALL[:2]])
     images = input_images(purification, site_images, "layer_exchange" in symmetries, "spin_flip" in symmetries)
@@ -116,9 +128,33 @@ def make(n_sites, model, kind, symmetries, options, n_configurations=21):
     return System(wavefunction, purification, np.array(kept[:n_configurations]))
 
 
+def make_spins(lattice, model, kind, symmetries, options, n_configurations):
+    """Return the `System` of a case without ancilla spins, projected onto its sector."""
+    options = {name: value for name, value in options.items() if name != "bond_features"}
+    sector, stream, n = options.pop("sector"), np.random.default_rng(7), model.n_sites
+    system = spin_system(model)
+    wavefunction = random_network(system, signed_images(site_symmetries(lattice, model, symmetries), False), stream, **options)
+    if kind == "pair_rbm":
+        start = stream.standard_normal((n, n)) / (1 + lattice.distances()) ** 2
+        wavefunction = ProductState(wavefunction, SpinPairs(np.arange(n)[None, :], np.ones((1, n)), start))
+    images, coefficients = projector(sector, lattice, model, system.n_up)
+    if len(images) > 1:
+        wavefunction = ProjectedState(wavefunction, images, coefficients)
+    drawn = random_configurations(system, stream)(40 * n_configurations)
+    kept = [spins for spins in drawn if allowed_by_symmetry(spins, images, coefficients)]
+    return System(wavefunction, system, np.array(kept[:n_configurations]))
+
+
+def allowed_by_symmetry(spins, images, coefficients):
+    """Whether the sector has an amplitude at a configuration: its stabilizer has the character 1."""
+    stabilizer = np.all(np.concatenate([spins, -spins])[images] == spins, axis=1)
+    return np.allclose(coefficients[stabilizer], coefficients[0])
+
+
 def random_configurations(purification, stream):
     """Return a function n -> n random configurations of the sector of the model."""
-    spins = np.repeat(np.array([1, -1], dtype=np.int8), purification.n_sites)
+    n_up = purification.n_visible // 2 if purification.n_up is None else purification.n_up
+    spins = np.repeat(np.array([1, -1], dtype=np.int8), [n_up, purification.n_visible - n_up])
     if purification.model.conserves_sz:
         return lambda n: [stream.permutation(spins) for _ in range(n)]
     return lambda n: [stream.choice(spins, size=purification.n_visible) for _ in range(n)]
@@ -143,7 +179,10 @@ def twin(monkeypatch):
         "hpc_nqs.wavefunctions.pairing.PairAmplitude": reference.PairAmplitude,
         "hpc_nqs.wavefunctions.pairing.ProductAmplitude": reference.ProductAmplitude,
         "hpc_nqs.moves.MoveSet": reference.MoveSet,
+        "hpc_nqs.wavefunctions.spin_pairing.PairAmplitude": reference.PairAmplitude,
+        "hpc_nqs.wavefunctions.projection.ProjectedAmplitude": reference.ProjectedAmplitude,
         "hpc_nqs.purification.Hamiltonian": reference.Hamiltonian,
+        "hpc_nqs.spin_system.Hamiltonian": reference.Hamiltonian,
     }
 
     def build_twin(case, **options):
@@ -157,6 +196,6 @@ def twin(monkeypatch):
 
 def pytest_generate_tests(metafunc):
     """Run tests that take `case`, `network` or `pair` for all such cases."""
-    for name, cases in {"case": CASES, "network": NETWORKS, "pair": PAIRS}.items():
+    for name, cases in {"case": CASES, "network": NETWORKS, "pair": PAIRS, "projected": PROJECTED}.items():
         if name in metafunc.fixturenames:
             metafunc.parametrize(name, list(cases))

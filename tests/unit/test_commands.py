@@ -6,6 +6,7 @@ import types
 
 import pytest
 
+import hpc_nqs
 from hpc_nqs import cli
 from hpc_nqs.settings import parse_settings, read_settings
 
@@ -107,8 +108,8 @@ def test_init_is_ready_to_run(folder, driver, capsys):
 
 
 def test_init_refuses_what_is_not_there(capsys):
-    assert cli.main(["init", "ground_state"]) == 2
-    assert "not available in this version" in capsys.readouterr().err
+    assert cli.main(["init", "nothing"]) == 2
+    assert "allowed are thermal, ground_state, reference" in capsys.readouterr().err
 
 
 def test_bench_passes_on_its_text(monkeypatch, capsys):
@@ -123,3 +124,52 @@ def test_bench_passes_on_its_text(monkeypatch, capsys):
 def test_the_inputs_of_the_repository_are_valid(name, driver, capsys, pytestconfig):
     path = pytestconfig.rootpath / "jobscripts" / f"{name}.toml"
     assert cli.main(["check", str(path)]) == 0
+
+
+@pytest.fixture
+def levels(folder, capsys):
+    """Return the name of the file of a short ground-state run of three sectors."""
+    (folder / "levels.toml").write_text(LEVELS)
+    assert cli.main(["run", "levels.toml"]) == 0
+    capsys.readouterr()
+    return "levels.h5"
+
+
+LEVELS = """
+[run]
+task = "ground_state"
+seed = 1
+[lattice]
+kind = "chain"
+lengths = [6]
+[model]
+kind = "heisenberg"
+[ground_state]
+n_steps = 3
+sectors = [[3, -1], [0, 1]]
+[observables]
+structure_factor = [[1]]
+"""
+
+
+def test_a_ground_state_run_is_shown_drawn_and_reported(folder, levels, capsys):
+    pytest.importorskip("matplotlib")
+    assert cli.main(["show", levels, "--exact", "--charts"]) == 0
+    assert "e - exact" in capsys.readouterr().out
+    assert cli.main(["plot", levels, "--exact"]) == 0
+    assert (folder / "levels.png").read_bytes().startswith(b"\x89PNG")
+    assert cli.main(["report", levels, "--exact"]) == 0
+    page = (folder / "levels.html").read_text()
+    assert "V-score" in page and page.count("<svg") == 1
+    run = hpc_nqs.load(levels)
+    assert run["structure_factor"].shape == run["correlation_ratio"].shape == (2, 1)
+    assert "momentum" in hpc_nqs.diagonalize(run.settings).table["rows"][0]
+
+
+def test_what_ground_state_runs_do_not_have_is_refused(levels, capsys):
+    pytest.importorskip("matplotlib")
+    assert cli.main(["plot", levels, "--page", "correlations", "--reference", "qmc.json"]) == 2
+    message = capsys.readouterr().err
+    assert "--page correlations: ground-state runs have one page" in message and "--reference" in message
+    assert cli.main(["plot", levels, "run.h5"]) == 1
+    assert "runs of one task at a time" in capsys.readouterr().err

@@ -15,15 +15,18 @@ PACKAGE = ROOT / "hpc_nqs"
 # From the bottom up. A module may import from its own layer and from those below it.
 LAYERS = [
     {"kernels"},
-    {"bonds", "gates", "lattice", "models", "moves", "purification", "seed", "symmetry", "trotter", "wavefunctions", "worldlines"},
-    {"ansatz", "blocks", "chains", "ensembles", "enumeration", "estimators", "extrapolation", "linear", "measurement"}
-    | {"sample_space", "thermodynamics", "labels", "options", "sections", "settings", "systematic", "toml_text"},
-    {"checkpoint", "evolution", "observables", "parallel", "path_table", "progress", "reconfiguration", "recorder", "reporting"}
+    {"bonds", "gates", "lattice", "models", "moves", "purification", "quantum_numbers", "seed", "spin_system", "symmetry"}
+    | {"trotter", "wavefunctions", "worldlines"},
+    {"ansatz", "blocks", "chains", "ensembles", "enumeration", "estimators", "extrapolation", "level_meter", "linear"}
+    | {"measurement", "sample_space", "spin_ansatz", "thermodynamics"}
+    | {"contradictions", "labels", "options", "sections", "settings", "systematic", "toml_text"},
+    {"checkpoint", "correlations", "evolution", "observables", "parallel", "path_table", "progress", "reconfiguration"}
+    | {"recorder", "reporting"}
     | {"stopping", "thermal_table"},
     {"ground_state", "path_integral", "thermal"},
-    {"bench", "exact", "plotting", "sectors", "templates"}
+    {"bench", "exact", "exact_table", "plotting", "sectors", "tasks", "templates"}
     | {"carry_over", "curves", "expert_mode", "judgement", "panels", "report_page", "standard_mode", "sweep", "terminal_plot"},
-    {"__main__", "api", "cli", "commands"},
+    {"__main__", "api", "cli", "commands", "figure_commands", "launch", "sources", "sweep_commands"},
 ]
 LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}
 DRIVERS = LEVEL["thermal"]

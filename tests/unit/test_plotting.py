@@ -255,3 +255,16 @@ def test_svg_elements_of_one_page_do_not_share_names():
     used = set(re.findall(r'href="#([^"]+)"', first)) | set(re.findall(r"url\(#([^)]+)\)", first))
     assert used <= names[0], "every reference has its target"
     assert first == plotting.svg_text(plotting.thermodynamics([COLD], ["run"]), "a"), "equal figures, equal text"
+
+
+def test_ground_states_are_drawn_against_step_and_variance():
+    rows = [{"energy": -0.44, "energy_error": 0.001, "variance": 0.02, "variance_error": 0.003}]
+    table = {"task": "ground_state", "n_sites": 6, "settings": COLD["settings"], "rows": rows}
+    history = {"step": np.array([1.0, 2.0]), "energy": np.array([-0.2, -0.4])}
+    figure = plotting.ground_states([table], [history], ["run"], [[{"energy": -0.45}]])
+    steps, variances = figure.axes
+    assert list(steps.lines[0].get_ydata()) == [-0.2, -0.4]
+    assert {line.get_ydata()[0] for line in steps.lines[1:]} == {-0.45}
+    assert list(variances.containers[0].lines[0].get_xdata()) == [0.02]
+    assert "exact, run" in legend_of(figure)
+    plotting.ground_states([table | {"rows": []}], [{}], ["empty"], width=3.4).canvas.draw()

@@ -103,6 +103,13 @@ def test_a_table_without_temperatures_or_meters():
     assert "no meters" in report_page.html(ground_state, {}, {}, {}, name="run.h5")
 
 
+@pytest.mark.parametrize(("v_score", "grade"), [(1e-5, "good"), (5e-3, "look"), (0.05, "bad")])
+def test_the_worst_v_score_judges_a_ground_state_run(v_score, grade):
+    rows = [{"energy": -0.5, "v_score": value, "r_hat": 1.0} for value in (1e-6, v_score)]
+    found = grades({"task": "ground_state", "rows": rows, "settings": SETTINGS, "finished": False}, history={})
+    assert found == {"run": "look", "V-score": grade, "split R-hat": "good"}
+
+
 class Balance(html.parser.HTMLParser):
     """Notes tags that are opened and not closed, and everything that would be fetched."""
 

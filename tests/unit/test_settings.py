@@ -251,7 +251,6 @@ def test_spin_flip_in_a_field():
 @pytest.mark.parametrize(
     ("section", "key", "value", "instead"),
     [
-        ("run", "task", "ground_state", '"thermal"'),
         ("wavefunction", "kind", "dbm", '"auto"'),
         ("wavefunction", "slices", 2, "1"),
     ],
@@ -259,6 +258,31 @@ def test_spin_flip_in_a_field():
 def test_what_is_promised_but_not_there_is_refused(section, key, value, instead):
     (problem,) = problems_of(changed((section, key, value)))
     assert problem == f"{section}.{key} = {format_value(value)}: not available in this version; allowed is {instead}"
+
+
+def test_ground_states_have_no_ancilla_spins():
+    changes = (("run", "task", "ground_state"), ("wavefunction", "bond_features", True), ("wavefunction", "symmetries", ["layer_exchange"]))
+    bonds, layers = problems_of(changed(*changes))
+    assert "wavefunction.bond_features = true: a ground state has no ancilla spins" in bonds
+    assert "a ground state has one layer" in layers
+
+
+def test_correlations_against_distance_are_for_thermal_runs():
+    (problem,) = problems_of(changed(("run", "task", "ground_state"), ("observables", "correlations", True)))
+    assert problem == "observables.correlations = true: only measured in thermal runs; allowed is false"
+
+
+def test_samplers_of_the_analytic_method_are_not_for_ground_states():
+    changes = (("run", "task", "ground_state"), ("thermal", "method", "analytic"), ("sampling", "method", "cluster"))
+    (problem,) = problems_of(changed(*changes))
+    assert problem.startswith('sampling.method = "cluster": with run.task = "ground_state" allowed is "auto"')
+
+
+def test_a_list_of_sectors_replaces_one_sector():
+    changes = (("run", "task", "ground_state"), ("ground_state", "sectors", [[0, 1], [1, 2]]), ("ground_state", "momentum", [1]))
+    first, second = problems_of(changed(*changes))
+    assert "ground_state.momentum = [1]: ground_state.sectors is given too" in first
+    assert "the last entry of a sector is its spin parity, 1 or -1" in second
 
 
 def test_a_key_of_another_section_is_pointed_to():

@@ -8,8 +8,9 @@ from hpc_nqs import templates
 from hpc_nqs.settings import SECTIONS, parse_settings, read_tables
 
 
-def test_the_template_is_an_input_and_shows_every_option():
-    text = templates.text("thermal")
+@pytest.mark.parametrize("task", ["thermal", "ground_state"])
+def test_the_template_is_an_input_and_shows_every_option(task):
+    text = templates.text(task)
     settings = parse_settings(read_tables(text))
     assert settings.lattice.lengths == (4, 4)
     assert all(len(line) <= 100 for line in text.splitlines())
@@ -31,10 +32,9 @@ def test_the_reference_has_every_option_with_its_default():
             assert field.metadata["description"] and field.metadata["allowed"]
 
 
-@pytest.mark.parametrize("name", ["ground_state", "nothing"])
-def test_a_template_that_does_not_exist(name):
+def test_a_template_that_does_not_exist():
     with pytest.raises(ValueError, match="allowed"):
-        templates.text(name)
+        templates.text("nothing")
 
 
 def test_options_of_the_default_method_are_shown():

@@ -1,0 +1,71 @@
+"""Ground-state runs from the command line: one table on any number of ranks, and what the other commands make of it."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from hpc_nqs import checkpoint, cli
+
+INPUT = """
+[run]
+task = "ground_state"
+seed = 5
+[lattice]
+kind = "chain"
+lengths = [6]
+[model]
+kind = "heisenberg"
+[sampling]
+method = "metropolis"
+n_samples = 256
+n_chains = 7
+n_warm_up = 20
+[ground_state]
+n_steps = 12
+n_samples_final = 2048
+sectors = [[3, -1], [1, -1]]
+[observables]
+structure_factor = [[1]]
+"""
+
+
+@pytest.fixture
+def finished(mpiexec, tmp_path, monkeypatch):
+    """Runs on 1 and 2 ranks, one.h5 and two.h5 in the current folder, and their input."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "input.toml").write_text(INPUT)
+    for n_ranks, name in ((1, "one.h5"), (2, "two.h5")):
+        done = mpiexec(n_ranks, sys.executable, "-m", "hpc_nqs", "run", "input.toml", "-o", name)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("results are in") == 1
+        assert done.stderr.count("sector 1 of 2") == 1
+    return tmp_path
+
+
+def test_one_table_for_any_number_of_ranks_and_every_command(finished, capsys):
+    one, two = (checkpoint.read_table(name)["rows"] for name in ("one.h5", "two.h5"))
+    assert [row["momentum"] for row in one] == [[3], [1]]
+    for row, other in zip(one, two, strict=True):
+        assert row.keys() == other.keys()
+        for name in ("energy", "energy_error", "variance", "v_score", "acceptance"):
+            assert other[name] == pytest.approx(row[name], rel=1e-7, abs=1e-9)
+        np.testing.assert_allclose(other["structure_factor"]["1,0"], row["structure_factor"]["1,0"], rtol=1e-7)
+
+    assert cli.main(["exact", "input.toml", "--json"]) == 0
+    sectors = json.loads(capsys.readouterr().out)["rows"]
+    energies = {(row["momentum"][0], row["sz"], row["spin_parity"]): row["energy"] for row in sectors if "spin_parity" in row}
+    assert energies[3, 0, -1] == pytest.approx(-0.467129, abs=1e-6)
+    for row in one:  # 12 steps bring a ring of six sites near the level; never below it by more than 5 errors
+        assert -5 * row["energy_error"] - 1e-9 < row["energy"] - energies[row["momentum"][0], 0, row["spin_parity"]] < 0.05
+
+    assert cli.main(["show", "one.h5", "--exact"]) == 0
+    text = capsys.readouterr().out
+    assert "momentum" in text and "e - exact" in text and "V-score" in text
+    assert cli.main(["check", "input.toml"]) == 0
+    assert "momentum = [3], spin_parity = -1 (12 images)" in capsys.readouterr().out
+
+    pytest.importorskip("matplotlib")
+    assert cli.main(["plot", "one.h5", "two.h5", "--exact", "-o", "figure.png"]) == 0
+    assert (finished / "figure.png").stat().st_size > 10_000

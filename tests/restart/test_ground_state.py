@@ -1,0 +1,101 @@
+"""Ground-state runs that are stopped and continued, bit by bit."""
+
+import pytest
+
+from hpc_nqs import checkpoint
+from hpc_nqs.ground_state import DONE, STOPPED, run_ground_state
+from hpc_nqs.parallel import Team
+from hpc_nqs.settings import SettingsError, parse_settings
+from hpc_nqs.stopping import NEVER, StopRequest
+
+N_STEPS = 5
+KINDS = {
+    "rbm": {},
+    "projected": {"ground_state": {"momentum": [2]}},
+    "pair_rbm": {"model": {"kind": "heisenberg", "couplings": [1.0, 0.4]}},
+    "tfim_cg": {"model": {"kind": "tfim"}, "reconfiguration": {"solver": "cg"}},
+    "sample_space": {"reconfiguration": {"solver": "sample_space"}},
+    "exact_sum": {"sampling": {"method": "exact_sum"}},
+}
+
+
+class StopAfter(StopRequest):
+    """A stop request that comes at the given look: after every step or batch of the measurement."""
+
+    def __init__(self, n_looks):
+        super().__init__()
+        self.left = n_looks
+
+    def due(self, margin):
+        self.left -= 1
+        return self.left <= 0
+
+
+def settings_of(kind="rbm", n_steps=N_STEPS, overrides=()):
+    tables = {"run": {"seed": 7, "task": "ground_state"}, "lattice": {"kind": "chain", "lengths": [6]}}
+    tables |= {"model": {"kind": "heisenberg"}, "observables": {"structure_factor": [[1, 0]]}}
+    tables |= {"sampling": {"method": "metropolis", "n_samples": 64, "n_chains": 5, "n_warm_up": 10}}
+    part = {"n_steps": n_steps, "n_samples_final": 192}
+    sections = dict(KINDS[kind])
+    return parse_settings(tables | sections | {"ground_state": part | sections.pop("ground_state", {})}, overrides)
+
+
+def optimize(settings, path, n_looks=None, resume=False):
+    stop = NEVER if n_looks is None else StopAfter(n_looks)
+    return run_ground_state(settings, Team.serial(), str(path), resume_from=str(path) if resume else None, stop=stop)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("n_looks", [1, 3, N_STEPS + 1])
+def test_a_stopped_and_resumed_run_is_bitwise_the_uninterrupted_one(runs, tmp_path, kind, n_looks):
+    if kind == "exact_sum" and n_looks > N_STEPS:
+        pytest.skip("the measurement is one sum and cannot be stopped")
+    whole, parts = tmp_path / "whole.h5", tmp_path / "parts.h5"
+    assert optimize(settings_of(kind), whole) == DONE
+    assert optimize(settings_of(kind), parts, n_looks) == STOPPED
+    stopped = runs.contents(parts)
+    assert not stopped["table"]["finished"] and stopped["table"]["rows"] == []
+    assert len(stopped["history"]["step"]) == min(n_looks, N_STEPS)
+    assert optimize(settings_of(kind), parts, resume=True) == DONE
+    runs.assert_bitwise(runs.contents(parts), runs.contents(whole))
+
+
+def test_resume_of_a_finished_run_changes_nothing_and_more_steps_extend_it(runs, tmp_path):
+    path = tmp_path / "run.h5"
+    assert optimize(settings_of(), path) == DONE
+    before = runs.contents(path)
+    assert optimize(settings_of(), path, resume=True) == DONE
+    runs.assert_bitwise(runs.contents(path), before)
+    assert optimize(settings_of(n_steps=N_STEPS + 2), path, resume=True) == DONE
+    table = checkpoint.read_table(path)
+    assert table["finished"] and len(table["rows"]) == 1
+    assert table["rows"][0]["n_steps"] == N_STEPS + 2 == len(checkpoint.read_history(path)["step"])
+
+
+def test_another_number_of_chains_is_refused(tmp_path):
+    path = tmp_path / "run.h5"
+    assert optimize(settings_of(), path) == DONE
+    with pytest.raises(SettingsError, match="sampling.n_chains = 6"):
+        optimize(settings_of(overrides=["sampling.n_chains=6"]), path, resume=True)
+
+
+def test_a_run_that_has_converged_stops_early(tmp_path):
+    path = tmp_path / "run.h5"
+    assert optimize(settings_of("exact_sum", n_steps=200), path) == DONE
+    table, history = checkpoint.read_table(path), checkpoint.read_history(path)
+    assert table["rows"][0]["converged"] and len(history["step"]) < 200
+    assert max(history["v_score"][-10:]) < 1e-7 <= history["v_score"][-11]
+
+
+@pytest.mark.parametrize("n_looks", [2, N_STEPS + 1, N_STEPS + 4])
+def test_a_list_of_sectors_is_stopped_and_resumed(runs, tmp_path, n_looks):
+    whole, parts = tmp_path / "whole.h5", tmp_path / "parts.h5"
+    settings = settings_of(overrides=["ground_state.sectors=[[3, -1], [0, 1], [1, -1]]"])
+    assert optimize(settings, whole) == DONE
+    rows = checkpoint.read_table(whole)["rows"]
+    assert [(row["momentum"], row["spin_parity"]) for row in rows] == [([3], -1), ([0], 1), ([1], -1)]
+    assert optimize(settings, parts, n_looks) == STOPPED
+    assert optimize(settings, parts, resume=True) == DONE
+    runs.assert_bitwise(runs.contents(parts), runs.contents(whole))
+    assert optimize(settings, parts, resume=True) == DONE
+    runs.assert_bitwise(runs.contents(parts), runs.contents(whole))
