@@ -25,7 +25,7 @@ from hpc_nqs.worldlines import Measurement, world_lines
 DONE, STOPPED, FAILED = 0, 75, 1
 DTAU = {"heisenberg": (0.2, 0.14, 0.1), "tfim": (0.1, 0.07, 0.05)}  # in units of 1 / largest coupling
 N_CHAINS = 32
-SAMPLES_TIMES_SITES = 2**22  # per temperature and dtau
+SAMPLES_TIMES_SITES = 2**24  # per temperature and dtau, at beta = 1 / largest coupling
 LADDER_SHARE = 4  # between the reported temperatures that many times fewer samples
 EARLY = 8  # batches after which a hopeless average sign ends the run
 CERTAIN = 4.0  # standard errors
@@ -275,11 +275,10 @@ def _n_chains(settings):
 
 
 def _n_samples(settings, model, beta):
-    """Return the wished samples per temperature and dtau, over all chains; flips at high temperature need more."""
+    """Return the wished samples per temperature and dtau, over all chains; a low temperature has longer world lines."""
     if settings.sampling.n_samples != "auto":
         return settings.sampling.n_samples
-    hot = max(1.0, 1.0 / (beta * _scale(settings))) if settings.model.kind == "tfim" else 1.0
-    return hot * SAMPLES_TIMES_SITES / model.n_sites
+    return SAMPLES_TIMES_SITES / model.n_sites / np.sqrt(max(1.0, beta * _scale(settings)))
 
 
 def _measurement(observables, model):

@@ -5,7 +5,8 @@ the spins of a path: <Psi|Psi> = Tr (T^M)^T T^M = sum over paths of a product of
 path sum as flat arrays that kernels walk: nodes (spins between two gates of a site), and gates or bonds on them.
 
 The estimator of E is -d ln<Psi|Psi> / d beta at fixed M, and that of Var(H) is d^2 ln<Psi|Psi> / d beta^2; both tend to
-those of the thermal state as dtau^2.  For isotropic models <Psi|H|Psi>/<Psi|Psi> itself is three times its diagonal part.  Diagonal operators are measured on the physical spins between ket and bra, that is
+those of the thermal state as dtau^2.  The energy of the TFIM is averaged over the world line of each site given the others
+(Rao-Blackwell): kinks are rare and noisy.  For isotropic models <Psi|H|Psi>/<Psi|Psi> itself is three times its diagonal part.  Diagonal operators are measured on the physical spins between ket and bra, that is
 <Psi|O|Psi>/<Psi|Psi>; T of second order is symmetric, which makes every border between two T equivalent to that place.
 """
 
@@ -158,16 +159,21 @@ class IsingWorldLines(WorldLines):
     Attributes
     ----------
     bonds : (n_bonds, 2) int32
+        Those in space, then those in time.
     bond_class : (n_bonds,) int32
+    classes : (n_classes, 3)
+        Whether in time, coupling or field, fraction of dtau.
     exponents : (n_classes,)
         K of the factor e^{K s s'}.
     bias, bias_slope : (n_nodes,) or (0,)
         Exponents of a field along z, and their derivatives by dtau.
+    ring_start, ring_nodes, ring_class, partner_start, partners, partner_class : int32
+        The world line of every site and its neighbours, as `sample_clusters` takes them.
     """
 
     def __init__(self, product):
         super().__init__(product)
-        kinds = np.array(self.classes).reshape(-1, 3)
+        kinds = self.classes
         tau = kinds[:, 2] * product.dtau
         is_time, strength = kinds[:, 0] > 0.0, kinds[:, 1]
         flips = np.where(is_time, np.abs(strength) * tau, 1.0)
@@ -178,56 +184,74 @@ class IsingWorldLines(WorldLines):
         self.derivatives = _ising_derivatives(kinds, is_time, flips)
         weights = [two_body(exponent, (0, 1))[0][1] for exponent in self.exponents]
         self.weights = np.array(weights).reshape(-1, 2)
+        order = self.ring_start, self.ring_nodes, self.ring_class, self.partner_start, self.partners, self.partner_class
+        work = np.zeros((int(np.diff(self.ring_start).max()), 7))
+        self.rings = *order, np.exp(2.0 * self.exponents), np.exp(2.0 * self.bias), work
 
     def _trace(self, product, circle, n_step):
         n = self.n_sites
         current, n_made = np.arange(n), n
-        bonds, places, classes, times = [], [], {}, []
-        slopes = {}
+        in_time, in_space, times = [], [], []  # bonds: two nodes; class: is_time, strength, fraction
+        slopes = np.zeros((1 + sum(product.terms[k].kind == FIELD for k, _ in circle)) * n)
         for layer, (k, fraction) in enumerate(circle):
             if self._borders(layer, n_step, product):
                 times.append(current.copy())
             term = product.terms[k]
-            if term.kind == FIELD:
-                above = n_made + np.arange(len(term.sites))
+            is_time, bonds = term.kind == FIELD, in_space
+            if is_time:
+                bonds, below = in_time, current[term.sites]
+                current[term.sites] = n_made + np.arange(len(term.sites))
                 n_made += len(term.sites)
-                bonds.append(np.stack([current[term.sites], above], axis=1))
-                places += [classes.setdefault((1, f, fraction), len(classes)) for f in term.coupling.tolist()]
-                current[term.sites] = above
-                continue
-            bonds.append(current[term.sites])
-            places += [classes.setdefault((0, c, fraction), len(classes)) for c in term.coupling.tolist()]
-            for i in np.flatnonzero(term.site_field).tolist():
-                slopes[current[i]] = slopes.get(current[i], 0.0) - fraction * term.site_field[i]
+                ends = below, current[term.sites]
+            else:
+                ends = current[term.sites].T
+                slopes[current] -= fraction * term.site_field
+            bonds.append(np.stack([*ends, np.full(len(ends[0]), is_time), term.coupling, np.full(len(ends[0]), fraction)], axis=1))
         closed = np.arange(n_made)
         closed[current] = np.arange(n)
         used, number = np.unique(closed, return_inverse=True)
         self.n_nodes = len(used)
-        bonds = np.concatenate(bonds)
-        self.bonds = np.ascontiguousarray(number[bonds], dtype=np.int32)
-        self.bond_class = np.array(places, dtype=np.int32)
-        self.classes = list(classes)
+        rows = [_merged(np.concatenate([np.zeros((0, 5)), *in_space]), number), np.concatenate([np.zeros((0, 5)), *in_time])]
+        rows[1][:, :2] = number[rows[1][:, :2].astype(np.intp)]
+        rows = np.concatenate(rows)
+        self.bonds = np.ascontiguousarray(rows[:, :2], dtype=np.int32)
+        self.classes, places = np.unique(rows[:, 2:], axis=0, return_inverse=True)
+        self.bond_class = places.reshape(-1).astype(np.int32)
         self.start = number[:n].astype(np.int32)
         self.times = np.ascontiguousarray(number[np.array(times)], dtype=np.int32)
-        self.bias_slope = np.zeros(self.n_nodes if slopes else 0)
-        for node, slope in slopes.items():
-            self.bias_slope[number[node]] += slope
+        self.bias_slope = np.bincount(number, weights=slopes[:n_made], minlength=self.n_nodes) if slopes.any() else np.zeros(0)
         self.bias = product.dtau * self.bias_slope
         self.energy_offset = np.zeros(n)
+        self._order(len(in_time))
+
+    def _order(self, n_layers):
+        """Order the nodes of every site in time, and list the partners of every node in space."""
+        is_time = self.classes[self.bond_class, 0] == 1.0
+        bonds, kinds = self.bonds[is_time], self.bond_class[is_time]
+        if n_layers:  # every layer has one bond per site, in the same order of sites
+            self.ring_nodes = np.ascontiguousarray(bonds[:, 0].reshape(n_layers, -1).T).reshape(-1)
+            self.ring_class = np.ascontiguousarray(kinds.reshape(n_layers, -1).T).reshape(-1)
+        else:
+            self.ring_nodes, self.ring_class = self.start, np.full(self.n_sites, -1, dtype=np.int32)
+        self.ring_start = np.arange(0, len(self.ring_nodes) + 1, max(1, n_layers), dtype=np.int32)
+        bonds, kinds = self.bonds[~is_time], self.bond_class[~is_time]
+        nodes, partners = np.concatenate([bonds, bonds[:, ::-1]]).T
+        order = np.argsort(nodes, kind="stable")
+        self.partner_start = np.searchsorted(nodes[order], np.arange(self.n_nodes + 1)).astype(np.int32)
+        self.partners = np.ascontiguousarray(partners[order])
+        self.partner_class = np.concatenate([kinds, kinds])[order]
 
     def first_spins(self, stream):
         """Return spins that do not change in time, drawn from a Generator."""
-        spins = np.zeros(self.n_nodes, dtype=np.int8)
-        spins[self.start] = stream.choice(np.array([-1, 1], dtype=np.int8), size=self.n_sites)
-        for below, above in self.bonds.tolist():
-            if spins[above] == 0:
-                spins[above] = spins[below]
+        spins = np.empty(self.n_nodes, dtype=np.int8)
+        sites = stream.choice(np.array([-1, 1], dtype=np.int8), size=self.n_sites)
+        spins[self.ring_nodes] = np.repeat(sites, np.diff(self.ring_start))
         return spins
 
     def sampler(self, measurement, improved):
         """Return a function (spins, sweeps_per_sample, streams, values) that advances chains (`sample_clusters`)."""
         work = _work(self.n_nodes, measurement)
-        fixed = self.bonds, self.bond_class, self.thresholds, self.derivatives, self.bias, self.bias_slope
+        fixed = self.bonds, self.bond_class, self.thresholds, self.derivatives, self.bias, self.bias_slope, *self.rings
         measured = self.times, measurement.phases, measurement.pairs, measurement.pair_weights
 
         def sample(spins, sweeps_per_sample, streams, values):
@@ -238,7 +262,7 @@ class IsingWorldLines(WorldLines):
     def unit_sampler(self, measurement):
         """Return the function of `sampler` with block Gibbs updates of units instead (`sample_units`)."""
         fields, (_, _, sums) = np.zeros(self.n_nodes), _work(self.n_nodes, measurement)
-        fixed = self.bonds, self.bond_class, self.weights, self.derivatives, self.bias, self.bias_slope
+        fixed = self.bonds, self.bond_class, self.weights, self.derivatives, self.bias, self.bias_slope, *self.rings
         measured = self.times, measurement.phases, measurement.pairs, measurement.pair_weights
 
         def sample(spins, sweeps_per_sample, streams, values):
@@ -287,6 +311,14 @@ def _thresholds(parallel, stay, swap, mixing):
     options = np.array([[straight, crossed], [straight, horizontal], [horizontal, crossed]])
     total = options.sum(axis=1) + frozen
     return _in_units_of_2_32(np.cumsum(options, axis=1) / total[:, None])
+
+
+def _merged(rows, number):
+    """Return bonds in space (n, 5), each once: the last layer of one T and the first of the next act on the same nodes."""
+    nodes = np.sort(number[rows[:, :2].astype(np.intp)], axis=1)
+    distinct, place = np.unique(np.column_stack([nodes, rows[:, 2:4]]), axis=0, return_inverse=True)
+    fractions = np.bincount(place.reshape(-1), weights=rows[:, 4], minlength=len(distinct))
+    return np.column_stack([distinct, fractions])
 
 
 def _in_units_of_2_32(probabilities):

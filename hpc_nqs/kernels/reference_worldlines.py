@@ -3,6 +3,8 @@
 For tests only.  Clusters are sets of nodes, and every estimate is an average written as its definition reads.
 """
 
+import itertools
+
 import numpy as np
 
 PARALLEL, STAY, SWAP = range(3)
@@ -103,18 +105,43 @@ def spins_row(spins, chain):
     return next(row for row in range(len(spins)) if spins[row].ctypes.data == chain.ctypes.data)
 
 
-def ising_columns(chain, labels, bonds, bond_class, derivatives, bias_slope):
-    """Return sign, first and second derivative, and the first averaged over flips of clusters."""
+def ising_columns(chain, bonds, bond_class, derivatives, bias_slope, rings):
+    """Return sign, first and second derivative, and the first averaged over one world line at a time."""
     unequal = (chain[bonds[:, 0]] != chain[bonds[:, 1]]).astype(int)
-    apart = labels[bonds[:, 0]] != labels[bonds[:, 1]]
     first, second = derivatives[0, bond_class, unequal], derivatives[1, bond_class, unequal]
-    average = np.where(apart, derivatives[0, bond_class].mean(axis=1), first)
     slope = bias_slope @ chain if len(bias_slope) else 0.0
-    return [1.0, first.sum() + slope, second.sum(), average.sum() + slope]
+    return [1.0, first.sum() + slope, second.sum(), conditional_derivative(chain, derivatives, bias_slope, *rings)]
+
+
+def conditional_derivative(
+    chain, derivatives, bias_slope, ring_start, ring_nodes, ring_class, partner_start, partners, partner_class, boosts,
+    bias_boosts, work,
+):
+    """Return the derivative, the part of every site averaged over all spins of its world line given those of the others."""
+    exponents, total = 0.5 * np.log(boosts), 0.0
+    for first, stop in itertools.pairwise(ring_start):
+        nodes, kinds = ring_nodes[first:stop], ring_class[first:stop]
+        linked = kinds >= 0
+        lines = np.array(list(itertools.product((1.0, -1.0), repeat=len(nodes))))
+        next_lines = np.roll(lines, -1, axis=1)
+        exponent = (lines * next_lines)[:, linked] @ exponents[kinds[linked]]
+        slopes = np.where((lines == next_lines)[:, linked], derivatives[0, kinds[linked], 0], derivatives[0, kinds[linked], 1]).sum(axis=1)
+        for node, spins in zip(nodes, lines.T, strict=True):
+            here = slice(partner_start[node], partner_start[node + 1])
+            exponent += spins * (exponents[partner_class[here]] @ chain[partners[here]])
+            slopes += 0.5 * spins * (derivatives[0, partner_class[here], 0] @ chain[partners[here]])
+            if len(bias_slope):
+                exponent += spins * 0.5 * np.log(bias_boosts[node])
+                slopes += spins * bias_slope[node]
+        weights = np.exp(exponent - exponent.max())
+        total += weights @ slopes / weights.sum()
+    return total
 
 
 def sample_clusters(
-    spins, bonds, bond_class, thresholds, derivatives, bias, bias_slope, improved, times, phases, pairs, pair_weights,
+    spins, bonds, bond_class, thresholds, derivatives, bias, bias_slope, ring_start, ring_nodes, ring_class, partner_start,
+    partners, partner_class, boosts, bias_boosts, work, improved, times,
+    phases, pairs, pair_weights,
     sweeps_per_sample, parents, decisions, sums, streams, values,
 ):
     for chain, stream in zip(spins, streams, strict=True):
@@ -129,12 +156,15 @@ def sample_clusters(
                 before = chain.copy()
                 flip(chain, labels, bias, stream)
             together = labels if improved else np.zeros_like(labels)
-            columns = ising_columns(before, together, bonds, bond_class, derivatives, bias_slope)
+            rings = ring_start, ring_nodes, ring_class, partner_start, partners, partner_class, boosts, bias_boosts, work
+            columns = ising_columns(before, bonds, bond_class, derivatives, bias_slope, rings)
             values[spins_row(spins, chain), sample] = [*columns, *measured(before, together, times, phases, pairs, pair_weights)]
 
 
 def sample_units(
-    spins, bonds, bond_class, weights, derivatives, bias, bias_slope, times, phases, pairs, pair_weights,
+    spins, bonds, bond_class, weights, derivatives, bias, bias_slope, ring_start, ring_nodes, ring_class, partner_start,
+    partners, partner_class, boosts, bias_boosts, work, times,
+    phases, pairs, pair_weights,
     sweeps_per_sample, fields, sums, streams, values,
 ):
     for chain, stream in zip(spins, streams, strict=True):
@@ -147,5 +177,6 @@ def sample_units(
                 for node in range(len(chain)):
                     chain[node] = 1 if uniform(stream) < 1.0 / (1.0 + np.exp(-2.0 * field[node])) else -1
             together = np.zeros(len(chain), dtype=int)
-            columns = ising_columns(chain, together, bonds, bond_class, derivatives, bias_slope)
+            rings = ring_start, ring_nodes, ring_class, partner_start, partners, partner_class, boosts, bias_boosts, work
+            columns = ising_columns(chain, bonds, bond_class, derivatives, bias_slope, rings)
             values[spins_row(spins, chain), sample] = [*columns, *measured(chain, together, times, phases, pairs, pair_weights)]

@@ -2,10 +2,10 @@
 
 A configuration is one spin per node; nodes are pieces of the sites' world lines on the circle of imaginary time. After
 a decomposition into clusters every cluster is flipped with the probability that detailed balance gives.
-Columns of the results: SIGN, first and second derivative of ln(weight) by dtau, the first again as an estimate,
+Columns of the results: SIGN, first and second derivative of ln(weight) by dtau, an estimate of the first with the same mean,
 magnetization, then per wave vector abs(sum s e^{iqr})^2 and per list of pairs sum w s_i s_j; the last three are means over
-the times `times`. With `improved` the estimate of the derivative, the squares and the pair products are replaced by
-their averages over all flips of clusters.
+the times `times`. With `improved` the squares and the pair products are replaced by their averages over all flips of
+clusters, and so is the estimate of loops; that of Ising world lines is an average over one world line at a time.
 """
 
 from cpython.pycapsule cimport PyCapsule_GetPointer
@@ -23,6 +23,8 @@ cdef enum:
     PARALLEL = 0
     STAY = 1
     SWAP = 2
+
+cdef double TINY = 1e-150
 
 
 cdef inline int32_t root_of(int32_t *parents, int32_t node) noexcept nogil:
@@ -238,30 +240,103 @@ def sample_loops(int8_t[:, ::1] spins, const int32_t[:, ::1] legs, const int32_t
 
 
 cdef void add_derivatives(const int8_t *spins, const int32_t[:, ::1] bonds, const int32_t[::1] bond_class,
-                          const double[:, :, ::1] derivatives, const double[::1] bias_slope, bint improved,
-                          const int32_t *parents, double *out) noexcept nogil:
-    """Add the derivatives of ln(weight) of Ising world lines by dtau to `out`."""
+                          const double[:, :, ::1] derivatives, const double[::1] bias_slope, double *out) noexcept nogil:
+    """Add sign and derivatives of ln(weight) of Ising world lines by dtau to `out`."""
     cdef Py_ssize_t b
-    cdef int32_t kind
     cdef int unequal
     for b in range(bonds.shape[0]):
         unequal = spins[bonds[b, 0]] != spins[bonds[b, 1]]
-        kind = bond_class[b]
-        out[FIRST] += derivatives[0, kind, unequal]
-        out[SECOND] += derivatives[1, kind, unequal]
-        if improved and parents[bonds[b, 0]] != parents[bonds[b, 1]]:
-            out[ESTIMATE] += 0.5 * (derivatives[0, kind, 0] + derivatives[0, kind, 1])
-        else:
-            out[ESTIMATE] += derivatives[0, kind, unequal]
+        out[FIRST] += derivatives[0, bond_class[b], unequal]
+        out[SECOND] += derivatives[1, bond_class[b], unequal]
     for b in range(bias_slope.shape[0]):
         out[FIRST] += bias_slope[b] * spins[b]
-        out[ESTIMATE] += bias_slope[b] * spins[b]
     out[SIGN] = 1.0
+
+
+cdef void weigh_ring(const int8_t *spins, Py_ssize_t first, Py_ssize_t stop, const int32_t[::1] ring_nodes,
+                     const int32_t[::1] ring_class, const int32_t[::1] partner_start, const int32_t[::1] partners,
+                     const int32_t[::1] partner_class, const double[::1] boosts, const double[::1] bias_boosts,
+                     const double[:, :, ::1] derivatives, double[:, ::1] work) noexcept nogil:
+    """Fill rows of `work`: weights of a node up and down given the other sites, its slope, the product after it.
+
+    The product of (weights of a node) x (link to the next) over all later nodes is ++, +-, -+, --, times any number.
+    """
+    cdef Py_ssize_t n = stop - first, k, p
+    cdef int32_t node
+    cdef double boost, slope, up, down, link, a, b, c, d
+    for k in range(n):
+        node = ring_nodes[first + k]
+        boost = bias_boosts[node] if bias_boosts.shape[0] else 1.0
+        slope = 0.0
+        for p in range(partner_start[node], partner_start[node + 1]):
+            if spins[partners[p]] > 0:
+                boost *= boosts[partner_class[p]]
+                slope += derivatives[0, partner_class[p], 0]
+            else:
+                boost /= boosts[partner_class[p]]
+                slope -= derivatives[0, partner_class[p], 0]
+        work[k, 0] = 1.0 if boost > 1.0 else boost
+        work[k, 1] = 1.0 / boost if boost > 1.0 else 1.0
+        work[k, 2] = slope
+    a, b, c, d = 1.0, 0.0, 0.0, 1.0
+    for k in range(n - 1, -1, -1):
+        work[k, 3], work[k, 4], work[k, 5], work[k, 6] = a, b, c, d
+        link = 1.0 / boosts[ring_class[first + k]] if ring_class[first + k] >= 0 else 0.0
+        up, down = work[k, 0], work[k, 1]
+        a, c = up * (a + link * c), down * (link * a + c)
+        b, d = up * (b + link * d), down * (link * b + d)
+        if a + b + c + d < TINY:
+            a, b, c, d = a / TINY, b / TINY, c / TINY, d / TINY
+
+
+cdef double conditional_derivative(
+    const int8_t *spins, const int32_t[::1] ring_start, const int32_t[::1] ring_nodes, const int32_t[::1] ring_class,
+    const int32_t[::1] partner_start, const int32_t[::1] partners, const int32_t[::1] partner_class,
+    const double[::1] boosts, const double[::1] bias_boosts, const double[:, :, ::1] derivatives,
+    const double[::1] bias_slope, double[:, ::1] work,
+) noexcept nogil:
+    """Derivative of ln(weight) by dtau, every site's part averaged over its world line given those of the others.
+
+    A world line is an Ising ring in the fields of its neighbours, solved by 2x2 transfer matrices. A bond between two
+    sites counts half at each.
+    """
+    cdef Py_ssize_t r, k, n
+    cdef int32_t node, kind
+    cdef double link, up, down, a, b, c, d, pp, pm, mp, mm, norm, spin, total = 0.0
+    for r in range(ring_start.shape[0] - 1):
+        n = ring_start[r + 1] - ring_start[r]
+        weigh_ring(spins, ring_start[r], ring_start[r + 1], ring_nodes, ring_class, partner_start, partners, partner_class,
+                   boosts, bias_boosts, derivatives, work)
+        a, b, c, d = 1.0, 0.0, 0.0, 1.0  # the product before the node
+        for k in range(n):
+            node, kind = ring_nodes[ring_start[r] + k], ring_class[ring_start[r] + k]
+            link = 1.0 / boosts[kind] if kind >= 0 else 0.0
+            up, down = work[k, 0], work[k, 1]
+            # weights of this node and the next one: the link, what comes after, what came before
+            pp = up * (work[k, 3] * a + work[k, 4] * c)
+            pm = up * link * (work[k, 5] * a + work[k, 6] * c)
+            mp = down * link * (work[k, 3] * b + work[k, 4] * d)
+            mm = down * (work[k, 5] * b + work[k, 6] * d)
+            norm = 1.0 / (pp + pm + mp + mm)
+            spin = (pp + pm - mp - mm) * norm
+            total += 0.5 * spin * work[k, 2]
+            if bias_slope.shape[0]:
+                total += spin * bias_slope[node]
+            if kind >= 0:
+                total += derivatives[0, kind, 0] + (derivatives[0, kind, 1] - derivatives[0, kind, 0]) * (pm + mp) * norm
+            a, b = a * up + b * down * link, a * up * link + b * down
+            c, d = c * up + d * down * link, c * up * link + d * down
+            if a + b + c + d < TINY:
+                a, b, c, d = a / TINY, b / TINY, c / TINY, d / TINY
+    return total
 
 
 def sample_clusters(int8_t[:, ::1] spins, const int32_t[:, ::1] bonds, const int32_t[::1] bond_class,
                     const uint64_t[:, ::1] thresholds, const double[:, :, ::1] derivatives, const double[::1] bias,
-                    const double[::1] bias_slope, bint improved, const int32_t[:, ::1] times,
+                    const double[::1] bias_slope, const int32_t[::1] ring_start, const int32_t[::1] ring_nodes,
+                    const int32_t[::1] ring_class, const int32_t[::1] partner_start, const int32_t[::1] partners,
+                    const int32_t[::1] partner_class, const double[::1] boosts, const double[::1] bias_boosts,
+                    double[:, ::1] work, bint improved, const int32_t[:, ::1] times,
                     const double[:, :, ::1] phases, const int32_t[:, ::1] pairs, const double[:, ::1] pair_weights,
                     Py_ssize_t sweeps_per_sample, int32_t[::1] parents, int8_t[::1] decisions, double[:, ::1] sums,
                     list streams, double[:, :, ::1] values):
@@ -280,6 +355,18 @@ def sample_clusters(int8_t[:, ::1] spins, const int32_t[:, ::1] bonds, const int
         First and second derivative of the logarithm of the factor by dtau, for equal and unequal nodes.
     bias, bias_slope : (n_nodes,) or (0,)
         Exponents of a field along z and their derivatives by dtau.
+    ring_start : (n_rings + 1,) int32
+        Where the world line of a site starts in `ring_nodes` and `ring_class`.
+    ring_nodes, ring_class : (n_nodes,) int32
+        Nodes of every world line in the order of time, and the class of the bond to the next one; -1: no bond.
+    partner_start : (n_nodes + 1,), partners, partner_class : (2 n_bonds_in_space,) int32
+        Nodes of other sites that every node has bonds with, and the classes of these bonds.
+    boosts : (n_classes,)
+        e^{2 K} of the factor e^{K s s'}.
+    bias_boosts : (n_nodes,) or (0,)
+        e^{2 bias}.
+    work : (longest ring, 7)
+        Work space.
     improved, times, phases, pairs, pair_weights, sweeps_per_sample, parents, decisions, sums, streams, values
         As for `sample_loops`.
     """
@@ -303,8 +390,10 @@ def sample_clusters(int8_t[:, ::1] spins, const int32_t[:, ::1] bonds, const int
                     flatten(&parents[0], n_nodes)
                     if k == sweeps_per_sample - 1:
                         values[c, s, :] = 0
-                        add_derivatives(&spins[c, 0], bonds, bond_class, derivatives, bias_slope, improved, &parents[0],
-                                        &values[c, s, 0])
+                        add_derivatives(&spins[c, 0], bonds, bond_class, derivatives, bias_slope, &values[c, s, 0])
+                        values[c, s, ESTIMATE] = conditional_derivative(
+                            &spins[c, 0], ring_start, ring_nodes, ring_class, partner_start, partners, partner_class, boosts,
+                            bias_boosts, derivatives, bias_slope, work)
                         measure(&spins[c, 0], &parents[0], improved, times, phases, pairs, pair_weights, &sums[0, 0],
                                 &values[c, s, 0])
                     flip(&spins[c, 0], &parents[0], field, &decisions[0], &sums[0, 0], sums.shape[1], n_nodes, stream)
@@ -312,7 +401,10 @@ def sample_clusters(int8_t[:, ::1] spins, const int32_t[:, ::1] bonds, const int
 
 def sample_units(int8_t[:, ::1] spins, const int32_t[:, ::1] bonds, const int32_t[::1] bond_class,
                  const double[:, ::1] weights, const double[:, :, ::1] derivatives, const double[::1] bias,
-                 const double[::1] bias_slope, const int32_t[:, ::1] times, const double[:, :, ::1] phases,
+                 const double[::1] bias_slope, const int32_t[::1] ring_start, const int32_t[::1] ring_nodes,
+                 const int32_t[::1] ring_class, const int32_t[::1] partner_start, const int32_t[::1] partners,
+                 const int32_t[::1] partner_class, const double[::1] boosts, const double[::1] bias_boosts,
+                 double[:, ::1] work, const int32_t[:, ::1] times, const double[:, :, ::1] phases,
                  const int32_t[:, ::1] pairs, const double[:, ::1] pair_weights, Py_ssize_t sweeps_per_sample,
                  double[::1] fields, double[:, ::1] sums, list streams, double[:, :, ::1] values):
     """Block Gibbs updates of the units of a TFIM network: all hidden units given the others, then the reverse.
@@ -328,8 +420,10 @@ def sample_units(int8_t[:, ::1] spins, const int32_t[:, ::1] bonds, const int32_
         Couplings of the hidden unit to the first and second of them.
     derivatives : (2, n_classes, 2)
     bias, bias_slope : (n_nodes,) or (0,)
+    ring_start, ring_nodes, ring_class, partner_start, partners, partner_class, boosts, bias_boosts, work
+        As for `sample_clusters`.
     times, phases, pairs, pair_weights, sweeps_per_sample, sums, streams, values
-        As for `sample_loops`; estimates are not improved.
+        As for `sample_loops`; squares and pair products are those of the configuration.
     fields : (n_nodes,)
         Work space.
     """
@@ -353,5 +447,8 @@ def sample_units(int8_t[:, ::1] spins, const int32_t[:, ::1] bonds, const int32_
                     for b in range(n_nodes):
                         spins[c, b] = 1 if stream.next_double(stream.state) * (1.0 + exp(-2.0 * fields[b])) < 1.0 else -1
                 values[c, s, :] = 0
-                add_derivatives(&spins[c, 0], bonds, bond_class, derivatives, bias_slope, False, NULL, &values[c, s, 0])
+                add_derivatives(&spins[c, 0], bonds, bond_class, derivatives, bias_slope, &values[c, s, 0])
+                values[c, s, ESTIMATE] = conditional_derivative(
+                    &spins[c, 0], ring_start, ring_nodes, ring_class, partner_start, partners, partner_class, boosts,
+                    bias_boosts, derivatives, bias_slope, work)
                 measure(&spins[c, 0], NULL, False, times, phases, pairs, pair_weights, &sums[0, 0], &values[c, s, 0])

@@ -1,0 +1,130 @@
+"""Accuracy of analytic purification: runs with defaults, as a user types them, beside exact and Monte Carlo energies.
+
+    python -m tests.benchmarks.analytic --list
+    python -m tests.benchmarks.analytic tfim16 heis8x8 --ranks 2 --folder runs
+
+From the folder of the clone, with the package installed. Every row is one `hpc-nqs run` with `entropy = false`, seed 1.
+The statistical error that is asked for is 2e-4 per site (3e-4 for the square lattices of 6x6 sites and more).
+"""
+
+import argparse
+import json
+import math
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+import hpc_nqs
+
+ISING_TEMPERATURES = [10.0, 4.0, 2.0, 1.0, 0.5, 0.25]
+SQUARE_TEMPERATURES = [2.0, 1.0, 0.7, 0.5, 0.4, 0.3, 0.25]
+REFERENCE = Path(__file__).parents[1] / "reference" / "heisenberg_square_qmc.json"
+
+
+def ising_chain(n_sites, field):
+    """Return the input of a ring of the transverse-field Ising model, J = 1."""
+    return {
+        "lattice": {"kind": "chain", "lengths": [n_sites]},
+        "model": {"kind": "tfim", "field": field},
+        "thermal": {"temperatures": ISING_TEMPERATURES},
+    }
+
+
+def heisenberg(kind, *lengths, temperatures=SQUARE_TEMPERATURES):
+    """Return the input of a Heisenberg magnet of nearest neighbours, J = 1."""
+    return {
+        "lattice": {"kind": kind, "lengths": list(lengths)},
+        "model": {"kind": "heisenberg"},
+        "thermal": {"temperatures": temperatures},
+    }
+
+
+ROWS = {f"tfim{n}_{field:g}": ising_chain(n, field) for n in (16, 80) for field in (0.5, 1.0, 2.0)}
+ROWS |= {
+    "heis16": heisenberg("chain", 16),
+    "heis4x4": heisenberg("square", 4, 4),
+    "heis6x6": heisenberg("square", 6, 6),
+    "heis8x8": heisenberg("square", 8, 8),
+    "heis10x10": heisenberg("square", 10, 10),
+}
+
+
+def ring_energy(n_sites, field, beta):
+    """Energy per site of the Ising ring, J = 1, by free fermions of both parities (P. Pfeuty, Ann. Phys. 57, 79 (1970))."""
+    parts = []  # ln|weight|, its sign, d ln|weight| / d beta
+    for shift, parity in ((0.5, 1.0), (0.0, -1.0)):
+        k = 2.0 * math.pi * (np.arange(n_sites) + shift) / n_sites
+        energies = 2.0 * np.sqrt(1.0 + field**2 - 2.0 * field * np.cos(k))
+        if shift == 0.0:
+            energies[0] = 2.0 * (field - 1.0)
+        half = 0.5 * energies
+        parts.append((np.logaddexp(beta * half, -beta * half).sum(), 1.0, (half * np.tanh(beta * half)).sum()))
+        if (half != 0.0).all():
+            sizes = np.abs(half)
+            log = (beta * sizes + np.log1p(-np.exp(-2.0 * beta * sizes))).sum()
+            parts.append((log, parity * np.sign(half).prod(), (sizes / np.tanh(beta * sizes)).sum()))
+    top = max(log for log, _, _ in parts)
+    weights = np.array([sign * math.exp(log - top) for log, sign, _ in parts])
+    return -float(weights @ [slope for _, _, slope in parts] / weights.sum()) / n_sites
+
+
+def references(name):
+    """Return (temperatures, energies, errors) of a row."""
+    row = ROWS[name]
+    temperatures = np.array(row["thermal"]["temperatures"])
+    if name.startswith("tfim"):
+        n_sites, field = row["lattice"]["lengths"][0], row["model"]["field"]
+        return temperatures, np.array([ring_energy(n_sites, field, 1.0 / t) for t in temperatures]), 0.0 * temperatures
+    if math.prod(row["lattice"]["lengths"]) <= 16:
+        return temperatures, hpc_nqs.diagonalize(hpc_nqs.make_input(**row))["energy"], 0.0 * temperatures
+    rows = json.loads(REFERENCE.read_text())["rows"]
+    found = {r["temperature"]: r for r in rows if r["L"] == row["lattice"]["lengths"][0]}
+    return temperatures, *(np.array([found[t][key] for t in temperatures]) for key in ("energy", "energy_error"))
+
+
+def measure(name, n_ranks, folder):
+    """Run a row; print temperature, energy, error, deviation in standard errors; return the largest error and deviation."""
+    row = ROWS[name]
+    settings = {**row, "run": {"seed": 1}, "thermal": {**row["thermal"], "method": "analytic", "entropy": False}}
+    path = Path(folder) / f"{name}.toml"
+    path.write_text(hpc_nqs.make_input(**settings).to_toml())
+    command = ["mpiexec", "-n", str(n_ranks)] if n_ranks > 1 else []
+    command += [sys.executable, "-m", "hpc_nqs", "run", str(path), "-o", str(path.with_suffix(".h5")), "--overwrite"]
+    start = time.monotonic()
+    subprocess.run(command, check=True, capture_output=True)
+    seconds = time.monotonic() - start
+    run = hpc_nqs.load(path.with_suffix(".h5"))
+    temperatures, exact, exact_errors = references(name)
+    errors = np.hypot(run["energy_error"], exact_errors)
+    deviations = (run["energy"] - exact) / errors
+    print(f"{name}: {' '.join(command[:3]) if n_ranks > 1 else 'one rank'}, {seconds:.0f} s")
+    for columns in zip(temperatures, run["energy"], run["energy_error"], exact, deviations, run["extrapolation_chi2"], strict=True):
+        print("  T {:<5g} e {:.5f} +- {:.5f}  reference {:.5f}  z {:+.1f}  chi2 {:.1f}".format(*columns), flush=True)
+    return float(run["energy_error"].max()), float(np.abs(deviations).max())
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("names", nargs="*", help="rows; all if none is named")
+    parser.add_argument("--list", action="store_true", help="print the rows and end")
+    parser.add_argument("--ranks", type=int, default=1)
+    parser.add_argument("--folder", default=".", help="where inputs and run files go")
+    options = parser.parse_args()
+    unknown = [name for name in options.names if name not in ROWS]
+    if unknown:
+        parser.error(f"unknown rows {unknown}; allowed are {list(ROWS)}")
+    if options.list:
+        print(*ROWS, sep="\n")
+        return
+    Path(options.folder).mkdir(parents=True, exist_ok=True)
+    found = {name: measure(name, options.ranks, options.folder) for name in options.names or ROWS}
+    print("row          largest error  largest deviation (standard errors)")
+    for name, (error, deviation) in found.items():
+        print(f"{name:<12} {error:13.5f}  {deviation:.1f}")
+
+
+if __name__ == "__main__":
+    main()
