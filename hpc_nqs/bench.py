@@ -10,6 +10,7 @@ import numpy as np
 from hpc_nqs.ansatz import build_ansatz
 from hpc_nqs.chains import Chains
 from hpc_nqs.kernels import amplitude as amplitude_kernel
+from hpc_nqs.machine import processor
 from hpc_nqs.parallel import Team
 from hpc_nqs.purification import random_pairs
 from hpc_nqs.reconfiguration import Regularization, evaluate, velocity
@@ -38,7 +39,7 @@ def run_bench(json=False, repeats=5):
     str
     """
     results = {name: measure(system, repeats) for name, system in SYSTEMS.items()}
-    machine = {"processor": _processor(), "python": platform.python_version(), "numpy": np.__version__}
+    machine = {"processor": processor(), "python": platform.python_version(), "numpy": np.__version__}
     if json:
         return json_format.dumps({"machine": machine, "seconds_and_sizes": results}, indent=1)
     rows = list(next(iter(results.values())))
@@ -88,12 +89,3 @@ def _median_seconds(function, repeats):
         function()
         seconds.append(time.perf_counter() - start)
     return statistics.median(seconds)
-
-
-def _processor():
-    try:
-        with open("/proc/cpuinfo") as file:
-            names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
-    except OSError:
-        names = []
-    return names[0] if names else platform.machine()

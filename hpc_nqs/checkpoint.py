@@ -23,6 +23,7 @@ import numpy as np
 
 import hpc_nqs
 from hpc_nqs import labels
+from hpc_nqs.machine import processor
 
 FORMAT = 1
 SEAL = b"hpc_nqs sha256 of all bytes before: "
@@ -68,7 +69,7 @@ def run_image(settings_toml, state, history, table, network, *, n_chains=None):
     TypeError, ValueError
         If a value or a name cannot be stored.
     """
-    about = {"version": hpc_nqs.__version__, "commit": commit(), "n_ranks": int(table.get("n_ranks", 1))}
+    about = {"version": hpc_nqs.__version__, "commit": commit(), "processor": processor(), "n_ranks": int(table.get("n_ranks", 1))}
     if n_chains is not None:
         about["n_chains"] = int(n_chains)
     rows = json.dumps(table["rows"], default=_plain)
@@ -163,7 +164,7 @@ def _link_previous(target):
 
 
 def read_about(path):
-    """Return {"format", "version", "commit", "n_ranks", "n_chains"} of a run file; see `read_state` for errors."""
+    """Return the attributes of a run file: format, version, commit, processor, ranks, chains; see `read_state` for errors."""
     return _read(path, lambda file: _attributes(file, without=("checksum",)))
 
 

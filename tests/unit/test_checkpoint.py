@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hpc_nqs import __version__, checkpoint
+from hpc_nqs import __version__, checkpoint, machine
 from hpc_nqs.checkpoint import RunFileError
 
 SETTINGS = '[run]\ntask = "thermal"\nseed = 7\n'
@@ -112,6 +112,7 @@ def test_other_parts_of_the_file(tmp_path):
         "format": 1,
         "version": __version__,
         "commit": checkpoint.commit(),
+        "processor": machine.processor(),
         "n_ranks": 2,
         "n_chains": 5,
     }

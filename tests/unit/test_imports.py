@@ -15,7 +15,7 @@ PACKAGE = ROOT / "hpc_nqs"
 # From the bottom up. A module may import from its own layer and from those below it.
 LAYERS = [
     {"kernels"},
-    {"bonds", "gates", "lattice", "models", "moves", "purification", "quantum_numbers", "seed", "spin_system", "symmetry"}
+    {"bonds", "gates", "lattice", "machine", "models", "moves", "purification", "quantum_numbers", "seed", "spin_system", "symmetry"}
     | {"trotter", "wavefunctions", "worldlines"},
     {"ansatz", "blocks", "chains", "ensembles", "enumeration", "estimators", "extrapolation", "level_meter", "linear"}
     | {"measurement", "sample_space", "spin_ansatz", "thermodynamics"}
@@ -69,7 +69,7 @@ def complaints(name, source):
         if target == "plotting" and at_module_level:
             yield f"{name} imports plotting when it is imported, but matplotlib may be missing"
         mover = own in ("parallel", "checkpoint", "stopping") or own == "recorder" and target not in ("checkpoint", "stopping")
-        if mover and target != "labels":
+        if mover and target not in ("labels", "machine"):
             yield f"{name} imports {target}; it moves arrays and knows no physics"
         if rest.startswith("kernels.reference") and LEVEL[own] <= DRIVERS:
             yield f"{name} imports kernels.reference, which is for tests and comparisons"
