@@ -6,8 +6,8 @@ path sum as flat arrays that kernels walk: nodes (spins between two gates of a s
 
 The estimator of E is -d ln<Psi|Psi> / d beta at fixed M, and that of Var(H) is d^2 ln<Psi|Psi> / d beta^2; both tend to
 those of the thermal state as dtau^2.  The energy of the TFIM is averaged over the world line of each site given the others
-(Rao-Blackwell): kinks are rare and noisy.  For isotropic models <Psi|H|Psi>/<Psi|Psi> itself is three times its diagonal part.  Diagonal operators are measured on the physical spins between ket and bra, that is
-<Psi|O|Psi>/<Psi|Psi>; T of second order is symmetric, which makes every border between two T equivalent to that place.
+(Rao-Blackwell): kinks are rare and noisy.  For isotropic models <Psi|H|Psi>/<Psi|Psi> itself is three times its
+diagonal part.  Diagonal operators are measured on the physical spins between ket and bra, that is <Psi|O|Psi>/<Psi|Psi>; T of second order is symmetric, which makes every border between two T equivalent to that place.
 """
 
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hpc_nqs.gates import exchange_weights, two_body
+from hpc_nqs.kernels import ising_worldlines as ising_kernel
 from hpc_nqs.kernels import worldlines as kernel
 from hpc_nqs.trotter import EXCHANGE, FIELD, ISING
 
@@ -206,7 +207,8 @@ class IsingWorldLines(WorldLines):
             else:
                 ends = current[term.sites].T
                 slopes[current] -= fraction * term.site_field
-            bonds.append(np.stack([*ends, np.full(len(ends[0]), is_time), term.coupling, np.full(len(ends[0]), fraction)], axis=1))
+            n_bonds = len(ends[0])
+            bonds.append(np.stack([*ends, np.full(n_bonds, is_time), term.coupling, np.full(n_bonds, fraction)], axis=1))
         closed = np.arange(n_made)
         closed[current] = np.arange(n)
         used, number = np.unique(closed, return_inverse=True)
@@ -255,7 +257,7 @@ class IsingWorldLines(WorldLines):
         measured = self.times, measurement.phases, measurement.pairs, measurement.pair_weights
 
         def sample(spins, sweeps_per_sample, streams, values):
-            kernel.sample_clusters(spins, *fixed, improved, *measured, sweeps_per_sample, *work, streams, values)
+            ising_kernel.sample_clusters(spins, *fixed, improved, *measured, sweeps_per_sample, *work, streams, values)
 
         return sample
 
@@ -266,7 +268,7 @@ class IsingWorldLines(WorldLines):
         measured = self.times, measurement.phases, measurement.pairs, measurement.pair_weights
 
         def sample(spins, sweeps_per_sample, streams, values):
-            kernel.sample_units(spins, *fixed, *measured, sweeps_per_sample, fields, sums, streams, values)
+            ising_kernel.sample_units(spins, *fixed, *measured, sweeps_per_sample, fields, sums, streams, values)
 
         return sample
 

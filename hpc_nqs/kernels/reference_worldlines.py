@@ -1,6 +1,6 @@
-"""NumPy twins of the kernels in `worldlines`: same names and arguments, the same random numbers in the same order.
+"""NumPy twins of the kernels in `worldlines` and `ising_worldlines`.
 
-For tests only.  Clusters are sets of nodes, and every estimate is an average written as its definition reads.
+Same names and arguments, the same random numbers in the same order. For tests only.  Clusters are sets of nodes, and every estimate is an average written as its definition reads.
 """
 
 import itertools
@@ -125,7 +125,8 @@ def conditional_derivative(
         lines = np.array(list(itertools.product((1.0, -1.0), repeat=len(nodes))))
         next_lines = np.roll(lines, -1, axis=1)
         exponent = (lines * next_lines)[:, linked] @ exponents[kinds[linked]]
-        slopes = np.where((lines == next_lines)[:, linked], derivatives[0, kinds[linked], 0], derivatives[0, kinds[linked], 1]).sum(axis=1)
+        equal, unequal = derivatives[0, kinds[linked]].T
+        slopes = np.where((lines == next_lines)[:, linked], equal, unequal).sum(axis=1)
         for node, spins in zip(nodes, lines.T, strict=True):
             here = slice(partner_start[node], partner_start[node + 1])
             exponent += spins * (exponents[partner_class[here]] @ chain[partners[here]])

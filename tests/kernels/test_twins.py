@@ -15,7 +15,7 @@ from hpc_nqs.kernels import amplitude, local_energy, metropolis, rbm, reference,
 
 HERE = Path(__file__).parent
 ONLY_IN_REFERENCE = {"Proposal", "flipped", "log_2cosh"}
-ONLY_IN_REFERENCE |= {"clusters", "flip", "gate_state", "ising_columns", "measured", "spins_row", "uint32", "uniform"}
+ONLY_IN_REFERENCE |= {"clusters", "conditional_derivative", "flip", "gate_state", "ising_columns", "measured", "spins_row", "uint32", "uniform"}
 
 
 def compiled_signatures():

@@ -10,7 +10,7 @@ from numpy.random import Generator, Philox
 
 from hpc_nqs import lattice
 from hpc_nqs import worldlines as lines_module
-from hpc_nqs.kernels import reference_worldlines, worldlines
+from hpc_nqs.kernels import ising_worldlines, reference_worldlines, worldlines
 from hpc_nqs.models import build_model, marshall
 from hpc_nqs.trotter import trotter_product
 from hpc_nqs.worldlines import Measurement, world_lines
@@ -35,9 +35,10 @@ def measurement(n_sites):
     return Measurement(np.stack([phases.real, phases.imag], axis=2), pairs, np.array([[0.5, 0.5, 0.0], [0.0, 0.1, 2.0]]))
 
 
-def sampled(module, monkeypatch, name, method, improved, order):
-    """Return spins, values and stream states after a few sweeps with the functions of a module."""
-    monkeypatch.setattr(lines_module, "kernel", module)
+def sampled(modules, monkeypatch, name, method, improved, order):
+    """Return spins, values and stream states after a few sweeps with the functions of two modules."""
+    for place, module in zip(("kernel", "ising_kernel"), modules, strict=True):
+        monkeypatch.setattr(lines_module, place, module)
     lines = world_lines(trotter_product(MODELS[name], 0.3, 2, order))
     streams = [Philox(key=np.array([5, c], dtype=np.uint64)) for c in range(3)]
     spins = np.array([lines.first_spins(Generator(stream)) for stream in streams])
@@ -55,15 +56,16 @@ CASES += [("tfim", "gibbs", False), ("tfim_in_field", "gibbs", False)]
 @pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize(("name", "method", "improved"), CASES)
 def test_compiled_and_twin_agree(monkeypatch, name, method, improved, order):
-    compiled = sampled(worldlines, monkeypatch, name, method, improved, order)
-    twin = sampled(reference_worldlines, monkeypatch, name, method, improved, order)
+    compiled = sampled((worldlines, ising_worldlines), monkeypatch, name, method, improved, order)
+    twin = sampled((reference_worldlines, reference_worldlines), monkeypatch, name, method, improved, order)
     np.testing.assert_array_equal(compiled[0], twin[0])
     np.testing.assert_allclose(compiled[1], twin[1], rtol=1e-12, atol=1e-12)
     assert compiled[2] == twin[2]
 
 
 def test_every_kernel_has_a_twin_with_the_same_arguments():
-    source = (Path(reference_worldlines.__file__).parent / "worldlines.pyx").read_text()
+    folder = Path(reference_worldlines.__file__).parent
+    source = "".join((folder / name).read_text() for name in ("worldlines.pyx", "ising_worldlines.pyx"))
     found = re.findall(r"^def (\w+)\((.*?)\):", source, re.MULTILINE | re.DOTALL)
     assert len(found) == 3
     for name, arguments in found:
