@@ -286,13 +286,14 @@ def _measurement(observables, model):
     vectors = [np.ones(model.n_sites, dtype=np.complex128), *observables.phases.values()]
     lists = [(bonds, np.full(len(bonds), 1.0 / len(bonds))) for bonds in observables.shells.values()]
     lists.append((model.pair_sites, model.pair_coupling))
-    pairs = np.concatenate([sites for sites, _ in lists]).astype(np.int32)
+    ordered = np.concatenate([np.sort(sites, axis=1) for sites, _ in lists])
+    pairs, place = np.unique(ordered, axis=0, return_inverse=True)
     weights = np.zeros((len(lists), len(pairs)))
     first = 0
     for row, (sites, values) in zip(weights, lists, strict=True):
-        row[first : first + len(sites)] = values
+        np.add.at(row, place.reshape(-1)[first : first + len(sites)], values)
         first += len(sites)
-    return Measurement(np.stack([np.real(vectors), np.imag(vectors)], axis=2), pairs, weights)
+    return Measurement(np.stack([np.real(vectors), np.imag(vectors)], axis=2), pairs.astype(np.int32), weights)
 
 
 def plan(settings):
