@@ -26,4 +26,5 @@ cdef class PairAmplitude(Amplitude):
     cdef Py_ssize_t[::1] swaps                # (n_up,) of the elimination
     cdef double[::1] pivots
     cdef void refresh_row(self, Py_ssize_t row, const int8_t *visible) noexcept nogil
+    cdef bint invert(self, Py_ssize_t row) noexcept nogil
     cdef void prepare(self, Py_ssize_t row, const int8_t *visible, const Proposal *proposal) noexcept nogil

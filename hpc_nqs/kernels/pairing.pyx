@@ -25,6 +25,8 @@ cdef extern from "nqs_pairs.h" nogil:
 
 # A pivot this small, relative to the largest, is the rounding error of a zero of Psi.
 cdef double SINGULAR = 1e-11
+# A ratio d carries an error of order 1 / d^2 into G on the way there and back: beyond this G is inverted anew.
+cdef double SAFE_RATIO = 0.1
 
 
 cdef class PairAmplitude(Amplitude):
@@ -76,8 +78,7 @@ cdef class PairAmplitude(Amplitude):
             self.refresh_row(row, visible + row * self.n_visible)
 
     cdef void refresh_row(self, Py_ssize_t row, const int8_t *visible) noexcept nogil:
-        cdef Py_ssize_t v, a = 0, b = 0, n = self.n_up
-        cdef double smallest = INFINITY, largest = 0, log_magnitude = 0
+        cdef Py_ssize_t v, a = 0, b = 0
         cdef bint negative = False
         for v in range(self.n_visible):
             if visible[v] > 0:
@@ -89,17 +90,23 @@ cdef class PairAmplitude(Amplitude):
                 self.down[row, b] = v
                 self.position[row, v] = b
                 b += 1
+        self.negative[row] = negative ^ self.invert(row)
+
+    cdef bint invert(self, Py_ssize_t row) noexcept nogil:
+        """Compute G, D and the magnitude of det F from the lists of up and down sites; return whether det F < 0."""
+        cdef Py_ssize_t a, b, n = self.n_up
+        cdef double smallest = INFINITY, largest = 0, log_magnitude = 0
+        cdef bint negative
         for a in range(n):
             for b in range(n):
                 self.inverse[row, a, b] = self.pairing[self.up[row, a], self.down[row, b]]
                 self.work[a, b] = self.pairing[self.down[row, a], self.down[row, b]]
-        negative ^= nqs_invert(&self.inverse[row, 0, 0], n, self.n_row, &self.swaps[0], &self.pivots[0]) & 1
+        negative = nqs_invert(&self.inverse[row, 0, 0], n, self.n_row, &self.swaps[0], &self.pivots[0]) & 1
         for a in range(n):
             smallest = min(smallest, fabs(self.pivots[a]))
             largest = max(largest, fabs(self.pivots[a]))
             log_magnitude += log(fabs(self.pivots[a]))
             negative ^= self.pivots[a] < 0
-        self.negative[row] = negative
         if smallest > SINGULAR * largest:
             self.log_magnitude[row] = log_magnitude
             nqs_rows_product(&self.work[0, 0], self.n_row, n, &self.inverse[row, 0, 0], n, self.n_row,
@@ -108,6 +115,7 @@ cdef class PairAmplitude(Amplitude):
             self.log_magnitude[row] = -INFINITY
             self.inverse[row, :, :] = 0
             self.dressed[row, :, :] = 0
+        return negative
 
     cdef void prepare(self, Py_ssize_t row, const int8_t *visible, const Proposal *proposal) noexcept nogil:
         """Fill x, y, a, b, `columns` and m = 1 + V^T G U of a proposal.
@@ -181,6 +189,8 @@ cdef class PairAmplitude(Amplitude):
                                      - self.pairing[self.y[p], self.down[row, i]])
         nqs_rows_update(&self.dressed[row, 0, 0], n, self.n_row, self.n_pairs, &self.a[0], &self.columns[0, 0],
                         &self.solved[0, 0], &self.change[0, 0])
+        if not SAFE_RATIO < fabs(determinant) < 1 / SAFE_RATIO:
+            self.invert(row)
 
     cdef double complex log_psi(self, Py_ssize_t row, const int8_t *visible) noexcept nogil:
         return self.log_magnitude[row] + (1j * pi if self.negative[row] else 0)

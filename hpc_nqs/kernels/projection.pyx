@@ -19,6 +19,7 @@ cdef extern from "complex.h" nogil:
 
 cdef double CANCELLED = 1e-11  # of the sum of the moduli: the sum is a zero of Psi_K and the rest is rounding
 cdef double LOST = 1e-8        # an image whose amplitude falls by more is evaluated from scratch
+cdef double SAFE_RATIO = 3e-2  # a smaller or larger one is not accurate enough to be multiplied up over many moves
 cdef double HUGE = 1e150       # ratio of a non-zero amplitude to a zero: leave at once
 
 
@@ -171,11 +172,15 @@ cdef class ProjectedAmplitude(Amplitude):
                     ratio = (<Amplitude><void *>self.states[row, block]).ratio(g % BLOCK, &self.spins[row, g, 0], &image)
                 if not lost and cabs(ratio) > LOST:
                     (<Amplitude><void *>self.states[row, block]).accept(g % BLOCK, &self.spins[row, g, 0], &image)
-                    self.logarithms[row, g] = self.logarithms[row, g] + clog(ratio)
                 else:
                     lost = True
                 for i in range(image.n_flips):
                     self.spins[row, g, image.flips[i]] = -self.spins[row, g, image.flips[i]]
+                if SAFE_RATIO < cabs(ratio) < 1 / SAFE_RATIO:
+                    self.logarithms[row, g] = self.logarithms[row, g] + clog(ratio)
+                elif not lost:
+                    self.logarithms[row, g] = (<Amplitude><void *>self.states[row, block]).log_psi(
+                        g % BLOCK, &self.spins[row, g, 0])
             if lost:
                 self.refresh_block(row, block)
         self.sum_terms(row)
