@@ -29,13 +29,17 @@ def write_input(folder, betas, **sections):
 
 @pytest.mark.parametrize("script", ["thermal.sbatch", "ground_state.sbatch"])
 def test_a_job_runs_on_two_ranks_and_finishes(slurm, site, script):
-    write_input(site, [0.2, 0.35])
+    if script == "thermal.sbatch":
+        write_input(site, [0.2, 0.35])
+    else:
+        write_input(site, [0.2], run={"seed": 7, "task": "ground_state"}, ground_state={"n_steps": 20})
     job = slurm.submit(site, "--ntasks=2", "--mem-per-cpu=100", SCRIPTS / script, "input.toml")
     about = slurm.wait(job, 60)
     output = (site / f"hpc_nqs-{job}.out").read_text()
     assert about["JobState"] == "COMPLETED", output
     table = checkpoint.read_table(site / "input.h5")
     assert table["finished"]
+    assert table["task"] == script.removesuffix(".sbatch")
     assert table["n_ranks"] == 2
 
 

@@ -1,5 +1,8 @@
 """Ground-state runs that are stopped and continued, bit by bit."""
 
+import sys
+
+import numpy as np
 import pytest
 
 from hpc_nqs import checkpoint
@@ -11,7 +14,7 @@ from hpc_nqs.stopping import NEVER, StopRequest
 N_STEPS = 5
 KINDS = {
     "rbm": {},
-    "projected": {"ground_state": {"momentum": [2]}},
+    "projected": {"ground_state": {"momentum": [3]}},
     "pair_rbm": {"model": {"kind": "heisenberg", "couplings": [1.0, 0.4]}},
     "tfim_cg": {"model": {"kind": "tfim"}, "reconfiguration": {"solver": "cg"}},
     "sample_space": {"reconfiguration": {"solver": "sample_space"}},
@@ -70,6 +73,26 @@ def test_resume_of_a_finished_run_changes_nothing_and_more_steps_extend_it(runs,
     table = checkpoint.read_table(path)
     assert table["finished"] and len(table["rows"]) == 1
     assert table["rows"][0]["n_steps"] == N_STEPS + 2 == len(checkpoint.read_history(path)["step"])
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 2), (3, 1), pytest.param(5, 2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kind", ["rbm", "projected"])
+def test_another_number_of_ranks_continues_the_same_chains(runs, mpiexec, tmp_path, kind, before, after):
+    """Five chains; what differs is the rounding of sums."""
+    path, alone, source = tmp_path / "run.h5", tmp_path / "alone.h5", tmp_path / "run.toml"
+    source.write_text(settings_of(kind, n_steps=2).to_toml())
+    done = mpiexec(before, sys.executable, "-m", "hpc_nqs", "run", source, "-o", path)
+    assert done.returncode == DONE, done.stderr
+    alone.write_bytes(path.read_bytes())
+    assert optimize(settings_of(kind, n_steps=4), alone, resume=True) == DONE
+    done = mpiexec(after, sys.executable, "-m", "hpc_nqs", "resume", path, "--set", "ground_state.n_steps=4")
+    assert done.returncode == DONE, done.stderr
+    together, single = runs.contents(path), runs.contents(alone)
+    assert together["table"]["n_ranks"] == after
+    for name in ("visible", "streams"):
+        np.testing.assert_array_equal(together["state"]["chains"][name], single["state"]["chains"][name])
+    for name, values in single["history"].items():
+        np.testing.assert_allclose(together["history"][name], values, rtol=1e-8, atol=1e-10, err_msg=name)
 
 
 def test_another_number_of_chains_is_refused(tmp_path):

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from hpc_nqs import checkpoint
+from hpc_nqs.settings import parse_settings
 
 BETAS = [0.11 + 0.002 * k for k in range(400)]  # more than any of these runs gets done
 EVERY_STEP = ["run.checkpoint_minutes=0", "thermal.n_samples_report=64"]
@@ -111,26 +112,48 @@ def job(runs, tmp_path, clean_environment):
     return Job(tmp_path / "run.h5", clean_environment)
 
 
-@pytest.mark.parametrize("victim", ["rank", "launcher", "all"])
-@pytest.mark.parametrize("n_kills", [2, pytest.param(20, marks=pytest.mark.slow)])
-def test_a_killed_run_loses_nothing_but_time(runs, job, tmp_path, n_kills, victim):
+def killed_often(job, n_kills, victim, longest=1.0):
+    """Kill a run at random moments, every second one in the midst of a write; return how many steps and results it has."""
     moments = random.Random(f"{victim} {n_kills}")
     halves = n_rows = n_steps = 0
     for number in range(n_kills):
-        halves += job.kill(victim, moments.uniform(0.0, 1.0 if number % 2 else 2.0), in_writing=number % 2 == 1)
+        halves += job.kill(victim, longest * moments.uniform(0.0, 1.0 if number % 2 else 2.0), in_writing=number % 2 == 1)
         if job.path.exists():
             found = len(checkpoint.read_table(job.path)["rows"]), len(checkpoint.read_history(job.path).get("step", ()))
             assert found >= (n_rows, n_steps)
             n_rows, n_steps = found
-    betas = f"thermal.betas={BETAS[: n_rows + 2]}"
-    whole = Job(tmp_path / "whole.h5", job.environment)
+    print(f"{victim}: {n_kills} kills, {halves} in the midst of a write; {n_steps} steps, {n_rows} results before the end")
+    return n_steps, n_rows
+
+
+def assert_like_one_without_kills(runs, job, folder, *options):
+    """Finish a killed run, and compare it bit for bit with one that was never killed."""
+    whole = Job(folder / "whole.h5", job.environment)
     whole.path.with_suffix(".toml").write_text(job.path.with_suffix(".toml").read_text())
     for each in (job, whole):
-        done = subprocess.run(each.command("--set", betas), env=job.environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(each.command(*options), env=job.environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-    print(f"{victim}: {n_kills} kills, {halves} in the midst of a write; {n_steps} steps, {n_rows} results before the end")
     runs.assert_bitwise(runs.contents(job.path), runs.contents(whole.path))
     assert not Path(f"{job.path}.part").exists()
+
+
+@pytest.mark.parametrize("n_kills", [2, pytest.param(20, marks=pytest.mark.slow)])
+def test_a_killed_ground_state_run_loses_nothing_but_time(runs, job, tmp_path, n_kills):
+    overrides = ["run.task=ground_state", "run.checkpoint_minutes=0"]
+    overrides += [f"ground_state.n_steps={80 * n_kills}", "ground_state.v_score=0", "ground_state.n_samples_final=192"]
+    tables = {"lattice": {"kind": "chain", "lengths": [6]}, "model": {"kind": "heisenberg"}, "run": {"seed": 7}}
+    tables |= {"sampling": {"method": "metropolis", "n_samples": 64, "n_chains": 5, "n_warm_up": 10}}
+    job.path.with_suffix(".toml").write_text(parse_settings(tables, overrides).to_toml())
+    n_steps, n_rows = killed_often(job, n_kills, "all", longest=0.5)
+    assert n_steps < 80 * n_kills and n_rows == 0, "the machine is too fast for this test"
+    assert_like_one_without_kills(runs, job, tmp_path)
+
+
+@pytest.mark.parametrize("victim", ["rank", "launcher", "all"])
+@pytest.mark.parametrize("n_kills", [2, pytest.param(20, marks=pytest.mark.slow)])
+def test_a_killed_run_loses_nothing_but_time(runs, job, tmp_path, n_kills, victim):
+    _, n_rows = killed_often(job, n_kills, victim)
+    assert_like_one_without_kills(runs, job, tmp_path, "--set", f"thermal.betas={BETAS[: n_rows + 2]}")
 
 
 @pytest.mark.parametrize("name", ["SIGUSR1", "SIGTERM", "SIGINT"])
