@@ -35,7 +35,9 @@ class Ansatz:
     order : int
         Order of the symmetry group of the doubled system.
     beta_0 : float
-        Inverse temperature of the seed.
+        Inverse temperature of the seed, of all slices together.
+    n_slices : int
+        M: the state is a product of M copies of the wave function, joined by deep layers.
     """
 
     lattice: Lattice
@@ -46,6 +48,7 @@ class Ansatz:
     symmetries: tuple
     order: int
     beta_0: float
+    n_slices: int = 1
 
     @property
     def layers_equivalent(self):
@@ -72,8 +75,11 @@ def build_ansatz(settings, lattice, model, seed):
     """
     choice = settings.wavefunction
     kind, model = choose_state(choice, lattice, model)
-    beta_0 = choose_beta_0(settings.thermal, model)
+    n_slices = n_slices_of(choice)
+    beta_0 = choose_beta_0(settings.thermal, model, n_slices) / n_slices
     symmetries = choose_symmetries(choice, lattice, model)
+    if n_slices > 1 and "layer_exchange" not in symmetries:
+        raise ValueError(f"wavefunction.slices = {n_slices}: every slice has to be symmetric; add layer_exchange to the symmetries")
     bond_features = choice.bond_features is not False
     purification = purify(model, bond_features)
     site_images = site_symmetries(lattice, model, [s for s in symmetries if s in ("translation", "point_group")])
@@ -91,7 +97,7 @@ def build_ansatz(settings, lattice, model, seed):
     if kind == "pair_rbm":
         pair_images = np.unique((images % purification.n_inputs)[:, : purification.n_visible], axis=0)
         wavefunction = ProductState(wavefunction, PairProduct(pair_images, *seeds.seed_pairings(purification, beta_0)))
-    return Ansatz(lattice, model, purification, wavefunction, kind, symmetries, len(images), beta_0)
+    return Ansatz(lattice, model, purification, wavefunction, kind, symmetries, len(images), n_slices * beta_0, n_slices)
 
 
 def choose_state(choice, lattice, model):
@@ -113,13 +119,18 @@ def choose_state(choice, lattice, model):
     return kind, rotated if rotate else model
 
 
-def choose_beta_0(thermal, model):
-    """Return the inverse temperature of the seed: below every reported one."""
+def n_slices_of(choice):
+    """Return the number of slices; "auto" is one."""
+    return 1 if choice.slices == "auto" else choice.slices
+
+
+def choose_beta_0(thermal, model, n_slices=1):
+    """Return the inverse temperature of the seed, of all slices together: below every reported one."""
     if thermal.beta_0 != "auto":
         return thermal.beta_0
     strengths = [np.abs(model.pair_coupling) / model.spin**2, np.abs(model.exchange_element) / model.spin, np.abs(model.flip_element)]
     couplings = np.concatenate(strengths)
-    return min(BETA_0 / couplings.max(), 0.5 * min(thermal.report_betas))
+    return min(n_slices * BETA_0 / couplings.max(), 0.5 * min(thermal.report_betas))
 
 
 def choose_symmetries(choice, lattice, model):

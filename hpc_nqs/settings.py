@@ -310,7 +310,6 @@ def _not_yet(settings):
         ("run.task", settings.run.task, settings.run.task == "ground_state", "thermal"),
         ("thermal.method", settings.thermal.method, settings.thermal.method == "analytic", "numerical"),
         ("wavefunction.kind", settings.wavefunction.kind, settings.wavefunction.kind == "dbm", "auto"),
-        ("wavefunction.slices", settings.wavefunction.slices, settings.wavefunction.slices not in ("auto", 1), 1),
     ]
     return [
         f"{name} = {_shown(value)}: not available in this version; allowed is {_shown(instead)}"

@@ -10,8 +10,9 @@ import time
 import numpy as np
 
 from hpc_nqs import checkpoint
-from hpc_nqs.ansatz import build_ansatz
+from hpc_nqs.ansatz import build_ansatz, n_slices_of
 from hpc_nqs.chains import Chains
+from hpc_nqs.deep import DeepEvolution
 from hpc_nqs.enumeration import Enumeration, n_configurations
 from hpc_nqs.evolution import Evolution, EvolutionError, StepControl
 from hpc_nqs.measurement import Meter
@@ -20,6 +21,8 @@ from hpc_nqs.parallel import StopRequest
 from hpc_nqs.progress import Progress
 from hpc_nqs.purification import random_pairs
 from hpc_nqs.reconfiguration import MAX_DENSE, Regularization
+from hpc_nqs.ring_meter import RingMeter
+from hpc_nqs.rings import RingEnumeration, Rings, n_rings
 from hpc_nqs.settings import SettingsError, build
 from hpc_nqs.thermal_table import finished_rows
 
@@ -75,9 +78,10 @@ class Cooling:
         self.model = model
         self.is_exact = sums_exactly(settings, self.ansatz.purification)
         self.observables = build_observables(settings, self.lattice, self.ansatz.model)
-        self.evolution = Evolution(self.ansatz, _regularization(settings, self.ansatz), _control(settings), team)
+        evolution, meter = (Evolution, Meter) if self.ansatz.n_slices == 1 else (DeepEvolution, RingMeter)
+        self.evolution = evolution(self.ansatz, _regularization(settings, self.ansatz), _control(settings), team)
         self.sampler = self._make_sampler()
-        self.meter = Meter(self.ansatz, self.observables, self.sampler, team)
+        self.meter = meter(self.ansatz, self.observables, self.sampler, team)
         sampling = settings.sampling
         self.n_samples = N_SAMPLES if sampling.n_samples == "auto" else sampling.n_samples
         self.exponent = START_EXPONENT if sampling.exponent == "auto" else sampling.exponent
@@ -87,15 +91,16 @@ class Cooling:
         self.clock = self.last_saved = time.monotonic()
 
     def _make_sampler(self):
+        purification, n_slices = self.ansatz.purification, self.ansatz.n_slices
         if self.is_exact:
-            return Enumeration(self.team, self.ansatz.purification)
+            if n_slices > 1:
+                return RingEnumeration(self.team, purification, n_slices)
+            return Enumeration(self.team, purification)
         n_chains = self.settings.sampling.n_chains
-        return Chains(
-            self.team,
-            N_CHAINS if n_chains == "auto" else n_chains,
-            self.settings.run.seed,
-            lambda stream: random_pairs(self.ansatz.purification, stream),
-        )
+        n_chains = N_CHAINS if n_chains == "auto" else n_chains
+        if n_slices > 1:
+            return Rings(self.team, n_chains, self.settings.run.seed, purification, n_slices)
+        return Chains(self.team, n_chains, self.settings.run.seed, lambda stream: random_pairs(purification, stream))
 
     # ---- the run ---------------------------------------------------------------------------------------------------
 
@@ -280,6 +285,8 @@ class Cooling:
 def sums_exactly(settings, purification):
     """Return whether sums over all configurations take the place of chains."""
     method = settings.sampling.method
+    if method == "auto" and n_slices_of(settings.wavefunction) > 1:
+        return n_rings(purification, n_slices_of(settings.wavefunction)) <= 2 * N_SAMPLES
     if method == "auto":
         return n_configurations(purification) <= 2 * N_SAMPLES
     return method == "exact_sum"
@@ -290,7 +297,7 @@ def _regularization(settings, ansatz):
     choice = settings.reconfiguration
     solver = choice.solver
     if solver == "auto":
-        solver = "dense" if ansatz.wavefunction.n_params <= MAX_DENSE else "cg"
+        solver = "dense" if ansatz.n_slices > 1 or ansatz.wavefunction.n_params <= MAX_DENSE else "cg"
     soft_cut = choice.soft_cut
     if soft_cut == "auto":
         kind = "tfim" if settings.model.kind == "tfim" else ansatz.kind
@@ -321,6 +328,7 @@ def plan(settings):
     n_ratios = len(model.exchange_sites) + 2 * len(model.flip_sites)
     return {
         "wave function": ansatz.kind,
+        "slices": ansatz.n_slices,
         "symmetries": f"{', '.join(ansatz.symmetries) or 'none'} (group of order {ansatz.order})",
         "sites": model.n_sites,
         "visible units": purification.n_visible,

@@ -17,8 +17,8 @@ LAYERS = [
     {"kernels"},
     {"ansatz", "bonds", "lattice", "models", "moves", "purification", "seed", "symmetry", "wavefunctions"},
     {"blocks", "chains", "enumeration", "estimators", "linear", "measurement", "sample_space", "thermodynamics"}
-    | {"options", "sections", "settings", "toml_text"},
-    {"checkpoint", "evolution", "observables", "parallel", "progress", "reconfiguration", "reporting", "thermal_table"},
+    | {"options", "ring_meter", "rings", "sections", "settings", "toml_text"},
+    {"checkpoint", "deep", "evolution", "observables", "parallel", "progress", "reconfiguration", "reporting", "thermal_table"},
     {"ground_state", "path_integral", "thermal"},
     {"bench", "exact", "plotting", "sectors", "templates"},
     {"__main__", "cli", "commands"},
