@@ -204,7 +204,7 @@ def solve_spread_cut(s_matrix, spread, force, rtol, noise):
     force : (P,)
     rtol : float
         Cut of V relative to its largest eigenvalue.
-    noise : float
+    noise : float, > 0
 
     Returns
     -------
@@ -214,9 +214,9 @@ def solve_spread_cut(s_matrix, spread, force, rtol, noise):
     _, inverse = linear.soft_cut(values, rtol)
     basis = vectors * np.sqrt(inverse)
     mu, rotation = scipy.linalg.eigh(basis.conj().T @ s_matrix @ basis, driver="evd", check_finite=False)
-    kept = 1 / (1 + (noise / np.maximum(mu, 1e-300)) ** 6)
+    kept = 1 / (1 + (noise / np.maximum(mu, 1e-9 * noise)) ** 6)
     basis = basis @ rotation
-    x = -basis @ (np.where(mu > 0, kept / np.where(mu > 0, mu, 1.0), 0.0) * (basis.conj().T @ force))
+    x = -basis @ (kept / np.maximum(mu, 1e-9 * noise) * (basis.conj().T @ force))
     residual = linear.relative_residual(s_matrix @ x, force)
     return linear.Solution(x, "spread_cut", residual=residual, n_kept=float(kept.sum()))
 
