@@ -78,8 +78,6 @@ def build_ansatz(settings, lattice, model, seed):
     n_slices = n_slices_of(choice)
     beta_0 = choose_beta_0(settings.thermal, model, n_slices) / n_slices
     symmetries = choose_symmetries(choice, lattice, model)
-    if n_slices > 1 and "layer_exchange" not in symmetries:
-        raise ValueError(f"wavefunction.slices = {n_slices}: every slice has to be symmetric; add layer_exchange to the symmetries")
     bond_features = choice.bond_features is not False
     purification = purify(model, bond_features)
     site_images = site_symmetries(lattice, model, [s for s in symmetries if s in ("translation", "point_group")])

@@ -20,6 +20,7 @@ _COLUMNS = (
     ("variance", "variance", 6),
     ("v_score", "V-score", 6),
     ("layer_energy_difference", "layer diff", 5),
+    ("average_sign", "sign", 3),
     ("acceptance", "accept", 3),
     ("r_hat", "r_hat", 3),
 )

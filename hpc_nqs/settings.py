@@ -284,6 +284,14 @@ def _contradictions(sections):
     if betas and thermal.get("beta_0", "auto") != "auto" and thermal["beta_0"] > min(betas):
         highest = f"1/T of the highest temperature, {_shown(min(betas))}"
         report("thermal", "beta_0", f"the run starts from here; allowed is at most {highest}")
+    slices = sections["wavefunction"].get("slices", 1)
+    if slices not in ("auto", 1):
+        for key, allowed in (("solver", "dense"), ("regularization", "soft_cut")):
+            if sections["reconfiguration"].get(key, "auto") not in ("auto", allowed):
+                report("reconfiguration", key, f'with wavefunction.slices = {slices} only "auto" or "{allowed}" is allowed')
+        symmetries = sections["wavefunction"].get("symmetries", "auto")
+        if symmetries != "auto" and "layer_exchange" not in symmetries:
+            report("wavefunction", "symmetries", f'with slices = {slices} they have to hold "layer_exchange"')
     if "spin_flip" in sections["wavefunction"].get("symmetries", ()) and model.get("field_z"):
         report("wavefunction", "symmetries", f'"spin_flip" is broken by model.field_z = {_shown(model["field_z"])}')
     return problems
@@ -310,6 +318,7 @@ def _not_yet(settings):
         ("run.task", settings.run.task, settings.run.task == "ground_state", "thermal"),
         ("thermal.method", settings.thermal.method, settings.thermal.method == "analytic", "numerical"),
         ("wavefunction.kind", settings.wavefunction.kind, settings.wavefunction.kind == "dbm", "auto"),
+        ("wavefunction.slices", settings.wavefunction.slices, settings.wavefunction.slices not in ("auto", 1, 2, 3, 4), "1 to 4"),
     ]
     return [
         f"{name} = {_shown(value)}: not available in this version; allowed is {_shown(instead)}"

@@ -250,7 +250,7 @@ def sample_chains(
     return 0.0
 
 
-def _segment(links, moves, term, start, length):
+def ring_segment(links, moves, term, start, length):
     """Return {link: Proposal} of a term of H on `length` layers from `start`; layers it cannot change stay."""
     n = len(links)
     layers = [(start + step) % n for step in range(length)]
@@ -263,7 +263,7 @@ def _segment(links, moves, term, start, length):
     return touched
 
 
-def _line(links, moves, move):
+def ring_line(links, moves, move):
     """Return {link: Proposal} of a site flipped on all layers, nothing where it is not the same on all of them."""
     proposals = {l: moves.propose(move, visible) for l, visible in enumerate(links)}
     return {} if None in proposals.values() else proposals
@@ -289,9 +289,9 @@ def sample_rings(
                 pick = integer(len(terms) + len(lines))
                 if pick < len(terms):
                     start, length = integer(n_links), 1 + integer(2 * n_links - 1)
-                    proposals = _segment(links[c], moves, terms[pick], start, min(length, n_links))
+                    proposals = ring_segment(links[c], moves, terms[pick], start, min(length, n_links))
                 else:
-                    proposals = _line(links[c], moves, lines[pick - len(terms)])
+                    proposals = ring_line(links[c], moves, lines[pick - len(terms)])
                 kind = int(pick >= len(terms))
                 counts[kind, 0] += 1
                 if not proposals:

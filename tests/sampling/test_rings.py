@@ -99,3 +99,22 @@ def test_without_lines_the_magnetization_is_frozen_and_rejected():
     state = State("xxz_field_z")
     places = state.draw(0.4, changes={"lines": np.zeros(0, dtype=np.intp)})
     assert p_value(places, state.probabilities(0.4)) < FALSE_ALARM / 2
+
+
+@pytest.mark.parametrize("name", ["heisenberg", "tfim"])
+def test_rings_go_on_from_their_state(name):
+    state = State(name)
+    amplitude = state.wavefunction.amplitude(state.purification.moves)
+
+    def drawn(rings, n):
+        return rings.sample(amplitude, state.purification, n, 2, 0.7).configurations
+
+    def new():
+        return Rings(SERIAL, 5, 3, state.purification, state.n_slices)
+
+    rings, other = new(), new()
+    whole = drawn(new(), 5)
+    np.testing.assert_array_equal(drawn(rings, 2), whole[:, :2])
+    other.restore(SERIAL, rings.state(SERIAL))
+    np.testing.assert_array_equal(drawn(other, 3), whole[:, 2:])
+    assert 0 < other.acceptance(SERIAL) < 1

@@ -214,12 +214,26 @@ def test_spin_flip_in_a_field():
         ("run", "task", "ground_state", '"thermal"'),
         ("thermal", "method", "analytic", '"numerical"'),
         ("wavefunction", "kind", "dbm", '"auto"'),
-        ("wavefunction", "slices", 2, "1"),
+        ("wavefunction", "slices", 5, '"1 to 4"'),
     ],
 )
 def test_what_is_promised_but_not_there_is_refused(section, key, value, instead):
     (problem,) = problems_of(changed((section, key, value)))
     assert problem == f"{section}.{key} = {format_value(value)}: not available in this version; allowed is {instead}"
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "what"),
+    [
+        ("reconfiguration", "solver", "cg", '"dense" is allowed'),
+        ("reconfiguration", "regularization", "diag_shift", '"soft_cut" is allowed'),
+        ("wavefunction", "symmetries", ["translation"], '"layer_exchange"'),
+    ],
+)
+def test_what_several_slices_need(section, key, value, what):
+    (problem,) = problems_of(changed(("wavefunction", "slices", 2), (section, key, value)))
+    assert problem.startswith(f"{section}.{key} = ") and what in problem
+    parse_settings(changed(("wavefunction", "slices", 1), (section, key, value)))
 
 
 def test_a_key_of_another_section_is_pointed_to():
