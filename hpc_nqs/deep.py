@@ -131,40 +131,84 @@ def _cut_phases(angles, is_complex):
     return np.exp(1j * (ket - np.roll(ket, -n_slices, axis=1)))
 
 
-def assemble(evaluation, samples, wavefunction, team):
-    """Return S, V (n_params, n_params), F (n_params,) and Var(E_loc) over all ranks.  *Collective.*
+class RingSums:
+    """Sums over rings behind S, F and their like; those of two sets of rings add up.
 
-    Sums are taken about the mean of the first block of every rank and moved to the mean of all samples afterwards.
+    Attributes
+    ----------
+    totals : (4,) float64
+        Sums of absolute weights, of signed weights, of signed weights times E(ket), and of the terms of Var(E_loc).
+    vectors : (3, n_params)
+        Sums of absolute weights times O(ket), of signed weights times O(ket), and of O(bra)* E(ket).
+    matrices : (2, n_params, n_params)
+        Sums of O(ket)^H O(ket) with absolute weights and of O(bra)^H O(ket) with signed ones.
+    """
+
+    def __init__(self, n_params, numbers):
+        self.totals = np.zeros(4)
+        self.vectors = np.zeros((3, n_params), numbers)
+        self.matrices = np.zeros((2, n_params, n_params), numbers)
+
+    def __add__(self, other):
+        result = RingSums(self.vectors.shape[1], self.vectors.dtype)
+        for name, array in vars(result).items():
+            array += getattr(self, name) + getattr(other, name)
+        return result
+
+    def add(self, o, weights, phases, kets, bras):
+        """Add rings: O(ket) (n, n_links, n_params) and energies of every cut about fixed centres, (n, n_links)."""
+        n_links = phases.shape[1]
+        n_slices, real = n_links // 2, self.vectors.dtype == np.float64
+        absolute = weights / n_links
+        for r in range(n_links):
+            ket, bra, signed = o[:, r], o[:, (r + n_slices) % n_links].conj(), absolute * phases[:, r]
+            force, mean = bra.T @ (signed * kets[:, r]), signed @ ket
+            self.totals += absolute.sum(), signed.sum().real, (signed @ kets[:, r]).real, (signed @ (bras[:, r].conj() * kets[:, r])).real
+            self.vectors += absolute @ ket, mean.real if real else mean, force.real if real else force
+            self.matrices[0] += ket.conj().T @ (absolute[:, None] * ket)
+            if r < n_slices:  # the other half of the cuts are the adjoints of these
+                product = bra.T @ (signed[:, None] * ket)
+                self.matrices[1] += product + product.conj().T
+
+    def moments(self):
+        """Return S, V (n_params, n_params), F (n_params,) and Var(E_loc)."""
+        weight, sign, energy, square = self.totals
+        plain, mean = self.vectors[0] / weight, self.vectors[1] / sign
+        s_matrix = self.matrices[1] / sign - np.outer(mean.conj(), mean)
+        spread = self.matrices[0] / weight - np.outer(plain.conj(), plain)
+        force = self.vectors[2] / sign - mean.conj() * energy / sign
+        return s_matrix, spread, force, square / sign - (energy / sign) ** 2
+
+
+def assemble(evaluation, samples, wavefunction, team):
+    """Return the `RingSums` of two independent halves of the rings of all ranks.  *Collective.*
+
+    The halves are chains, or stretches of them, by global index.  Exact sums are not halved: both are the same.  Sums are
+    taken about the mean of the first blocks of all ranks.
     """
     numbers = np.complex128 if wavefunction.is_complex else np.float64
-    n_params, n_links = wavefunction.n_params, samples.n_links
-    n_slices = n_links // 2
-    rings, kets, bras = samples.rings, evaluation.ket_energies(), evaluation.bra_energies()
-    cut_weights = evaluation.weights[:, None] * evaluation.phases / n_links
+    rings, kets, bras = samples.rings, evaluation.ket_energies() - evaluation.energy, evaluation.bra_energies() - evaluation.energy
     centre = _first_mean(evaluation, rings, wavefunction, team)
-    s_matrix, spread = np.zeros((n_params, n_params), numbers), np.zeros((n_params, n_params), numbers)
-    force, mean, plain = np.zeros((3, n_params), numbers)
-    variance = np.zeros(1)
+    halves = [RingSums(wavefunction.n_params, numbers) for _ in range(2)]
+    half = _halves(samples)
     for start in range(0, len(rings), BLOCK):
         part = slice(start, start + BLOCK)
         o = _side_derivs(evaluation, rings[part], part, wavefunction) - centre
-        for r in range(n_links):
-            ket, bra, weights = o[:, r], o[:, (r + n_slices) % n_links].conj(), cut_weights[part, r]
-            energies = kets[part, r] - evaluation.energy
-            force += _numbers(bra.T @ (weights * energies), numbers)
-            mean += _numbers(weights @ ket, numbers)
-            absolute = evaluation.weights[part] / n_links
-            plain += absolute @ ket
-            spread += ket.conj().T @ (absolute[:, None] * ket)
-            if r < n_slices:  # the other half of the cuts are the adjoints of these
-                s_matrix += 2 * (bra.T @ (weights[:, None] * ket))
-            variance += np.sum(weights * (bras[part, r] - evaluation.energy).conj() * energies).real
-    team.sum_in_place(s_matrix, spread, force, mean, plain, variance)
-    sign = evaluation.average_sign
-    mean /= sign
-    s_matrix = 0.5 * (s_matrix + s_matrix.conj().T) / sign - np.outer(mean.conj(), mean)
-    spread -= np.outer(plain.conj(), plain)
-    return s_matrix, spread, force / sign, float(variance[0] / sign)
+        for h in (0, 1):
+            rows = half[part] == h
+            halves[h].add(o[rows], *(array[part][rows] for array in (evaluation.weights, evaluation.phases, kets, bras)))
+    for sums in halves:
+        team.sum_in_place(sums.totals, sums.vectors, sums.matrices)
+    return halves if samples.exponent else [halves[0], halves[0]]
+
+
+def _halves(samples):
+    """Return 0 or 1 for every ring, (n,): chains alternate, and so do the two halves of a chain; exact sums are all 0."""
+    n_chains, n_per_chain = samples.configurations.shape[:2]
+    if not samples.exponent:
+        return np.zeros(n_chains * n_per_chain, dtype=int)
+    chains = samples.first_chain + np.arange(n_chains)[:, None]
+    return ((chains + 2 * np.arange(n_per_chain) // n_per_chain) % 2).ravel()
 
 
 def _side_derivs(evaluation, rings, part, wavefunction):
@@ -185,10 +229,6 @@ def _first_mean(evaluation, rings, wavefunction, team):
     sums = np.concatenate([evaluation.weights[part] @ derivs, [evaluation.weights[part].sum()]])
     team.sum_in_place(sums)
     return sums[:-1] / sums[-1].real
-
-
-def _numbers(values, numbers):
-    return values if numbers is np.complex128 else values.real
 
 
 def solve_spread_cut(s_matrix, spread, force, rtol, noise):
@@ -229,25 +269,36 @@ class DeepEvolution(Evolution):
         return evaluate_rings(samples, self.wavefunction, self.purification, self.team, amplitude)
 
     def velocity(self, samples, evaluation):
-        """Return the `Velocity` at the present parameters.  *Collective.*"""
-        s_matrix, spread, force, variance = assemble(evaluation, samples, self.wavefunction, self.team)
-        solution = None
+        """Return the `Velocity` at the present parameters.  *Collective.*
+
+        x is the mean of the solutions of two halves of the samples.  What each would do is measured on the other
+        half: an overfitted x looks perfect on its own samples, which would falsify residual and clock.
+        """
+        halves = assemble(evaluation, samples, self.wavefunction, self.team)
+        moments = [sums.moments() for sums in halves]
+        s_matrix, _, force, variance = (halves[0] + halves[1]).moments() if samples.exponent else moments[0]
+        solutions = None
         if self.team.is_root:
-            solution = self._solve(s_matrix, spread, force, samples, evaluation)
-        solution = self.team.broadcast_object(solution)
-        power = -np.vdot(force, solution.x).real
-        square = np.vdot(solution.x, s_matrix @ solution.x).real
+            solutions = [self._solve(*parts[:3], samples, evaluation) for parts in moments]
+        solutions = self.team.broadcast_object(solutions)
+        x = 0.5 * (solutions[0].x + solutions[1].x)
+        others = [(solutions[h].x, moments[1 - h]) for h in (0, 1)]
+        power = np.mean([-np.vdot(other[2], half).real for half, other in others])
+        square = np.mean([np.vdot(half, other[0] @ half).real for half, other in others])
         _, squares = evaluation.layer_energies()
         thermal = np.array([evaluation.weights @ evaluation.per_ring(squares)])
         self.team.sum_in_place(thermal)
+        solution = linear.Solution(
+            x, solutions[0].solver, 0, linear.relative_residual(s_matrix @ x, force), solutions[0].n_kept, solutions[0].note
+        )
         return Velocity(
-            x=solution.x,
+            x=x,
             solution=solution,
             variance=variance,
             thermal_variance=float(thermal[0] / evaluation.average_sign - evaluation.energy**2),
-            power=power,
-            residual=1 - (2 * power - square) / variance if variance > 0 else 0.0,
-            speed=np.sqrt(max(0.0, square)),
+            power=float(power),
+            residual=float(1 - (2 * power - square) / variance) if variance > 0 else 0.0,
+            speed=np.sqrt(max(0.0, np.vdot(x, s_matrix @ x).real)),
             metric=lambda v: np.sqrt(max(0.0, np.vdot(v, s_matrix @ v).real)),
         )
 
@@ -256,5 +307,5 @@ class DeepEvolution(Evolution):
             return linear.Solution(np.full_like(force, np.nan), "none", note="S or F is not finite")
         noise = EXACT_CUT
         if samples.exponent:
-            noise = NOISE_CUT / (evaluation.average_sign * np.sqrt(evaluation.n_effective))
+            noise = NOISE_CUT / (evaluation.average_sign * np.sqrt(0.5 * evaluation.n_effective))
         return solve_spread_cut(s_matrix, spread, force, self.regularization.soft_cut, noise)

@@ -66,7 +66,7 @@ def ring_averages(ansatz):
     """Return the evaluation of all rings and what `deep.assemble` makes of it."""
     samples = RingEnumeration(SERIAL, ansatz.purification, ansatz.n_slices).sample(None, None, 1, 1, 1.0)
     evaluation = deep.evaluate_rings(samples, ansatz.wavefunction, ansatz.purification, SERIAL)
-    return evaluation, deep.assemble(evaluation, samples, ansatz.wavefunction, SERIAL)
+    return evaluation, deep.assemble(evaluation, samples, ansatz.wavefunction, SERIAL)[0].moments()
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -103,16 +103,31 @@ def test_one_slice_has_no_spread_beyond_s(case):
     np.testing.assert_allclose(spread, s_matrix, rtol=0, atol=1e-12 * np.abs(s_matrix).max())
 
 
+@pytest.mark.parametrize("case", ["three_slices", "complex"])
+def test_halves_of_the_samples_add_up(case):
+    """All rings, taken for samples of a flat density: two halves whose sum gives the exact averages."""
+    ansatz = state_of(case)
+    _, expected = ring_averages(ansatz)
+    samples = RingEnumeration(SERIAL, ansatz.purification, ansatz.n_slices).sample(None, None, 1, 1, 1.0)
+    samples.exponent, samples.log_density = 1.0, np.zeros(len(samples.rings))
+    evaluation = deep.evaluate_rings(samples, ansatz.wavefunction, ansatz.purification, SERIAL)
+    first, second = deep.assemble(evaluation, samples, ansatz.wavefunction, SERIAL)
+    for found, wanted in zip((first + second).moments(), expected, strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-10 * np.abs(wanted).max())
+    assert first.totals[0] + second.totals[0] == pytest.approx(1.0)
+    assert first.totals[0] == pytest.approx(0.5, abs=0.1)
+
+
 def test_some_signs_are_negative():
     assert ring_averages(state_of("three_slices"))[0].average_sign < 0.99
 
 
 @pytest.mark.parametrize("model", [HEISENBERG, TFIM], ids=["heisenberg", "tfim"])
 def test_cooling_follows_the_exact_thermodynamics(model, tmp_path):
-    n_sites = 4 if model is HEISENBERG else 2
+    n_sites, boundary = (4, "periodic") if model is HEISENBERG else (2, "open")
     settings = parse_settings(
-        {"run": {"seed": 1}, "lattice": {"kind": "chain", "lengths": [n_sites], "boundary": "open"}, "model": model}
-        | {"sampling": {"method": "exact_sum"}, "wavefunction": {"slices": 2, "alpha": 3}}
+        {"run": {"seed": 1}, "lattice": {"kind": "chain", "lengths": [n_sites], "boundary": boundary}, "model": model}
+        | {"sampling": {"method": "exact_sum"}, "wavefunction": {"slices": 2, "alpha": 3, "parameters": "complex"}}
         | {"thermal": {"betas": [0.5, 1.5], "max_dtau": 0.1}, "reconfiguration": {"soft_cut": 1e-8}}
     )
     path = tmp_path / "run.h5"
