@@ -31,6 +31,7 @@ N_SAMPLES, N_CHAINS = 8192, 64
 REPORT_FACTOR = 24  # samples at a reported temperature, in units of n_samples
 START_EXPONENT, EXPONENT_STEP = 0.6, 0.05
 EFFECTIVE_FRACTION = (0.1, 0.8)  # of effective samples; outside, the sampling exponent moves
+RING_EFFECTIVE_FRACTION = (0.3, 0.9)  # the same for deep states, whose S is noisier
 MAX_SWEEPS = 16
 SOFT_CUT = {"tfim": 1e-8, "rbm": 1e-5, "pair_rbm": 1e-5, "exact_sum": 1e-6}  # by state; nodes of Psi make S noisy
 MAX_GROWTH = 0.2  # of beta per step, relative
@@ -171,7 +172,7 @@ class Cooling:
         """Move the sampling exponent and the sweeps per sample towards their targets, from reduced numbers only."""
         sampling = self.settings.sampling
         if sampling.exponent == "auto" and not self.is_exact:
-            low, high = EFFECTIVE_FRACTION
+            low, high = EFFECTIVE_FRACTION if self.ansatz.n_slices == 1 else RING_EFFECTIVE_FRACTION
             if summary["effective_fraction"] < low:
                 self.exponent = min(1.0, self.exponent + EXPONENT_STEP)
             elif summary["effective_fraction"] > high:
