@@ -163,7 +163,8 @@ class RingSums:
         for r in range(n_links):
             ket, bra, signed = o[:, r], o[:, (r + n_slices) % n_links].conj(), absolute * phases[:, r]
             force, mean = bra.T @ (signed * kets[:, r]), signed @ ket
-            self.totals += absolute.sum(), signed.sum().real, (signed @ kets[:, r]).real, (signed @ (bras[:, r].conj() * kets[:, r])).real
+            energies = np.stack([np.ones(len(o)), kets[:, r], bras[:, r].conj() * kets[:, r]], axis=1)
+            self.totals += absolute.sum(), *(signed @ energies).real
             self.vectors += absolute @ ket, mean.real if real else mean, force.real if real else force
             self.matrices[0] += ket.conj().T @ (absolute[:, None] * ket)
             if r < n_slices:  # the other half of the cuts are the adjoints of these
@@ -187,7 +188,8 @@ def assemble(evaluation, samples, wavefunction, team):
     taken about the mean of the first blocks of all ranks.
     """
     numbers = np.complex128 if wavefunction.is_complex else np.float64
-    rings, kets, bras = samples.rings, evaluation.ket_energies() - evaluation.energy, evaluation.bra_energies() - evaluation.energy
+    rings = samples.rings
+    kets, bras = (energies - evaluation.energy for energies in (evaluation.ket_energies(), evaluation.bra_energies()))
     centre = _first_mean(evaluation, rings, wavefunction, team)
     halves = [RingSums(wavefunction.n_params, numbers) for _ in range(2)]
     half = _halves(samples)
