@@ -34,7 +34,26 @@ def contradictions(sections):
         report("thermal", "beta_0", f"the run starts from here; allowed is at most {highest}")
     if "spin_flip" in sections["wavefunction"].get("symmetries", ()) and model.get("field_z"):
         report("wavefunction", "symmetries", f'"spin_flip" is broken by model.field_z = {shown(model["field_z"])}')
-    return problems + _contradictions_of_task(sections)
+    return problems + _contradictions_of_slices(sections) + _contradictions_of_task(sections)
+
+
+def _contradictions_of_slices(sections):
+    """Return the problems of options that deep states of several slices cannot follow."""
+    network, solving = sections["wavefunction"], sections["reconfiguration"]
+    slices = network.get("slices", 1)
+    problems = []
+    report = partial(_report, problems, sections)
+    if slices in ("auto", 1):
+        return problems
+    if sections["run"].get("task") == "ground_state":
+        report("wavefunction", "slices", "a ground state has no ancilla spins; allowed is \"auto\" or 1")
+    for key, allowed in (("solver", "dense"), ("regularization", "soft_cut")):
+        if solving.get(key, "auto") not in ("auto", allowed):
+            report("reconfiguration", key, f'with wavefunction.slices = {slices} only "auto" or "{allowed}" is allowed')
+    symmetries = network.get("symmetries", "auto")
+    if symmetries != "auto" and "layer_exchange" not in symmetries:
+        report("wavefunction", "symmetries", f'with slices = {slices} they have to hold "layer_exchange"')
+    return problems
 
 
 def _contradictions_of_task(sections):

@@ -267,7 +267,7 @@ def _not_yet(settings):
     """Return one sentence for every option that the interface promises and this version cannot do."""
     promises = [
         ("wavefunction.kind", settings.wavefunction.kind, settings.wavefunction.kind == "dbm", "auto"),
-        ("wavefunction.slices", settings.wavefunction.slices, settings.wavefunction.slices not in ("auto", 1), 1),
+        ("wavefunction.slices", settings.wavefunction.slices, settings.wavefunction.slices not in ("auto", 1, 2, 3, 4), "1 to 4"),
     ]
     return [
         f"{name} = {shown(value)}: not available in this version; allowed is {shown(instead)}"

@@ -11,7 +11,8 @@ import numpy as np
 
 from hpc_nqs.ansatz import build_ansatz, largest_coupling
 from hpc_nqs.chains import Chains
-from hpc_nqs.enumeration import Enumeration, sums_exactly
+from hpc_nqs.deep import DeepEvolution
+from hpc_nqs.enumeration import Enumeration
 from hpc_nqs.evolution import Evolution, EvolutionError, StepControl
 from hpc_nqs.measurement import Meter
 from hpc_nqs.observables import build_observables
@@ -19,6 +20,8 @@ from hpc_nqs.progress import Progress
 from hpc_nqs.purification import random_pairs
 from hpc_nqs.reconfiguration import MAX_DENSE, Regularization
 from hpc_nqs.recorder import Recorder
+from hpc_nqs.ring_meter import RingMeter
+from hpc_nqs.rings import RingEnumeration, Rings
 from hpc_nqs.settings import SettingsError, build
 from hpc_nqs.stopping import NEVER
 from hpc_nqs.thermal_table import finished_rows
@@ -29,6 +32,7 @@ HOT_BETA, HOT_FACTOR = 0.5, 4  # above T = J / HOT_BETA rare configurations carr
 REPORT_FACTOR = 24  # samples at a reported temperature, in units of n_samples
 START_EXPONENT, EXPONENT_STEP = 0.6, 0.05
 EFFECTIVE_FRACTION = (0.1, 0.8)  # of effective samples; outside, the sampling exponent moves
+RING_EFFECTIVE_FRACTION = (0.3, 0.9)  # the same for deep states, whose S is noisier
 MAX_SWEEPS = 16
 SOFT_CUT = {"tfim": 1e-8, "rbm": 1e-5, "pair_rbm": 1e-5}  # of chains, by state; nodes of Psi make S noisy
 EXACT_SOFT_CUT = {True: 1e-8, False: 1e-6}  # of exact sums, by whether the parameters are complex
@@ -77,12 +81,12 @@ class Cooling:
         self.lattice, model = build(settings)
         self.ansatz = build_ansatz(settings, self.lattice, model, settings.run.seed)
         self.model = model
-        purification = self.ansatz.purification
-        self.is_exact = sums_exactly(settings.sampling, purification.n_visible, purification.n_up)
+        self.is_exact = self.ansatz.is_exact
         self.observables = build_observables(settings, self.lattice, self.ansatz.model)
-        self.evolution = Evolution(self.ansatz, _regularization(settings, self.ansatz), _control(settings), team)
+        evolution, meter = (Evolution, Meter) if self.ansatz.n_slices == 1 else (DeepEvolution, RingMeter)
+        self.evolution = evolution(self.ansatz, _regularization(settings, self.ansatz), _control(settings), team)
         self.sampler = self._make_sampler()
-        self.meter = Meter(self.ansatz, self.observables, self.sampler, team)
+        self.meter = meter(self.ansatz, self.observables, self.sampler, team)
         sampling = settings.sampling
         self.hot_beta = HOT_BETA / largest_coupling(model)
         self.exponent = START_EXPONENT if sampling.exponent == "auto" else sampling.exponent
@@ -97,15 +101,16 @@ class Cooling:
         return self.sampler.n_chains
 
     def _make_sampler(self):
+        purification, n_slices = self.ansatz.purification, self.ansatz.n_slices
         if self.is_exact:
-            return Enumeration(self.team, self.ansatz.purification)
+            if n_slices > 1:
+                return RingEnumeration(self.team, purification, n_slices)
+            return Enumeration(self.team, purification)
         n_chains = self.settings.sampling.n_chains
-        return Chains(
-            self.team,
-            N_CHAINS if n_chains == "auto" else n_chains,
-            self.settings.run.seed,
-            lambda stream: random_pairs(self.ansatz.purification, stream),
-        )
+        n_chains = N_CHAINS if n_chains == "auto" else n_chains
+        if n_slices > 1:
+            return Rings(self.team, n_chains, self.settings.run.seed, purification, n_slices)
+        return Chains(self.team, n_chains, self.settings.run.seed, lambda stream: random_pairs(purification, stream))
 
     # ---- the run ---------------------------------------------------------------------------------------------------
 
@@ -180,7 +185,7 @@ class Cooling:
         """Move the sampling exponent and the sweeps per sample towards their targets, from reduced numbers only."""
         sampling = self.settings.sampling
         if sampling.exponent == "auto" and not self.is_exact:
-            low, high = EFFECTIVE_FRACTION
+            low, high = EFFECTIVE_FRACTION if self.ansatz.n_slices == 1 else RING_EFFECTIVE_FRACTION
             if summary["effective_fraction"] < low:
                 self.exponent = min(1.0, self.exponent + EXPONENT_STEP)
             elif summary["effective_fraction"] > high:
@@ -300,13 +305,12 @@ def _regularization(settings, ansatz):
     choice = settings.reconfiguration
     solver = choice.solver
     if solver == "auto":
-        solver = "dense" if ansatz.wavefunction.n_params <= MAX_DENSE else "cg"
+        solver = "dense" if ansatz.n_slices > 1 or ansatz.wavefunction.n_params <= MAX_DENSE else "cg"
     soft_cut = choice.soft_cut
     if soft_cut == "auto":
         kind = "tfim" if settings.model.kind == "tfim" else ansatz.kind
         exact_cut = EXACT_SOFT_CUT[ansatz.wavefunction.is_complex]
-        is_exact = sums_exactly(settings.sampling, ansatz.purification.n_visible, ansatz.purification.n_up)
-        soft_cut = exact_cut if is_exact else SOFT_CUT[kind]
+        soft_cut = exact_cut if ansatz.is_exact else SOFT_CUT[kind]
     if solver != "dense" or choice.regularization == "diag_shift":
         soft_cut = None
     return Regularization(solver, soft_cut, choice.diag_scale, choice.tolerance)
@@ -333,6 +337,7 @@ def plan(settings):
     n_ratios = len(model.exchange_sites) + 2 * len(model.flip_sites)
     return {
         "wave function": ansatz.kind,
+        "slices": ansatz.n_slices,
         "symmetries": f"{', '.join(ansatz.symmetries) or 'none'} (group of order {ansatz.order})",
         "sites": model.n_sites,
         "visible units": purification.n_visible,

@@ -13,8 +13,8 @@ def finished_rows(rows, history, model):
     rows : list of dict
         Measured at the reported temperatures, in the order of growing beta.
     history : dict of str: (n_steps,) float64
-        beta, energy, energy_error, specific_heat, specific_heat_error, layer_energy_difference of every step, per
-        site, and tdvp_residual.
+        beta, energy, energy_error, specific_heat, specific_heat_error of every step, per site, and tdvp_residual;
+        layer_energy_difference where it is measured.
     model : SpinModel
 
     Returns
@@ -58,11 +58,15 @@ def finished_rows(rows, history, model):
 
 
 def _path(rows, history):
-    """Return the `systematic.Path` of a run; reported temperatures replace steps at the same beta."""
+    """Return the `systematic.Path` of a run; reported temperatures replace steps at the same beta.
+
+    Deep states have no layer difference: it counts as zero.
+    """
     names = ("beta", "energy", "energy_error", "specific_heat", "specific_heat_error", "tdvp_residual")
-    names += ("layer_energy_difference",)
-    points = {float(point[0]): point for point in zip(*(history.get(name, []) for name in names), strict=True)}
+    differences = history.get("layer_energy_difference", np.zeros(len(history.get("beta", []))))
+    columns = [history.get(name, []) for name in names]
+    points = {float(point[0]): point for point in zip(*columns, differences, strict=True)}
     for row in rows:
-        points[row["beta"]] = tuple(row[name] for name in names)
+        points[row["beta"]] = (*(row[name] for name in names), row.get("layer_energy_difference", 0.0))
     betas, energies, errors, heats, heat_errors, residuals, differences = np.array([points[beta] for beta in sorted(points)]).T
     return systematic.Path(betas, energies, errors, heats / betas**2, heat_errors / betas**2, residuals, differences)

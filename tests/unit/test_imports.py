@@ -18,10 +18,10 @@ LAYERS = [
     {"bonds", "gates", "lattice", "models", "moves", "purification", "quantum_numbers", "seed", "spin_system", "symmetry"}
     | {"trotter", "wavefunctions", "worldlines"},
     {"ansatz", "blocks", "chains", "ensembles", "enumeration", "estimators", "extrapolation", "level_meter", "linear"}
-    | {"measurement", "sample_space", "spin_ansatz", "thermodynamics"}
+    | {"measurement", "ring_meter", "rings", "sample_space", "spin_ansatz", "thermodynamics"}
     | {"contradictions", "labels", "options", "sections", "settings", "systematic", "toml_text"},
-    {"checkpoint", "correlations", "evolution", "observables", "parallel", "path_table", "progress", "reconfiguration"}
-    | {"recorder", "reporting"}
+    {"checkpoint", "correlations", "deep", "evolution", "observables", "parallel", "path_table", "progress"}
+    | {"reconfiguration", "recorder", "reporting"}
     | {"stopping", "thermal_table"},
     {"ground_state", "path_integral", "thermal"},
     {"bench", "exact", "exact_table", "plotting", "sectors", "tasks", "templates"}

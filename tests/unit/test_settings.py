@@ -252,7 +252,7 @@ def test_spin_flip_in_a_field():
     ("section", "key", "value", "instead"),
     [
         ("wavefunction", "kind", "dbm", '"auto"'),
-        ("wavefunction", "slices", 2, "1"),
+        ("wavefunction", "slices", 5, '"1 to 4"'),
     ],
 )
 def test_what_is_promised_but_not_there_is_refused(section, key, value, instead):
@@ -283,6 +283,18 @@ def test_a_list_of_sectors_replaces_one_sector():
     first, second = problems_of(changed(*changes))
     assert "ground_state.momentum = [1]: ground_state.sectors is given too" in first
     assert "the last entry of a sector is its spin parity, 1 or -1" in second
+@pytest.mark.parametrize(
+    ("section", "key", "value", "what"),
+    [
+        ("reconfiguration", "solver", "cg", '"dense" is allowed'),
+        ("reconfiguration", "regularization", "diag_shift", '"soft_cut" is allowed'),
+        ("wavefunction", "symmetries", ["translation"], '"layer_exchange"'),
+    ],
+)
+def test_what_several_slices_need(section, key, value, what):
+    (problem,) = problems_of(changed(("wavefunction", "slices", 2), (section, key, value)))
+    assert problem.startswith(f"{section}.{key} = ") and what in problem
+    parse_settings(changed(("wavefunction", "slices", 1), (section, key, value)))
 
 
 def test_a_key_of_another_section_is_pointed_to():
