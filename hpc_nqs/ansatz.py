@@ -30,9 +30,9 @@ class Ansatz:
     model : SpinModel
         In the basis of the wave function (Marshall-rotated for an unfrustrated magnet).
     purification : Purification
-    wavefunction : RBM or ProductState
+    wavefunction : RBM, ProductState or DeepNetwork
     kind : str
-        "rbm" or "pair_rbm".
+        "rbm", "pair_rbm" or "dbm".
     symmetries : tuple of str
         Those shared by the hidden units.
     order : int
@@ -42,7 +42,8 @@ class Ansatz:
     is_exact : bool
         Sums over all configurations, or rings, take the place of chains.
     n_slices : int
-        M: the state is a product of M copies of the wave function, joined by deep layers.
+        M: the state is a product of M copies of the wave function, joined by deep layers; of a "dbm" the Trotter
+        slices that it starts from.
     """
 
     lattice: Lattice
@@ -55,6 +56,11 @@ class Ansatz:
     beta_0: float
     is_exact: bool
     n_slices: int = 1
+
+    @property
+    def has_bra_and_ket(self):
+        """Whether samples hold deep units, independent ones of bra and ket."""
+        return not self.is_exact if self.kind == "dbm" else self.n_slices > 1
 
     @property
     def layers_equivalent(self):

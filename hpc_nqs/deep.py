@@ -94,6 +94,7 @@ def evaluate_rings(samples, wavefunction, purification, team, amplitude=None):
     log_phi = np.empty(n * n_links, dtype=np.complex128)
     local_energies(samples.flat, amplitude, moves.kernel(), list(purification.hamiltonians), energies, log_phi)
     energies, log_phi = energies.reshape(n, n_links, 2), log_phi.reshape(n, n_links)
+    energies[:, samples.straight] = energies[:, samples.straight, ::-1].copy()
     log_weights = log_phi.real.sum(axis=1)
     if samples.log_density is None:
         samples.log_density = samples.exponent * log_weights if samples.exponent else np.zeros(n)

@@ -61,7 +61,14 @@ class RingSamples(Samples):
     """Rings of this rank; `configurations` is (n_chains, n_per_chain, n_links, n_visible).
 
     They are distributed as the product of abs(phi) over the links, to the power `exponent`.
+
+    Attributes
+    ----------
+    straight : slice
+        Links that begin with the physical layer although a ring would go through them backwards: none here.
     """
+
+    straight = slice(0, 0)
 
     @property
     def n_links(self):

@@ -51,7 +51,7 @@ class SystematicErrors:
     free_energy: np.ndarray
 
 
-def estimate(path, model):
+def estimate(path, model, has_seed=True):
     """Estimate the systematic errors along a run.
 
     Parameters
@@ -59,13 +59,16 @@ def estimate(path, model):
     path : Path
         At least one point.
     model : SpinModel
+    has_seed : bool
+        Whether the run starts so close to infinite temperature that the series judges its first energy; not where it
+        starts from a Trotter network.
 
     Returns
     -------
     SystematicErrors
         Energies in units of the couplings.
     """
-    lag = accumulated_lag(path.betas, path.residuals) + seed_lag(path, model)
+    lag = accumulated_lag(path.betas, path.residuals) + (seed_lag(path, model) if has_seed else 0.0)
     deficit, noise = energy_deficit(path, model)
     parts = path.variances * lag, np.sqrt(np.maximum(0.0, deficit**2 - noise**2)), 0.5 * path.layer_differences
     energy = np.sqrt(np.sum(np.square(parts), axis=0))

@@ -5,7 +5,7 @@ import numpy as np
 from hpc_nqs import systematic, thermodynamics
 
 
-def finished_rows(rows, history, model):
+def finished_rows(rows, history, model, has_seed=True):
     """Complete the measured rows by what needs the whole path from infinite temperature.
 
     Parameters
@@ -16,6 +16,8 @@ def finished_rows(rows, history, model):
         beta, energy, energy_error, specific_heat, specific_heat_error of every step, per site, and tdvp_residual;
         layer_energy_difference where it is measured.
     model : SpinModel
+    has_seed : bool
+        See `systematic.estimate`.
 
     Returns
     -------
@@ -36,7 +38,7 @@ def finished_rows(rows, history, model):
         start_energy=mean / model.n_sites,
         start_slope=-variance / model.n_sites,
     )
-    off = systematic.estimate(path, model)
+    off = systematic.estimate(path, model, has_seed)
     finished = []
     for row in rows:
         beta, k = row["beta"], int(np.searchsorted(betas, row["beta"]))
