@@ -198,9 +198,8 @@ class ThermalSettings:
     start: str = option(
         text(),
         "",
-        about="run file with a deep Boltzmann machine to start from, of the analytic method or of kind dbm",
+        about="run file whose deep Boltzmann machine is the start (analytic method, or kind dbm), empty: none",
         only_for=_NUMERICAL,
-        example="analytic.h5",
     )
     step_tolerance: float = option(
         number(0.0, 10.0, above=True), 3e-3, about="error per step that sets the step size", only_for=_NUMERICAL

@@ -1,5 +1,7 @@
 """The network that a run starts from, read from the file of another run."""
 
+import math
+
 from hpc_nqs import checkpoint
 from hpc_nqs.settings import SettingsError, parse_settings, read_tables
 from hpc_nqs.wavefunctions.dbm import DBM
@@ -7,6 +9,8 @@ from hpc_nqs.wavefunctions.dbm import DBM
 
 def load_start(settings, team):
     """Return the arrays of the network in the file `thermal.start`, read by rank 0.  *Collective.*
+
+    Where the file knows the free energy there, "integral" holds (value, error) of int_0^beta e dbeta' per site.
 
     Raises
     ------
@@ -30,12 +34,17 @@ def _read(settings):
         network = checkpoint.read_network(path)
         stored = parse_settings(read_tables(checkpoint.read_settings_text(path)))
         DBM.from_network(network)
+        rows = checkpoint.read_table(path)["rows"]
     except checkpoint.RunFileError as error:
         return None, [str(error)]
     except SettingsError as error:
         return None, [f"its settings cannot be read: {problem}" for problem in error.problems]
     except ValueError as error:
         return None, [f'{error}; allowed are runs with thermal.method = "analytic" or wavefunction.kind = "dbm"']
+    for row in rows:
+        if row["beta"] == network["beta"] and "free_energy" in row:  # ln Z / N = ln 2 - int e dbeta = -beta f
+            value = math.log(2.0) + row["beta"] * row["free_energy"]
+            network["integral"] = value, row["beta"] * row["free_energy_error"]
     problems = []
     for section in ("lattice", "model"):
         ours, theirs = getattr(settings, section), getattr(stored, section)

@@ -60,16 +60,20 @@ def estimate(path, model, has_seed=True):
         At least one point.
     model : SpinModel
     has_seed : bool
-        Whether the run starts so close to infinite temperature that the series judges its first energy; not where it
-        starts from a Trotter network.
+        Whether the run starts so close to infinite temperature that the series judges its first energy.  Otherwise it
+        starts from a Trotter network, and only what happens after the first point counts.
 
     Returns
     -------
     SystematicErrors
         Energies in units of the couplings.
     """
-    lag = accumulated_lag(path.betas, path.residuals) + (seed_lag(path, model) if has_seed else 0.0)
+    lag = accumulated_lag(path.betas, path.residuals)
     deficit, noise = energy_deficit(path, model)
+    if has_seed:
+        lag = lag + seed_lag(path, model)
+    else:
+        lag, deficit = lag - lag[0], deficit - deficit[0]
     parts = path.variances * lag, np.sqrt(np.maximum(0.0, deficit**2 - noise**2)), 0.5 * path.layer_differences
     energy = np.sqrt(np.sum(np.square(parts), axis=0))
     integral = cumulative_trapezoid(np.append(0.0, energy), np.append(0.0, path.betas), initial=0.0)[1:]

@@ -14,7 +14,6 @@ from hpc_nqs.chains import Chains
 from hpc_nqs.deep import DeepEvolution
 from hpc_nqs.deep_ansatz import build_deep_ansatz, is_deep_network
 from hpc_nqs.deep_pairs import DeepPairs
-from hpc_nqs.deep_sum import SummedEvolution
 from hpc_nqs.enumeration import Enumeration
 from hpc_nqs.evolution import Evolution, EvolutionError, StepControl
 from hpc_nqs.measurement import Meter
@@ -29,6 +28,7 @@ from hpc_nqs.rings import RingEnumeration, Rings
 from hpc_nqs.settings import SettingsError, build
 from hpc_nqs.start import load_start
 from hpc_nqs.stopping import NEVER
+from hpc_nqs.summed_evolution import SummedEvolution
 from hpc_nqs.thermal_table import finished_rows
 
 DONE, STOPPED, FAILED = 0, 75, 1
@@ -89,6 +89,7 @@ class Cooling:
         self.lattice, model = build(settings)
         self.ansatz = _ansatz(settings, self.lattice, model, settings.run.seed, start)
         self.model = model
+        self.start_integral = start.get("integral") if start else None
         self.is_exact = self.ansatz.is_exact
         self.observables = build_observables(settings, self.lattice, self.ansatz.model)
         evolution, meter = (DeepEvolution, RingMeter) if self.ansatz.has_bra_and_ket else (Evolution, Meter)
@@ -251,6 +252,7 @@ class Cooling:
             "beta": evolution.beta,
             "dtau": evolution.dtau,
             "previous": evolution.previous,
+            "start_integral": json.dumps(self.start_integral),
             "checks_energy": evolution.checks_energy,
             "chains": chains,
             "n_chains": self.sampler.n_chains,
@@ -284,6 +286,7 @@ class Cooling:
         self.sampler.restore(self.team, state["chains"])
         self.ansatz.wavefunction.params = state["params"]
         self.evolution.beta, self.evolution.dtau = state["beta"], state["dtau"]
+        self.start_integral = json.loads(state.get("start_integral", "null"))
         self.evolution.previous, self.evolution.checks_energy = state["previous"], state["checks_energy"]
         self.warm, self.exponent, self.sweeps = state["warm"], state["exponent"], state["sweeps_per_sample"]
         self.rows, self.seconds = json.loads(state["rows"]), state["seconds"]
@@ -305,7 +308,7 @@ class Cooling:
             "finished": all(any(row["beta"] == beta for row in self.rows) for beta in targets),
             "seconds": self.seconds,
             "n_ranks": self.team.size,
-            "rows": finished_rows(self.rows, self.history_columns(), self.model, has_seed=self.ansatz.kind != "dbm"),
+            "rows": finished_rows(self.rows, self.history_columns(), self.model, has_seed=self.ansatz.kind != "dbm", start_integral=self.start_integral),
         }
 
     def network(self):

@@ -5,7 +5,7 @@ import numpy as np
 from hpc_nqs import systematic, thermodynamics
 
 
-def finished_rows(rows, history, model, has_seed=True):
+def finished_rows(rows, history, model, has_seed=True, start_integral=None):
     """Complete the measured rows by what needs the whole path from infinite temperature.
 
     Parameters
@@ -18,6 +18,8 @@ def finished_rows(rows, history, model, has_seed=True):
     model : SpinModel
     has_seed : bool
         See `systematic.estimate`.
+    start_integral : (float, float) or None
+        Integral of the energy per site over beta up to the first point and its error, where another run measured it.
 
     Returns
     -------
@@ -38,6 +40,9 @@ def finished_rows(rows, history, model, has_seed=True):
         start_energy=mean / model.n_sites,
         start_slope=-variance / model.n_sites,
     )
+    if not has_seed:
+        first, first_error = start_integral or _first_integral(path, model)
+        integrals, integral_errors = integrals + first - integrals[0], np.hypot(integral_errors, first_error)
     off = systematic.estimate(path, model, has_seed)
     finished = []
     for row in rows:
@@ -57,6 +62,20 @@ def finished_rows(rows, history, model, has_seed=True):
                 row["specific_heat_slope_error"] = slope_error
         finished.append(row)
     return finished
+
+
+def _first_integral(path, model):
+    """Return int_0^beta_0 e dbeta, beta_0 of the first point, by a polynomial of fourth order, and its error.
+
+    The cubic through energies and slopes of both ends gets c x^2 (beta_0 - x)^2 added, so that its second derivative at
+    infinite temperature is the third cumulant; what that changes is taken to be the error.
+    """
+    mean, variance, third = np.array(thermodynamics.infinite_temperature_cumulants(model)) / model.n_sites
+    beta, energy, slope = path.betas[0], path.energies[0], -path.variances[0]
+    cubic = 0.5 * beta * (mean + energy) - beta**2 / 12 * (variance + slope)
+    curvature = 6 * (energy - mean) / beta**2 + (4 * variance - 2 * slope) / beta
+    change = (third - curvature) * beta**3 / 60
+    return cubic + change, abs(change)
 
 
 def _path(rows, history):

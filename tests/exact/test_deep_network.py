@@ -8,7 +8,7 @@ import pytest
 from hpc_nqs import deep, lattice
 from hpc_nqs.deep_ansatz import build_deep_ansatz
 from hpc_nqs.deep_pairs import PairSamples
-from hpc_nqs.deep_sum import DeepSum, SummedEvolution, bits_of
+from hpc_nqs.deep_sum import DeepSum, bits_of
 from hpc_nqs.deep_units import joined, variational_network, with_reach, without_bell_pairs
 from hpc_nqs.enumeration import Enumeration
 from hpc_nqs.evolution import StepControl
@@ -16,6 +16,7 @@ from hpc_nqs.models import build_model, marshall, to_sparse
 from hpc_nqs.parallel import Team
 from hpc_nqs.reconfiguration import Regularization, assemble
 from hpc_nqs.settings import build, parse_settings
+from hpc_nqs.summed_evolution import SummedEvolution
 from hpc_nqs.trotter import network_of, trotter_product
 from hpc_nqs.wavefunctions.deep_network import DeepNetwork
 from hpc_nqs.wavefunctions.rbm import log_derivs, log_psi
