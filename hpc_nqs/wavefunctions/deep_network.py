@@ -89,8 +89,9 @@ class DeepNetwork:
         n_inputs = 1 + max(place.max() for place in places)
         n_copies, n_hidden = len(places), dbm.n_hidden
         numbers = np.complex128 if self.is_complex else np.float64
-        couplings, hidden_bias, eta = dbm.couplings, dbm.hidden_bias.astype(numbers), np.ones(n_hidden)
-        if not self.is_complex:
+        if self.is_complex:
+            couplings, hidden_bias, eta = dbm.couplings, dbm.hidden_bias.astype(numbers), np.ones(n_hidden)
+        else:
             couplings, hidden_bias, eta = _magnitudes(dbm)
         weights = np.zeros((n_copies * n_hidden, n_inputs), dtype=numbers)
         weight_param = np.zeros(weights.shape, dtype=np.intc)
