@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from hpc_nqs import deep, lattice
+from hpc_nqs import checkpoint, deep, exact, lattice
 from hpc_nqs.deep_ansatz import build_deep_ansatz
 from hpc_nqs.deep_pairs import PairSamples
 from hpc_nqs.deep_sum import DeepSum, bits_of
@@ -17,6 +17,7 @@ from hpc_nqs.parallel import Team
 from hpc_nqs.reconfiguration import Regularization, assemble
 from hpc_nqs.settings import build, parse_settings
 from hpc_nqs.summed_evolution import SummedEvolution
+from hpc_nqs.thermal import DONE, plan, run_thermal
 from hpc_nqs.trotter import network_of, trotter_product
 from hpc_nqs.wavefunctions.deep_network import DeepNetwork
 from hpc_nqs.wavefunctions.rbm import log_derivs, log_psi
@@ -217,6 +218,30 @@ def test_shared_parameters_keep_the_symmetries(case):
     np.testing.assert_allclose(psi, psi.transpose(turned), rtol=0, atol=1e-10 * np.abs(psi).max())
     loose = DeepNetwork(ansatz.wavefunction.structure, np.arange(1, 1 + ansatz.wavefunction.structure.n_params), True)
     assert loose.n_params > 3 * ansatz.wavefunction.n_params
+
+
+@pytest.mark.slow
+def test_deep_units_beat_an_rbm_of_equal_size(tmp_path):
+    """TFIM ring of 4 sites at T = 0.25, both summed exactly: 22 and 28 real parameters, 20 and 28 hidden units."""
+    deep_units = {"kind": "dbm", "symmetries": ["translation"]}
+    rbm = {"kind": "rbm", "parameters": "real", "bond_features": False, "alpha": 0.5}
+    errors = {}
+    for name, wavefunction in (("dbm", deep_units), ("rbm", rbm)):
+        sections = {"run": {"seed": 1}, "lattice": {"kind": "chain", "lengths": [4]}, "model": TFIM, "wavefunction": wavefunction}
+        settings = parse_settings(sections | {"thermal": {"betas": [0.5, 1.0, 2.0, 4.0]}, "sampling": {"method": "exact_sum"}})
+        path = tmp_path / f"{name}.h5"
+        assert run_thermal(settings, SERIAL, str(path)) == DONE
+        ring, model = build(settings)
+        expected = exact.thermal_rows(exact.diagonalize(model, ring, []), settings.thermal.report_betas)
+        rows = checkpoint.read_table(path)["rows"]
+        errors[name] = [
+            max(abs(row[quantity] - wanted[quantity]) for row, wanted in zip(rows, expected, strict=True))
+            for quantity in ("energy", "specific_heat")
+        ] + [rows[-1]["tdvp_residual"], plan(settings)["parameters"]]
+    deep_energy, deep_heat, deep_residual, deep_params = errors["dbm"]
+    energy, heat, residual, params = errors["rbm"]
+    assert deep_params < params
+    assert deep_energy < energy and deep_heat < 0.3 * heat and deep_residual < 0.3 * residual
 
 
 def test_real_parameters_behind_complex_couplings_are_refused():
