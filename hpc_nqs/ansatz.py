@@ -6,10 +6,11 @@ import numpy as np
 from numpy.random import Generator, Philox
 
 from hpc_nqs import seed as seeds
-from hpc_nqs.enumeration import sums_exactly
+from hpc_nqs.enumeration import MAX_AUTO, sums_exactly
 from hpc_nqs.lattice import Lattice
 from hpc_nqs.models import SpinModel, marshall
 from hpc_nqs.purification import Purification, input_images, purify
+from hpc_nqs.rings import n_rings
 from hpc_nqs.symmetry import site_symmetries
 from hpc_nqs.wavefunctions.pairing import PairProduct, ProductState
 from hpc_nqs.wavefunctions.rbm import RBM
@@ -29,15 +30,20 @@ class Ansatz:
     model : SpinModel
         In the basis of the wave function (Marshall-rotated for an unfrustrated magnet).
     purification : Purification
-    wavefunction : RBM or ProductState
+    wavefunction : RBM, ProductState or DeepNetwork
     kind : str
-        "rbm" or "pair_rbm".
+        "rbm", "pair_rbm" or "dbm".
     symmetries : tuple of str
         Those shared by the hidden units.
     order : int
         Order of the symmetry group of the doubled system.
     beta_0 : float
-        Inverse temperature of the seed.
+        Inverse temperature of the seed, of all slices together.
+    is_exact : bool
+        Sums over all configurations, or rings, take the place of chains.
+    n_slices : int
+        M: the state is a product of M copies of the wave function, joined by deep layers; of a "dbm" the Trotter
+        slices that it starts from.
     """
 
     lattice: Lattice
@@ -48,6 +54,13 @@ class Ansatz:
     symmetries: tuple
     order: int
     beta_0: float
+    is_exact: bool
+    n_slices: int = 1
+
+    @property
+    def has_bra_and_ket(self):
+        """Whether samples hold deep units, independent ones of bra and ket."""
+        return not self.is_exact if self.kind == "dbm" else self.n_slices > 1
 
     @property
     def layers_equivalent(self):
@@ -73,9 +86,11 @@ def build_ansatz(settings, lattice, model, seed):
         A wave function that cannot represent the model.
     """
     choice = settings.wavefunction
-    is_complex = choose_complex(choice, settings.sampling, model)
+    n_slices = n_slices_of(choice)
+    is_exact = sums_over_states(settings.sampling, model, n_slices)
+    is_complex = choose_complex(choice, is_exact)
     kind, model = choose_state(choice, lattice, model, is_complex)
-    beta_0 = choose_beta_0(settings.thermal, model)
+    beta_0 = choose_beta_0(settings.thermal, model, n_slices) / n_slices
     symmetries = choose_symmetries(choice, lattice, model)
     bond_features = choice.bond_features is not False
     purification = purify(model, bond_features)
@@ -94,10 +109,17 @@ def build_ansatz(settings, lattice, model, seed):
     if kind == "pair_rbm":
         pair_images = np.unique((images % purification.n_inputs)[:, : purification.n_visible], axis=0)
         wavefunction = ProductState(wavefunction, PairProduct(pair_images, *seeds.seed_pairings(purification, beta_0)))
-    return Ansatz(lattice, model, purification, wavefunction, kind, symmetries, len(images), beta_0)
+    return Ansatz(lattice, model, purification, wavefunction, kind, symmetries, len(images), n_slices * beta_0, is_exact, n_slices)
 
 
-def choose_complex(choice, sampling, model):
+def sums_over_states(sampling, model, n_slices):
+    """Return whether sums over all configurations, or over all rings of several slices, take the place of chains."""
+    if n_slices > 1 and sampling.method == "auto":
+        return n_rings(model.n_sites, model.conserves_sz, n_slices) <= MAX_AUTO
+    return sums_exactly(sampling, 2 * model.n_sites, model.n_sites if model.conserves_sz else None)
+
+
+def choose_complex(choice, is_exact):
     """Return whether the network has complex parameters.
 
     "auto" takes them for exact sums: a node of a real state moves through a configuration only by way of zero, where
@@ -105,8 +127,7 @@ def choose_complex(choice, sampling, model):
     states are limited by what the network can represent, real or not, and real ones are cheaper.
     """
     if choice.parameters == "auto":
-        n_up = model.n_sites if model.conserves_sz else None
-        return choice.kind != "pair_rbm" and sums_exactly(sampling, 2 * model.n_sites, n_up)
+        return choice.kind != "pair_rbm" and is_exact
     return choice.parameters == "complex"
 
 
@@ -129,11 +150,16 @@ def choose_state(choice, lattice, model, is_complex):
     return kind, rotated if rotate else model
 
 
-def choose_beta_0(thermal, model):
-    """Return the inverse temperature of the seed: below every reported one."""
+def n_slices_of(choice):
+    """Return the number of slices; "auto" is one."""
+    return 1 if choice.slices == "auto" else choice.slices
+
+
+def choose_beta_0(thermal, model, n_slices=1):
+    """Return the inverse temperature of the seed, of all slices together: below every reported one."""
     if thermal.beta_0 != "auto":
         return thermal.beta_0
-    return min(BETA_0 / largest_coupling(model), 0.5 * min(thermal.report_betas))
+    return min(n_slices * BETA_0 / largest_coupling(model), 0.5 * min(thermal.report_betas))
 
 
 def largest_coupling(model):

@@ -34,7 +34,41 @@ def contradictions(sections):
         report("thermal", "beta_0", f"the run starts from here; allowed is at most {highest}")
     if "spin_flip" in sections["wavefunction"].get("symmetries", ()) and model.get("field_z"):
         report("wavefunction", "symmetries", f'"spin_flip" is broken by model.field_z = {shown(model["field_z"])}')
-    return problems + _contradictions_of_task(sections)
+    return problems + _contradictions_of_deep_states(sections) + _contradictions_of_task(sections)
+
+
+def _contradictions_of_deep_states(sections):
+    """Return the problems of options that states with deep units cannot follow."""
+    network, solving, thermal = sections["wavefunction"], sections["reconfiguration"], sections["thermal"]
+    slices, start = network.get("slices", 1), thermal.get("start")
+    deep = network.get("kind") == "dbm" or start
+    problems = []
+    report = partial(_report, problems, sections)
+    if sections["run"].get("task") == "ground_state":
+        if slices not in ("auto", 1):
+            report("wavefunction", "slices", "a ground state has no ancilla spins; allowed is \"auto\" or 1")
+        if network.get("kind") == "dbm":
+            report("wavefunction", "kind", 'deep units are for thermal states; allowed is "auto", "rbm" or "pair_rbm"')
+        return problems
+    if start and network.get("kind", "auto") not in ("auto", "dbm"):
+        report("wavefunction", "kind", 'thermal.start is a deep Boltzmann machine; allowed is "auto" or "dbm"')
+    if start and thermal.get("beta_0", "auto") != "auto":
+        report("thermal", "beta_0", 'thermal.start brings its own temperature; allowed is "auto"')
+    if deep:
+        if network.get("alpha", "auto") != "auto":
+            report("wavefunction", "alpha", 'the hidden units are those of the Trotter network; allowed is "auto"')
+        if network.get("bond_features") is True:
+            report("wavefunction", "bond_features", 'deep Boltzmann machines have none; allowed is "auto" or false')
+    elif slices in ("auto", 1):
+        return problems
+    elif network.get("symmetries", "auto") != "auto" and "layer_exchange" not in network["symmetries"]:
+        report("wavefunction", "symmetries", f'with slices = {slices} they have to hold "layer_exchange"')
+    if not (deep and sections["sampling"].get("method") == "exact_sum"):
+        state = 'sampled deep units' if deep else f"wavefunction.slices = {slices}"
+        for key, allowed in (("solver", "dense"), ("regularization", "soft_cut")):
+            if solving.get(key, "auto") not in ("auto", allowed):
+                report("reconfiguration", key, f'with {state} only "auto" or "{allowed}" is allowed')
+    return problems
 
 
 def _contradictions_of_task(sections):

@@ -49,6 +49,10 @@ class Evaluation:
         """Local energy in the force, (n,): the mean over the layers."""
         return self.energies.mean(axis=1)
 
+    def log_derivs(self, configurations, part, out):
+        """Write O_k of the samples `part` to `out` (n, n_params * width) float64, *in place*."""
+        amplitude_kernel.log_derivs(self.amplitude, configurations[part], out)
+
 
 def evaluate(samples, wavefunction, purification, team, amplitude=None):
     """Return the `Evaluation` of `wavefunction` on `samples`.  *Collective.*
@@ -204,7 +208,7 @@ def assemble(evaluation, samples, wavefunction, team):
         part = slice(start, start + BLOCK)
         weights = evaluation.weights[part]
         block = np.empty((len(weights), n_params * width))
-        amplitude_kernel.log_derivs(evaluation.amplitude, configurations[part], block)
+        evaluation.log_derivs(configurations, part, block)
         block[weights == 0] = 0
         accumulate(block, energies[part], weights, totals, mean, s_matrix, force, width)
     numbers = np.complex128 if width == 2 else np.float64
@@ -232,7 +236,7 @@ def centred_samples(evaluation, samples, wavefunction, team):
     configurations, energies = samples.flat, evaluation.force_energies
     numbers = np.complex128 if wavefunction.is_complex else np.float64
     log_derivs = np.empty((len(configurations), wavefunction.n_params), dtype=numbers)
-    amplitude_kernel.log_derivs(evaluation.amplitude, configurations, log_derivs.view(np.float64))
+    evaluation.log_derivs(configurations, slice(None), log_derivs.view(np.float64))
     log_derivs[evaluation.weights == 0] = 0
     means = np.concatenate([evaluation.weights @ log_derivs, [evaluation.weights @ energies]]).astype(np.complex128)
     team.sum_in_place(means)

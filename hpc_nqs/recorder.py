@@ -49,6 +49,16 @@ class Recorder:
         self.longest = 0.0  # seconds between two looks at the stop request
         self._held = self._last_error = None
 
+    def load_network(self):
+        """Return the arrays of the wave function in the run file, read by rank 0.  *Collective.*
+
+        Raises
+        ------
+        RunFileError
+            On every rank, if the file cannot be used.
+        """
+        return self.team.broadcast_object(self._read_on_root(lambda: checkpoint.read_network(self.path)))
+
     def load(self):
         """Return (state, history) of the run file, read by rank 0.  *Collective.*
 
@@ -59,19 +69,24 @@ class Recorder:
         RunFileError
             On every rank, if the file cannot be used.
         """
+        loaded = self._read_on_root(lambda: (checkpoint.read_state(self.path), checkpoint.read_history(self.path)))
+        state, history = loaded if self.team.is_root else ({}, None)
+        chains = state.pop("chains", None)
+        state, history = self.team.broadcast_object((state, history))
+        return state | {"chains": chains}, history
+
+    def _read_on_root(self, read):
+        """Return read() on rank 0 and None elsewhere; its RunFileError is raised on every rank.  *Collective.*"""
         loaded = failure = None
         if self.team.is_root:
             try:
-                loaded = checkpoint.read_state(self.path), checkpoint.read_history(self.path)
+                loaded = read()
             except RunFileError as error:
                 failure = str(error)
         failure = self.team.broadcast_object(failure)
         if failure:
             raise RunFileError(failure)
-        state, history = loaded if self.team.is_root else ({}, None)
-        chains = state.pop("chains", None)
-        state, history = self.team.broadcast_object((state, history))
-        return state | {"chains": chains}, history
+        return loaded
 
     def start(self, run, resumed):
         """Write the first file of this start of the program; what cannot be written is an error.  *Collective.*

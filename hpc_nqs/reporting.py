@@ -28,6 +28,7 @@ _COLUMNS = (
     ("entropy_systematic", "s syst", 4),
     ("free_energy_systematic", "f syst", 5),
     ("layer_energy_difference", "layer diff", 5),
+    ("average_sign", "sign", 3),
     ("acceptance", "accept", 3),
     ("r_hat", "r_hat", 3),
     ("autocorrelation", "tau", 2),

@@ -105,13 +105,15 @@ class WavefunctionSettings:
     """The network."""
 
     kind: str = option(
-        word("auto", "rbm", "pair_rbm", "dbm"), "auto", about="wave function; pair_rbm is a pair product times an RBM"
+        word("auto", "rbm", "pair_rbm", "dbm"), "auto", about="wave function; pair_rbm is a pair product times an RBM, dbm a deep network that starts as a Trotter network"
     )
     alpha: float | str = option(
         auto_or(number(0.0, 1000.0, above=True)), "auto", about="hidden units per visible unit, per slice"
     )
     slices: int | str = option(
-        auto_or(integer(1, 64)), "auto", about="learned short-time slices of a deep purified state, 1 is one network"
+        auto_or(integer(1, 64)),
+        "auto",
+        about="learned short-time slices of a deep purified state, 1 is one network; dbm: Trotter slices of the start",
     )
     symmetries: tuple[str, ...] | str = option(
         auto_or(list_of(word("translation", "point_group", "layer_exchange", "spin_flip"), 0, 4, distinct=True)),
@@ -191,6 +193,12 @@ class ThermalSettings:
         "auto",
         about="inverse temperature of the analytic seed",
         unit="1/energy",
+        only_for=_NUMERICAL,
+    )
+    start: str = option(
+        text(),
+        "",
+        about="run file whose deep Boltzmann machine is the start (analytic method, or kind dbm), empty: none",
         only_for=_NUMERICAL,
     )
     step_tolerance: float = option(

@@ -45,7 +45,7 @@ _FOUNDATIONS = {
     "lattice": (),
     "model": (),
     "wavefunction": (),
-    "thermal": ("method", "beta_0"),
+    "thermal": ("method", "beta_0", "start"),
     "ground_state": ("momentum", "point_group", "spin_parity", "sz", "sectors"),
 }
 
@@ -94,7 +94,7 @@ def parse_settings(data, overrides=(), folder="."):
     overrides : sequence of str
         The value is read as TOML; what is not TOML is taken as a word.
     folder : path
-        Where a relative `lattice.bonds_file` is looked for.
+        Where a relative `lattice.bonds_file` or `thermal.start` is looked for.
 
     Raises
     ------
@@ -115,6 +115,9 @@ def parse_settings(data, overrides=(), folder="."):
     problems += _not_yet(settings)
     if settings.lattice.bonds_file and not problems:
         settings = _with_bonds(settings, folder, problems)
+    if settings.thermal.start:
+        start = str(Path(folder) / settings.thermal.start)
+        settings = dataclasses.replace(settings, thermal=dataclasses.replace(settings.thermal, start=start))
     if problems:
         raise SettingsError(problems)
     return settings
@@ -265,9 +268,10 @@ def _parse_section(name, table, problems):
 
 def _not_yet(settings):
     """Return one sentence for every option that the interface promises and this version cannot do."""
+    network = settings.wavefunction
+    deep = network.kind == "dbm" or bool(settings.thermal.start)
     promises = [
-        ("wavefunction.kind", settings.wavefunction.kind, settings.wavefunction.kind == "dbm", "auto"),
-        ("wavefunction.slices", settings.wavefunction.slices, settings.wavefunction.slices not in ("auto", 1), 1),
+        ("wavefunction.slices", network.slices, not deep and network.slices not in ("auto", 1, 2, 3, 4), "1 to 4"),
     ]
     return [
         f"{name} = {shown(value)}: not available in this version; allowed is {shown(instead)}"

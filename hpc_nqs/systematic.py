@@ -51,7 +51,7 @@ class SystematicErrors:
     free_energy: np.ndarray
 
 
-def estimate(path, model):
+def estimate(path, model, has_seed=True):
     """Estimate the systematic errors along a run.
 
     Parameters
@@ -59,14 +59,21 @@ def estimate(path, model):
     path : Path
         At least one point.
     model : SpinModel
+    has_seed : bool
+        Whether the run starts so close to infinite temperature that the series judges its first energy.  Otherwise it
+        starts from a Trotter network, and only what happens after the first point counts.
 
     Returns
     -------
     SystematicErrors
         Energies in units of the couplings.
     """
-    lag = accumulated_lag(path.betas, path.residuals) + seed_lag(path, model)
+    lag = accumulated_lag(path.betas, path.residuals)
     deficit, noise = energy_deficit(path, model)
+    if has_seed:
+        lag = lag + seed_lag(path, model)
+    else:
+        lag, deficit = lag - lag[0], deficit - deficit[0]
     parts = path.variances * lag, np.sqrt(np.maximum(0.0, deficit**2 - noise**2)), 0.5 * path.layer_differences
     energy = np.sqrt(np.sum(np.square(parts), axis=0))
     integral = cumulative_trapezoid(np.append(0.0, energy), np.append(0.0, path.betas), initial=0.0)[1:]

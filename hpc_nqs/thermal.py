@@ -11,16 +11,24 @@ import numpy as np
 
 from hpc_nqs.ansatz import build_ansatz, largest_coupling
 from hpc_nqs.chains import Chains
-from hpc_nqs.enumeration import Enumeration, sums_exactly
+from hpc_nqs.deep import DeepEvolution
+from hpc_nqs.deep_ansatz import build_deep_ansatz, is_deep_network
+from hpc_nqs.deep_pairs import DeepPairs
+from hpc_nqs.enumeration import Enumeration
 from hpc_nqs.evolution import Evolution, EvolutionError, StepControl
 from hpc_nqs.measurement import Meter
 from hpc_nqs.observables import build_observables
+from hpc_nqs.parallel import Team
 from hpc_nqs.progress import Progress
 from hpc_nqs.purification import random_pairs
 from hpc_nqs.reconfiguration import MAX_DENSE, Regularization
 from hpc_nqs.recorder import Recorder
+from hpc_nqs.ring_meter import RingMeter
+from hpc_nqs.rings import RingEnumeration, Rings
 from hpc_nqs.settings import SettingsError, build
+from hpc_nqs.start import load_start
 from hpc_nqs.stopping import NEVER
+from hpc_nqs.summed_evolution import SummedEvolution
 from hpc_nqs.thermal_table import finished_rows
 
 DONE, STOPPED, FAILED = 0, 75, 1
@@ -29,8 +37,9 @@ HOT_BETA, HOT_FACTOR = 0.5, 4  # above T = J / HOT_BETA rare configurations carr
 REPORT_FACTOR = 24  # samples at a reported temperature, in units of n_samples
 START_EXPONENT, EXPONENT_STEP = 0.6, 0.05
 EFFECTIVE_FRACTION = (0.1, 0.8)  # of effective samples; outside, the sampling exponent moves
+RING_EFFECTIVE_FRACTION = (0.3, 0.9)  # the same for deep states, whose S is noisier
 MAX_SWEEPS = 16
-SOFT_CUT = {"tfim": 1e-8, "rbm": 1e-5, "pair_rbm": 1e-5}  # of chains, by state; nodes of Psi make S noisy
+SOFT_CUT = {"tfim": 1e-8, "rbm": 1e-5, "pair_rbm": 1e-5, "dbm": 1e-6}  # of chains, by state; nodes of Psi make S noisy
 EXACT_SOFT_CUT = {True: 1e-8, False: 1e-6}  # of exact sums, by whether the parameters are complex
 MAX_GROWTH = 0.2  # of beta per step, relative
 TARGET_TAU = 2.0  # autocorrelation time of the local energy, in samples
@@ -56,7 +65,10 @@ def run_thermal(settings, team, output_path, resume_from=None, stop=NEVER):
     """
     with Progress(team.rank) as progress:
         recorder = Recorder(output_path, team, stop, settings.run.checkpoint_minutes, progress.message)
-        cooling = Cooling(settings, team, recorder, progress)
+        start = None
+        if settings.thermal.start:  # a run that continues holds the network itself
+            start = load_start(settings, team) if resume_from is None else recorder.load_network()
+        cooling = Cooling(settings, team, recorder, progress, start)
         if resume_from is not None:
             cooling.restore(*recorder.load())
         return cooling.run(resumed=resume_from is not None)
@@ -68,21 +80,24 @@ class Cooling:
     What a checkpoint needs is given to the `Recorder` by `state()`, `history_columns()`, `table()` and `network()`.
     """
 
-    def __init__(self, settings, team, recorder, progress):
+    def __init__(self, settings, team, recorder, progress, start=None):
         if settings.run.seed is None:
             seed = team.broadcast_object(secrets.randbelow(2**63))
             settings = settings.with_seed(seed)
             progress.message(f"seed = {seed}")
         self.settings, self.team, self.recorder, self.progress = settings, team, recorder, progress
         self.lattice, model = build(settings)
-        self.ansatz = build_ansatz(settings, self.lattice, model, settings.run.seed)
+        self.ansatz = _ansatz(settings, self.lattice, model, settings.run.seed, start)
         self.model = model
-        purification = self.ansatz.purification
-        self.is_exact = sums_exactly(settings.sampling, purification.n_visible, purification.n_up)
+        self.start_integral = start.get("integral") if start else None
+        self.is_exact = self.ansatz.is_exact
         self.observables = build_observables(settings, self.lattice, self.ansatz.model)
-        self.evolution = Evolution(self.ansatz, _regularization(settings, self.ansatz), _control(settings), team)
+        evolution, meter = (DeepEvolution, RingMeter) if self.ansatz.has_bra_and_ket else (Evolution, Meter)
+        if self.ansatz.kind == "dbm" and self.is_exact:
+            evolution = SummedEvolution
+        self.evolution = evolution(self.ansatz, _regularization(settings, self.ansatz), _control(settings), team)
         self.sampler = self._make_sampler()
-        self.meter = Meter(self.ansatz, self.observables, self.sampler, team)
+        self.meter = meter(self.ansatz, self.observables, self.sampler, team)
         sampling = settings.sampling
         self.hot_beta = HOT_BETA / largest_coupling(model)
         self.exponent = START_EXPONENT if sampling.exponent == "auto" else sampling.exponent
@@ -97,15 +112,19 @@ class Cooling:
         return self.sampler.n_chains
 
     def _make_sampler(self):
+        ansatz, team = self.ansatz, self.team
+        is_ring = ansatz.has_bra_and_ket and ansatz.kind != "dbm"
         if self.is_exact:
-            return Enumeration(self.team, self.ansatz.purification)
-        n_chains = self.settings.sampling.n_chains
-        return Chains(
-            self.team,
-            N_CHAINS if n_chains == "auto" else n_chains,
-            self.settings.run.seed,
-            lambda stream: random_pairs(self.ansatz.purification, stream),
-        )
+            if is_ring:
+                return RingEnumeration(team, ansatz.purification, ansatz.n_slices)
+            return Enumeration(team, ansatz.purification)
+        seed, n_chains = self.settings.run.seed, self.settings.sampling.n_chains
+        n_chains = N_CHAINS if n_chains == "auto" else n_chains
+        if is_ring:
+            return Rings(team, n_chains, seed, ansatz.purification, ansatz.n_slices)
+        if ansatz.kind == "dbm":
+            return DeepPairs(team, n_chains, seed, ansatz.wavefunction)
+        return Chains(team, n_chains, seed, lambda stream: random_pairs(ansatz.purification, stream))
 
     # ---- the run ---------------------------------------------------------------------------------------------------
 
@@ -180,7 +199,7 @@ class Cooling:
         """Move the sampling exponent and the sweeps per sample towards their targets, from reduced numbers only."""
         sampling = self.settings.sampling
         if sampling.exponent == "auto" and not self.is_exact:
-            low, high = EFFECTIVE_FRACTION
+            low, high = RING_EFFECTIVE_FRACTION if self.ansatz.has_bra_and_ket else EFFECTIVE_FRACTION
             if summary["effective_fraction"] < low:
                 self.exponent = min(1.0, self.exponent + EXPONENT_STEP)
             elif summary["effective_fraction"] > high:
@@ -233,6 +252,7 @@ class Cooling:
             "beta": evolution.beta,
             "dtau": evolution.dtau,
             "previous": evolution.previous,
+            "start_integral": json.dumps(self.start_integral),
             "checks_energy": evolution.checks_energy,
             "chains": chains,
             "n_chains": self.sampler.n_chains,
@@ -266,6 +286,7 @@ class Cooling:
         self.sampler.restore(self.team, state["chains"])
         self.ansatz.wavefunction.params = state["params"]
         self.evolution.beta, self.evolution.dtau = state["beta"], state["dtau"]
+        self.start_integral = json.loads(state.get("start_integral", "null"))
         self.evolution.previous, self.evolution.checks_energy = state["previous"], state["checks_energy"]
         self.warm, self.exponent, self.sweeps = state["warm"], state["exponent"], state["sweeps_per_sample"]
         self.rows, self.seconds = json.loads(state["rows"]), state["seconds"]
@@ -287,12 +308,22 @@ class Cooling:
             "finished": all(any(row["beta"] == beta for row in self.rows) for beta in targets),
             "seconds": self.seconds,
             "n_ranks": self.team.size,
-            "rows": finished_rows(self.rows, self.history_columns(), self.model),
+            "rows": finished_rows(self.rows, self.history_columns(), self.model, has_seed=self.ansatz.kind != "dbm", start_integral=self.start_integral),
         }
 
     def network(self):
-        """Return the arrays of the wave function."""
-        return self.ansatz.wavefunction.network()
+        """Return the arrays of the wave function; of deep ones also where they stand, to start other runs from."""
+        arrays = self.ansatz.wavefunction.network()
+        if self.ansatz.kind == "dbm":
+            arrays |= {"beta": self.evolution.beta, "n_slices": self.ansatz.n_slices}
+        return arrays
+
+
+def _ansatz(settings, lattice, model, seed, start):
+    """Return the `Ansatz`; `start` holds the arrays of the network that `thermal.start` names."""
+    if is_deep_network(settings):
+        return build_deep_ansatz(settings, lattice, model, start)
+    return build_ansatz(settings, lattice, model, seed)
 
 
 def _regularization(settings, ansatz):
@@ -300,13 +331,12 @@ def _regularization(settings, ansatz):
     choice = settings.reconfiguration
     solver = choice.solver
     if solver == "auto":
-        solver = "dense" if ansatz.wavefunction.n_params <= MAX_DENSE else "cg"
+        solver = "dense" if ansatz.has_bra_and_ket or ansatz.wavefunction.n_params <= MAX_DENSE else "cg"
     soft_cut = choice.soft_cut
     if soft_cut == "auto":
-        kind = "tfim" if settings.model.kind == "tfim" else ansatz.kind
+        kind = "tfim" if settings.model.kind == "tfim" and not ansatz.has_bra_and_ket else ansatz.kind
         exact_cut = EXACT_SOFT_CUT[ansatz.wavefunction.is_complex]
-        is_exact = sums_exactly(settings.sampling, ansatz.purification.n_visible, ansatz.purification.n_up)
-        soft_cut = exact_cut if is_exact else SOFT_CUT[kind]
+        soft_cut = exact_cut if ansatz.is_exact else SOFT_CUT[kind]
     if solver != "dense" or choice.regularization == "diag_shift":
         soft_cut = None
     return Regularization(solver, soft_cut, choice.diag_scale, choice.tolerance)
@@ -320,7 +350,8 @@ def _control(settings):
 def plan(settings):
     """Return what a run of `settings` will take, as {what: number or text}."""
     lattice, model = build(settings)
-    ansatz = build_ansatz(settings, lattice, model, settings.run.seed or 0)
+    start = load_start(settings, Team.serial()) if settings.thermal.start else None
+    ansatz = _ansatz(settings, lattice, model, settings.run.seed or 0, start)
     purification, wavefunction = ansatz.purification, ansatz.wavefunction
     regularization = _regularization(settings, ansatz)
     sampling = settings.sampling
@@ -333,9 +364,11 @@ def plan(settings):
     n_ratios = len(model.exchange_sites) + 2 * len(model.flip_sites)
     return {
         "wave function": ansatz.kind,
+        "slices": ansatz.n_slices,
         "symmetries": f"{', '.join(ansatz.symmetries) or 'none'} (group of order {ansatz.order})",
         "sites": model.n_sites,
         "visible units": purification.n_visible,
+        **({"deep units": wavefunction.n_deep} if ansatz.kind == "dbm" else {}),
         "hidden units": wavefunction.n_units,
         "parameters": n_params,
         "seed at beta_0": ansatz.beta_0,

@@ -5,7 +5,7 @@ import numpy as np
 from hpc_nqs import systematic, thermodynamics
 
 
-def finished_rows(rows, history, model):
+def finished_rows(rows, history, model, has_seed=True, start_integral=None):
     """Complete the measured rows by what needs the whole path from infinite temperature.
 
     Parameters
@@ -13,9 +13,13 @@ def finished_rows(rows, history, model):
     rows : list of dict
         Measured at the reported temperatures, in the order of growing beta.
     history : dict of str: (n_steps,) float64
-        beta, energy, energy_error, specific_heat, specific_heat_error, layer_energy_difference of every step, per
-        site, and tdvp_residual.
+        beta, energy, energy_error, specific_heat, specific_heat_error of every step, per site, and tdvp_residual;
+        layer_energy_difference where it is measured.
     model : SpinModel
+    has_seed : bool
+        See `systematic.estimate`.
+    start_integral : (float, float) or None
+        Integral of the energy per site over beta up to the first point and its error, where another run measured it.
 
     Returns
     -------
@@ -36,7 +40,10 @@ def finished_rows(rows, history, model):
         start_energy=mean / model.n_sites,
         start_slope=-variance / model.n_sites,
     )
-    off = systematic.estimate(path, model)
+    if not has_seed:
+        first, first_error = start_integral or _first_integral(path, model)
+        integrals, integral_errors = integrals + first - integrals[0], np.hypot(integral_errors, first_error)
+    off = systematic.estimate(path, model, has_seed)
     finished = []
     for row in rows:
         beta, k = row["beta"], int(np.searchsorted(betas, row["beta"]))
@@ -57,12 +64,30 @@ def finished_rows(rows, history, model):
     return finished
 
 
+def _first_integral(path, model):
+    """Return int_0^beta_0 e dbeta, beta_0 of the first point, by a polynomial of fourth order, and its error.
+
+    The cubic through energies and slopes of both ends gets c x^2 (beta_0 - x)^2 added, so that its second derivative at
+    infinite temperature is the third cumulant; what that changes is taken to be the error.
+    """
+    mean, variance, third = np.array(thermodynamics.infinite_temperature_cumulants(model)) / model.n_sites
+    beta, energy, slope = path.betas[0], path.energies[0], -path.variances[0]
+    cubic = 0.5 * beta * (mean + energy) - beta**2 / 12 * (variance + slope)
+    curvature = 6 * (energy - mean) / beta**2 + (4 * variance - 2 * slope) / beta
+    change = (third - curvature) * beta**3 / 60
+    return cubic + change, abs(change)
+
+
 def _path(rows, history):
-    """Return the `systematic.Path` of a run; reported temperatures replace steps at the same beta."""
+    """Return the `systematic.Path` of a run; reported temperatures replace steps at the same beta.
+
+    Deep states have no layer difference: it counts as zero.
+    """
     names = ("beta", "energy", "energy_error", "specific_heat", "specific_heat_error", "tdvp_residual")
-    names += ("layer_energy_difference",)
-    points = {float(point[0]): point for point in zip(*(history.get(name, []) for name in names), strict=True)}
+    differences = history.get("layer_energy_difference", np.zeros(len(history.get("beta", []))))
+    columns = [history.get(name, []) for name in names]
+    points = {float(point[0]): point for point in zip(*columns, differences, strict=True)}
     for row in rows:
-        points[row["beta"]] = tuple(row[name] for name in names)
+        points[row["beta"]] = (*(row[name] for name in names), row.get("layer_energy_difference", 0.0))
     betas, energies, errors, heats, heat_errors, residuals, differences = np.array([points[beta] for beta in sorted(points)]).T
     return systematic.Path(betas, energies, errors, heats / betas**2, heat_errors / betas**2, residuals, differences)

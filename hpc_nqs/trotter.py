@@ -252,6 +252,7 @@ class _Builder:
         self.physical = list(range(n_sites))  # unit that is the physical spin of each site now
         self.ancilla = list(range(n_sites, 2 * n_sites))
         self.born = [0] * n_sites + [-1] * n_sites  # layer of every unit
+        self.site = 2 * list(range(n_sites))  # of every unit
         self.biases = [0.0] * (2 * n_sites)
         self.edge_hidden, self.edge_unit, self.couplings, self.hidden_layer = [], [], [], []
         self.log_prefactor = 0.0
@@ -270,6 +271,7 @@ class _Builder:
                 self.physical[i] = self.n_made
                 self.n_made += 1
                 self.born.append(layer + 1)
+                self.site.append(i)
                 self.biases.append(0.0)
             units[slot] = self.physical[i]
         for slots, couplings in gate.hidden:
@@ -296,6 +298,7 @@ class _Builder:
             biases=_real_if_real(np.array(self.biases)[visible + deep]),
             log_prefactor=complex(self.log_prefactor),
             unit_layer=layers,
+            unit_site=np.array(self.site, dtype=np.intp)[visible + deep],
             hidden_layer=np.array(self.hidden_layer, dtype=np.intp),
         )
 

@@ -301,6 +301,61 @@ def sample_chains(
     return 0.0
 
 
+def ring_segment(links, moves, term, start, length):
+    """Return {link: Proposal} of a term of H on `length` layers from `start`; layers it cannot change stay."""
+    n = len(links)
+    layers = [(start + step) % n for step in range(length)]
+    changed = {l for l in layers if moves.propose(term[0], links[l]) is not None}
+    touched = {}
+    for l in range(n):
+        first, second = l in changed, (l + 1) % n in changed
+        if first or second:
+            touched[l] = moves.propose(term[2 if first and second else 1 if second else 0], links[l])
+    return touched
+
+
+def ring_line(links, moves, move):
+    """Return {link: Proposal} of a site flipped on all layers, nothing where it is not the same on all of them."""
+    proposals = {l: moves.propose(move, visible) for l, visible in enumerate(links)}
+    return {} if None in proposals.values() else proposals
+
+
+def sample_rings(
+    links, amplitude, moves, terms, lines, sweeps_per_sample, exponent, streams, configurations, counts
+):
+    """Advance every ring and keep its links after every `sweeps_per_sample` sweeps; return no drift, 0.
+
+    A proposal takes 32 random bits for its index, a segment 32 each for its start and its length, an allowed one a
+    double more: it is accepted where that is below abs(product of ratios)^exponent.
+    """
+    n_links, n_visible = links.shape[1:]
+    for c, stream in enumerate(streams):
+        random = stream.ctypes
+
+        def integer(n, random=random):
+            return random.next_uint32(random.state) * n >> 32
+
+        for s in range(configurations.shape[1]):
+            for _ in range(sweeps_per_sample * n_links * n_visible // 2):
+                pick = integer(len(terms) + len(lines))
+                if pick < len(terms):
+                    start, length = integer(n_links), 1 + integer(2 * n_links - 1)
+                    proposals = ring_segment(links[c], moves, terms[pick], start, min(length, n_links))
+                else:
+                    proposals = ring_line(links[c], moves, lines[pick - len(terms)])
+                kind = int(pick >= len(terms))
+                counts[kind, 0] += 1
+                if not proposals:
+                    continue
+                ratios = [amplitude.ratio(links[c, l], proposal) for l, proposal in proposals.items()]
+                if random.next_double(random.state) < np.abs(np.prod(ratios)) ** exponent:
+                    for l, proposal in proposals.items():
+                        links[c, l] = flipped(links[c, l], proposal.flips)
+                    counts[kind, 1] += 1
+            configurations[c, s] = links[c]
+    return 0.0
+
+
 def follow_path(visible, amplitude, moves, path, smallest, ratios):
     """Make the moves of `path` whose abs(ratio) exceeds `smallest`; write all ratios; return ln Psi at the end."""
     for step, move in enumerate(path):

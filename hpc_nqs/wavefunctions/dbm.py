@@ -31,6 +31,8 @@ class DBM:
     unit_layer : (n_visible + n_deep,) intp
         Place of every unit between visible units: layer l holds the spins before step l (from 0) of the construction;
         -1 for visible units.
+    unit_site : (n_visible + n_deep,) intp
+        Lattice site of every unit.
     hidden_layer : (n_hidden,) intp
         Step of the construction that made the hidden unit, -1 for those of the Bell pairs.
     """
@@ -44,6 +46,7 @@ class DBM:
     biases: np.ndarray
     log_prefactor: complex
     unit_layer: np.ndarray
+    unit_site: np.ndarray
     hidden_layer: np.ndarray
 
     @property
@@ -93,12 +96,22 @@ class DBM:
             "biases": self.biases,
             "log_prefactor": complex(self.log_prefactor),
             "unit_layer": self.unit_layer,
+            "unit_site": self.unit_site,
             "hidden_layer": self.hidden_layer,
         }
 
     @classmethod
     def from_network(cls, network):
-        """Return the DBM of the arrays that `network` gave."""
+        """Return the DBM of the arrays that `network` gave.
+
+        Raises
+        ------
+        ValueError
+            Arrays are missing: they are not those of a DBM.
+        """
+        missing = [name for name in cls.__dataclass_fields__ if name not in network]
+        if missing:
+            raise ValueError(f"not a deep Boltzmann machine: the network has no {', '.join(missing)}")
         return cls(**{name: network[name] for name in cls.__dataclass_fields__})
 
     def angles(self, units):

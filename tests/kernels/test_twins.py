@@ -14,8 +14,9 @@ import hpc_nqs.kernels
 from hpc_nqs.kernels import amplitude, local_energy, metropolis, rbm, reference, reference_worldlines
 
 HERE = Path(__file__).parent
-ONLY_IN_REFERENCE = {"Proposal", "flipped", "log_2cosh"}
-ONLY_IN_REFERENCE |= {"clusters", "conditional_derivative", "flip", "gate_state", "ising_columns", "measured", "spins_row", "uint32", "uniform"}
+ONLY_IN_REFERENCE = {"Proposal", "flipped", "log_2cosh", "ring_line", "ring_segment"}
+ONLY_IN_REFERENCE |= {"clusters", "conditional_derivative", "flip", "gate_state", "ising_columns", "measured"}
+ONLY_IN_REFERENCE |= {"spins_row", "uint32", "uniform"}
 
 
 def compiled_signatures():

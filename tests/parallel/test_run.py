@@ -17,7 +17,7 @@ lengths = [4]
 [model]
 {model}
 [wavefunction]
-alpha = 2
+{wavefunction}
 [sampling]
 method = "{method}"
 n_samples = 96
@@ -66,12 +66,19 @@ def assert_same_numbers(found, expected, where=""):
 
 
 @pytest.mark.parametrize(
-    ("model", "method", "n_chains"),
-    [(HEISENBERG, "metropolis", 8), (J1J2, "metropolis", 7), (TFIM, "metropolis", 2), (HEISENBERG, "exact_sum", 1)],
-    ids=["heisenberg", "j1j2", "more_ranks_than_chains", "exact_sum"],
+    ("model", "method", "n_chains", "wavefunction"),
+    [
+        (HEISENBERG, "metropolis", 8, "alpha = 2"),
+        (J1J2, "metropolis", 7, "alpha = 2"),
+        (TFIM, "metropolis", 2, "alpha = 2"),
+        (HEISENBERG, "exact_sum", 1, "alpha = 2"),
+        (TFIM, "metropolis", 5, 'kind = "dbm"'),
+        (TFIM, "exact_sum", 1, 'kind = "dbm"'),
+    ],
+    ids=["heisenberg", "j1j2", "more_ranks_than_chains", "exact_sum", "deep_units", "summed_deep_units"],
 )
-def test_the_table_does_not_depend_on_the_number_of_ranks(run, model, method, n_chains):
-    text = INPUT.format(model=model, method=method, n_chains=n_chains)
+def test_the_table_does_not_depend_on_the_number_of_ranks(run, model, method, n_chains, wavefunction):
+    text = INPUT.format(model=model, method=method, n_chains=n_chains, wavefunction=wavefunction)
     table, state, history = run(1, text)
     assert table["finished"]
     assert [row["beta"] for row in table["rows"]] == [0.12, 0.2]
@@ -94,7 +101,7 @@ def test_the_table_does_not_depend_on_the_number_of_ranks(run, model, method, n_
 
 def test_wrong_input_is_reported_once_and_stops_all_ranks(mpiexec, tmp_path):
     source = tmp_path / "input.toml"
-    source.write_text(INPUT.format(model=HEISENBERG, method="metropolis", n_chains=8).replace("betas", "bettas"))
+    source.write_text(INPUT.format(model=HEISENBERG, method="metropolis", n_chains=8, wavefunction="").replace("betas", "bettas"))
     done = mpiexec(2, sys.executable, "-m", "hpc_nqs", "run", source)
     assert done.returncode == 2
     assert done.stderr.count("bettas") == 1

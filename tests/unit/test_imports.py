@@ -15,13 +15,14 @@ PACKAGE = ROOT / "hpc_nqs"
 # From the bottom up. A module may import from its own layer and from those below it.
 LAYERS = [
     {"kernels"},
-    {"bonds", "gates", "lattice", "machine", "models", "moves", "purification", "quantum_numbers", "seed", "spin_system", "symmetry"}
+    {"bonds", "deep_units", "gates", "lattice", "machine", "models", "moves", "purification", "quantum_numbers", "seed"}
+    | {"spin_system", "symmetry"}
     | {"trotter", "wavefunctions", "worldlines"},
     {"ansatz", "blocks", "chains", "ensembles", "enumeration", "estimators", "extrapolation", "level_meter", "linear"}
-    | {"measurement", "sample_space", "spin_ansatz", "thermodynamics"}
+    | {"deep_ansatz", "deep_pairs", "deep_sum", "measurement", "ring_meter", "rings", "sample_space", "spin_ansatz", "thermodynamics"}
     | {"contradictions", "labels", "options", "sections", "settings", "systematic", "toml_text"},
-    {"checkpoint", "correlations", "evolution", "observables", "parallel", "path_table", "progress", "reconfiguration"}
-    | {"recorder", "reporting"}
+    {"checkpoint", "correlations", "deep", "evolution", "observables", "parallel", "path_table", "progress"}
+    | {"reconfiguration", "recorder", "reporting", "start", "summed_evolution"}
     | {"stopping", "thermal_table"},
     {"ground_state", "path_integral", "thermal"},
     {"bench", "exact", "exact_table", "plotting", "sectors", "tasks", "templates"}

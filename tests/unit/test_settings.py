@@ -251,8 +251,7 @@ def test_spin_flip_in_a_field():
 @pytest.mark.parametrize(
     ("section", "key", "value", "instead"),
     [
-        ("wavefunction", "kind", "dbm", '"auto"'),
-        ("wavefunction", "slices", 2, "1"),
+        ("wavefunction", "slices", 5, '"1 to 4"'),
     ],
 )
 def test_what_is_promised_but_not_there_is_refused(section, key, value, instead):
@@ -283,6 +282,46 @@ def test_a_list_of_sectors_replaces_one_sector():
     first, second = problems_of(changed(*changes))
     assert "ground_state.momentum = [1]: ground_state.sectors is given too" in first
     assert "the last entry of a sector is its spin parity, 1 or -1" in second
+@pytest.mark.parametrize(
+    ("section", "key", "value", "what"),
+    [
+        ("reconfiguration", "solver", "cg", '"dense" is allowed'),
+        ("reconfiguration", "regularization", "diag_shift", '"soft_cut" is allowed'),
+        ("wavefunction", "symmetries", ["translation"], '"layer_exchange"'),
+    ],
+)
+def test_what_several_slices_need(section, key, value, what):
+    (problem,) = problems_of(changed(("wavefunction", "slices", 2), (section, key, value)))
+    assert problem.startswith(f"{section}.{key} = ") and what in problem
+    parse_settings(changed(("wavefunction", "slices", 1), (section, key, value)))
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "what"),
+    [
+        ("wavefunction", "alpha", 4.0, "the hidden units are those of the Trotter network"),
+        ("wavefunction", "bond_features", True, "deep Boltzmann machines have none"),
+        ("reconfiguration", "solver", "cg", 'with sampled deep units only "auto" or "dense" is allowed'),
+        ("run", "task", "ground_state", "deep units are for thermal states"),
+    ],
+)
+def test_what_deep_units_cannot_follow(section, key, value, what):
+    (problem,) = problems_of(changed(("wavefunction", "kind", "dbm"), (section, key, value)))
+    assert what in problem
+    parse_settings(changed(("wavefunction", "kind", "dbm"), ("wavefunction", "slices", 6)))
+
+
+def test_a_start_brings_its_own_temperature_and_network():
+    changes = (("thermal", "start", "other.h5"), ("thermal", "beta_0", 0.1), ("wavefunction", "kind", "rbm"))
+    kind, beta_0 = problems_of(changed(*changes))
+    assert kind.startswith('wavefunction.kind = "rbm": thermal.start is a deep Boltzmann machine')
+    assert beta_0.startswith("thermal.beta_0 = 0.1: thermal.start brings its own temperature")
+
+
+def test_a_start_is_looked_for_beside_the_input(tmp_path):
+    settings = parse_settings(changed(("thermal", "start", "other.h5")), folder=tmp_path)
+    assert settings.thermal.start == str(tmp_path / "other.h5")
+    assert parse_settings(settings.to_dict()) == settings
 
 
 def test_a_key_of_another_section_is_pointed_to():

@@ -1,0 +1,101 @@
+"""Deep Boltzmann machines at the start of the cooling: a Trotter network, from a run file or made on the spot."""
+
+import numpy as np
+
+from hpc_nqs.ansatz import Ansatz, choose_symmetries, largest_coupling
+from hpc_nqs.deep_pairs import joint_units, with_deep_units
+from hpc_nqs.deep_sum import support
+from hpc_nqs.deep_units import variational_network
+from hpc_nqs.enumeration import MAX_AUTO, MAX_VISIBLE
+from hpc_nqs.models import marshall
+from hpc_nqs.purification import purify
+from hpc_nqs.settings import SettingsError
+from hpc_nqs.symmetry import site_symmetries
+from hpc_nqs.trotter import network_of, trotter_product
+from hpc_nqs.wavefunctions.dbm import DBM
+from hpc_nqs.wavefunctions.deep_network import DeepNetwork
+
+DTAU = 0.05  # of the Trotter slices made on the spot, in units of the inverse of the largest coupling
+N_SLICES = 2
+
+
+def is_deep_network(settings):
+    """Return whether the settings ask for a deep Boltzmann machine with deep units of its own."""
+    return settings.wavefunction.kind == "dbm" or bool(settings.thermal.start)
+
+
+def build_deep_ansatz(settings, lattice, model, start=None):
+    """Return the `Ansatz` of a deep Boltzmann machine.
+
+    Parameters
+    ----------
+    settings : Settings
+    lattice : Lattice
+    model : SpinModel
+        Unrotated.
+    start : dict, optional
+        Arrays of the network to start from, with its "beta" and "n_slices", and "shares" where they are those of an
+        earlier run with variational deep units.  None: a Trotter network is made.
+
+    Raises
+    ------
+    SettingsError
+        Deep units that can neither be summed nor sampled, or not in the way that is asked for.
+    """
+    choice = settings.wavefunction
+    model = model if choice.marshall is False else marshall(model, lattice)
+    symmetries = choose_symmetries(choice, lattice, model)
+    site_images = site_symmetries(lattice, model, [s for s in symmetries if s in ("translation", "point_group")])
+    layer_exchange, is_complex = "layer_exchange" in symmetries, choice.parameters == "complex"
+    if start is None:
+        n_slices = N_SLICES if choice.slices == "auto" else choice.slices
+        beta_0 = _beta_0(settings.thermal, model, n_slices)
+        start = network_of(trotter_product(model, beta_0 / (2 * n_slices), n_slices), 6).network()
+        start |= {"beta": beta_0, "n_slices": n_slices}
+    network = DBM.from_network(start)
+    if "shares" in start:
+        wavefunction = DeepNetwork(network, start["shares"], is_complex)
+    else:
+        wavefunction = variational_network(network, site_images, layer_exchange, is_complex)
+    purification = purify(model, bond_features=False)
+    is_exact = _sums_exactly(settings.sampling, wavefunction.dbm)
+    if not is_exact:
+        purification = with_deep_units(purification, wavefunction.dbm)
+    order = len(site_images) * (2 if layer_exchange else 1)
+    return Ansatz(
+        lattice, model, purification, wavefunction, "dbm", symmetries, order, float(start["beta"]), is_exact, int(start["n_slices"])
+    )
+
+
+def _beta_0(thermal, model, n_slices):
+    if thermal.beta_0 != "auto":
+        return thermal.beta_0
+    return min(2 * n_slices * DTAU / largest_coupling(model), 0.5 * min(thermal.report_betas))
+
+
+def _sums_exactly(sampling, dbm):
+    """Return whether deep units are summed; SettingsError where they can be neither summed nor sampled as asked."""
+    method, constrained = sampling.method, bool(np.any(np.imag(dbm.couplings)))
+    units = f"{dbm.n_visible} visible and {dbm.n_deep} deep units"
+    few = 2.0 ** (dbm.n_visible + dbm.n_deep) <= MAX_AUTO
+    problem = None
+    if method == "metropolis" and constrained:
+        problem = (
+            "the network has constraints (imaginary couplings), which flips of single units cannot keep and whose zeros "
+            'hide the force; allowed is "exact_sum" on few sites; larger ones: wavefunction.slices or thermal.method = "analytic"'
+        )
+    elif method == "exact_sum" or constrained or few:
+        try:
+            if dbm.n_visible > MAX_VISIBLE:
+                raise ValueError(f"{units}; at most {MAX_VISIBLE} visible ones can be summed")
+            support(dbm)
+        except ValueError as error:
+            problem = str(error)
+    else:
+        try:
+            joint_units(dbm)
+        except ValueError as error:
+            problem = str(error)
+    if problem:
+        raise SettingsError([f'sampling.method = "{method}": {problem}'])
+    return method == "exact_sum" or (method == "auto" and (constrained or few))
