@@ -45,6 +45,9 @@ struct nqs_native {
     void (*block_angles)(const double *weights, double bias, const double *x,
                          const int *index, ptrdiff_t n_images,
                          ptrdiff_t n_inputs, double *angle, ptrdiff_t stride);
+    void (*tile_angles)(const double *tiles, const double *bias, const double *x,
+                        ptrdiff_t n_inputs, ptrdiff_t n, ptrdiff_t n_states,
+                        double *angle);
     void (*block_image_sums)(const double *t, const double *x, const int *index,
                              ptrdiff_t n_images, ptrdiff_t n_inputs,
                              double *out);
