@@ -94,8 +94,8 @@ class Team:
             for block in self._blocks(array):
                 self.communicator.Allreduce(self._mpi.IN_PLACE, block)
 
-    def broadcast(self, array):
-        """Overwrite `array` by that of rank 0, of the same shape and type. *Collective*, *in place*.
+    def broadcast(self, array, root=0):
+        """Overwrite `array` by that of rank `root`, of the same shape and type. *Collective*, *in place*.
 
         Raises
         ------
@@ -103,7 +103,7 @@ class Team:
             If the array is not C-contiguous and writable.
         """
         for block in self._blocks(array, as_bytes=True):
-            self.communicator.Bcast([block, self._mpi.BYTE], root=0)
+            self.communicator.Bcast([block, self._mpi.BYTE], root=root)
 
     def broadcast_object(self, value):
         """Return rank 0's value, a small picklable object such as the text of the settings. *Collective*."""

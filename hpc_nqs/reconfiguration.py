@@ -12,7 +12,10 @@ from hpc_nqs import linear
 from hpc_nqs.kernels import amplitude as amplitude_kernel
 from hpc_nqs.kernels.accumulate import accumulate
 from hpc_nqs.kernels.local_energy import local_energies
+from hpc_nqs.kernels.rbm import unit_slopes
+from hpc_nqs.log_derivatives import FactoredDerivatives, StoredDerivatives
 from hpc_nqs.sample_space import solve_sample_space
+from hpc_nqs.wavefunctions.rbm import RBM
 
 BLOCK = 1024  # samples whose log-derivatives are held at a time
 MAX_DENSE = 2000  # largest number of parameters for which S is assembled
@@ -95,12 +98,15 @@ class Regularization:
         Diagonal shift relative to diag(S).
     tolerance : float
         Of the conjugate gradients.
+    diag_shift : float
+        Diagonal shift of all parameters alike.
     """
 
     solver: str
     soft_cut: float | None
     diag_scale: float
     tolerance: float
+    diag_shift: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -144,20 +150,19 @@ def velocity(evaluation, samples, wavefunction, regularization, team, previous=N
     previous : (n_params,) or None
         Velocity of the step before: start of the conjugate gradients.
     """
-    centred = (evaluation.force_energies, evaluation.weights)
     if regularization.solver == "dense":
         s_matrix, force, variance = assemble(evaluation, samples, wavefunction, team)
         solution = _solve_dense(s_matrix, force, regularization, team)
         product = s_matrix @ solution.x
         metric = _dense_metric(s_matrix)
     else:
-        log_derivs, energies, variance = centred_samples(evaluation, samples, wavefunction, team)
+        derivatives, energies, variance = centred_samples(evaluation, samples, wavefunction, team)
         real = not wavefunction.is_complex
-        force = linear.adjoint_product(log_derivs, centred[1] * energies)
+        force = derivatives.adjoint(evaluation.weights * energies)
         force = np.ascontiguousarray(force.real if real else force)
         team.sum_in_place(force)
-        apply = linear.matrix_free(log_derivs, evaluation.weights, team, real_params=real)
-        solution = _solve_matrix_free(log_derivs, energies, evaluation, force, regularization, team, previous, real)
+        apply = linear.matrix_free(derivatives, None, team, real_params=real)
+        solution = _solve_matrix_free(derivatives, energies, force, regularization, team, previous, real)
         product = apply(solution.x)
         metric = _matrix_free_metric(apply)
     power = -np.vdot(force, solution.x).real
@@ -228,19 +233,44 @@ def _as_numbers(values, width):
 
 
 def centred_samples(evaluation, samples, wavefunction, team):
-    """Return centred O (n_local, n_params), centred energies (n_local,) and Var(E_loc).  *Collective.*"""
-    configurations, energies = samples.flat, evaluation.force_energies
+    """Return centred O (an object of `log_derivatives`), centred energies (n_local,) and Var(E_loc).  *Collective.*
+
+    O of a Boltzmann machine without sharing stays in its two factors and is never stored.
+    """
+    configurations, energies, weights = samples.flat, evaluation.force_energies, evaluation.weights
+    means = np.array([weights @ energies])
+    team.sum_in_place(means)
+    energies = energies - means[0]
+    variance = np.array([np.sum(weights * np.abs(energies) ** 2)])
+    team.sum_in_place(variance)
+    if isinstance(wavefunction, RBM) and wavefunction.is_unshared:
+        derivatives = _factors(evaluation, configurations, wavefunction, team)
+    else:
+        derivatives = _stored(evaluation, configurations, wavefunction, team)
+    return derivatives, energies, float(variance[0])
+
+
+def _stored(evaluation, configurations, wavefunction, team):
     numbers = np.complex128 if wavefunction.is_complex else np.float64
     log_derivs = np.empty((len(configurations), wavefunction.n_params), dtype=numbers)
     amplitude_kernel.log_derivs(evaluation.amplitude, configurations, log_derivs.view(np.float64))
     log_derivs[evaluation.weights == 0] = 0
-    means = np.concatenate([evaluation.weights @ log_derivs, [evaluation.weights @ energies]]).astype(np.complex128)
+    means = evaluation.weights @ log_derivs
     team.sum_in_place(means)
-    log_derivs -= _as_numbers(means[:-1], wavefunction.width)
-    energies = energies - means[-1]
-    variance = np.array([np.sum(evaluation.weights * np.abs(energies) ** 2)])
-    team.sum_in_place(variance)
-    return log_derivs, energies, float(variance[0])
+    log_derivs -= means
+    return StoredDerivatives(log_derivs, evaluation.weights, team)
+
+
+def _factors(evaluation, configurations, wavefunction, team):
+    planes = np.empty((len(configurations), wavefunction.width * wavefunction.n_units))
+    unit_slopes(evaluation.amplitude, configurations, planes)
+    planes[evaluation.weights == 0] = 0
+    n = wavefunction.n_units
+    slopes = planes[:, :n] + 1j * planes[:, n:] if wavefunction.is_complex else planes
+    places = wavefunction.places()
+    return FactoredDerivatives(
+        slopes, wavefunction.inputs(configurations), *places, wavefunction.n_params, evaluation.weights, team
+    )
 
 
 def _solve_dense(s_matrix, force, regularization, team):
@@ -253,20 +283,20 @@ def _solve_dense(s_matrix, force, regularization, team):
             solution = linear.solve_soft_cut(s_matrix, force, regularization.soft_cut)
         else:
             floor = FLOOR * np.diagonal(s_matrix).real.max(initial=0.0)
-            solution = linear.solve_cholesky(s_matrix, force, regularization.diag_scale, floor)
+            solution = linear.solve_cholesky(s_matrix, force, regularization.diag_scale, floor + regularization.diag_shift)
     return team.broadcast_object(solution)
 
 
-def _solve_matrix_free(log_derivs, energies, evaluation, force, regularization, team, previous, real):
-    diagonal = linear.s_diagonal(log_derivs, evaluation.weights, team)
-    floor = FLOOR * diagonal.max()
-    shift = regularization.diag_scale * diagonal + floor
+def _solve_matrix_free(derivatives, energies, force, regularization, team, previous, real):
+    diagonal = derivatives.square_sums()
+    floor = FLOOR * diagonal.max() + regularization.diag_shift
     if regularization.solver == "sample_space":
         relative = regularization.diag_scale
         return solve_sample_space(
-            log_derivs, evaluation.weights, energies, team, diag_scale=relative, diag_shift=floor, real_params=real
+            derivatives, None, energies, team, diag_scale=relative, diag_shift=floor, real_params=real
         )
-    apply = linear.matrix_free(log_derivs, evaluation.weights, team, shift=shift, real_params=real)
+    shift = regularization.diag_scale * diagonal + floor
+    apply = linear.matrix_free(derivatives, None, team, shift=shift, real_params=real)
     solution = linear.solve_cg(
         apply, force, x0=previous, diagonal=diagonal + shift, tolerance=regularization.tolerance, max_iterations=500, team=team
     )

@@ -17,8 +17,8 @@ LAYERS = [
     {"kernels"},
     {"bonds", "gates", "lattice", "models", "moves", "purification", "quantum_numbers", "seed", "spin_system", "symmetry"}
     | {"trotter", "wavefunctions", "worldlines"},
-    {"ansatz", "blocks", "chains", "ensembles", "enumeration", "estimators", "extrapolation", "level_meter", "linear"}
-    | {"measurement", "sample_space", "spin_ansatz", "thermodynamics"}
+    {"ansatz", "blocks", "chains", "ensembles", "enumeration", "estimators", "extrapolation", "level_meter", "linear", "log_derivatives"}
+    | {"measurement", "row_blocks", "sample_space", "spin_ansatz", "thermodynamics"}
     | {"contradictions", "labels", "options", "sections", "settings", "systematic", "toml_text"},
     {"checkpoint", "correlations", "evolution", "observables", "parallel", "path_table", "progress", "reconfiguration"}
     | {"recorder", "reporting"}
