@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stddef.h>
 
+#include "nqs_roofline.h"
 #include "nqs_units.h"
 
 /* product *= re + i im, far from overflow and underflow. */
@@ -51,6 +52,12 @@ struct nqs_native {
     void (*block_image_sums)(const double *t, const double *x, const int *index,
                              ptrdiff_t n_images, ptrdiff_t n_inputs,
                              double *out);
+
+    /* as those of nqs_roofline.h */
+    void (*multiply_adds)(double *values, double factor, double summand,
+                          ptrdiff_t n_rounds);
+    void (*triad)(const double *b, const double *c, double factor, ptrdiff_t n,
+                  double *a);
 
     /* a . b */
     double (*dot)(const double *a, const double *b, ptrdiff_t n);

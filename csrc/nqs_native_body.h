@@ -343,6 +343,31 @@ NQS_NAME(sum_rows)(const double *factor, const double *rows, ptrdiff_t n_rows,
     }
 }
 
+/* Ten independent chains: enough to fill two units of four or five cycles. */
+static void NQS_NAME(multiply_adds)(double *values, double factor, double summand,
+                                    ptrdiff_t n_rounds)
+{
+    const vec f = (vec){0} + factor, s = (vec){0} + summand;
+    for (ptrdiff_t start = 0; start < NQS_CHAINS; start += 10 * NQS_WIDTH) {
+        vec x[10];
+        for (int k = 0; k < 10; k++)
+            x[k] = load(values + start + k * NQS_WIDTH);
+        for (ptrdiff_t round = 0; round < n_rounds; round++)
+#pragma GCC unroll 10
+            for (int k = 0; k < 10; k++)
+                x[k] = x[k] * f + s;
+        for (int k = 0; k < 10; k++)
+            store(values + start + k * NQS_WIDTH, x[k]);
+    }
+}
+
+static void NQS_NAME(triad)(const double *b, const double *c, double factor,
+                            ptrdiff_t n, double *a)
+{
+    for (ptrdiff_t j = 0; j < n; j += NQS_WIDTH)
+        store(a + j, load(b + j) + factor * load(c + j));
+}
+
 static void NQS_NAME(combine)(const double *factor, const double *rows,
                               ptrdiff_t n_rows, ptrdiff_t n, double *out)
 {
@@ -398,6 +423,8 @@ static const struct nqs_native NQS_NAME(variant) = {
     .block_angles = NQS_NAME(block_angles),
     .tile_angles = NQS_NAME(tile_angles),
     .block_image_sums = NQS_NAME(block_image_sums),
+    .multiply_adds = NQS_NAME(multiply_adds),
+    .triad = NQS_NAME(triad),
     .dot = NQS_NAME(dot),
     .combine = NQS_NAME(combine),
     .add_rows = NQS_NAME(add_rows),

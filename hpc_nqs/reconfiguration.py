@@ -64,7 +64,10 @@ def evaluate(samples, wavefunction, purification, team, amplitude=None):
     n = len(samples.flat)
     energies = np.empty((n, len(purification.hamiltonians)), dtype=np.complex128)
     log_psi = np.empty(n, dtype=np.complex128)
-    local_energies(samples.flat, amplitude, moves.kernel(), list(purification.hamiltonians), energies, log_psi)
+    kernel, hamiltonians, flat = moves.kernel(), list(purification.hamiltonians), samples.flat
+    team.threads.run(
+        amplitude, n, lambda own, part: local_energies(flat[part], own, kernel, hamiltonians, energies[part], log_psi[part])
+    )
     if samples.log_density is None:
         samples.log_density = 2 * samples.exponent * log_psi.real if samples.exponent else np.zeros(n)
     # a numerical zero of Psi, reached by exact summation or by rounding, has no local energy and no weight
@@ -209,7 +212,11 @@ def assemble(evaluation, samples, wavefunction, team):
         part = slice(start, start + BLOCK)
         weights = evaluation.weights[part]
         block = np.empty((len(weights), n_params * width))
-        amplitude_kernel.log_derivs(evaluation.amplitude, configurations[part], block)
+        team.threads.run(
+            evaluation.amplitude,
+            len(block),
+            lambda own, rows: amplitude_kernel.log_derivs(own, configurations[part][rows], block[rows]),
+        )
         block[weights == 0] = 0
         accumulate(block, energies[part], weights, totals, mean, s_matrix, force, width)
     numbers = np.complex128 if width == 2 else np.float64
@@ -232,6 +239,11 @@ def _as_numbers(values, width):
     return values if width == 2 else values.real
 
 
+def is_factored(wavefunction):
+    """Return whether the log-derivatives are products of slopes and inputs."""
+    return isinstance(wavefunction, RBM) and wavefunction.is_unshared
+
+
 def centred_samples(evaluation, samples, wavefunction, team):
     """Return centred O (an object of `log_derivatives`), centred energies (n_local,) and Var(E_loc).  *Collective.*
 
@@ -243,7 +255,7 @@ def centred_samples(evaluation, samples, wavefunction, team):
     energies = energies - means[0]
     variance = np.array([np.sum(weights * np.abs(energies) ** 2)])
     team.sum_in_place(variance)
-    if isinstance(wavefunction, RBM) and wavefunction.is_unshared:
+    if is_factored(wavefunction):
         derivatives = _factors(evaluation, configurations, wavefunction, team)
     else:
         derivatives = _stored(evaluation, configurations, wavefunction, team)
@@ -253,7 +265,12 @@ def centred_samples(evaluation, samples, wavefunction, team):
 def _stored(evaluation, configurations, wavefunction, team):
     numbers = np.complex128 if wavefunction.is_complex else np.float64
     log_derivs = np.empty((len(configurations), wavefunction.n_params), dtype=numbers)
-    amplitude_kernel.log_derivs(evaluation.amplitude, configurations, log_derivs.view(np.float64))
+    planes = log_derivs.view(np.float64)
+    team.threads.run(
+        evaluation.amplitude,
+        len(configurations),
+        lambda own, part: amplitude_kernel.log_derivs(own, configurations[part], planes[part]),
+    )
     log_derivs[evaluation.weights == 0] = 0
     means = evaluation.weights @ log_derivs
     team.sum_in_place(means)
@@ -263,7 +280,11 @@ def _stored(evaluation, configurations, wavefunction, team):
 
 def _factors(evaluation, configurations, wavefunction, team):
     planes = np.empty((len(configurations), wavefunction.width * wavefunction.n_units))
-    unit_slopes(evaluation.amplitude, configurations, planes)
+    team.threads.run(
+        evaluation.amplitude,
+        len(configurations),
+        lambda own, part: unit_slopes(own, configurations[part], planes[part]),
+    )
     planes[evaluation.weights == 0] = 0
     n = wavefunction.n_units
     slopes = planes[:, :n] + 1j * planes[:, n:] if wavefunction.is_complex else planes

@@ -6,6 +6,7 @@ Purification: [PDBM] PRL 127, 060601 (2021), eq. (2); sharing: theory section 3.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -161,7 +162,7 @@ class RBM:
     def is_complex(self):
         return self.width == 2
 
-    @property
+    @cached_property
     def is_unshared(self):
         """Whether no parameter stands for two weights, so that O_k of a weight is a slope times an input."""
         params = np.concatenate([self.weight_param.ravel(), self.bias_param, self.input_bias_param])

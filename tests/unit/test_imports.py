@@ -17,14 +17,15 @@ LAYERS = [
     {"kernels"},
     {"bonds", "gates", "lattice", "models", "moves", "purification", "quantum_numbers", "seed", "spin_system", "symmetry"}
     | {"trotter", "wavefunctions", "worldlines"},
-    {"ansatz", "blocks", "chains", "ensembles", "enumeration", "estimators", "extrapolation", "level_meter", "linear", "log_derivatives"}
+    {"ansatz", "blocks", "chains", "cost_model", "ensembles", "enumeration", "estimators", "extrapolation", "level_meter"}
+    | {"linear", "log_derivatives"}
     | {"measurement", "row_blocks", "sample_space", "spin_ansatz", "thermodynamics"}
     | {"contradictions", "labels", "options", "sections", "settings", "systematic", "toml_text"},
     {"checkpoint", "correlations", "evolution", "observables", "parallel", "path_table", "progress", "reconfiguration"}
     | {"recorder", "reporting"}
-    | {"stopping", "thermal_table"},
+    | {"stopping", "thermal_table", "threads"},
     {"ground_state", "path_integral", "thermal"},
-    {"bench", "exact", "exact_table", "plotting", "sectors", "tasks", "templates"}
+    {"bench", "exact", "exact_table", "plotting", "roofline", "sectors", "tasks", "templates"}
     | {"carry_over", "curves", "expert_mode", "judgement", "panels", "report_page", "standard_mode", "sweep", "terminal_plot"},
     {"__main__", "api", "cli", "commands", "figure_commands", "launch", "sources", "sweep_commands"},
 ]
