@@ -8,7 +8,7 @@ standard `Machine` and never a measurement.  `hpc-nqs bench` measures the number
 import math
 from dataclasses import dataclass, replace
 
-ITERATIONS = 100  # products with S that conjugate gradients are taken to need
+ITERATIONS = 200  # products with S that conjugate gradients are taken to need
 EFFICIENT = 0.7  # parallel efficiency down to which ranks are recommended
 SOLVERS = ("dense", "cg", "sample_space")
 MAX_SAMPLES = 8192  # of an automatic choice of sample_space: 1 GiB for the matrix where it is on one rank

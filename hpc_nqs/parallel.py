@@ -13,6 +13,7 @@ import sys
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 
 import numpy as np
 
@@ -175,6 +176,17 @@ class Team:
         if self.size > 1:
             self.communicator.Allreduce(self._mpi.IN_PLACE, largest, op=self._mpi.MAX)
         return float(largest[0])
+
+    @cached_property
+    def n_nodes(self):
+        """Number of machines that the ranks share memory on.  *Collective* at the first use."""
+        if self.size == 1:
+            return 1
+        here = self.communicator.Split_type(self._mpi.COMM_TYPE_SHARED)
+        first = np.array([here.Get_rank() == 0], dtype=np.int64)
+        here.Free()
+        self.sum_in_place(first)
+        return int(first[0])
 
     def barrier(self):
         """Wait for all ranks. *Collective*."""

@@ -14,6 +14,7 @@ from hpc_nqs.kernels.accumulate import accumulate
 from hpc_nqs.kernels.local_energy import local_energies
 from hpc_nqs.kernels.rbm import unit_slopes
 from hpc_nqs.log_derivatives import FactoredDerivatives, StoredDerivatives
+from hpc_nqs.row_blocks import solve_spread
 from hpc_nqs.sample_space import solve_sample_space
 from hpc_nqs.wavefunctions.rbm import RBM
 
@@ -153,7 +154,8 @@ def velocity(evaluation, samples, wavefunction, regularization, team, previous=N
     previous : (n_params,) or None
         Velocity of the step before: start of the conjugate gradients.
     """
-    if regularization.solver == "dense":
+    spread = regularization.soft_cut is None and team.n_nodes > 1
+    if regularization.solver == "dense" and not spread:
         s_matrix, force, variance = assemble(evaluation, samples, wavefunction, team)
         solution = _solve_dense(s_matrix, force, regularization, team)
         product = s_matrix @ solution.x
@@ -317,6 +319,8 @@ def _solve_matrix_free(derivatives, energies, force, regularization, team, previ
             derivatives, None, energies, team, diag_scale=relative, diag_shift=floor, real_params=real
         )
     shift = regularization.diag_scale * diagonal + floor
+    if regularization.solver == "dense":
+        return solve_spread(derivatives, force, shift, real)
     apply = linear.matrix_free(derivatives, None, team, shift=shift, real_params=real)
     solution = linear.solve_cg(
         apply, force, x0=previous, diagonal=diagonal + shift, tolerance=regularization.tolerance, max_iterations=500, team=team

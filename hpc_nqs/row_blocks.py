@@ -9,6 +9,8 @@ The `team` is that of `linear`, with ``broadcast(array, root)`` besides.
 import numpy as np
 from scipy.linalg import LinAlgError, cholesky, get_lapack_funcs, solve_triangular
 
+from hpc_nqs.linear import Solution, matrix_free, relative_residual
+
 CHUNK = 128  # rows of a chunk, columns of a panel
 
 
@@ -128,6 +130,46 @@ class RowBlocks:
             if matrix is not None:
                 matrix[there] = block
         return matrix
+
+
+def solve_spread(derivatives, force, shift, real_params=False):
+    """Solve (S + shift) x = -F with S spread over the ranks by rows.  *Collective.*
+
+    Parameters
+    ----------
+    derivatives : of `log_derivatives`
+    force : (P,) float64 or complex128
+        The same on every rank.
+    shift : (P,) float64
+    real_params : bool
+        Solve with the real part of S.
+
+    Returns
+    -------
+    Solution
+        A matrix that is not positive definite gives NaN and a note.
+    """
+    team, (_, n_params) = derivatives.team, derivatives.shape
+    start, stop = n_params * team.rank // team.size, n_params * (team.rank + 1) // team.size
+    blocks = RowBlocks(stop - start, team)
+    starts = [n_params * rank // team.size for rank in range(team.size)]
+    order = np.concatenate([starts[rank] + np.arange(here.start, here.stop) for rank, here, _ in blocks.chunks])
+    weighted = derivatives.weights[:, None] * derivatives.columns(slice(None))[:, order]
+    strip = np.empty((stop - start, n_params), force.dtype)
+    for rank, here, there in blocks.chunks:
+        columns = derivatives.columns(slice(starts[rank] + here.start, starts[rank] + here.stop))
+        rows = columns.conj().T @ weighted
+        rows = np.ascontiguousarray(rows.real if real_params else rows)
+        team.sum_in_place(rows)
+        if rank == team.rank:
+            strip[here] = rows
+    strip[np.arange(len(strip)), blocks.positions] += shift[order[blocks.positions]]
+    x = np.full_like(force, np.nan)
+    note = "matrix not positive definite"
+    if blocks.factorize(strip):
+        x[order], note = blocks.solve(strip, -force[order]), ""
+    product = matrix_free(derivatives, None, team, shift, real_params)(x)
+    return Solution(x, "cholesky", residual=relative_residual(product, force), n_kept=float(n_params), note=note)
 
 
 def _factor(block):

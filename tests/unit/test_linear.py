@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from hpc_nqs import linear, row_blocks, sample_space
+from hpc_nqs.log_derivatives import StoredDerivatives
 from hpc_nqs.parallel import Team
 
 
@@ -280,6 +281,28 @@ def test_rows_spread_over_ranks_are_factorized_and_solved(shares, kind, monkeypa
     for rank, (solved, whole) in enumerate(on_ranks(len(shares), work)):
         np.testing.assert_allclose(matrix @ solved, target, atol=1e-10)
         assert whole is None if rank else np.array_equal(whole, matrix)
+
+
+@pytest.mark.parametrize("real_params", [False, True])
+@pytest.mark.parametrize("shares", [(60,), (0, 23, 37)])
+def test_dense_rows_spread_over_ranks(shares, real_params, monkeypatch, on_ranks):
+    monkeypatch.setattr(row_blocks, "CHUNK", 3)
+    log_derivs, weights, local_energy = samples()
+    s_matrix, force = system(log_derivs, weights, local_energy)
+    if real_params:
+        s_matrix, force = s_matrix.real, force.real
+    expected = linear.solve_cholesky(s_matrix, force, 1e-3, 1e-4)
+    shift = linear.shifts(np.diagonal(s_matrix).real, 1e-3, 1e-4)
+    ends = np.cumsum(shares)
+
+    def work(team):
+        mine = slice(ends[team.rank] - shares[team.rank], ends[team.rank])
+        derivatives = StoredDerivatives(log_derivs[mine], weights[mine], team)
+        return row_blocks.solve_spread(derivatives, force, shift, real_params)
+
+    for solution in on_ranks(len(shares), work):
+        np.testing.assert_allclose(solution.x, expected.x, atol=1e-10 * np.abs(expected.x).max())
+        assert solution.residual < 1e-10
 
 
 def test_inputs_are_left_alone():
