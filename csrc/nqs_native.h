@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stddef.h>
 
+#include "nqs_roofline.h"
 #include "nqs_units.h"
 
 /* product *= re + i im, far from overflow and underflow. */
@@ -45,9 +46,18 @@ struct nqs_native {
     void (*block_angles)(const double *weights, double bias, const double *x,
                          const int *index, ptrdiff_t n_images,
                          ptrdiff_t n_inputs, double *angle, ptrdiff_t stride);
+    void (*tile_angles)(const double *tiles, const double *bias, const double *x,
+                        ptrdiff_t n_inputs, ptrdiff_t n, ptrdiff_t n_states,
+                        double *angle);
     void (*block_image_sums)(const double *t, const double *x, const int *index,
                              ptrdiff_t n_images, ptrdiff_t n_inputs,
                              double *out);
+
+    /* as those of nqs_roofline.h */
+    void (*multiply_adds)(double *values, double factor, double summand,
+                          ptrdiff_t n_rounds);
+    void (*triad)(const double *b, const double *c, double factor, ptrdiff_t n,
+                  double *a);
 
     /* a . b */
     double (*dot)(const double *a, const double *b, ptrdiff_t n);

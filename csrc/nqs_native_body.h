@@ -52,23 +52,39 @@ static inline int NQS_NAME(in_range)(vec norm, double smallest)
     return !NQS_NAME(any)(~inside);
 }
 
+/* product *= all lanes of re + i im, one after the other */
+static void NQS_NAME(multiply_one_by_one)(nqs_scale *product, vec re, vec im)
+{
+    for (int lane = 0; lane < NQS_WIDTH; lane++)
+        nqs_multiply(product, re[lane], im[lane]);
+}
+
 /* product *= all lanes of re + i im */
 static inline void NQS_NAME(multiply_lanes)(nqs_scale *product, vec re, vec im,
                                             int is_complex)
 {
-    int at_once = NQS_NAME(in_range)(re * re + im * im, NEAR_ONE);
-    double pr = 1, pi = 0;
-    for (int lane = 0; lane < NQS_WIDTH; lane++)
-        if (!at_once) {
-            nqs_multiply(product, re[lane], im[lane]);
-        } else if (is_complex) {
-            double next = pr * re[lane] - pi * im[lane];
-            pi = pr * im[lane] + pi * re[lane];
-            pr = next;
-        } else {
+    if (!NQS_NAME(in_range)(re * re + im * im, NEAR_ONE)) {
+        NQS_NAME(multiply_one_by_one)(product, re, im);
+        return;
+    }
+    if (!is_complex) {
+        double pr = re[0];
+        for (int lane = 1; lane < NQS_WIDTH; lane++)
             pr *= re[lane];
-        }
-    nqs_multiply(product, pr, pi);
+        nqs_multiply(product, pr, 0);
+        return;
+    }
+#pragma GCC unroll 4
+    for (int step = NQS_WIDTH / 2; step > 0; step /= 2) {
+        mask order;
+        for (int lane = 0; lane < NQS_WIDTH; lane++)
+            order[lane] = (lane + step) % NQS_WIDTH;
+        vec r = __builtin_shuffle(re, order), i = __builtin_shuffle(im, order);
+        vec next = re * r - im * i;
+        im = re * i + im * r;
+        re = next;
+    }
+    nqs_multiply(product, re[0], im[0]);
 }
 
 __attribute__((always_inline)) static inline int
@@ -125,29 +141,40 @@ static int NQS_NAME(product_complex)(const double *t, const double *half,
         im = re * fi + im * fr;                                             \
         re = next;                                                          \
     } while (0)
+#define JOIN(re, im, r, i)                                                  \
+    do {                                                                    \
+        vec next = re * r - im * i;                                         \
+        im = re * i + im * r;                                               \
+        re = next;                                                          \
+    } while (0)
     const double twice = 2 * sign;
-    const vec one = (vec){0} + 1.0;
-    vec re0 = one, re1 = one, im0 = one - one, im1 = im0;
+    const vec one = (vec){0} + 1.0, zero = {0};
+    vec re = one, im = zero;
     int safe = 1;
     ptrdiff_t j = 0;
     while (j < n) {
-        ptrdiff_t stop = j + 2 * NQS_WIDTH * ROUNDS;
+        ptrdiff_t stop = j + 4 * NQS_WIDTH * ROUNDS;
         if (stop > n)
             stop = n;
-        for (; j + 2 * NQS_WIDTH <= stop; j += 2 * NQS_WIDTH) {
+        vec re0 = one, re1 = one, re2 = one, re3 = one;
+        vec im0 = zero, im1 = zero, im2 = zero, im3 = zero;
+        for (; j + 4 * NQS_WIDTH <= stop; j += 4 * NQS_WIDTH) {
             MULTIPLY(re0, im0, j);
             MULTIPLY(re1, im1, j + NQS_WIDTH);
+            MULTIPLY(re2, im2, j + 2 * NQS_WIDTH);
+            MULTIPLY(re3, im3, j + 3 * NQS_WIDTH);
         }
         for (; j < stop; j += NQS_WIDTH)
             MULTIPLY(re0, im0, j);
-        safe &= NQS_NAME(in_range)(re0 * re0 + im0 * im0,
-                                   SMALLEST * SMALLEST);
-        safe &= NQS_NAME(in_range)(re1 * re1 + im1 * im1,
-                                   SMALLEST * SMALLEST);
+        JOIN(re0, im0, re1, im1);
+        JOIN(re2, im2, re3, im3);
+        JOIN(re0, im0, re2, im2);
+        JOIN(re, im, re0, im0);
+        safe &= NQS_NAME(in_range)(re * re + im * im, SMALLEST * SMALLEST);
     }
-    NQS_NAME(multiply_lanes)(product, re0, im0, 1);
-    NQS_NAME(multiply_lanes)(product, re1, im1, 1);
+    NQS_NAME(multiply_lanes)(product, re, im, 1);
     return safe;
+#undef JOIN
 #undef MULTIPLY
 }
 
@@ -180,9 +207,9 @@ static int NQS_NAME(advance_complex)(double *t, const double *half, double sign,
         vec xr = tr * sr - ti * si, xi = tr * si + ti * sr;
         vec fr = er + xr, fi = ei + xi;
         vec nr = tr * er - ti * ei + sr, ni = tr * ei + ti * er + si;
-        vec norm = fr * fr + fi * fi;
-        store(t + j, (nr * fr + ni * fi) / norm);
-        store(t + n + j, (ni * fr - nr * fi) / norm);
+        vec norm = fr * fr + fi * fi, inverse = 1.0 / norm;
+        store(t + j, (nr * fr + ni * fi) * inverse);
+        store(t + n + j, (ni * fr - nr * fi) * inverse);
         lost |= norm < CANCELLED * CANCELLED
                        * (er * er + ei * ei + xr * xr + xi * xi);
     }
@@ -216,6 +243,34 @@ static void NQS_NAME(block_angles)(const double *weights, double bias,
                     angle[(part * NQS_WIDTH + lane) * stride + g + k]
                         = sum[k][part][lane];
     }
+}
+
+static void NQS_NAME(tile_angles)(const double *tiles, const double *bias,
+                                  const double *x, ptrdiff_t n_inputs,
+                                  ptrdiff_t n, ptrdiff_t n_states,
+                                  double *angle)
+{
+    for (ptrdiff_t j = 0; j < n; j += NQS_LANES)
+        for (ptrdiff_t first = 0; first < n_states; first += GROUP) {
+            const double *row = tiles + j * n_inputs, *lanes = x + first;
+            vec sum[GROUP][PARTS];
+            for (int k = 0; k < GROUP; k++)
+                for (int part = 0; part < PARTS; part++)
+                    sum[k][part] = load(bias + j + part * NQS_WIDTH);
+            for (ptrdiff_t u = 0; u < n_inputs; u++) {
+                for (int part = 0; part < PARTS; part++) {
+                    vec weight = load(row + part * NQS_WIDTH);
+                    for (int k = 0; k < GROUP; k++)
+                        sum[k][part] += lanes[k] * weight;
+                }
+                row += NQS_LANES;
+                lanes += NQS_LANES;
+            }
+            for (int k = 0; k < GROUP && first + k < n_states; k++)
+                for (int part = 0; part < PARTS; part++)
+                    store(angle + (first + k) * n + j + part * NQS_WIDTH,
+                          sum[k][part]);
+        }
 }
 
 static void NQS_NAME(block_image_sums)(const double *t, const double *x,
@@ -288,6 +343,31 @@ NQS_NAME(sum_rows)(const double *factor, const double *rows, ptrdiff_t n_rows,
     }
 }
 
+/* Ten independent chains: enough to fill two units of four or five cycles. */
+static void NQS_NAME(multiply_adds)(double *values, double factor, double summand,
+                                    ptrdiff_t n_rounds)
+{
+    const vec f = (vec){0} + factor, s = (vec){0} + summand;
+    for (ptrdiff_t start = 0; start < NQS_CHAINS; start += 10 * NQS_WIDTH) {
+        vec x[10];
+        for (int k = 0; k < 10; k++)
+            x[k] = load(values + start + k * NQS_WIDTH);
+        for (ptrdiff_t round = 0; round < n_rounds; round++)
+#pragma GCC unroll 10
+            for (int k = 0; k < 10; k++)
+                x[k] = x[k] * f + s;
+        for (int k = 0; k < 10; k++)
+            store(values + start + k * NQS_WIDTH, x[k]);
+    }
+}
+
+static void NQS_NAME(triad)(const double *b, const double *c, double factor,
+                            ptrdiff_t n, double *a)
+{
+    for (ptrdiff_t j = 0; j < n; j += NQS_WIDTH)
+        store(a + j, load(b + j) + factor * load(c + j));
+}
+
 static void NQS_NAME(combine)(const double *factor, const double *rows,
                               ptrdiff_t n_rows, ptrdiff_t n, double *out)
 {
@@ -341,7 +421,10 @@ static const struct nqs_native NQS_NAME(variant) = {
     .advance_real = NQS_NAME(advance_real),
     .advance_complex = NQS_NAME(advance_complex),
     .block_angles = NQS_NAME(block_angles),
+    .tile_angles = NQS_NAME(tile_angles),
     .block_image_sums = NQS_NAME(block_image_sums),
+    .multiply_adds = NQS_NAME(multiply_adds),
+    .triad = NQS_NAME(triad),
     .dot = NQS_NAME(dot),
     .combine = NQS_NAME(combine),
     .add_rows = NQS_NAME(add_rows),

@@ -12,12 +12,15 @@ int nqs_unit_ratio(const double *t, const double *half, const nqs_scale *scale,
 {
     ptrdiff_t n_cosh = shape->n_cosh, n_real = n_cosh + shape->n_cos;
     nqs_scale product = *scale;
-    int safe = isfinite(scale->exponent)
-        && nqs_native->product_real(t, half, sign, 1, n_cosh, &product)
-        && nqs_native->product_real(t + n_cosh, half + n_cosh, sign, -1,
-                                    shape->n_cos, &product)
-        && nqs_native->product_complex(t + n_real, half + n_real, sign,
-                                       shape->n_complex, &product);
+    int safe = isfinite(scale->exponent);
+    if (n_cosh)
+        safe &= nqs_native->product_real(t, half, sign, 1, n_cosh, &product);
+    if (shape->n_cos)
+        safe &= nqs_native->product_real(t + n_cosh, half + n_cosh, sign, -1,
+                                         shape->n_cos, &product);
+    if (shape->n_complex)
+        safe &= nqs_native->product_complex(t + n_real, half + n_real, sign,
+                                            shape->n_complex, &product);
     ratio[0] = product.re;
     ratio[1] = product.im;
     if (product.exponent != 0) {
@@ -37,9 +40,20 @@ void nqs_unit_tables(double *shift, const nqs_shape *shape, double *half,
         if (j < shape->n_cosh || j >= n_real)
             widest = fmax(widest, fabs(shift[j]));
     nqs_unit_halves(shift, shape, half);
+    /* counts are multiples of NQS_LANES; one chain of products would wait for
+     * itself */
+    nqs_scale part[NQS_LANES];
+    for (int lane = 0; lane < NQS_LANES; lane++)
+        part[lane] = (nqs_scale){1, 0, 0};
+    for (ptrdiff_t j = 0; j < n_real + n; j += NQS_LANES)
+        for (int lane = 0; lane < NQS_LANES; lane++)
+            nqs_multiply(&part[lane], shift[j + lane],
+                         j < n_real ? 0 : shift[n + j + lane]);
     *scale = (nqs_scale){1, 0, widest < WIDEST ? 0 : INFINITY};
-    for (ptrdiff_t j = 0; j < n_real + n; j++)
-        nqs_multiply(scale, shift[j], j < n_real ? 0 : shift[n + j]);
+    for (int lane = 0; lane < NQS_LANES; lane++) {
+        nqs_multiply(scale, part[lane].re, part[lane].im);
+        scale->exponent += part[lane].exponent;
+    }
 }
 
 void nqs_unit_advance(const double *angle, const double *half, double sign,
@@ -56,11 +70,11 @@ void nqs_unit_advance(const double *angle, const double *half, double sign,
 }
 
 NQS_DISPATCH
-void nqs_unit_add(const double *weights, double factor, ptrdiff_t n,
-                  double *row)
+void nqs_unit_add(const double *weights, double factor, const double *weights2,
+                  double factor2, ptrdiff_t n, double *row)
 {
     for (ptrdiff_t j = 0; j < n; j++)
-        row[j] += factor * weights[j];
+        row[j] = row[j] + factor * weights[j] + factor2 * weights2[j];
 }
 
 void nqs_block_angles(const double *weights, double bias, const double *x,
@@ -69,6 +83,13 @@ void nqs_block_angles(const double *weights, double bias, const double *x,
 {
     nqs_native->block_angles(weights, bias, x, index, n_images, n_inputs, angle,
                              stride);
+}
+
+void nqs_tile_angles(const double *tiles, const double *bias, const double *x,
+                     ptrdiff_t n_inputs, ptrdiff_t n, ptrdiff_t n_states,
+                     double *angle)
+{
+    nqs_native->tile_angles(tiles, bias, x, n_inputs, n, n_states, angle);
 }
 
 void nqs_block_image_sums(const double *t, ptrdiff_t stride, const double *x,

@@ -39,9 +39,9 @@ int nqs_unit_ratio(const double *t, const double *half, const nqs_scale *scale,
 void nqs_unit_advance(const double *angle, const double *half, double sign,
                       const nqs_shape *shape, double *t);
 
-/* row += factor weights over n numbers, in place. */
-void nqs_unit_add(const double *weights, double factor, ptrdiff_t n,
-                  double *row);
+/* row += factor weights + factor2 weights2 over n numbers, in place. */
+void nqs_unit_add(const double *weights, double factor, const double *weights2,
+                  double factor2, ptrdiff_t n, double *row);
 
 /* t from angle. */
 void nqs_unit_tangents(const double *angle, const nqs_shape *shape, double *t);
@@ -61,6 +61,13 @@ void nqs_unit_log_sum(const double *angle, const nqs_shape *shape,
 void nqs_block_angles(const double *weights, double bias, const double *x,
                       const int *index, ptrdiff_t n_images, ptrdiff_t n_inputs,
                       double *angle, ptrdiff_t stride);
+
+/* angle[row, j] = bias_j + sum_u x[u, row] w_uj of the first n_states <= NQS_LANES
+ * configurations; tiles hold w as (n / NQS_LANES, n_inputs, NQS_LANES).  For
+ * units that are no images of each other. */
+void nqs_tile_angles(const double *tiles, const double *bias, const double *x,
+                     ptrdiff_t n_inputs, ptrdiff_t n, ptrdiff_t n_states,
+                     double *angle);
 
 /* out[u, lane] = sum_g t[lane * stride + g] x[index[g, u], lane]; work has room
  * for (n_images, NQS_LANES). */

@@ -1,4 +1,4 @@
-"""Timings of the kernels and of one step on this machine."""
+"""Timings of the kernels and of one step on this machine, and what part of its limits they reach."""
 
 import json as json_format
 import platform
@@ -14,6 +14,7 @@ from hpc_nqs.machine import processor
 from hpc_nqs.parallel import Team
 from hpc_nqs.purification import random_pairs
 from hpc_nqs.reconfiguration import Regularization, evaluate, velocity
+from hpc_nqs.roofline import roofline_table, roofline_text
 from hpc_nqs.settings import build, parse_settings
 
 SYSTEMS = {
@@ -39,15 +40,16 @@ def run_bench(json=False, repeats=5):
     str
     """
     results = {name: measure(system, repeats) for name, system in SYSTEMS.items()}
+    limits = roofline_table()
     machine = {"processor": processor(), "python": platform.python_version(), "numpy": np.__version__}
     if json:
-        return json_format.dumps({"machine": machine, "seconds_and_sizes": results}, indent=1)
+        return json_format.dumps({"machine": machine, "seconds_and_sizes": results, "roofline": limits}, indent=1)
     rows = list(next(iter(results.values())))
     lines = [" / ".join(machine.values()), "", f"{'microseconds, medians':30s}" + "".join(f"{name:>22s}" for name in results)]
     for row in rows:
         values = [results[name][row] for name in results]
         lines.append(f"{row:30s}" + "".join(f"{value:22.2f}" for value in values))
-    return "\n".join(lines)
+    return "\n".join([*lines, "", roofline_text(limits)])
 
 
 def measure(system, repeats):

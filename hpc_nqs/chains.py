@@ -53,7 +53,7 @@ class Chains:
     is_exact = False
 
     def __init__(self, team, n_chains, seed, initial):
-        self.n_chains = n_chains
+        self.n_chains, self.threads = n_chains, team.threads
         self.first, stop = team.share(n_chains)
         self.streams = [Philox(key=np.array([seed, c], dtype=np.uint64)) for c in range(self.first, stop)]
         rows = [initial(Generator(stream)) for stream in self.streams]
@@ -64,17 +64,17 @@ class Chains:
     def sample(self, amplitude, purification, n_per_chain, sweeps_per_sample, exponent):
         """Advance the chains and return `n_per_chain` `Samples` of each."""
         configurations = np.empty((len(self.visible), n_per_chain, self.visible.shape[1]), dtype=np.int8)
-        sample_chains(
-            self.visible,
-            amplitude,
-            purification.moves.kernel(),
-            purification.proposals,
-            sweeps_per_sample,
-            exponent,
-            self.streams,
-            configurations,
-            self.counts,
-        )
+        moves, proposals = purification.moves.kernel(), purification.proposals
+
+        def advance(own, part):
+            counts = np.zeros_like(self.counts)
+            sample_chains(
+                self.visible[part], own, moves, proposals, sweeps_per_sample, exponent, self.streams[part],
+                configurations[part], counts,
+            )
+            return counts
+
+        self.counts += sum(self.threads.run(amplitude, len(self.visible), advance))
         return Samples(configurations, self.first, exponent)
 
     def warm_up(self, amplitude, purification, n_sweeps, exponent):

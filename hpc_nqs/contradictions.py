@@ -86,6 +86,8 @@ def _contradictions_of_task(sections):
         named = "run.task" if is_ground_state else "thermal.method"
         chosen = "ground_state" if is_ground_state else "analytic" if analytic else "numerical"
         report("sampling", "method", f'with {named} = "{chosen}" allowed is {", ".join(map(shown, samplers))}')
+    if analytic and sections["run"].get("threads", 1) != 1:
+        report("run", "threads", 'world lines are sampled by one thread per rank; with thermal.method = "analytic" allowed is 1')
     if is_ground_state:
         if network.get("bond_features") is True:
             report("wavefunction", "bond_features", "a ground state has no ancilla spins; allowed is \"auto\" or false")

@@ -12,16 +12,18 @@ import numpy as np
 
 from hpc_nqs.chains import Chains
 from hpc_nqs.correlations import build_correlations
+from hpc_nqs.cost_model import StepSizes, cheapest_solver, plan_of_costs
 from hpc_nqs.enumeration import Enumeration, n_configurations, sums_exactly
 from hpc_nqs.kernels.amplitude import log_psi
 from hpc_nqs.level_meter import LevelMeter
 from hpc_nqs.progress import Progress
-from hpc_nqs.reconfiguration import MAX_DENSE, Regularization, evaluate, velocity
+from hpc_nqs.reconfiguration import MAX_DENSE, Regularization, evaluate, is_factored, velocity
 from hpc_nqs.recorder import Recorder
 from hpc_nqs.settings import SettingsError, build
 from hpc_nqs.spin_ansatz import build_spin_ansatz, sectors_of
 from hpc_nqs.spin_system import random_spins
 from hpc_nqs.stopping import NEVER
+from hpc_nqs.threads import use_threads
 
 DONE, STOPPED, FAILED = 0, 75, 1
 N_SAMPLES, N_CHAINS = 4096, 64
@@ -64,6 +66,7 @@ class Optimization:
             settings = settings.with_seed(seed)
             progress.message(f"seed = {seed}")
         self.settings, self.team, self.recorder, self.progress = settings, team, recorder, progress
+        use_threads(settings, team)
         self.lattice, self.model = build(settings)
         self.sectors = _refusing(sectors_of, settings, self.lattice)
         sampling = settings.sampling
@@ -158,7 +161,7 @@ class Optimization:
         schedule = self.schedule(self.n_steps)
         samples, evaluation = self._sample(schedule["n_samples"])
         summary = self.meter.summarize(samples, evaluation)
-        regularization = _regularization(self.settings, self.wavefunction, schedule["diag_scale"])
+        regularization = _regularization(self.settings, self.ansatz, schedule["diag_scale"])
         change = velocity(evaluation, samples, self.wavefunction, regularization, self.team, self.previous)
         acceptance = self.sampler.acceptance(self.team)
         limits = self.settings.ground_state.max_change / max(change.speed, 1e-300), MAX_MOVE / max(np.abs(change.x).max(), 1e-300)
@@ -336,16 +339,37 @@ def default_step(model):
     return STEP_SIZE / max(energy, 1e-300)
 
 
-def _regularization(settings, wavefunction, diag_scale):
-    """Return the `Regularization` of one step; "auto" is a diagonal shift, dense up to MAX_DENSE parameters, else CG."""
+def _regularization(settings, ansatz, diag_scale):
+    """Return the `Regularization` of one step; "auto" is a diagonal shift and the solver that costs least."""
     choice = settings.reconfiguration
     solver = choice.solver
     if solver == "auto":
-        solver = "dense" if wavefunction.n_params <= MAX_DENSE else "cg"
+        small = ansatz.wavefunction.n_params <= MAX_DENSE
+        solver = "dense" if small else cheapest_solver(step_sizes(settings, ansatz))
     soft_cut = None
     if solver == "dense" and choice.regularization == "soft_cut":
         soft_cut = 1e-6 if choice.soft_cut == "auto" else choice.soft_cut
-    return Regularization(solver, soft_cut, diag_scale, choice.tolerance)
+    return Regularization(solver, soft_cut, diag_scale, choice.tolerance, choice.diag_shift)
+
+
+def step_sizes(settings, ansatz):
+    """Return the `StepSizes` of the last steps, of chains."""
+    sampling, choice = settings.sampling, settings.reconfiguration
+    system, wavefunction = ansatz.system, ansatz.wavefunction
+    return StepSizes(
+        n_samples=N_SAMPLES if sampling.n_samples == "auto" else sampling.n_samples,
+        n_chains=N_CHAINS if sampling.n_chains == "auto" else sampling.n_chains,
+        n_proposals=system.n_visible * (1 if sampling.sweeps_per_sample == "auto" else sampling.sweeps_per_sample),
+        n_terms=len(system.moves),
+        n_entries=len(system.moves.input_changes()[0]),
+        n_hidden=wavefunction.n_units,
+        n_inputs=system.n_visible,
+        n_params=wavefunction.n_params,
+        width=wavefunction.width,
+        is_factored=is_factored(wavefunction),
+        same_shift=choice.diag_scale == 0 and settings.ground_state.start_scale == 0,
+        n_images=ansatz.order,
+    )
 
 
 def _refusing(function, *arguments):
@@ -371,14 +395,10 @@ def plan(settings):
     sectors = _refusing(sectors_of, settings, lattice)
     ansatz = _refusing(build_spin_ansatz, settings, lattice, model, settings.run.seed or 0, sectors[0])
     system, wavefunction = ansatz.system, ansatz.wavefunction
-    sampling = settings.sampling
-    n_samples = N_SAMPLES if sampling.n_samples == "auto" else sampling.n_samples
-    regularization = _regularization(settings, wavefunction, settings.reconfiguration.diag_scale)
-    n_params, item = wavefunction.n_params, 8 * wavefunction.width
-    stored = n_samples * (system.n_visible + 64)
-    stored += n_params**2 * 3 * item if regularization.solver == "dense" else n_samples * n_params * item
-    n_ratios = len(system.moves) + system.n_visible
-    exact = sums_exactly(sampling, system.n_visible, system.n_up)
+    regularization = _regularization(settings, ansatz, settings.reconfiguration.diag_scale)
+    sizes = step_sizes(settings, ansatz)
+    tables = 3 * sizes.n_entries * sizes.n_hidden * 8 * sizes.width
+    exact = sums_exactly(settings.sampling, system.n_visible, system.n_up)
     return {
         "wave function": f"{ansatz.kind}, {'complex' if wavefunction.is_complex else 'real'} parameters",
         "symmetries": ", ".join(ansatz.symmetries) or "none",
@@ -386,13 +406,11 @@ def plan(settings):
         "sectors": len(sectors),
         "sites": system.n_sites,
         "hidden units": wavefunction.n_units,
-        "parameters": n_params,
-        "chains": "none, exact sums" if exact else N_CHAINS if sampling.n_chains == "auto" else sampling.n_chains,
-        "samples per step": n_configurations(system.n_visible, system.n_up) if exact else n_samples,
+        "parameters": sizes.n_params,
+        "chains": "none, exact sums" if exact else sizes.n_chains,
+        "samples per step": n_configurations(system.n_visible, system.n_up) if exact else sizes.n_samples,
         "imaginary time per step": default_step(ansatz.model)
         if settings.ground_state.step_size == "auto"
         else settings.ground_state.step_size,
-        "solver": regularization.solver,
-        "memory per rank (MB, one rank)": round(80 + stored / 1e6),
-        "factors per step (1e9)": round(n_samples * n_ratios * wavefunction.n_units * ansatz.order / 1e9, 2),
+        **plan_of_costs(sizes, regularization.solver, tables),
     }

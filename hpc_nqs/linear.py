@@ -10,7 +10,8 @@ the system is the real part of S and F: pass real parts to the dense forms and `
 This module moves no messages itself. Functions that must add up numbers of several ranks take a ``team`` with
 
 - ``rank``, ``size``: index of this process and number of processes,
-- ``sum_in_place(array)``: sum over ranks into the same contiguous float64 or complex128 array on every rank.
+- ``sum_in_place(array)``: sum over ranks into the same contiguous float64 or complex128 array on every rank,
+- ``broadcast(array, root)``: the array of one rank into those of the others (sample space only).
 """
 
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.linalg
+
+from hpc_nqs.log_derivatives import StoredDerivatives
 
 FALLBACK_RTOL = 1e-8  # soft cut used when a factorization fails
 
@@ -231,10 +234,10 @@ def matrix_free(log_derivs_centred, weights, team, shift=0.0, real_params=False)
 
     Parameters
     ----------
-    log_derivs_centred : (n_local, P) float64 or complex128
+    log_derivs_centred : (n_local, P) float64 or complex128, or an object of `log_derivatives`
         O_k minus its weighted mean over all ranks. May have no rows.
-    weights : (n_local,) float64
-        Normalised to one over all ranks.
+    weights : (n_local,) float64 or None
+        Normalised to one over all ranks; None with an object that has them.
     team : see the module
     shift : float or (P,) float64
         Added to the diagonal: diag_shift, or diag_scale * `s_diagonal` + diag_shift.
@@ -251,10 +254,10 @@ def matrix_free(log_derivs_centred, weights, team, shift=0.0, real_params=False)
     ValueError
         Wrong shapes or non-finite numbers.
     """
-    log_derivs, weights = checked_samples(log_derivs_centred, weights)
+    derivatives = as_derivatives(log_derivs_centred, weights, team)
 
     def matvec(vector):
-        result = adjoint_product(log_derivs, weights * (log_derivs @ vector))
+        result = derivatives.adjoint(derivatives.weights * derivatives.product(vector))
         result = np.ascontiguousarray(result.real if real_params else result)
         team.sum_in_place(result)
         return result + shift * vector
@@ -271,12 +274,14 @@ def s_diagonal(log_derivs_centred, weights, team):
     -------
     (P,) float64
     """
-    log_derivs, weights = checked_samples(log_derivs_centred, weights)
-    diagonal = np.einsum("s,sk,sk->k", weights, log_derivs.real, log_derivs.real)
-    if np.iscomplexobj(log_derivs):
-        diagonal += np.einsum("s,sk,sk->k", weights, log_derivs.imag, log_derivs.imag)
-    team.sum_in_place(diagonal)
-    return diagonal
+    return as_derivatives(log_derivs_centred, weights, team).square_sums()
+
+
+def as_derivatives(log_derivs, weights, team):
+    """Return an object of `log_derivatives` as it is, a matrix and its weights as `StoredDerivatives`."""
+    if weights is None:
+        return log_derivs
+    return StoredDerivatives(*checked_samples(log_derivs, weights), team)
 
 
 def shifts(s_diag, diag_scale, diag_shift):

@@ -12,6 +12,8 @@ import os
 import sys
 import time
 import traceback
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 
 import numpy as np
 
@@ -49,6 +51,8 @@ class Team:
     rank, size : int
     is_root : bool
         True on rank 0, the one that prints and writes files.
+    threads : Threads
+        Of this rank; one until the settings of a run ask for more.
     """
 
     def __init__(self, communicator=None):
@@ -56,6 +60,7 @@ class Team:
         self.rank = 0 if communicator is None else communicator.Get_rank()
         self.size = 1 if communicator is None else communicator.Get_size()
         self.is_root = self.rank == 0
+        self.threads = Threads()
 
     @classmethod
     def serial(cls):
@@ -94,8 +99,8 @@ class Team:
             for block in self._blocks(array):
                 self.communicator.Allreduce(self._mpi.IN_PLACE, block)
 
-    def broadcast(self, array):
-        """Overwrite `array` by that of rank 0, of the same shape and type. *Collective*, *in place*.
+    def broadcast(self, array, root=0):
+        """Overwrite `array` by that of rank `root`, of the same shape and type. *Collective*, *in place*.
 
         Raises
         ------
@@ -103,7 +108,7 @@ class Team:
             If the array is not C-contiguous and writable.
         """
         for block in self._blocks(array, as_bytes=True):
-            self.communicator.Bcast([block, self._mpi.BYTE], root=0)
+            self.communicator.Bcast([block, self._mpi.BYTE], root=root)
 
     def broadcast_object(self, value):
         """Return rank 0's value, a small picklable object such as the text of the settings. *Collective*."""
@@ -172,6 +177,17 @@ class Team:
             self.communicator.Allreduce(self._mpi.IN_PLACE, largest, op=self._mpi.MAX)
         return float(largest[0])
 
+    @cached_property
+    def n_nodes(self):
+        """Number of machines that the ranks share memory on.  *Collective* at the first use."""
+        if self.size == 1:
+            return 1
+        here = self.communicator.Split_type(self._mpi.COMM_TYPE_SHARED)
+        first = np.array([here.Get_rank() == 0], dtype=np.int64)
+        here.Free()
+        self.sum_in_place(first)
+        return int(first[0])
+
     def barrier(self):
         """Wait for all ranks. *Collective*."""
         if self.size > 1:
@@ -226,6 +242,42 @@ class Team:
             flat = flat.view(np.uint8)
         for start in range(0, flat.size, BLOCK):
             yield flat[start : start + BLOCK]
+
+
+class Threads:
+    """The threads of one rank: they share its chains and samples, and give the numbers that one thread gives.
+
+    Kernels work without the lock of the interpreter, so threads of Python are enough; each has an amplitude of its own
+    that shares the tables of the first.
+
+    Parameters
+    ----------
+    n_threads : int
+    """
+
+    def __init__(self, n_threads=1):
+        self.n_threads = n_threads
+        self._pool = ThreadPoolExecutor(n_threads) if n_threads > 1 else None
+
+    def run(self, amplitude, n_items, work):
+        """Call work(amplitude, slice of the items) on every thread and return what the calls return, in order.
+
+        An exception of a call is raised here.
+        """
+        n = min(self.n_threads, n_items)
+        if n <= 1:
+            return [work(amplitude, slice(0, n_items))]
+        ends = [n_items * k // n for k in range(n + 1)]
+        amplitudes = [amplitude, *(amplitude.sibling() for _ in range(n - 1))]
+        parts = map(slice, ends[:-1], ends[1:])
+        return list(self._pool.map(work, amplitudes, parts))
+
+
+def available_cores():
+    """Return the number of cores on which this process may run."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 class _RowType:

@@ -12,7 +12,11 @@ from hpc_nqs import linear
 from hpc_nqs.kernels import amplitude as amplitude_kernel
 from hpc_nqs.kernels.accumulate import accumulate
 from hpc_nqs.kernels.local_energy import local_energies
+from hpc_nqs.kernels.rbm import unit_slopes
+from hpc_nqs.log_derivatives import FactoredDerivatives, StoredDerivatives
+from hpc_nqs.row_blocks import solve_spread
 from hpc_nqs.sample_space import solve_sample_space
+from hpc_nqs.wavefunctions.rbm import RBM
 
 BLOCK = 1024  # samples whose log-derivatives are held at a time
 MAX_DENSE = 2000  # largest number of parameters for which S is assembled
@@ -49,9 +53,12 @@ class Evaluation:
         """Local energy in the force, (n,): the mean over the layers."""
         return self.energies.mean(axis=1)
 
-    def log_derivs(self, configurations, part, out):
-        """Write O_k of the samples `part` to `out` (n, n_params * width) float64, *in place*."""
-        amplitude_kernel.log_derivs(self.amplitude, configurations[part], out)
+    def log_derivs(self, configurations, part, out, threads):
+        """Write O_k of the samples `part` to `out` (n, n_params * width) float64, *in place*, by some `Threads`."""
+        rows = configurations[part]
+        threads.run(
+            self.amplitude, len(rows), lambda own, some: amplitude_kernel.log_derivs(own, rows[some], out[some])
+        )
 
 
 def evaluate(samples, wavefunction, purification, team, amplitude=None):
@@ -65,7 +72,10 @@ def evaluate(samples, wavefunction, purification, team, amplitude=None):
     n = len(samples.flat)
     energies = np.empty((n, len(purification.hamiltonians)), dtype=np.complex128)
     log_psi = np.empty(n, dtype=np.complex128)
-    local_energies(samples.flat, amplitude, moves.kernel(), list(purification.hamiltonians), energies, log_psi)
+    kernel, hamiltonians, flat = moves.kernel(), list(purification.hamiltonians), samples.flat
+    team.threads.run(
+        amplitude, n, lambda own, part: local_energies(flat[part], own, kernel, hamiltonians, energies[part], log_psi[part])
+    )
     if samples.log_density is None:
         samples.log_density = 2 * samples.exponent * log_psi.real if samples.exponent else np.zeros(n)
     # a numerical zero of Psi, reached by exact summation or by rounding, has no local energy and no weight
@@ -99,12 +109,15 @@ class Regularization:
         Diagonal shift relative to diag(S).
     tolerance : float
         Of the conjugate gradients.
+    diag_shift : float
+        Diagonal shift of all parameters alike.
     """
 
     solver: str
     soft_cut: float | None
     diag_scale: float
     tolerance: float
+    diag_shift: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -148,20 +161,20 @@ def velocity(evaluation, samples, wavefunction, regularization, team, previous=N
     previous : (n_params,) or None
         Velocity of the step before: start of the conjugate gradients.
     """
-    centred = (evaluation.force_energies, evaluation.weights)
-    if regularization.solver == "dense":
+    spread = regularization.soft_cut is None and team.n_nodes > 1
+    if regularization.solver == "dense" and not spread:
         s_matrix, force, variance = assemble(evaluation, samples, wavefunction, team)
         solution = _solve_dense(s_matrix, force, regularization, team)
         product = s_matrix @ solution.x
         metric = _dense_metric(s_matrix)
     else:
-        log_derivs, energies, variance = centred_samples(evaluation, samples, wavefunction, team)
+        derivatives, energies, variance = centred_samples(evaluation, samples, wavefunction, team)
         real = not wavefunction.is_complex
-        force = linear.adjoint_product(log_derivs, centred[1] * energies)
+        force = derivatives.adjoint(evaluation.weights * energies)
         force = np.ascontiguousarray(force.real if real else force)
         team.sum_in_place(force)
-        apply = linear.matrix_free(log_derivs, evaluation.weights, team, real_params=real)
-        solution = _solve_matrix_free(log_derivs, energies, evaluation, force, regularization, team, previous, real)
+        apply = linear.matrix_free(derivatives, None, team, real_params=real)
+        solution = _solve_matrix_free(derivatives, energies, force, regularization, team, previous, real)
         product = apply(solution.x)
         metric = _matrix_free_metric(apply)
     power = -np.vdot(force, solution.x).real
@@ -208,7 +221,7 @@ def assemble(evaluation, samples, wavefunction, team):
         part = slice(start, start + BLOCK)
         weights = evaluation.weights[part]
         block = np.empty((len(weights), n_params * width))
-        evaluation.log_derivs(configurations, part, block)
+        evaluation.log_derivs(configurations, part, block, team.threads)
         block[weights == 0] = 0
         accumulate(block, energies[part], weights, totals, mean, s_matrix, force, width)
     numbers = np.complex128 if width == 2 else np.float64
@@ -231,20 +244,54 @@ def _as_numbers(values, width):
     return values if width == 2 else values.real
 
 
+def is_factored(wavefunction):
+    """Return whether the log-derivatives are products of slopes and inputs."""
+    return isinstance(wavefunction, RBM) and wavefunction.is_unshared
+
+
 def centred_samples(evaluation, samples, wavefunction, team):
-    """Return centred O (n_local, n_params), centred energies (n_local,) and Var(E_loc).  *Collective.*"""
-    configurations, energies = samples.flat, evaluation.force_energies
+    """Return centred O (an object of `log_derivatives`), centred energies (n_local,) and Var(E_loc).  *Collective.*
+
+    O of a Boltzmann machine without sharing stays in its two factors and is never stored.
+    """
+    configurations, energies, weights = samples.flat, evaluation.force_energies, evaluation.weights
+    means = np.array([weights @ energies])
+    team.sum_in_place(means)
+    energies = energies - means[0]
+    variance = np.array([np.sum(weights * np.abs(energies) ** 2)])
+    team.sum_in_place(variance)
+    if is_factored(wavefunction):
+        derivatives = _factors(evaluation, configurations, wavefunction, team)
+    else:
+        derivatives = _stored(evaluation, configurations, wavefunction, team)
+    return derivatives, energies, float(variance[0])
+
+
+def _stored(evaluation, configurations, wavefunction, team):
     numbers = np.complex128 if wavefunction.is_complex else np.float64
     log_derivs = np.empty((len(configurations), wavefunction.n_params), dtype=numbers)
-    evaluation.log_derivs(configurations, slice(None), log_derivs.view(np.float64))
+    evaluation.log_derivs(configurations, slice(None), log_derivs.view(np.float64), team.threads)
     log_derivs[evaluation.weights == 0] = 0
-    means = np.concatenate([evaluation.weights @ log_derivs, [evaluation.weights @ energies]]).astype(np.complex128)
+    means = evaluation.weights @ log_derivs
     team.sum_in_place(means)
-    log_derivs -= _as_numbers(means[:-1], wavefunction.width)
-    energies = energies - means[-1]
-    variance = np.array([np.sum(evaluation.weights * np.abs(energies) ** 2)])
-    team.sum_in_place(variance)
-    return log_derivs, energies, float(variance[0])
+    log_derivs -= means
+    return StoredDerivatives(log_derivs, evaluation.weights, team)
+
+
+def _factors(evaluation, configurations, wavefunction, team):
+    planes = np.empty((len(configurations), wavefunction.width * wavefunction.n_units))
+    team.threads.run(
+        evaluation.amplitude,
+        len(configurations),
+        lambda own, part: unit_slopes(own, configurations[part], planes[part]),
+    )
+    planes[evaluation.weights == 0] = 0
+    n = wavefunction.n_units
+    slopes = planes[:, :n] + 1j * planes[:, n:] if wavefunction.is_complex else planes
+    places = wavefunction.places()
+    return FactoredDerivatives(
+        slopes, wavefunction.inputs(configurations), *places, wavefunction.n_params, evaluation.weights, team
+    )
 
 
 def _solve_dense(s_matrix, force, regularization, team):
@@ -257,20 +304,22 @@ def _solve_dense(s_matrix, force, regularization, team):
             solution = linear.solve_soft_cut(s_matrix, force, regularization.soft_cut)
         else:
             floor = FLOOR * np.diagonal(s_matrix).real.max(initial=0.0)
-            solution = linear.solve_cholesky(s_matrix, force, regularization.diag_scale, floor)
+            solution = linear.solve_cholesky(s_matrix, force, regularization.diag_scale, floor + regularization.diag_shift)
     return team.broadcast_object(solution)
 
 
-def _solve_matrix_free(log_derivs, energies, evaluation, force, regularization, team, previous, real):
-    diagonal = linear.s_diagonal(log_derivs, evaluation.weights, team)
-    floor = FLOOR * diagonal.max()
-    shift = regularization.diag_scale * diagonal + floor
+def _solve_matrix_free(derivatives, energies, force, regularization, team, previous, real):
+    diagonal = derivatives.square_sums()
+    floor = FLOOR * diagonal.max() + regularization.diag_shift
     if regularization.solver == "sample_space":
         relative = regularization.diag_scale
         return solve_sample_space(
-            log_derivs, evaluation.weights, energies, team, diag_scale=relative, diag_shift=floor, real_params=real
+            derivatives, None, energies, team, diag_scale=relative, diag_shift=floor, real_params=real
         )
-    apply = linear.matrix_free(log_derivs, evaluation.weights, team, shift=shift, real_params=real)
+    shift = regularization.diag_scale * diagonal + floor
+    if regularization.solver == "dense":
+        return solve_spread(derivatives, force, shift, real)
+    apply = linear.matrix_free(derivatives, None, team, shift=shift, real_params=real)
     solution = linear.solve_cg(
         apply, force, x0=previous, diagonal=diagonal + shift, tolerance=regularization.tolerance, max_iterations=500, team=team
     )

@@ -5,9 +5,10 @@ identity gives (X^H X + D)^-1 X^H = D^-1 X^H (X D^-1 X^H + 1)^-1. The matrix to 
 P x P: cheaper whenever there are more parameters than samples (A. Chen, M. Heyl, Nat. Phys. 20, 1476 (2024);
 R. Rende et al., Commun. Phys. 7, 260 (2024)).
 
-The matrix is computed in strips, one per rank, from columns of X passed round in blocks. Rank 0 alone collects and
-factorizes it; every other array stays distributed. That limits this form to `MAX_ROWS` rows; beyond, use
-`linear.solve_cg` with `linear.matrix_free`.
+The matrix is computed in strips of rows, one per rank, and factorized where it lies (`row_blocks`). Of factored
+log-derivatives and a shift that is the same for all parameters it is an elementwise product of two small products, at
+cost n_rows^2 (n_hidden + n_inputs). A soft cut needs eigenvectors: rank 0 alone then collects the matrix, which limits
+that form to `MAX_ROWS` rows.
 """
 
 import numpy as np
@@ -17,7 +18,7 @@ from hpc_nqs.linear import (
     FALLBACK_RTOL,
     Solution,
     adjoint_product,
-    checked_samples,
+    as_derivatives,
     checked_vector,
     matrix_free,
     relative_residual,
@@ -25,8 +26,9 @@ from hpc_nqs.linear import (
     shifts,
     soft_cut,
 )
+from hpc_nqs.row_blocks import CHUNK, RowBlocks
 
-MAX_ROWS = 16384  # 2 GiB (real) or 4 GiB (complex) for the matrix on rank 0, and about as much again to factorize it
+MAX_ROWS = 16384  # of a cut: 2 GiB (real) or 4 GiB (complex) on rank 0, and about as much again for the eigenvectors
 _BLOCK_ITEMS = 2**22  # matrix elements passed round at a time
 
 
@@ -50,7 +52,7 @@ def solve_sample_space(
 
     Parameters
     ----------
-    log_derivs_centred : (n_local, P) float64 or complex128
+    log_derivs_centred : (n_local, P) float64 or complex128, or an object of `log_derivatives`
         O_k minus its weighted mean over all ranks; the same type on every rank. May have no rows.
     weights : (n_local,) float64
         Normalised to one over all ranks.
@@ -74,68 +76,64 @@ def solve_sample_space(
     Raises
     ------
     ValueError
-        Wrong shapes, non-finite numbers, no or contradictory regularization, or more than `MAX_ROWS` rows.
+        Wrong shapes, non-finite numbers, no or contradictory regularization, no samples, or a cut of more than
+        `MAX_ROWS` rows.
     """
     if (rtol is None) == (diag_scale == 0.0 and diag_shift == 0.0):
         given = f"rtol = {rtol}, diag_scale = {diag_scale}, diag_shift = {diag_shift}"
         raise ValueError(f"{given}; wanted: either rtol or a shift")
     if previous is not None and rtol is None:
         raise ValueError("previous fills what a soft cut leaves out: it needs rtol")
-    log_derivs, weights = checked_samples(log_derivs_centred, weights)
-    energy = checked_vector("local_energy_centred", local_energy_centred, weights.size)
-    rows = _Rows(log_derivs, np.sqrt(weights), real_params, team)
-    kind = np.float64 if real_params else np.result_type(log_derivs, energy, np.float64)
-    shift = shifts(s_diagonal(log_derivs, weights, team), diag_scale, diag_shift)
+    derivatives = as_derivatives(log_derivs_centred, weights, team)
+    energy = checked_vector("local_energy_centred", local_energy_centred, len(derivatives.weights))
+    rows = _Rows(derivatives, real_params)
+    kind = np.float64 if real_params else np.result_type(derivatives.dtype, energy, np.float64)
+    shift = shifts(s_diagonal(derivatives, None, team), diag_scale, diag_shift)
     # A parameter without effect and without shift has no place in the sum over parameters.
     scale = shift if rtol is None else np.ones_like(shift)
     inverse_shift = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0.0)
     target = energy
     if previous is not None:
-        previous = checked_vector("previous", previous, log_derivs.shape[1])
+        previous = checked_vector("previous", previous, derivatives.shape[1])
         kind = np.result_type(kind, previous)
-        target = energy + log_derivs @ previous
-    gram = rows.gram(np.sqrt(inverse_shift))
-    target = rows.whole(rows.stacked(rows.root * target), 0, rows.n_rows)
-    solved, facts = np.zeros(rows.n_rows, kind), np.zeros(2)
-    if team.rank == 0:
-        solved[:], facts[0], facts[1] = _solve_gram(gram, target, rtol)
-    n_kept, fell_back = rows.from_rank_zero(facts)
-    x = -inverse_shift * rows.adjoint(rows.from_rank_zero(solved))
+        target = energy + derivatives.product(previous)
+    rows.kind = kind
+    target = rows.whole(rows.stacked(rows.root * target).astype(kind))
+    solved, n_kept, fell_back = rows.solve(np.sqrt(inverse_shift), target, rtol)
+    x = -inverse_shift * rows.adjoint(solved)
     if previous is not None:
         x = x + previous
     note = f"matrix not positive definite: soft cut at rtol = {FALLBACK_RTOL:g} used instead" if fell_back else ""
-    product = matrix_free(log_derivs, weights, team, shift, real_params)(x)
+    product = matrix_free(derivatives, None, team, shift, real_params)(x)
     force = np.ascontiguousarray(rows.adjoint_local(rows.root * energy))
     team.sum_in_place(force)
     return Solution(x, "sample_space", residual=relative_residual(product, force), n_kept=float(n_kept), note=note)
 
 
 class _Rows:
-    """The rows X_s = sqrt(w_s) O_s of all ranks, in rank order; two real rows per sample if `split`.
+    """The rows X_s = sqrt(w_s) O_s of all ranks; two real rows per sample if `split`.
 
     Attributes
     ----------
-    log_derivs : (n_local, P); root : (n_local,)
-        O and sqrt(w) of this rank.
+    derivatives : of `log_derivatives`
+    root : (n_local,)
+        sqrt(w) of this rank.
     split : bool
         Real parameters, complex O: real parts of all local rows, then imaginary parts.
-    n_rows, first : int
-        Rows of all ranks, and where those of this rank begin.
+    blocks : RowBlocks
+    kind : dtype
+        Of X X^H and what it is solved with.
     """
 
-    def __init__(self, log_derivs, root, real_params, team):
-        self.log_derivs, self.root, self.team = log_derivs, root, team
+    def __init__(self, derivatives, real_params):
+        self.derivatives, self.team = derivatives, derivatives.team
+        self.root = np.sqrt(derivatives.weights)
         self.real_params = real_params
-        self.split = real_params and np.iscomplexobj(log_derivs)
-        counts = np.zeros(team.size)
-        counts[team.rank] = root.size * (2 if self.split else 1)
-        team.sum_in_place(counts)
-        self.n_rows = int(counts.sum())
-        self.first = int(counts[: team.rank].sum())
-        self.n_here = int(counts[team.rank])
-        if not 0 < self.n_rows <= MAX_ROWS:
-            advice = "use conjugate gradients for more samples" if self.n_rows else "there are no samples"
-            raise ValueError(f"{self.n_rows} rows in the sample-space solver; allowed: 1 to {MAX_ROWS}; {advice}")
+        self.split = real_params and np.issubdtype(derivatives.dtype, np.complexfloating)
+        self.kind = np.float64 if real_params else derivatives.dtype
+        self.blocks = RowBlocks(self.root.size * (2 if self.split else 1), self.team)
+        if not self.blocks.n_rows:
+            raise ValueError("the sample-space solver has no rows: there are no samples")
 
     def stacked(self, values):
         """Return local values (n_local, ...) as local rows (n_here, ...)."""
@@ -143,38 +141,84 @@ class _Rows:
             return np.concatenate([values.real, values.imag])
         return np.ascontiguousarray(values.real) if self.real_params else values
 
-    def whole(self, values, start, stop):
-        """Return rows start to stop of all ranks (stop - start, ...) from those here (n_here, ...). *Collective.*"""
-        rows = np.zeros((stop - start, *values.shape[1:]), values.dtype)
-        first, last = (np.clip(end, start, stop) for end in (self.first, self.first + self.n_here))
-        rows[first - start : last - start] = values[first - self.first : last - self.first]
-        self.team.sum_in_place(rows)
-        return rows
+    def whole(self, values):
+        """Return the rows of all ranks (n_rows, ...) from those here (n_here, ...).  *Collective.*"""
+        return self.blocks.whole(values, 0, self.blocks.n_rows)
+
+    def solve(self, column_scale, target, rtol):
+        """Solve between samples.  *Collective.*
+
+        Parameters
+        ----------
+        column_scale : (P,) float64
+            D^-1/2 of the shift, or ones for a cut.
+        target : (n_rows,)
+        rtol : float or None
+            U (g / lambda) U^H target of X X^H with a cut, (X D^-1 X^H + 1)^-1 target without.
+
+        Returns
+        -------
+        solved : (n_rows,)
+        n_kept : float
+            Sum of g, or the largest possible rank.
+        fell_back : bool
+            The factorization failed and was replaced by a cut.
+        """
+        blocks = self.blocks
+        if rtol is None:
+            gram = self._shifted_gram(column_scale)
+            if blocks.factorize(gram):
+                return blocks.solve(gram, target), blocks.n_rows, False
+        if blocks.n_rows > MAX_ROWS:
+            raise ValueError(f"{blocks.n_rows} rows in a soft cut of the sample-space solver; allowed: 1 to {MAX_ROWS}")
+        gram = blocks.gather(self.gram(column_scale) if rtol is not None else self._shifted_gram(column_scale))
+        solved, facts = np.zeros(blocks.n_rows, target.dtype), np.zeros(1)
+        if gram is not None:
+            solved[:], facts[0] = _solve_cut(gram, target, FALLBACK_RTOL if rtol is None else rtol)
+        return self.from_rank_zero(solved), self.from_rank_zero(facts)[0], rtol is None
+
+    def _shifted_gram(self, column_scale):
+        gram = self.gram(column_scale)
+        gram[np.arange(len(gram)), self.blocks.positions] += 1.0
+        return gram
 
     def gram(self, column_scale):
-        """Compute X diag(column_scale^2) X^H (n_rows, n_rows) on rank 0, None elsewhere. *Collective.*"""
-        size = max(1, _BLOCK_ITEMS // self.n_rows)
-        strip = np.zeros((self.n_here, self.n_rows), np.float64 if self.real_params else self.log_derivs.dtype)
+        """Compute the rows of X diag(column_scale^2) X^H of this rank, (n_here, n_rows).  *Collective.*
+
+        What stands above the diagonal may be left out.
+        """
+        derivatives, blocks = self.derivatives, self.blocks
+        strip = np.zeros((len(blocks.positions), blocks.n_rows), self.kind)
+        if derivatives.is_factored and derivatives.has_gram and not np.ptp(column_scale):
+            self._multiply_factors(column_scale[0], strip)
+            return strip
+        size = max(1, _BLOCK_ITEMS // blocks.n_rows)
         for start in range(0, column_scale.size, size):
             columns = slice(start, start + size)
-            here = self.stacked(self.log_derivs[:, columns] * self.root[:, None] * column_scale[columns])
-            strip += here @ self.whole(here, 0, self.n_rows).conj().T
-        gram = np.empty((self.n_rows, self.n_rows), strip.dtype) if self.team.rank == 0 else None
-        for start in range(0, self.n_rows, size):
-            stop = min(start + size, self.n_rows)
-            block = self.whole(strip, start, stop)
-            if gram is not None:
-                gram[start:stop] = block
-        return gram
+            here = self.stacked(derivatives.columns(columns) * self.root[:, None] * column_scale[columns])
+            strip += here @ self.whole(here).conj().T
+        return strip
+
+    def _multiply_factors(self, scale, strip):
+        """Write the lower triangle of X X^H scale^2 to `strip`, *in place*."""
+        inputs, slopes, left, right = self.derivatives.gram_factors(self.root * scale)
+        for start in range(0, self.blocks.n_rows, CHUNK):
+            there = slice(start, min(start + CHUNK, self.blocks.n_rows))
+            below = slice(self.blocks.first_from(start), None)
+            whole = [self.blocks.whole(rows, there.start, there.stop) for rows in (inputs, slopes, right)]
+            block = strip[below, there]
+            np.matmul(slopes[below], whole[1].conj().T, out=block)
+            block *= inputs[below] @ whole[0].T
+            block += left[below] @ whole[2].conj().T
 
     def adjoint_local(self, vector):
         """Compute X^H vector from the local samples' (n_local,) entries."""
-        product = adjoint_product(self.log_derivs, self.root * vector)
+        product = self.derivatives.adjoint(self.root * vector)
         return product.real if self.real_params else product
 
     def adjoint(self, solved):
         """Compute X^H solved (P,) from (n_rows,) numbers that every rank has. *Collective.*"""
-        here = solved[self.first : self.first + self.n_here]
+        here = solved[self.blocks.positions]
         if self.split:
             here = here[: self.root.size] + 1j * here[self.root.size :]
         product = np.ascontiguousarray(self.adjoint_local(here))
@@ -184,39 +228,12 @@ class _Rows:
     def from_rank_zero(self, values):
         """Return rank 0's values on every rank. *Collective*; shape and type have to agree."""
         values = np.array(values)
-        if self.team.rank != 0:
-            values[...] = 0.0
-        self.team.sum_in_place(values)
+        self.team.broadcast(values)
         return values
 
 
-def _solve_gram(gram, target, rtol):
-    """Solve between samples on rank 0.
-
-    Parameters
-    ----------
-    gram : (n_rows, n_rows)
-        X X^H for the cut (`rtol` given), else X D^-1 X^H.
-    target : (n_rows,)
-
-    Returns
-    -------
-    solved : (n_rows,)
-        U (g / lambda) U^H target, or (gram + 1)^-1 target.
-    n_kept : float
-        Sum of g, or the largest possible rank.
-    fell_back : bool
-        The factorization failed and was replaced by a cut.
-    """
-    n_rows = target.size
-    fell_back = False
-    if rtol is None:
-        gram[np.diag_indices(n_rows)] += 1.0
-        try:
-            factor = scipy.linalg.cholesky(gram, lower=True, check_finite=False)
-            return scipy.linalg.cho_solve((factor, True), target, check_finite=False), n_rows, fell_back
-        except np.linalg.LinAlgError:
-            fell_back, rtol = True, FALLBACK_RTOL
+def _solve_cut(gram, target, rtol):
+    """Return U (g / lambda) U^H target and the sum of g, from the lower triangle of `gram`."""
     eigenvalues, vectors = scipy.linalg.eigh(gram, driver="evd", check_finite=False)
     kept, inverse = soft_cut(eigenvalues, rtol)
-    return vectors @ (inverse * adjoint_product(vectors, target)), kept.sum(), fell_back
+    return vectors @ (inverse * adjoint_product(vectors, target)), kept.sum()

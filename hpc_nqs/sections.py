@@ -44,6 +44,7 @@ class RunSettings:
     checkpoint_minutes: float = option(
         number(0.0, 1e5), 10.0, about="time between two checkpoints, 0: after every step", unit="minutes"
     )
+    threads: int = option(integer(1, 1024), 1, about="threads of every rank; the chains and the results are the same")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,6 +165,10 @@ class ReconfigurationSettings:
         auto_or(number(0.0, 1.0)), "auto", about="spectral cut relative to the largest eigenvalue; auto: 1e-8 to 1e-5 by the state"
     )
     diag_scale: float = option(number(0.0, 1.0), 1e-4, about="diagonal shift relative to the diagonal of S")
+    diag_shift: float = option(
+        number(0.0, 1e6), 0.0, about="diagonal shift of all parameters alike, added to the relative one; without diag_scale "
+        "it makes sample_space of a network without sharing cheap",
+    )
     tolerance: float = option(number(0.0, 1.0, above=True), 1e-6, about="relative residual at which cg stops")
 
 

@@ -24,7 +24,7 @@ class SummedEvaluation(Evaluation):
 
     derivs: np.ndarray
 
-    def log_derivs(self, configurations, part, out):
+    def log_derivs(self, configurations, part, out, threads):
         """Write O_k of the samples `part` to `out` (n, n_params * width) float64, *in place*."""
         out[:] = self.derivs[part].view(np.float64)
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from hpc_nqs.ansatz import build_ansatz, largest_coupling
 from hpc_nqs.chains import Chains
+from hpc_nqs.cost_model import StepSizes, cheapest_solver, plan_of_costs
 from hpc_nqs.deep import DeepEvolution
 from hpc_nqs.deep_ansatz import build_deep_ansatz, is_deep_network
 from hpc_nqs.deep_pairs import DeepPairs
@@ -21,7 +22,7 @@ from hpc_nqs.observables import build_observables
 from hpc_nqs.parallel import Team
 from hpc_nqs.progress import Progress
 from hpc_nqs.purification import random_pairs
-from hpc_nqs.reconfiguration import MAX_DENSE, Regularization
+from hpc_nqs.reconfiguration import MAX_DENSE, Regularization, is_factored
 from hpc_nqs.recorder import Recorder
 from hpc_nqs.ring_meter import RingMeter
 from hpc_nqs.rings import RingEnumeration, Rings
@@ -30,6 +31,7 @@ from hpc_nqs.start import load_start
 from hpc_nqs.stopping import NEVER
 from hpc_nqs.summed_evolution import SummedEvolution
 from hpc_nqs.thermal_table import finished_rows
+from hpc_nqs.threads import use_threads
 
 DONE, STOPPED, FAILED = 0, 75, 1
 N_SAMPLES, N_CHAINS = 8192, 64
@@ -86,6 +88,7 @@ class Cooling:
             settings = settings.with_seed(seed)
             progress.message(f"seed = {seed}")
         self.settings, self.team, self.recorder, self.progress = settings, team, recorder, progress
+        use_threads(settings, team)
         self.lattice, model = build(settings)
         self.ansatz = _ansatz(settings, self.lattice, model, settings.run.seed, start)
         self.model = model
@@ -327,11 +330,15 @@ def _ansatz(settings, lattice, model, seed, start):
 
 
 def _regularization(settings, ansatz):
-    """Return the `Regularization`; "auto" is dense with a soft cut up to MAX_DENSE parameters, else CG."""
+    """Return the `Regularization`.
+
+    "auto" is dense with a soft cut up to MAX_DENSE parameters, else the solver with a shift that costs least.
+    """
     choice = settings.reconfiguration
     solver = choice.solver
     if solver == "auto":
-        solver = "dense" if ansatz.has_bra_and_ket or ansatz.wavefunction.n_params <= MAX_DENSE else "cg"
+        small = ansatz.has_bra_and_ket or ansatz.wavefunction.n_params <= MAX_DENSE
+        solver = "dense" if small else cheapest_solver(step_sizes(settings, ansatz))
     soft_cut = choice.soft_cut
     if soft_cut == "auto":
         kind = "tfim" if settings.model.kind == "tfim" and not ansatz.has_bra_and_ket else ansatz.kind
@@ -339,7 +346,27 @@ def _regularization(settings, ansatz):
         soft_cut = exact_cut if ansatz.is_exact else SOFT_CUT[kind]
     if solver != "dense" or choice.regularization == "diag_shift":
         soft_cut = None
-    return Regularization(solver, soft_cut, choice.diag_scale, choice.tolerance)
+    return Regularization(solver, soft_cut, choice.diag_scale, choice.tolerance, choice.diag_shift)
+
+
+def step_sizes(settings, ansatz):
+    """Return the `StepSizes` of one step, of chains."""
+    sampling, choice = settings.sampling, settings.reconfiguration
+    purification, model, wavefunction = ansatz.purification, ansatz.model, ansatz.wavefunction
+    return StepSizes(
+        n_samples=N_SAMPLES if sampling.n_samples == "auto" else sampling.n_samples,
+        n_chains=N_CHAINS if sampling.n_chains == "auto" else sampling.n_chains,
+        n_proposals=purification.n_visible * (1 if sampling.sweeps_per_sample == "auto" else sampling.sweeps_per_sample),
+        n_terms=2 * (len(model.exchange_sites) + 2 * len(model.flip_sites)),
+        n_entries=len(purification.moves.input_changes()[0]),
+        n_hidden=wavefunction.n_units,
+        n_inputs=purification.n_inputs,
+        n_params=wavefunction.n_params,
+        width=wavefunction.width,
+        is_factored=is_factored(wavefunction),
+        same_shift=choice.diag_scale == 0,
+        n_stages=2,
+    )
 
 
 def _control(settings):
@@ -354,14 +381,9 @@ def plan(settings):
     ansatz = _ansatz(settings, lattice, model, settings.run.seed or 0, start)
     purification, wavefunction = ansatz.purification, ansatz.wavefunction
     regularization = _regularization(settings, ansatz)
-    sampling = settings.sampling
-    n_samples = N_SAMPLES if sampling.n_samples == "auto" else sampling.n_samples
-    n_params, n_entries = wavefunction.n_params, len(purification.moves.input_changes()[0])
-    item = 8 * wavefunction.width
-    stored = n_samples * purification.n_visible + 64 * n_samples
-    stored += n_params**2 * 3 * item if regularization.solver == "dense" else n_samples * n_params * item
-    tables = 3 * n_entries * wavefunction.n_units * item + purification.n_inputs * ansatz.order * 8
-    n_ratios = len(model.exchange_sites) + 2 * len(model.flip_sites)
+    sizes = step_sizes(settings, ansatz)
+    n_params, item = wavefunction.n_params, 8 * wavefunction.width
+    tables = 3 * sizes.n_entries * wavefunction.n_units * item + purification.n_inputs * ansatz.order * 8
     return {
         "wave function": ansatz.kind,
         "slices": ansatz.n_slices,
@@ -372,9 +394,7 @@ def plan(settings):
         "hidden units": wavefunction.n_units,
         "parameters": n_params,
         "seed at beta_0": ansatz.beta_0,
-        "chains": N_CHAINS if sampling.n_chains == "auto" else sampling.n_chains,
-        "samples per step": n_samples,
-        "solver": regularization.solver,
-        "memory per rank (MB, one rank)": round(80 + (stored + tables) / 1e6),
-        "factors per step (1e9)": round(2 * n_samples * (n_ratios + 2 * purification.n_visible) * wavefunction.n_units / 1e9, 2),
+        "chains": sizes.n_chains,
+        "samples per step": sizes.n_samples,
+        **plan_of_costs(sizes, regularization.solver, tables),
     }

@@ -73,11 +73,13 @@ def local_energies(const int8_t[:, ::1] configurations, Amplitude amplitude, Mov
     cdef Hamiltonian hamiltonian
     while first < configurations.shape[0]:
         n = min(configurations.shape[0] - first, BLOCK)
-        amplitude.refresh(&configurations[first, 0], n)
-        for row in range(n):
-            log_psi[first + row] = amplitude.log_psi(row, &configurations[first + row, 0])
+        with nogil:
+            amplitude.refresh(&configurations[first, 0], n)
+            for row in range(n):
+                log_psi[first + row] = amplitude.log_psi(row, &configurations[first + row, 0])
         for h in range(energies.shape[1]):
             hamiltonian = hamiltonians[h]
-            hamiltonian.local_energies(amplitude, moves, &configurations[first, 0], n, &energies[first, h],
-                                       energies.shape[1])
+            with nogil:
+                hamiltonian.local_energies(amplitude, moves, &configurations[first, 0], n, &energies[first, h],
+                                           energies.shape[1])
         first += n

@@ -16,6 +16,21 @@ cdef inline Py_ssize_t random_index(bitgen_t *stream, Py_ssize_t n) noexcept nog
     return <Py_ssize_t>((<uint64_t>stream.next_uint32(stream.state) * <uint64_t>n) >> 32)
 
 
+cdef inline bint accepts(double drawn, double norm, double exponent) noexcept nogil:
+    """Whether drawn < norm^exponent; never for a norm that is not a number.
+
+    For 1/2 <= exponent <= 1 the bounds norm and sqrt(norm) mostly decide it without a power.
+    """
+    if exponent == 1.0 or norm >= 1 or norm != norm:
+        return drawn < norm
+    if 0.5 <= exponent < 1.0:
+        if drawn < norm:
+            return True
+        if drawn * drawn > norm:
+            return False
+    return drawn < pow(norm, exponent)
+
+
 cdef double sweep(int8_t *visible, Amplitude amplitude, MoveSet moves, const Py_ssize_t[::1] proposals,
                   double exponent, bint rebuild, bitgen_t *stream, int64_t[:, ::1] counts) noexcept nogil:
     """One sweep (n_visible proposals) of one chain in place; `counts` per kind: proposed, accepted.
@@ -25,7 +40,7 @@ cdef double sweep(int8_t *visible, Amplitude amplitude, MoveSet moves, const Py_
     cdef Py_ssize_t step, move
     cdef int i, kind
     cdef double complex ratio, kept
-    cdef double norm, probability, drift = 0
+    cdef double norm, drift = 0
     cdef Proposal proposal
     for step in range(amplitude.n_visible):
         move = proposals[random_index(stream, proposals.shape[0])]
@@ -41,10 +56,8 @@ cdef double sweep(int8_t *visible, Amplitude amplitude, MoveSet moves, const Py_
             drift = abs(kept - ratio) / max(1.0, abs(ratio))
             rebuild = False
         norm = ratio.real * ratio.real + ratio.imag * ratio.imag
-        probability = norm if exponent == 1.0 or norm >= 1 else pow(norm, exponent)
-        # one number per allowed move, whatever its ratio: rounding of a ratio near 1 must not shift the stream;
-        # a ratio that is not a number is rejected
-        if not stream.next_double(stream.state) < probability:
+        # one number per allowed move, whatever its ratio: rounding of a ratio near 1 must not shift the stream
+        if not accepts(stream.next_double(stream.state), norm, exponent):
             continue
         amplitude.accept(0, visible, &proposal)
         for i in range(proposal.n_flips):

@@ -80,6 +80,10 @@ cdef class ProjectedAmplitude(Amplitude):
         self.derivs = np.empty((BLOCK, self.n_params * self.width))
         self.trial = np.empty((1, self.n_visible), dtype=np.int8)
 
+    def sibling(self):
+        return ProjectedAmplitude(self.inner.sibling(), np.asarray(self.images), np.asarray(self.coefficients),
+                                  np.asarray(self.image_entry), np.asarray(self.entry_unit))
+
     cdef void refresh(self, const int8_t *visible, Py_ssize_t n) noexcept nogil:
         cdef Py_ssize_t row, g, i, unit, block
         for row in range(n):

@@ -28,11 +28,15 @@ cdef class RBMAmplitude(Amplitude):
     cdef Py_ssize_t n_row, n_units            # doubles in a row; units that are not padding
     cdef const Py_ssize_t[::1] start          # (n_features,): where the units of a feature begin
     cdef const double[:, ::1] columns         # (n_inputs, n_row): weights of every unit to one input
+    cdef const double[:, ::1] unit_bias       # (1, n_row)
+    cdef bint is_shared
+    cdef const double[:, ::1] tiles           # (n_row / BLOCK, n_inputs * BLOCK) where not is_shared, else None
     # changes of the inputs and their tables
     cdef const Py_ssize_t[:, ::1] entry_inputs  # (n_entries, 4)
     cdef const double[:, ::1] entry_changes     # (n_entries, 4)
     cdef double[:, ::1] half                    # (n_entries, n_row)
     cdef double[:, ::1] scale                   # (n_entries, 3): nqs_scale
+    cdef const double complex[:, ::1] bias_factor  # (n_entries, 2): of input_bias, by whether sign = -1 or +1
     # states
     cdef double[:, ::1] angles, tangents      # (BLOCK, n_row)
     cdef double[::1] new_angles               # (n_row,)

@@ -20,16 +20,20 @@ cdef extern from "complex.h" nogil:
 cdef extern from "nqs_units.h" nogil:
     int nqs_unit_ratio(const double *, const double *, const nqs_scale *, double, const nqs_shape *, double *)
     void nqs_unit_advance(const double *, const double *, double, const nqs_shape *, double *)
-    void nqs_unit_add(const double *, double, Py_ssize_t, double *)
+    void nqs_unit_add(const double *, double, const double *, double, Py_ssize_t, double *)
     void nqs_unit_tangents(const double *, const nqs_shape *, double *)
     void nqs_unit_tables(double *, const nqs_shape *, double *, nqs_scale *)
     void nqs_unit_log_sum(const double *, const nqs_shape *, double *)
     void nqs_block_angles(const double *, double, const double *, const int *, Py_ssize_t, Py_ssize_t, double *,
                           Py_ssize_t)
+    void nqs_tile_angles(const double *, const double *, const double *, Py_ssize_t, Py_ssize_t, Py_ssize_t, double *)
     void nqs_block_image_sums(const double *, Py_ssize_t, const double *, const int *, Py_ssize_t, Py_ssize_t,
                               double *, double *)
     const char *nqs_variant(int)
     const char *nqs_variant_in_use()
+
+
+SHARED = 4  # images per feature from which the angles of all images are computed from the one row of weights
 
 
 def instruction_sets():
@@ -102,7 +106,7 @@ cdef class RBMAmplitude(Amplitude):
         self.weight_param = weight_param
         self.bias_param = bias_param
         self.input_bias_param = input_bias_param
-        self.angles = self.tangents = None
+        self.angles = self.tangents = self.tiles = None
         self._lay_out(np.asarray(eta), np.asarray(first_unit))
         self._expand(weights, np.asarray(image_index))
         self._fill_tables()
@@ -141,22 +145,28 @@ cdef class RBMAmplitude(Amplitude):
         other.input_bias_param = self.input_bias_param
         other.shape, other.n_row, other.n_units = self.shape, self.n_row, self.n_units
         other.start, other.columns = self.start, self.columns
+        other.is_shared, other.unit_bias, other.tiles = self.is_shared, self.unit_bias, self.tiles
         other.entry_inputs, other.entry_changes = self.entry_inputs, self.entry_changes
-        other.half, other.scale = self.half, self.scale
+        other.half, other.scale, other.bias_factor = self.half, self.scale, self.bias_factor
         other._allocate_states()
         return other
 
     def _expand(self, weights, image_index):
-        """Write the weight of every unit to every input into `columns`."""
-        columns = _aligned_zeros(self.n_inputs, self.n_row)
+        """Write the weight of every unit to every input into `columns`, and into `tiles` where few units share it."""
+        columns, bias = _aligned_zeros(self.n_inputs, self.n_row), _aligned_zeros(1, self.n_row)
         signs = np.where(image_index < self.n_inputs, 1.0, -1.0)
-        for f in range(self.n_features):
-            images = slice(*np.asarray(self.first_unit)[f : f + 2])
-            units = np.asarray(self.start)[f] + np.arange(images.stop - images.start)
-            for w, plane in enumerate(self.weights):
-                columns[image_index[images] % self.n_inputs, units[:, None] + w * self.shape.n_complex] = (
-                    signs[images] * np.asarray(plane)[f])
-        self.columns = columns
+        feature = np.repeat(np.arange(self.n_features), np.diff(np.asarray(self.first_unit)))
+        units = np.asarray(self.start)[feature] + np.arange(self.n_units) - np.asarray(self.first_unit)[feature]
+        for w, plane in enumerate(self.weights):
+            row = units + w * self.shape.n_complex
+            columns[image_index % self.n_inputs, row[:, None]] = signs * np.asarray(plane)[feature]
+            bias[0, row] = np.asarray(self.bias)[w, feature]
+        self.columns, self.unit_bias = columns, bias
+        self.is_shared = self.n_units >= SHARED * self.n_features
+        if not self.is_shared:
+            tiles = _aligned_zeros(self.n_row // BLOCK, self.n_inputs * BLOCK)
+            tiles.reshape(-1, self.n_inputs, BLOCK)[:] = columns.reshape(self.n_inputs, -1, BLOCK).transpose(1, 0, 2)
+            self.tiles = tiles
 
     def _fill_tables(self):
         """Compute `half` and `scale` of every change."""
@@ -164,6 +174,8 @@ cdef class RBMAmplitude(Amplitude):
         cdef double[:, ::1] shift = _aligned_zeros(1, self.n_row)
         self.half = _aligned_zeros(n_entries, self.n_row)
         self.scale = np.empty((n_entries, 3))
+        bias_shift = np.sum(np.asarray(self.entry_changes) * np.asarray(self.input_bias)[np.asarray(self.entry_inputs)], axis=1)
+        self.bias_factor = np.exp(np.stack([-bias_shift, bias_shift], axis=1))
         with nogil:
             for entry in range(n_entries):
                 shift[0, :] = 0
@@ -173,9 +185,10 @@ cdef class RBMAmplitude(Amplitude):
     cdef void shift_angles(self, Py_ssize_t entry, double sign, double *row) noexcept nogil:
         """Add what a change does to the angles."""
         cdef Py_ssize_t c
-        for c in range(self.entry_changes.shape[1]):
+        for c in range(0, self.entry_changes.shape[1], 2):
             if self.entry_changes[entry, c] != 0:
                 nqs_unit_add(&self.columns[self.entry_inputs[entry, c], 0], sign * self.entry_changes[entry, c],
+                             &self.columns[self.entry_inputs[entry, c + 1], 0], sign * self.entry_changes[entry, c + 1],
                              self.n_row, row)
 
     cdef void fill_inputs(self, const int8_t *visible, Py_ssize_t n) noexcept nogil:
@@ -191,7 +204,10 @@ cdef class RBMAmplitude(Amplitude):
         cdef Py_ssize_t f, row
         cdef int w
         self.fill_inputs(visible, n)
-        for f in range(self.n_features):
+        if not self.is_shared:
+            nqs_tile_angles(&self.tiles[0, 0], &self.unit_bias[0, 0], &self.inputs[0, 0], self.n_inputs, self.n_row, n,
+                            &self.angles[0, 0])
+        for f in range(self.n_features if self.is_shared else 0):
             for w in range(self.width):
                 nqs_block_angles(&self.weights[w, f, 0], self.bias[w, f], &self.inputs[0, 0],
                                  &self.image_index[self.first_unit[f], 0], self.first_unit[f + 1] - self.first_unit[f],
@@ -201,16 +217,14 @@ cdef class RBMAmplitude(Amplitude):
 
     cdef double complex ratio(self, Py_ssize_t row, const int8_t *visible, const Proposal *proposal) noexcept nogil:
         cdef double ratio[2]
-        cdef double complex product, bias_shift = 0
-        cdef Py_ssize_t c, entry = proposal.entry
+        cdef double complex product
+        cdef Py_ssize_t entry = proposal.entry
         cdef bint safe = nqs_unit_ratio(&self.tangents[row, 0], &self.half[entry, 0],
                                         <nqs_scale *>&self.scale[entry, 0], proposal.sign, &self.shape, ratio)
         product = ratio[0] + 1j * ratio[1] if safe else self.slow_ratio(row, entry, proposal.sign)
         if not self.has_input_bias:
             return product
-        for c in range(self.entry_changes.shape[1]):
-            bias_shift = bias_shift + self.entry_changes[entry, c] * self.input_bias[self.entry_inputs[entry, c]]
-        return product * cexp(proposal.sign * bias_shift)
+        return product * self.bias_factor[entry, proposal.sign > 0]
 
     cdef double complex slow_ratio(self, Py_ssize_t row, Py_ssize_t entry, double sign) noexcept nogil:
         """The ratio of the hidden units from their angles before and after."""
@@ -271,6 +285,32 @@ cdef class RBMAmplitude(Amplitude):
             for row in range(n):
                 for g in range(n_images):
                     out[row * stride + self.width * slot(k) + w] += self.eta[f] * self.tangents[row, first + g]
+
+
+def unit_slopes(RBMAmplitude amplitude, const int8_t[:, ::1] configurations, double[:, ::1] out):
+    """Write d ln Psi / d angle_j = eta_j t_j of every hidden unit, in the order of the features.
+
+    Parameters
+    ----------
+    amplitude : RBMAmplitude
+    configurations : (n, n_visible) int8
+    out : (n, width * n_units) float64, output
+        The real parts of all units, then, where width = 2, the imaginary parts.
+    """
+    cdef Py_ssize_t first = 0, n, row, f, g, unit
+    cdef int w
+    with nogil:
+        while first < configurations.shape[0]:
+            n = min(configurations.shape[0] - first, BLOCK)
+            amplitude.refresh(&configurations[first, 0], n)
+            for row in range(n):
+                for f in range(amplitude.n_features):
+                    for w in range(amplitude.width):
+                        unit = amplitude.start[f] + w * amplitude.shape.n_complex
+                        for g in range(amplitude.first_unit[f], amplitude.first_unit[f + 1]):
+                            out[first + row, w * amplitude.n_units + g] = (
+                                amplitude.eta[f] * amplitude.tangents[row, unit + g - amplitude.first_unit[f]])
+            first += n
 
 
 cdef inline double input_value(const int8_t *visible, Py_ssize_t u, Py_ssize_t n_visible) noexcept nogil:

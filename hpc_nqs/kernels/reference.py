@@ -246,6 +246,13 @@ def log_derivs(amplitude, configurations, out):
         row[:] = np.ascontiguousarray(amplitude.log_derivs(visible)).view(np.float64)
 
 
+def unit_slopes(amplitude, configurations, out):
+    """Write d ln Psi / d angle = phase tanh(angle) of every unit to `out`: real parts, then imaginary ones if complex."""
+    for row, visible in zip(out, configurations, strict=True):
+        slopes = amplitude.phase * np.tanh(amplitude.angles(visible))
+        row[:] = np.concatenate([slopes.real, slopes.imag][: amplitude.width])
+
+
 # ---- local energies ------------------------------------------------------------------------------------------------
 
 
@@ -390,6 +397,20 @@ def accumulate(log_derivs, energies, weights, totals, mean_log_derivs, s_matrix,
     mean += weight / (old + weight) * d_o
     energy = (old * (totals[1] + 1j * totals[2]) + weight * block_energy) / (old + weight)
     totals[:] = old + weight, energy.real, energy.imag
+
+
+# ---- yardsticks ----------------------------------------------------------------------------------------------------
+
+
+def multiply_adds(values, factor, summand, n_rounds):
+    """Replace every value by value * factor + summand, n_rounds times, *in place*."""
+    for _ in range(n_rounds):
+        values[:] = values * factor + summand
+
+
+def triad(b, c, factor, a):
+    """Write b + factor c to `a`."""
+    a[:] = b + factor * c
 
 
 def instruction_sets():

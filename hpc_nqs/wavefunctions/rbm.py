@@ -6,6 +6,7 @@ Purification: [PDBM] PRL 127, 060601 (2021), eq. (2); sharing: theory section 3.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -160,6 +161,36 @@ class RBM:
     @property
     def is_complex(self):
         return self.width == 2
+
+    @cached_property
+    def is_unshared(self):
+        """Whether no parameter stands for two weights, so that O_k of a weight is a slope times an input."""
+        params = np.concatenate([self.weight_param.ravel(), self.bias_param, self.input_bias_param])
+        params = params[params != 0]
+        inputs = np.arange(self.n_inputs, dtype=np.intc)
+        return bool(
+            self.n_units == len(self.eta)
+            and np.all(self.image_index == inputs)
+            and np.all(params > 0)
+            and len(np.unique(params)) == len(params)
+        )
+
+    def places(self):
+        """Return the parameter behind each weight and each hidden bias (n_inputs + 1, n_units), and visible bias (n_inputs,).
+
+        n_params where there is none.  For a network that `is_unshared`.
+        """
+        weights = np.concatenate([self.weight_param.T, self.bias_param[None, :]])
+        index = [np.where(param == 0, self.n_params, np.abs(param) - 1) for param in (weights, self.input_bias_param)]
+        return tuple(array.astype(np.intp) for array in index)
+
+    def inputs(self, configurations):
+        """Return x (n, n_inputs) float64 of configurations (n, n_visible): spins, and sigma_i ancilla_i with bond features."""
+        spins = configurations.astype(np.float64)
+        if self.n_inputs == self.n_visible:
+            return spins
+        half = self.n_visible // 2
+        return np.concatenate([spins, spins[:, :half] * spins[:, half:]], axis=1)
 
     def _look_up(self, signed_index):
         values = np.concatenate([self.params, [0.0]])[np.abs(signed_index) - 1]

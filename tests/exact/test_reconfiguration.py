@@ -303,7 +303,8 @@ def test_centred_samples_give_the_same_sums():
     evaluation = dense.evaluate(samples)
     s_matrix, force, variance = assemble(evaluation, samples, dense.wavefunction, SERIAL)
     derivatives, energies, same = centred_samples(evaluation, samples, dense.wavefunction, SERIAL)
-    weighted = derivatives.conj().T * evaluation.weights
-    np.testing.assert_allclose(weighted @ derivatives, s_matrix, atol=1e-12 * np.abs(s_matrix).max())
+    values = derivatives.columns(slice(None))
+    weighted = values.conj().T * evaluation.weights
+    np.testing.assert_allclose(weighted @ values, s_matrix, atol=1e-12 * np.abs(s_matrix).max())
     np.testing.assert_allclose(weighted @ energies, force, atol=1e-12 * np.abs(force).max())
     assert same == pytest.approx(variance, rel=1e-12)

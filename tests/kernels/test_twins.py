@@ -98,6 +98,15 @@ def test_values(case, system, twin):
     np.testing.assert_allclose(energies, expected_energies, rtol=1e-9, atol=1e-10)
 
 
+def test_unit_slopes(network, system, twin):
+    one, other = system(network), twin(network)
+    shape = (len(one.configurations), one.amplitude.width * one.wavefunction.n_units)
+    slopes, expected = np.full(shape, np.nan), np.empty(shape)
+    rbm.unit_slopes(one.amplitude, one.configurations, slopes)
+    reference.unit_slopes(other.amplitude, other.configurations, expected)
+    np.testing.assert_allclose(slopes, expected, rtol=1e-12, atol=1e-12)
+
+
 def test_paths(case, system, twin):
     """Ratios of moves made one after the other, and those of single moves from many configurations."""
     compiled, expected = system(case), twin(case)

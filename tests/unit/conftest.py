@@ -1,6 +1,7 @@
 """What the tests of the command line share: an input, a made-up run file and a made-up driver."""
 
 import sys
+import threading
 import types
 
 import numpy as np
@@ -62,3 +63,51 @@ def driver(monkeypatch):
     monkeypatch.setitem(sys.modules, "hpc_nqs.thermal", module)
     monkeypatch.setattr(parallel, "start", parallel.Team.serial)
     return module
+
+
+class ThreadTeam:
+    """The collective calls of `parallel.Team` between threads of this process, so that unit tests need no launcher."""
+
+    def __init__(self, rank, size, barrier, board):
+        self.rank, self.size = rank, size
+        self._barrier, self._board = barrier, board
+
+    def _exchange(self, item):
+        self._board[self.rank] = item
+        self._barrier.wait()
+        items = [np.array(other) for other in self._board]
+        self._barrier.wait()
+        return items
+
+    def sum_in_place(self, array):
+        array[...] = sum(self._exchange(array))
+
+    def broadcast(self, array, root=0):
+        array[...] = self._exchange(array)[root]
+
+
+@pytest.fixture
+def on_ranks():
+    """Return a function (size, work): run work(team) on `size` threads, return what each rank returned."""
+    return _on_ranks
+
+
+def _on_ranks(size, work):
+    barrier, board, results = threading.Barrier(size, timeout=20), [None] * size, [None] * size
+
+    def run(rank):
+        try:
+            results[rank] = work(ThreadTeam(rank, size, barrier, board))
+        except Exception as error:  # handed to the main thread below
+            results[rank] = error
+            barrier.abort()
+
+    threads = [threading.Thread(target=run, args=(rank,)) for rank in range(size)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for result in results:
+        if isinstance(result, Exception) and not isinstance(result, threading.BrokenBarrierError):
+            raise result
+    return results

@@ -18,14 +18,15 @@ LAYERS = [
     {"bonds", "deep_units", "gates", "lattice", "machine", "models", "moves", "purification", "quantum_numbers", "seed"}
     | {"spin_system", "symmetry"}
     | {"trotter", "wavefunctions", "worldlines"},
-    {"ansatz", "blocks", "chains", "ensembles", "enumeration", "estimators", "extrapolation", "level_meter", "linear"}
-    | {"deep_ansatz", "deep_pairs", "deep_sum", "measurement", "ring_meter", "rings", "sample_space", "spin_ansatz", "thermodynamics"}
+    {"ansatz", "blocks", "chains", "cost_model", "deep_ansatz", "deep_pairs", "deep_sum", "ensembles", "enumeration"}
+    | {"estimators", "extrapolation", "level_meter", "linear", "log_derivatives", "measurement", "ring_meter", "rings"}
+    | {"row_blocks", "sample_space", "spin_ansatz", "thermodynamics"}
     | {"contradictions", "labels", "options", "sections", "settings", "systematic", "toml_text"},
     {"checkpoint", "correlations", "deep", "evolution", "observables", "parallel", "path_table", "progress"}
     | {"reconfiguration", "recorder", "reporting", "start", "summed_evolution"}
-    | {"stopping", "thermal_table"},
+    | {"stopping", "thermal_table", "threads"},
     {"ground_state", "path_integral", "thermal"},
-    {"bench", "exact", "exact_table", "plotting", "sectors", "tasks", "templates"}
+    {"bench", "exact", "exact_table", "plotting", "roofline", "sectors", "tasks", "templates"}
     | {"carry_over", "curves", "expert_mode", "judgement", "panels", "report_page", "standard_mode", "sweep", "terminal_plot"},
     {"__main__", "api", "cli", "commands", "figure_commands", "launch", "sources", "sweep_commands"},
 ]

@@ -1,54 +1,14 @@
 """Solvers of S x = -F: all forms agree to rounding, failures are noticed and said."""
 
-import threading
-
 import numpy as np
 import pytest
 
-from hpc_nqs import linear, sample_space
+from hpc_nqs import linear, row_blocks, sample_space
+from hpc_nqs.log_derivatives import StoredDerivatives
+from hpc_nqs.parallel import Team
 
 
-class ThreadTeam:
-    """The collective calls of `parallel.Team` between threads of this process, so that unit tests need no launcher."""
-
-    def __init__(self, rank, size, barrier, board):
-        self.rank, self.size = rank, size
-        self._barrier, self._board = barrier, board
-
-    def _exchange(self, item):
-        self._board[self.rank] = item
-        self._barrier.wait()
-        items = [np.array(other) for other in self._board]
-        self._barrier.wait()
-        return items
-
-    def sum_in_place(self, array):
-        array[...] = sum(self._exchange(array))
-
-
-def on_ranks(size, work):
-    """Run work(team) on `size` threads; return what each rank returned."""
-    barrier, board, results = threading.Barrier(size, timeout=20), [None] * size, [None] * size
-
-    def run(rank):
-        try:
-            results[rank] = work(ThreadTeam(rank, size, barrier, board))
-        except Exception as error:  # handed to the main thread below
-            results[rank] = error
-            barrier.abort()
-
-    threads = [threading.Thread(target=run, args=(rank,)) for rank in range(size)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for result in results:
-        if isinstance(result, Exception) and not isinstance(result, threading.BrokenBarrierError):
-            raise result
-    return results
-
-
-SERIAL = ThreadTeam(0, 1, threading.Barrier(1), [None])
+SERIAL = Team.serial()
 
 
 def samples(n_samples=60, n_params=20, kind=np.complex128, seed=0):
@@ -151,8 +111,9 @@ def test_real_parameters_solve_with_the_real_parts(regularization):
 
 @pytest.mark.parametrize("real_params", [False, True])
 @pytest.mark.parametrize("shares", [(60, 0), (0, 23, 37), (20, 20, 20)])
-def test_distributed_forms_do_not_depend_on_the_number_of_ranks(shares, real_params, monkeypatch):
+def test_distributed_forms_do_not_depend_on_the_number_of_ranks(shares, real_params, monkeypatch, on_ranks):
     monkeypatch.setattr(sample_space, "_BLOCK_ITEMS", 60 * 7)  # several blocks of columns
+    monkeypatch.setattr(row_blocks, "CHUNK", 7)  # several panels
     log_derivs, weights, local_energy = samples()
     ends = np.cumsum(shares)
     previous = np.linspace(-1.0, 1.0, log_derivs.shape[1])
@@ -197,7 +158,7 @@ def work_alone(log_derivs, weights, local_energy, previous, real_params, team):
     )
 
 
-def test_collective_decisions_follow_rank_zero():
+def test_collective_decisions_follow_rank_zero(on_ranks):
     """A rank whose own numbers say otherwise must still leave the loop at rank 0's iteration, or the job hangs."""
     s_matrix = np.diag([1.0, 2.0, 3.0, 4.0])
 
@@ -285,14 +246,63 @@ def test_refuses_unusable_input(call, message):
 def test_sample_space_refuses_more_rows_than_rank_zero_can_hold(monkeypatch):
     monkeypatch.setattr(sample_space, "MAX_ROWS", 50)
     with pytest.raises(ValueError, match="60 rows .* allowed: 1 to 50"):
-        sample_space.solve_sample_space(*samples(), SERIAL, diag_shift=1e-3)
+        sample_space.solve_sample_space(*samples(), SERIAL, rtol=1e-3)
 
 
-def test_sample_space_notices_a_matrix_that_cannot_be_factorized():
-    solved, n_kept, fell_back = sample_space._solve_gram(np.diag([1.0, -3.0]), np.array([2.0, 1.0]), None)
-    assert fell_back
-    np.testing.assert_allclose(solved, [1.0, 0.0])
-    assert n_kept == pytest.approx(1.0)
+def test_sample_space_notices_a_matrix_that_cannot_be_factorized(monkeypatch):
+    def refuse(blocks, strip):
+        strip[:] = np.nan
+        return False
+
+    monkeypatch.setattr(row_blocks.RowBlocks, "factorize", refuse)
+    solution = sample_space.solve_sample_space(*samples(), SERIAL, diag_shift=1.0)
+    assert "soft cut" in solution.note
+    monkeypatch.undo()
+    factorized = sample_space.solve_sample_space(*samples(), SERIAL, diag_shift=1.0)
+    np.testing.assert_allclose(solution.x, factorized.x, atol=1e-6 * np.abs(factorized.x).max())
+
+
+@pytest.mark.parametrize("shares", [(40,), (40, 0), (0, 11, 29), (14, 13, 13)])
+@pytest.mark.parametrize("kind", [float, complex])
+def test_rows_spread_over_ranks_are_factorized_and_solved(shares, kind, monkeypatch, on_ranks):
+    monkeypatch.setattr(row_blocks, "CHUNK", 4)
+    rng = np.random.default_rng(5)
+    root = rng.normal(size=(40, 40)) + (1j * rng.normal(size=(40, 40)) if kind is complex else 0)
+    matrix, target = root @ root.conj().T + np.eye(40), rng.normal(size=40).astype(kind)
+
+    def work(team):
+        blocks = row_blocks.RowBlocks(shares[team.rank], team)
+        strip = np.ascontiguousarray(matrix[blocks.positions])
+        whole = blocks.gather(strip)
+        indefinite = np.ascontiguousarray((matrix - 60 * np.eye(40))[blocks.positions])
+        assert blocks.factorize(strip) and not blocks.factorize(indefinite)
+        return blocks.solve(strip, target), whole
+
+    for rank, (solved, whole) in enumerate(on_ranks(len(shares), work)):
+        np.testing.assert_allclose(matrix @ solved, target, atol=1e-10)
+        assert whole is None if rank else np.array_equal(whole, matrix)
+
+
+@pytest.mark.parametrize("real_params", [False, True])
+@pytest.mark.parametrize("shares", [(60,), (0, 23, 37)])
+def test_dense_rows_spread_over_ranks(shares, real_params, monkeypatch, on_ranks):
+    monkeypatch.setattr(row_blocks, "CHUNK", 3)
+    log_derivs, weights, local_energy = samples()
+    s_matrix, force = system(log_derivs, weights, local_energy)
+    if real_params:
+        s_matrix, force = s_matrix.real, force.real
+    expected = linear.solve_cholesky(s_matrix, force, 1e-3, 1e-4)
+    shift = linear.shifts(np.diagonal(s_matrix).real, 1e-3, 1e-4)
+    ends = np.cumsum(shares)
+
+    def work(team):
+        mine = slice(ends[team.rank] - shares[team.rank], ends[team.rank])
+        derivatives = StoredDerivatives(log_derivs[mine], weights[mine], team)
+        return row_blocks.solve_spread(derivatives, force, shift, real_params)
+
+    for solution in on_ranks(len(shares), work):
+        np.testing.assert_allclose(solution.x, expected.x, atol=1e-10 * np.abs(expected.x).max())
+        assert solution.residual < 1e-10
 
 
 def test_inputs_are_left_alone():

@@ -1,0 +1,210 @@
+"""What a step costs: arithmetic, memory and messages of its parts, on any number of ranks.
+
+Counts of multiply-adds, bytes and messages follow from the sizes of the system alone; a `Machine` turns them into
+seconds.  The automatic choice of the solver rests on this and has to be the same on every rank, so it uses the
+standard `Machine` and never a measurement.  `hpc-nqs bench` measures the numbers of a machine.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+ITERATIONS = 200  # products with S that conjugate gradients are taken to need
+EFFICIENT = 0.7  # parallel efficiency down to which ranks are recommended
+SOLVERS = ("dense", "cg", "sample_space")
+MAX_SAMPLES = 8192  # of an automatic choice of sample_space: 1 GiB for the matrix where it is on one rank
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A core and the network between ranks.
+
+    Attributes
+    ----------
+    rate : float
+        Multiply-adds per second of one core, at most.
+    bandwidth : float
+        Bytes per second between one core and memory.
+    latency, network : float
+        Seconds per message, bytes per second per rank.
+    ratio, product, special : float
+        Part of `rate` that the ratio kernel and matrix products reach; seconds per hyperbolic tangent or logarithm.
+    """
+
+    rate: float = 2e10
+    bandwidth: float = 1e10
+    latency: float = 2e-6
+    network: float = 5e9
+    ratio: float = 0.5
+    product: float = 0.7
+    special: float = 1e-8
+
+
+@dataclass(frozen=True)
+class StepSizes:
+    """The sizes that the cost of one step follows from.
+
+    Attributes
+    ----------
+    n_samples, n_chains : int
+        Over all ranks.
+    n_proposals : int
+        Proposals per sample.
+    n_terms : int
+        Off-diagonal terms of all Hamiltonians; half of them are taken to act.
+    n_entries : int
+        Rows of the tables.
+    n_hidden, n_inputs, n_params : int
+    width : int
+        1 for real, 2 for complex parameters.
+    is_factored : bool
+        The log-derivatives are products of slopes and inputs (no sharing).
+    same_shift : bool
+        All parameters have the same diagonal shift.
+    n_images : int
+        Terms of a projection, 1 without.
+    n_stages : int
+        Evaluations and solutions per step.
+    """
+
+    n_samples: int
+    n_chains: int
+    n_proposals: int
+    n_terms: int
+    n_entries: int
+    n_hidden: int
+    n_inputs: int
+    n_params: int
+    width: int
+    is_factored: bool
+    same_shift: bool = False
+    n_images: int = 1
+    n_stages: int = 1
+
+    @property
+    def factor(self):
+        """Real multiply-adds of one multiply-add."""
+        return self.width**2
+
+    @property
+    def ratio(self):
+        """Multiply-adds of one ratio: 2.5 or 8.5 per hidden unit."""
+        return (8.5 if self.width == 2 else 2.5) * self.n_hidden * self.n_images
+
+
+def solver_cost(sizes, solver, n_ranks=1):
+    """Return (multiply-adds, bytes from memory, messages, bytes sent) of one solution of S x = -F on one rank."""
+    n, here, p = sizes.n_samples, sizes.n_samples / n_ranks, sizes.n_params
+    number, depth = 8 * sizes.width, math.ceil(math.log2(n_ranks)) if n_ranks > 1 else 0
+    network = sizes.n_hidden * sizes.n_inputs
+    derivatives = here * network * sizes.width
+    if solver == "dense":
+        arithmetic = derivatives + sizes.factor * (here * p**2 / 2 + p**3 / 6)
+        return arithmetic, number * p**2, 6 * depth, 2 * number * p**2 * bool(depth)
+    if solver == "cg":
+        sent = 2 * number * p * bool(depth)
+        if sizes.is_factored:
+            return ITERATIONS * 2 * here * network * sizes.width, ITERATIONS * 4 * number * p, ITERATIONS * depth, ITERATIONS * sent
+        return derivatives, ITERATIONS * 2 * here * p * number, ITERATIONS * depth, ITERATIONS * sent
+    gram = here * n * p * sizes.factor
+    passed = n * p * number
+    if sizes.is_factored and sizes.same_shift:
+        gram = here * n / 2 * (sizes.n_inputs + sizes.factor * (sizes.n_hidden + 2 * sizes.n_inputs))
+        passed = n * (sizes.n_inputs + 2 * number * (sizes.n_hidden + 2 * sizes.n_inputs) / 8) * 8
+    cholesky = sizes.factor * n**3 / 6 / n_ranks
+    panels = math.ceil(n / 128)
+    sent = (2 * passed + number * n**2) * bool(depth)
+    return derivatives * (not sizes.is_factored) + gram + cholesky, 3 * here * n * number, 5 * panels * depth, sent
+
+
+def seconds(cost, machine):
+    """Return the seconds of (multiply-adds, bytes from memory, messages, bytes sent)."""
+    arithmetic, moved, messages, sent = cost
+    busy = arithmetic / (machine.product * machine.rate) + moved / machine.bandwidth
+    return busy + messages * machine.latency + sent / machine.network
+
+
+def solver_seconds(sizes, n_ranks=1, machine=None):
+    """Return {solver: seconds of one solution} of the three solvers at a diagonal shift."""
+    machine = machine or Machine()
+    return {solver: seconds(solver_cost(sizes, solver, n_ranks), machine) for solver in SOLVERS}
+
+
+def cheapest_solver(sizes):
+    """Return "cg" or "sample_space", which takes less time on one standard core.
+
+    The dense form is left to systems small enough for a spectral cut: it holds n_params^2 numbers on every rank.
+    """
+    costs = solver_seconds(sizes)
+    return "sample_space" if sizes.n_samples <= MAX_SAMPLES and costs["sample_space"] < costs["cg"] else "cg"
+
+
+def step_seconds(sizes, solver, n_ranks=1, machine=None):
+    """Return {part: seconds} of one step on n_ranks ranks of one core each.
+
+    The parts are "tables", "sampling", "energies" and "solution"; the rank with most chains counts.
+    """
+    machine = machine or Machine()
+    chains = -(-sizes.n_chains // n_ranks)
+    here = sizes.n_samples * chains / sizes.n_chains
+    ratio = sizes.ratio / (machine.ratio * machine.rate)
+    rebuilt = sizes.n_images * sizes.n_hidden * (
+        sizes.width * sizes.n_inputs / (machine.product * machine.rate) + 2 * sizes.width * machine.special
+    )
+    update = 3 * ratio
+    balanced = replace(sizes, n_samples=round(here * n_ranks))
+    return {
+        "tables": sizes.n_stages * sizes.n_entries * sizes.n_hidden * 2 * sizes.width * machine.special,
+        "sampling": here * sizes.n_proposals * (0.5 * ratio + 0.25 * update),
+        "energies": sizes.n_stages * here * (0.5 * sizes.n_terms * ratio + rebuilt),
+        "solution": sizes.n_stages * seconds(solver_cost(balanced, solver, n_ranks), machine),
+    }
+
+
+def predicted(sizes, solver, rank_counts, machine=None):
+    """Return {n_ranks: seconds of one step}."""
+    return {n: sum(step_seconds(sizes, solver, n, machine).values()) for n in rank_counts}
+
+
+def recommended_ranks(sizes, solver, machine=None):
+    """Return (n_ranks, efficiency): the largest power of two up to the number of chains that is still efficient."""
+    best, alone = (1, 1.0), sum(step_seconds(sizes, solver, 1, machine).values())
+    n_ranks = 2
+    while n_ranks <= min(sizes.n_chains, 2**14):
+        efficiency = alone / n_ranks / sum(step_seconds(sizes, solver, n_ranks, machine).values())
+        if efficiency >= EFFICIENT:
+            best = n_ranks, efficiency
+        n_ranks *= 2
+    return best
+
+
+def memory(sizes, solver, tables, n_ranks=1):
+    """Return the bytes of one rank: `tables`, samples, and what the solver holds."""
+    n, here, item = sizes.n_samples, sizes.n_samples / n_ranks, 8 * sizes.width
+    held = {
+        "dense": 3 * item * sizes.n_params**2,
+        "cg": 8 * item * sizes.n_params,
+        "sample_space": 2 * item * here * n + 8 * item * sizes.n_params,
+    }[solver]
+    if sizes.is_factored:
+        derivatives = 3 * here * (item * sizes.n_hidden + 16 * sizes.n_inputs)
+    else:
+        derivatives = here * item * sizes.n_params if solver != "dense" else 0
+    return 80e6 + tables + here * (sizes.n_proposals + 64) + held + derivatives
+
+
+def plan_of_costs(sizes, solver, tables):
+    """Return what `hpc-nqs check` says about solver, memory, time and ranks, {what: number or text}.
+
+    Parameters
+    ----------
+    tables : float
+        Bytes of the tables of all moves.
+    """
+    costs = ", ".join(f"{name} {value:.2g}" for name, value in solver_seconds(sizes).items())
+    n_ranks, efficiency = recommended_ranks(sizes, solver)
+    return {
+        "solver": f"{solver} (s per solution on one standard core, with a shift: {costs})",
+        "memory per rank (MB, one rank)": round(memory(sizes, solver, tables) / 1e6),
+        "seconds per step (one standard core)": float(f"{sum(step_seconds(sizes, solver).values()):.2g}"),
+        "ranks": f"up to {n_ranks} (predicted parallel efficiency {efficiency:.0%}, at most one rank per chain)",
+    }

@@ -1,0 +1,100 @@
+"""One step on the ranks of a launcher, timed: started by `scaling`, prints one line of JSON on rank 0."""
+
+import argparse
+import json
+import time
+
+import numpy as np
+
+from hpc_nqs import parallel
+from hpc_nqs.ansatz import build_ansatz
+from hpc_nqs.chains import Chains
+from hpc_nqs.purification import random_pairs
+from hpc_nqs.reconfiguration import Regularization, evaluate, velocity
+from hpc_nqs.roofline import unshared_network
+from hpc_nqs.settings import build, parse_settings
+
+PARTS = ("tables", "sampling", "energies", "solution")
+
+
+class CountingTeam(parallel.Team):
+    """A team that counts the messages and bytes of its sums and broadcasts."""
+
+    messages = n_bytes = 0
+
+    def sum_in_place(self, *arrays):
+        """Sum and count."""
+        self.messages += len(arrays)
+        self.n_bytes += sum(array.nbytes for array in arrays)
+        super().sum_in_place(*arrays)
+
+    def broadcast(self, array, root=0):
+        """Broadcast and count."""
+        self.messages += 1
+        self.n_bytes += array.nbytes
+        super().broadcast(array, root)
+
+
+def shared_network(length):
+    """Return (purification, wavefunction) of the default network with sharing."""
+    settings = parse_settings(
+        {
+            "lattice": {"kind": "square", "lengths": [length, length]},
+            "model": {"kind": "heisenberg", "couplings": [1.0, 0.5]},
+            "wavefunction": {"kind": "rbm", "alpha": 4},
+            "thermal": {"temperatures": [1.0]},
+        }
+    )
+    ansatz = build_ansatz(settings, *build(settings), seed=1)
+    return ansatz.purification, ansatz.wavefunction
+
+
+def step(purification, wavefunction, chains, team, n_per_chain, regularization):
+    """Return the seconds of every part of one step on this rank."""
+    marks = [time.perf_counter()]
+    amplitude = wavefunction.amplitude(purification.moves)
+    marks.append(time.perf_counter())
+    samples = chains.sample(amplitude, purification, n_per_chain, 1, 1.0)
+    marks.append(time.perf_counter())
+    evaluation = evaluate(samples, wavefunction, purification, team, amplitude)
+    marks.append(time.perf_counter())
+    velocity(evaluation, samples, wavefunction, regularization, team)
+    marks.append(time.perf_counter())
+    return np.diff(marks)
+
+
+def main():
+    """Time some steps, the slowest rank counts."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--length", type=int, default=6)
+    parser.add_argument("--samples", type=int, default=4096)
+    parser.add_argument("--chains", type=int, default=64)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument("--solver", default="sample_space")
+    parser.add_argument("--shared", action="store_true")
+    options = parser.parse_args()
+    team = CountingTeam(parallel.start().communicator)
+    team.threads = parallel.Threads(options.threads)
+    purification, wavefunction = shared_network(options.length) if options.shared else unshared_network([options.length] * 2)[1:]
+    chains = Chains(team, options.chains, 1, lambda stream: random_pairs(purification, stream))
+    relative = {"diag_scale": 1e-3} if options.shared else {"diag_scale": 0.0, "diag_shift": 1e-3}
+    regularization = Regularization(options.solver, None, tolerance=1e-5, **relative)
+    n_per_chain = options.samples // options.chains
+    seconds = []
+    for turn in range(options.steps + 1):
+        if turn == 1:
+            team.messages = team.n_bytes = 0
+        team.barrier()
+        parts = step(purification, wavefunction, chains, team, n_per_chain, regularization)
+        total = team.max(parts.sum())
+        if turn:
+            seconds.append([total, *parts])
+    if team.is_root:
+        medians = np.median(seconds, axis=0)
+        facts = {"seconds": medians[0], "messages": team.messages / options.steps, "bytes": team.n_bytes / options.steps}
+        print(json.dumps(facts | dict(zip(PARTS, medians[1:], strict=True)) | {"parameters": wavefunction.n_params}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

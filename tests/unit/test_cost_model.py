@@ -1,0 +1,66 @@
+"""What the cost model promises: limits that can be counted by hand, and the choices that follow from them."""
+
+from dataclasses import replace
+
+import pytest
+
+from hpc_nqs import cost_model
+from hpc_nqs.cost_model import Machine, StepSizes
+
+SIZES = StepSizes(
+    n_samples=1024, n_chains=64, n_proposals=72, n_terms=144, n_entries=612, n_hidden=144, n_inputs=72, n_params=10584,
+    width=2, is_factored=True, same_shift=True,
+)
+MACHINES = [Machine(), Machine(rate=1e11, latency=1e-5), Machine(network=1e8)]
+
+
+def test_arithmetic_of_the_solvers_by_hand():
+    stored = replace(SIZES, is_factored=False, same_shift=False, width=1, n_params=100, n_samples=10)
+    assert cost_model.solver_cost(stored, "dense")[0] == 10 * 144 * 72 + 10 * 100**2 / 2 + 100**3 / 6
+    assert cost_model.solver_cost(stored, "sample_space")[0] == pytest.approx(10 * 144 * 72 + 10 * 10 * 100 + 10**3 / 6)
+    factored = cost_model.solver_cost(SIZES, "cg")[0]
+    assert factored == cost_model.ITERATIONS * 2 * 1024 * 144 * 72 * 2
+
+
+def test_one_rank_sends_nothing():
+    for solver in cost_model.SOLVERS:
+        assert cost_model.solver_cost(SIZES, solver)[2:] == (0, 0)
+        assert all(number > 0 for number in cost_model.solver_cost(SIZES, solver, 2)[2:])
+
+
+def test_the_choice_follows_the_shift_and_the_sizes():
+    assert cost_model.cheapest_solver(SIZES) == "sample_space"
+    assert cost_model.cheapest_solver(replace(SIZES, same_shift=False)) == "cg"
+    assert cost_model.cheapest_solver(replace(SIZES, n_samples=10**5)) == "cg"
+    assert cost_model.cheapest_solver(replace(SIZES, is_factored=False, n_samples=100, same_shift=False)) == "sample_space"
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize("solver", cost_model.SOLVERS)
+def test_prediction_over_ranks(solver, machine):
+    """Sampling scales perfectly up to the number of chains; the network gets its due; ranks are not recommended beyond."""
+    alone = cost_model.step_seconds(SIZES, solver, 1, machine)
+    spread = cost_model.step_seconds(SIZES, solver, 64, machine)
+    for part in ("sampling", "energies"):
+        assert spread[part] == pytest.approx(alone[part] / 64)
+        assert cost_model.step_seconds(SIZES, solver, 128, machine)[part] == spread[part]
+    assert spread["tables"] == alone["tables"]
+    counts = [1, 2, 4, 64, 1000, 10000]
+    slow = cost_model.predicted(SIZES, solver, counts, replace(machine, latency=100 * machine.latency))
+    for n, seconds in cost_model.predicted(SIZES, solver, counts, machine).items():
+        assert seconds <= slow[n] and (n == 1 or seconds < slow[n])
+    n_ranks, efficiency = cost_model.recommended_ranks(SIZES, solver, machine)
+    assert 1 <= n_ranks <= 64 and cost_model.EFFICIENT <= efficiency <= 1.0
+
+
+def test_uneven_chains_cost_the_longest_share():
+    three = cost_model.step_seconds(SIZES, "cg", 3)["sampling"]
+    assert three == pytest.approx(cost_model.step_seconds(SIZES, "cg", 1)["sampling"] * 22 / 64)
+
+
+def test_plan():
+    plan = cost_model.plan_of_costs(SIZES, "cg", 1e6)
+    assert plan["solver"].startswith("cg (") and "sample_space" in plan["solver"]
+    assert plan["ranks"].startswith("up to ")
+    more = cost_model.memory(replace(SIZES, is_factored=False), "cg", 0) - cost_model.memory(SIZES, "cg", 0)
+    assert more > 0.9 * 1024 * 10584 * 16

@@ -1,0 +1,93 @@
+"""Threads of a rank: the same chains, energies and derivatives bit for bit, and a clear refusal."""
+
+import numpy as np
+import pytest
+
+from hpc_nqs import threads
+from hpc_nqs.ansatz import build_ansatz
+from hpc_nqs.chains import Chains
+from hpc_nqs.parallel import Team, Threads, available_cores
+from hpc_nqs.purification import random_pairs
+from hpc_nqs.reconfiguration import Regularization, evaluate, velocity
+from hpc_nqs.settings import SettingsError, build, parse_settings
+from hpc_nqs.spin_ansatz import build_spin_ansatz, sectors_of
+from hpc_nqs.spin_system import random_spins
+
+CHAIN = {"lattice": {"kind": "chain", "lengths": [6]}, "model": {"kind": "heisenberg", "couplings": [1.0, 0.5]}}
+CASES = {
+    "shared": {"kind": "rbm", "alpha": 2},
+    "unshared": {"kind": "rbm", "alpha": 1, "symmetries": [], "parameters": "complex"},
+    "pair": {"kind": "pair_rbm", "alpha": 1},
+}
+
+
+def step(network, n_threads, solver="cg"):
+    """Return what one step computes on a number of threads."""
+    settings = parse_settings(CHAIN | {"wavefunction": network, "thermal": {"temperatures": [1.0]}})
+    ansatz = build_ansatz(settings, *build(settings), seed=1)
+    team = Team.serial()
+    team.threads = Threads(n_threads)
+    purification, wavefunction = ansatz.purification, ansatz.wavefunction
+    chains = Chains(team, 5, 3, lambda stream: random_pairs(purification, stream))
+    amplitude = wavefunction.amplitude(purification.moves)
+    samples = chains.sample(amplitude, purification, 7, 2, 0.8)
+    evaluation = evaluate(samples, wavefunction, purification, team, amplitude)
+    found = velocity(evaluation, samples, wavefunction, Regularization(solver, None, 1e-2, 1e-8), team)
+    return samples.configurations, chains.counts, evaluation.energies, evaluation.log_psi, found.x
+
+
+@pytest.mark.parametrize("n_threads", [2, 3, 16])
+@pytest.mark.parametrize("network", CASES.values(), ids=CASES)
+def test_any_number_of_threads_gives_the_same_numbers(network, n_threads):
+    for values, expected in zip(step(network, n_threads), step(network, 1), strict=True):
+        np.testing.assert_array_equal(values, expected)
+
+
+def test_projected_states_too():
+    settings = parse_settings(CHAIN | {"run": {"task": "ground_state"}, "ground_state": {"momentum": [3], "spin_parity": -1}})
+    lattice, model = build(settings)
+    ansatz = build_spin_ansatz(settings, lattice, model, 1, sectors_of(settings, lattice)[0])
+    results = []
+    for n_threads in (1, 2):
+        team = Team.serial()
+        team.threads = Threads(n_threads)
+        chains = Chains(team, 4, 3, lambda stream: random_spins(ansatz.system, stream))
+        samples = chains.sample(ansatz.wavefunction.amplitude(ansatz.system.moves), ansatz.system, 5, 1, 1.0)
+        results.append(evaluate(samples, ansatz.wavefunction, ansatz.system, team).energies)
+    np.testing.assert_array_equal(*results)
+
+
+class Sibling:
+    """An amplitude that counts how often it was copied."""
+
+    copies = 0
+
+    def sibling(self):
+        self.copies += 1
+        return Sibling()
+
+
+def test_items_are_split_and_errors_raised():
+    amplitude = Sibling()
+    assert Threads(3).run(amplitude, 7, lambda own, part: (part.start, part.stop)) == [(0, 2), (2, 4), (4, 7)]
+    assert amplitude.copies == 2
+    assert Threads(3).run(amplitude, 0, lambda own, part: (part.start, part.stop)) == [(0, 0)]
+    with pytest.raises(ZeroDivisionError):
+        Threads(2).run(amplitude, 2, lambda own, part: 1 / (part.stop - 2))
+
+
+def test_more_threads_than_cores_are_refused(monkeypatch):
+    settings = parse_settings(CHAIN | {"run": {"threads": 3}, "thermal": {"temperatures": [1.0]}})
+    monkeypatch.setattr(threads, "available_cores", lambda: 2)
+    with pytest.raises(SettingsError, match=r"run.threads = 3: .* 2 of the cores here; allowed is 1 to 2"):
+        threads.use_threads(settings, Team.serial())
+    monkeypatch.setattr(threads, "available_cores", lambda: 3)
+    team = Team.serial()
+    threads.use_threads(settings, team)
+    assert team.threads.n_threads == 3
+    assert available_cores() >= 1
+
+
+def test_world_lines_have_one_thread():
+    with pytest.raises(SettingsError, match="run.threads = 2: .* allowed is 1"):
+        parse_settings(CHAIN | {"run": {"threads": 2}, "thermal": {"temperatures": [1.0], "method": "analytic"}})
