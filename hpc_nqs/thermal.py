@@ -14,6 +14,7 @@ from hpc_nqs.chains import Chains
 from hpc_nqs.deep import DeepEvolution
 from hpc_nqs.deep_ansatz import build_deep_ansatz, is_deep_network
 from hpc_nqs.deep_pairs import DeepPairs
+from hpc_nqs.deep_units import sliced_network
 from hpc_nqs.enumeration import Enumeration
 from hpc_nqs.evolution import Evolution, EvolutionError, StepControl
 from hpc_nqs.measurement import Meter
@@ -315,9 +316,13 @@ class Cooling:
 
     def network(self):
         """Return the arrays of the wave function; of deep ones also where they stand, to start other runs from."""
-        arrays = self.ansatz.wavefunction.network()
-        if self.ansatz.kind == "dbm":
-            arrays |= {"beta": self.evolution.beta, "n_slices": self.ansatz.n_slices}
+        ansatz = self.ansatz
+        arrays, n_slices = ansatz.wavefunction.network(), ansatz.n_slices
+        if ansatz.kind == "dbm":
+            return arrays | {"beta": self.evolution.beta, "n_slices": n_slices}
+        if ansatz.kind == "rbm" and n_slices > 1 and not ansatz.purification.bond_features:
+            deep = sliced_network(arrays, n_slices, ansatz.purification.opposite_pairs).network()
+            return arrays | {"dbm": deep | {"beta": self.evolution.beta, "n_slices": n_slices}}
         return arrays
 
 
