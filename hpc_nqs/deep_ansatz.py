@@ -62,9 +62,8 @@ def build_deep_ansatz(settings, lattice, model, start=None):
     if not is_exact:
         purification = with_deep_units(purification, wavefunction.dbm)
     order = len(site_images) * (2 if layer_exchange else 1)
-    return Ansatz(
-        lattice, model, purification, wavefunction, "dbm", symmetries, order, float(start["beta"]), is_exact, int(start["n_slices"])
-    )
+    beta_0, n_slices = float(start["beta"]), int(start["n_slices"])
+    return Ansatz(lattice, model, purification, wavefunction, "dbm", symmetries, order, beta_0, is_exact, n_slices)
 
 
 def _beta_0(thermal, model, n_slices):

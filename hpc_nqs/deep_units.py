@@ -1,4 +1,4 @@
-"""From a Trotter network to a variational one: redundant units removed, couplings added, symmetries shared.
+"""Deep units by columns: Trotter networks made variational, and learned slices written as one deep network.
 
 The spins of one site, from its ancilla spin through the deep units to its physical spin, are a column; the place in it
 is the height.  Imaginary couplings are constraints (Bell pairs, conservation of Sz): they stay fixed.
@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from hpc_nqs.gates import two_body
+from hpc_nqs.wavefunctions.dbm import DBM
 from hpc_nqs.wavefunctions.deep_network import DeepNetwork
 
 SAME = 10  # digits to which couplings of symmetric hidden units agree
@@ -29,6 +30,48 @@ def variational_network(dbm, site_images, layer_exchange, is_complex):
     """
     dbm = with_reach(joined(without_bell_pairs(dbm)))
     return DeepNetwork(dbm, shared_entries(dbm, site_images, layer_exchange), is_complex)
+
+
+def sliced_network(rbm, n_slices, opposite_pairs):
+    """Return the DBM of phi(sigma, d_1) phi(d_1, d_2) ... phi(d_{M-1}, ancilla), phi a network without bond features.
+
+    With opposite Bell pairs phi sees minus the second of two layers inside; the sum over deep units is then meant over
+    layers with the magnetization of sigma only.
+
+    Parameters
+    ----------
+    rbm : dict
+        Arrays of phi as `RBM.network` gives them.
+    n_slices : int
+        M.
+    opposite_pairs : bool
+    """
+    phase = np.where(rbm["imaginary"], 1j, 1.0)
+    weights, hidden_bias, biases = rbm["weights"] * phase[:, None], rbm["hidden_bias"] * phase, rbm["input_bias"]
+    n_hidden, n = weights.shape[0], weights.shape[1] // 2
+    layers = [np.arange(n), *(np.arange(2 * n, (n_slices + 1) * n).reshape(-1, n)), np.arange(n, 2 * n)]
+    units, couplings = [], []
+    unit_biases = np.zeros((n_slices + 1) * n, dtype=biases.dtype)
+    for step in range(n_slices):
+        sign = -1.0 if opposite_pairs and step < n_slices - 1 else 1.0
+        units.append(np.tile(np.concatenate(layers[step : step + 2]), (n_hidden, 1)))
+        couplings.append(np.concatenate([weights[:, :n], sign * weights[:, n:]], axis=1))
+        unit_biases[layers[step]] += biases[:n]
+        unit_biases[layers[step + 1]] += sign * biases[n:]
+    heights = np.repeat(np.arange(n_slices - 1, 0, -1), n)
+    return DBM(
+        n_visible=2 * n,
+        n_deep=(n_slices - 1) * n,
+        edge_hidden=np.repeat(np.arange(n_slices * n_hidden), 2 * n),
+        edge_unit=np.concatenate(units).reshape(-1),
+        couplings=_real_if_real(np.concatenate(couplings).reshape(-1)),
+        hidden_bias=_real_if_real(np.tile(hidden_bias, n_slices)),
+        biases=unit_biases,
+        log_prefactor=0j,
+        unit_layer=np.concatenate([np.full(2 * n, -1), heights]),
+        unit_site=np.tile(np.arange(n), n_slices + 1),
+        hidden_layer=np.repeat(np.arange(n_slices - 1, -1, -1), n_hidden),
+    )
 
 
 # ---- fewer units ---------------------------------------------------------------------------------------------------

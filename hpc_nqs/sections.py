@@ -106,7 +106,9 @@ class WavefunctionSettings:
     """The network."""
 
     kind: str = option(
-        word("auto", "rbm", "pair_rbm", "dbm"), "auto", about="wave function; pair_rbm is a pair product times an RBM, dbm a deep network that starts as a Trotter network"
+        word("auto", "rbm", "pair_rbm", "dbm"),
+        "auto",
+        about="wave function; pair_rbm is a pair product times an RBM, dbm a deep network that starts as a Trotter network",
     )
     alpha: float | str = option(
         auto_or(number(0.0, 1000.0, above=True)), "auto", about="hidden units per visible unit, per slice"

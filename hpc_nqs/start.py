@@ -10,7 +10,8 @@ from hpc_nqs.wavefunctions.dbm import DBM
 def load_start(settings, team):
     """Return the arrays of the network in the file `thermal.start`, read by rank 0.  *Collective.*
 
-    Where the file knows the free energy there, "integral" holds (value, error) of int_0^beta e dbeta' per site.
+    What the file knows at that temperature stands in "known": "integral", (value, error) of int_0^beta e dbeta' per
+    site, and "energy", (value, error) extrapolated from several dtau.
 
     Raises
     ------
@@ -41,10 +42,7 @@ def _read(settings):
         return None, [f"its settings cannot be read: {problem}" for problem in error.problems]
     except ValueError as error:
         return None, [f'{error}; allowed are runs with thermal.method = "analytic" or wavefunction.kind = "dbm"']
-    for row in rows:
-        if row["beta"] == network["beta"] and "free_energy" in row:  # ln Z / N = ln 2 - int e dbeta = -beta f
-            value = math.log(2.0) + row["beta"] * row["free_energy"]
-            network["integral"] = value, row["beta"] * row["free_energy_error"]
+    network["known"] = _known([row for row in rows if row["beta"] == network["beta"]])
     problems = []
     for section in ("lattice", "model"):
         ours, theirs = getattr(settings, section), getattr(stored, section)
@@ -59,3 +57,15 @@ def _read(settings):
     if settings.wavefunction.slices not in ("auto", network["n_slices"]):
         problems.append(f"it has {network['n_slices']} slices; allowed is wavefunction.slices = {network['n_slices']} or \"auto\"")
     return network, problems
+
+
+def _known(rows):
+    """Return what the table of the start says at its temperature; `rows` holds one row or none."""
+    known = {}
+    for row in rows:
+        if "free_energy" in row:  # ln Z / N = ln 2 - int e dbeta' = -beta f
+            integral = math.log(2.0) + row["beta"] * row["free_energy"]
+            known["integral"] = [integral, row["beta"] * row["free_energy_error"]]
+        if len(row.get("energy_raw", ())) > 1:
+            known["energy"] = [row["energy"], row["energy_error"]]
+    return known

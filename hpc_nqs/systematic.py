@@ -5,7 +5,8 @@ A network follows the fraction 1 - r^2 of the evolution (r^2 the TDVP residual),
     delta_beta(beta) = int_0^beta r^2 dbeta',
 
 as if the state were that of beta - delta_beta: its energy is off by Var(H) delta_beta.  Three more meters count: the
-energy of the seed against the high-temperature series, carried along as a lag too; the difference between the measured
+energy of the seed against the high-temperature series (of a Trotter network: against the extrapolated energy), carried
+along as a lag too; the difference between the measured
 energy and E(0) - int Var(H) dbeta' beyond its noise, which is the gap between the two specific heats, integrated; and
 the difference of the energies of the two layers.  They are combined in quadrature.  The estimate is a measure, not a bound: the lag has a
 sign in the textbook clock only, and no meter sees an error that all samples share.
@@ -51,7 +52,7 @@ class SystematicErrors:
     free_energy: np.ndarray
 
 
-def estimate(path, model, has_seed=True):
+def estimate(path, model, start=None):
     """Estimate the systematic errors along a run.
 
     Parameters
@@ -59,9 +60,10 @@ def estimate(path, model, has_seed=True):
     path : Path
         At least one point.
     model : SpinModel
-    has_seed : bool
-        Whether the run starts so close to infinite temperature that the series judges its first energy.  Otherwise it
-        starts from a Trotter network, and only what happens after the first point counts.
+    start : dict or None
+        Of a run that starts from a Trotter network: "energy" holds (value, error) of the extrapolated energy per site at
+        the first point, where it is known.  Only what happens after that point counts, and the lag of the first energy.
+        None: the run starts so close to infinite temperature that the series judges its first energy.
 
     Returns
     -------
@@ -70,10 +72,10 @@ def estimate(path, model, has_seed=True):
     """
     lag = accumulated_lag(path.betas, path.residuals)
     deficit, noise = energy_deficit(path, model)
-    if has_seed:
+    if start is None:
         lag = lag + seed_lag(path, model)
     else:
-        lag, deficit = lag - lag[0], deficit - deficit[0]
+        lag, deficit = lag - lag[0] + trotter_lag(path, start), deficit - deficit[0]
     parts = path.variances * lag, np.sqrt(np.maximum(0.0, deficit**2 - noise**2)), 0.5 * path.layer_differences
     energy = np.sqrt(np.sum(np.square(parts), axis=0))
     integral = cumulative_trapezoid(np.append(0.0, energy), np.append(0.0, path.betas), initial=0.0)[1:]
@@ -94,6 +96,15 @@ def seed_lag(path, model):
     beta = path.betas[0]
     series = (mean - variance * beta + 0.5 * third * beta**2) / model.n_sites
     return abs(path.energies[0] - series) / path.variances[0] if path.variances[0] > 0 else 0.0
+
+
+def trotter_lag(path, start):
+    """Return the lag that the first energy has against the extrapolated one, beyond the noise; 0 where that is unknown."""
+    if "energy" not in start or not path.variances[0] > 0:
+        return 0.0
+    value, error = start["energy"]
+    noise = np.hypot(error, path.energy_errors[0])
+    return np.sqrt(max(0.0, (path.energies[0] - value) ** 2 - noise**2)) / path.variances[0]
 
 
 def energy_deficit(path, model):

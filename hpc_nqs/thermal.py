@@ -15,6 +15,7 @@ from hpc_nqs.cost_model import StepSizes, cheapest_solver, plan_of_costs
 from hpc_nqs.deep import DeepEvolution
 from hpc_nqs.deep_ansatz import build_deep_ansatz, is_deep_network
 from hpc_nqs.deep_pairs import DeepPairs
+from hpc_nqs.deep_units import sliced_network
 from hpc_nqs.enumeration import Enumeration
 from hpc_nqs.evolution import Evolution, EvolutionError, StepControl
 from hpc_nqs.measurement import Meter
@@ -92,7 +93,7 @@ class Cooling:
         self.lattice, model = build(settings)
         self.ansatz = _ansatz(settings, self.lattice, model, settings.run.seed, start)
         self.model = model
-        self.start_integral = start.get("integral") if start else None
+        self.start_known = (start or {}).get("known", {})
         self.is_exact = self.ansatz.is_exact
         self.observables = build_observables(settings, self.lattice, self.ansatz.model)
         evolution, meter = (DeepEvolution, RingMeter) if self.ansatz.has_bra_and_ket else (Evolution, Meter)
@@ -255,7 +256,7 @@ class Cooling:
             "beta": evolution.beta,
             "dtau": evolution.dtau,
             "previous": evolution.previous,
-            "start_integral": json.dumps(self.start_integral),
+            "start_known": json.dumps(self.start_known),
             "checks_energy": evolution.checks_energy,
             "chains": chains,
             "n_chains": self.sampler.n_chains,
@@ -289,7 +290,7 @@ class Cooling:
         self.sampler.restore(self.team, state["chains"])
         self.ansatz.wavefunction.params = state["params"]
         self.evolution.beta, self.evolution.dtau = state["beta"], state["dtau"]
-        self.start_integral = json.loads(state.get("start_integral", "null"))
+        self.start_known = json.loads(state.get("start_known", "{}"))
         self.evolution.previous, self.evolution.checks_energy = state["previous"], state["checks_energy"]
         self.warm, self.exponent, self.sweeps = state["warm"], state["exponent"], state["sweeps_per_sample"]
         self.rows, self.seconds = json.loads(state["rows"]), state["seconds"]
@@ -311,14 +312,20 @@ class Cooling:
             "finished": all(any(row["beta"] == beta for row in self.rows) for beta in targets),
             "seconds": self.seconds,
             "n_ranks": self.team.size,
-            "rows": finished_rows(self.rows, self.history_columns(), self.model, has_seed=self.ansatz.kind != "dbm", start_integral=self.start_integral),
+            "rows": finished_rows(
+                self.rows, self.history_columns(), self.model, self.start_known if self.ansatz.kind == "dbm" else None
+            ),
         }
 
     def network(self):
         """Return the arrays of the wave function; of deep ones also where they stand, to start other runs from."""
-        arrays = self.ansatz.wavefunction.network()
-        if self.ansatz.kind == "dbm":
-            arrays |= {"beta": self.evolution.beta, "n_slices": self.ansatz.n_slices}
+        ansatz = self.ansatz
+        arrays, n_slices = ansatz.wavefunction.network(), ansatz.n_slices
+        if ansatz.kind == "dbm":
+            return arrays | {"beta": self.evolution.beta, "n_slices": n_slices}
+        if ansatz.kind == "rbm" and n_slices > 1 and not ansatz.purification.bond_features:
+            deep = sliced_network(arrays, n_slices, ansatz.purification.opposite_pairs).network()
+            return arrays | {"dbm": deep | {"beta": self.evolution.beta, "n_slices": n_slices}}
         return arrays
 
 

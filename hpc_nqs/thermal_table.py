@@ -5,7 +5,7 @@ import numpy as np
 from hpc_nqs import systematic, thermodynamics
 
 
-def finished_rows(rows, history, model, has_seed=True, start_integral=None):
+def finished_rows(rows, history, model, start=None):
     """Complete the measured rows by what needs the whole path from infinite temperature.
 
     Parameters
@@ -16,10 +16,9 @@ def finished_rows(rows, history, model, has_seed=True, start_integral=None):
         beta, energy, energy_error, specific_heat, specific_heat_error of every step, per site, and tdvp_residual;
         layer_energy_difference where it is measured.
     model : SpinModel
-    has_seed : bool
-        See `systematic.estimate`.
-    start_integral : (float, float) or None
-        Integral of the energy per site over beta up to the first point and its error, where another run measured it.
+    start : dict or None
+        What another run knows of the first point, of a run that starts from a Trotter network: "integral" (of the energy
+        per site over beta) and "energy", each (value, error), or neither.  None: the run starts from an analytic seed.
 
     Returns
     -------
@@ -40,10 +39,10 @@ def finished_rows(rows, history, model, has_seed=True, start_integral=None):
         start_energy=mean / model.n_sites,
         start_slope=-variance / model.n_sites,
     )
-    if not has_seed:
-        first, first_error = start_integral or _first_integral(path, model)
+    if start is not None:
+        first, first_error = start.get("integral") or _first_integral(path, model)
         integrals, integral_errors = integrals + first - integrals[0], np.hypot(integral_errors, first_error)
-    off = systematic.estimate(path, model, has_seed)
+    off = systematic.estimate(path, model, start)
     finished = []
     for row in rows:
         beta, k = row["beta"], int(np.searchsorted(betas, row["beta"]))

@@ -8,11 +8,13 @@ import pytest
 
 from hpc_nqs import checkpoint, deep, exact
 from hpc_nqs.ansatz import build_ansatz
+from hpc_nqs.deep_units import sliced_network
 from hpc_nqs.models import to_sparse
 from hpc_nqs.parallel import Team
 from hpc_nqs.rings import RingEnumeration
 from hpc_nqs.settings import build, parse_settings
 from hpc_nqs.thermal import DONE, run_thermal
+from hpc_nqs.wavefunctions.dbm import DBM
 from hpc_nqs.wavefunctions.rbm import log_derivs, log_psi
 
 HEISENBERG, TFIM = {"kind": "heisenberg"}, {"kind": "tfim"}
@@ -31,11 +33,11 @@ CASES = {
 SERIAL = Team.serial()
 
 
-def state_of(case):
+def state_of(case, **options):
     """Return the `Ansatz` of a case with random parameters near those of the seed."""
     n_sites, model, wavefunction = CASES[case]
     sections = {"lattice": {"kind": "chain", "lengths": [n_sites]}, "model": model, "thermal": {"betas": [1.0]}}
-    settings = parse_settings(sections | {"wavefunction": {"alpha": 2.0, "parameters": "real"} | wavefunction})
+    settings = parse_settings(sections | {"wavefunction": {"alpha": 2.0, "parameters": "real"} | wavefunction | options})
     ansatz = build_ansatz(settings, *build(settings), seed=1)
     stream, network = np.random.default_rng(3), ansatz.wavefunction
     network.params = network.params + 0.15 * stream.standard_normal(network.n_params)
@@ -116,6 +118,27 @@ def test_halves_of_the_samples_add_up(case):
         np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-10 * np.abs(wanted).max())
     assert first.totals[0] + second.totals[0] == pytest.approx(1.0)
     assert first.totals[0] == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.parametrize("case", ["heisenberg", "field_z", "complex", "tfim", "tfim_complex"])
+def test_slices_without_bond_features_are_a_deep_boltzmann_machine(case):
+    n_sites = CASES[case][0]
+    complex_only = {"parameters": "complex"} if case == "field_z" else {}  # real ones would take a pair product
+    ansatz = state_of(case, bond_features=False, **complex_only)
+    assert ansatz.kind == "rbm"
+    _, psi, _, _ = dense_state(ansatz)
+    n, m, opposite = n_sites, ansatz.n_slices, ansatz.purification.opposite_pairs
+    network = sliced_network(ansatz.wavefunction.network(), m, opposite)
+    units = 2 * ((np.arange(2 ** ((m + 1) * n))[:, None] >> np.arange((m + 1) * n)) & 1) - 1
+    layers = units.reshape(len(units), m + 1, n).sum(axis=2)  # sigma, ancilla, deep layers
+    if opposite:
+        units = units[(layers[:, 1] == -layers[:, 0]) & (layers[:, 2:] == layers[:, :1]).all(axis=1)]
+    found = np.zeros((2**n, 2**n), dtype=complex)
+    sigma, ancilla = ((units[:, part] > 0) @ (1 << np.arange(n)) for part in (slice(0, n), slice(n, 2 * n)))
+    np.add.at(found, (sigma, 2**n - 1 - ancilla if opposite else ancilla), np.exp(network.log_joint(units)))
+    np.testing.assert_allclose(found, psi, rtol=0, atol=1e-11 * np.abs(psi).max())
+    again = DBM.from_network(network.network())
+    assert again.n_deep == (m - 1) * n and again.n_hidden == m * ansatz.wavefunction.n_units
 
 
 def test_some_signs_are_negative():

@@ -83,14 +83,15 @@ def test_a_run_starts_at_the_energy_of_the_trotter_network_and_cools(kind, analy
     assert abs(last["entropy"] - expected[1]["entropy"]) < 1e-3 + last["entropy_error"] < 1e-2
 
 
-def test_the_entropy_of_the_start_is_taken_over(tmp_path):
+def test_what_the_start_knows_is_taken_over(tmp_path):
     """At T = 1/0.8 the energy on the way from infinite temperature is unknown, but the analytic run integrated it."""
     path, start = tmp_path / "run.h5", str(tmp_path / "start.h5")
-    thermal = {"method": "analytic", "betas": [0.8], "dtau": [0.2]}
-    settings = parse_settings(sections("tfim", thermal, sampling={"n_samples": 2000}))
+    thermal = {"method": "analytic", "betas": [0.8], "dtau": [0.2, 0.4]}
+    settings = parse_settings(sections("tfim", thermal, sampling={"n_samples": 20000}))
     assert run_path_integral(settings, SERIAL, start) == DONE
     (before,) = checkpoint.read_table(start)["rows"]
-    assert run_thermal(parse_settings(sections("tfim", {"start": start, "betas": [0.8]})), SERIAL, str(path)) == DONE
+    settings = parse_settings(sections("tfim", {"start": start, "betas": [0.8]}))
+    assert run_thermal(settings, SERIAL, str(path)) == DONE
     (after,) = checkpoint.read_table(path)["rows"]
     assert after["free_energy"] == pytest.approx(before["free_energy"], abs=1e-12)
     assert after["free_energy_error"] == pytest.approx(before["free_energy_error"], abs=1e-12)

@@ -25,7 +25,6 @@ KINDS = {
     "exact_sum": {"model": HEISENBERG, "sampling": {"method": "exact_sum"}},
     "slices": {"model": HEISENBERG, "wavefunction": {"alpha": 2, "slices": 2}},
     "deep_units": {"model": TFIM, "wavefunction": {"kind": "dbm"}},
-    "summed_deep_units": {"model": TFIM, "wavefunction": {"kind": "dbm"}, "sampling": {"method": "exact_sum"}},
 }
 BETAS = [0.2, 0.35]
 

@@ -103,3 +103,16 @@ def test_one_point_is_enough(ring):
     errors = systematic.estimate(path_of(betas, *ring[1](betas)), ring[0])
     assert errors.energy.shape == errors.entropy.shape == (1,)
     assert np.isfinite(errors.energy).all()
+
+
+def test_a_trotter_network_is_judged_by_the_extrapolated_energy(exact_path, ring):
+    """Its error at the first point is carried along as a lag; without that energy only what follows counts."""
+    late = dataclasses.replace(exact_path, **{name: values[5:] for name, values in vars(exact_path).items()})
+    for offset, noise in ((0.003, 0.001), (-0.003, 0.0)):
+        known = {"energy": [late.energies[0] + offset, noise]}
+        errors = systematic.estimate(late, ring[0], known)
+        assert errors.energy[0] == pytest.approx(np.sqrt(offset**2 - noise**2), rel=1e-9)
+        np.testing.assert_allclose(errors.energy, errors.energy[0] * late.variances / late.variances[0], rtol=0.05)
+    assert systematic.estimate(late, ring[0], {"energy": [late.energies[0] + 0.003, 0.004]}).energy[0] < 1e-12
+    assert systematic.estimate(late, ring[0], {}).energy[0] < 1e-12
+    assert systematic.estimate(late, ring[0]).energy[0] > 1e-12
