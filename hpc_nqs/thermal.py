@@ -17,7 +17,7 @@ from hpc_nqs.measurement import Meter
 from hpc_nqs.observables import build_observables
 from hpc_nqs.progress import Progress
 from hpc_nqs.purification import random_pairs
-from hpc_nqs.reconfiguration import MAX_DENSE, Regularization
+from hpc_nqs.reconfiguration import DIAG_SCALE, MAX_DENSE, Regularization
 from hpc_nqs.recorder import Recorder
 from hpc_nqs.settings import SettingsError, build
 from hpc_nqs.stopping import NEVER
@@ -309,7 +309,8 @@ def _regularization(settings, ansatz):
         soft_cut = exact_cut if is_exact else SOFT_CUT[kind]
     if solver != "dense" or choice.regularization == "diag_shift":
         soft_cut = None
-    return Regularization(solver, soft_cut, choice.diag_scale, choice.tolerance)
+    diag_scale = DIAG_SCALE if choice.diag_scale == "auto" else choice.diag_scale
+    return Regularization(solver, soft_cut, diag_scale, choice.tolerance)
 
 
 def _control(settings):
