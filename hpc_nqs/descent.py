@@ -1,8 +1,10 @@
 """The way down in energy at zero temperature: schedule, momentum and what happens when the energy rises.
 
 params += dtau x + momentum * (the last change), x = -(S + shift)^{-1} F ([SR] S. Sorella, PRB 64, 024512 (2001)).  In the
-space of states this is the heavy-ball iteration, whose error falls per step as that of imaginary time in about the
-square root of the number of steps: 4x4, J2/J1 = 0.5, exact sums, 60 steps, relative error 6e-7 with it, 1e-3 without.
+space of states this is the heavy-ball iteration, which needs about the square root of the number of steps that imaginary
+time needs.  4x4, J2/J1 = 0.5, exact sums, 40 steps: relative error 2e-5 with it, 1e-3 without.
+Noise is carried along too: with chains the momentum is smaller (transverse-field Ising ring of 32 sites, Gamma = J, 120
+steps of 1024 samples: 8e-3 at 0.8, 3e-5 at 0.5, 2e-4 without).
 """
 
 import numpy as np
@@ -11,7 +13,8 @@ FIRST_FRACTION = 0.25  # of the samples in the first step
 GROWTH_END = 0.7  # part of the run after which samples and shift have reached their last values
 DECAY_START, LAST_STEP = 0.7, 0.2  # part of the run after which the step size falls, to this fraction
 STEP_SIZE = 4.0  # of "auto", over a bound of the width of the spectrum
-MOMENTUM = 0.8  # part of the last change that is made again
+MOMENTUM, EXACT_MOMENTUM = 0.5, 0.8  # part of the last change that is made again, with chains and with exact sums
+EXACT_SCALE = 1e-6  # default relative shift of S at the end where nothing is sampled
 RISE = 4.0  # errors by which the energy may rise
 CAUTION, RECOVERY, LEAST_CAUTION = 0.5, 1.2, 1e-3  # factors of 1 / shift after a rise and after a fall, and its floor
 COLLAPSE = 0.01  # a step after which the energy has risen by more of its modulus is taken back
@@ -21,6 +24,16 @@ MAX_MOVE = 0.3  # of any parameter in one step
 
 class Descent:
     """Steps of one state.
+
+    Parameters
+    ----------
+    settings : GroundStateSettings
+    step_size : float
+        Imaginary time of a step, before it falls.
+    last_scale : float
+        Relative shift of S at the end.
+    is_exact : bool
+        Sums over all configurations, no noise.
 
     Attributes
     ----------
@@ -36,9 +49,9 @@ class Descent:
 
     _KEPT = ("caution", "change", "origin", "velocity", "n_failed")
 
-    def __init__(self, settings, step_size, last_scale):
+    def __init__(self, settings, step_size, last_scale, is_exact):
         self.n_steps, self.max_change = settings.n_steps, settings.max_change
-        self.step_size = step_size
+        self.step_size, self.momentum = step_size, EXACT_MOMENTUM if is_exact else MOMENTUM
         self.first_scale, self.last_scale = max(last_scale, settings.start_scale), last_scale
         self.caution, self.n_failed = 1.0, 0
         self.change = self.origin = self.velocity = None
@@ -102,7 +115,7 @@ class Descent:
         """
         change = dtau * velocity.x
         if self.change is not None:
-            change += MOMENTUM * self.change
+            change += self.momentum * self.change
         largest = max(velocity.metric(change) / self.max_change, np.abs(change).max(initial=0.0) / MAX_MOVE)
         if not (np.isfinite(change).all() and np.isfinite(largest)):
             self.n_failed += 1

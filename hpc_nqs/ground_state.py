@@ -12,7 +12,7 @@ import numpy as np
 
 from hpc_nqs.chains import Chains
 from hpc_nqs.correlations import build_correlations
-from hpc_nqs.descent import Descent, default_step, width_bound
+from hpc_nqs.descent import EXACT_SCALE, Descent, default_step, width_bound
 from hpc_nqs.enumeration import Enumeration, n_configurations, sums_exactly
 from hpc_nqs.kernels.amplitude import log_psi
 from hpc_nqs.level_meter import LevelMeter
@@ -28,7 +28,6 @@ from hpc_nqs.stopping import NEVER
 DONE, STOPPED, FAILED = 0, 75, 1
 N_SAMPLES, N_CHAINS = 4096, 64
 FINAL_FACTOR = 32  # samples of the final measurement, in units of n_samples
-EXACT_SCALE = 1e-6  # default relative shift of S where nothing is sampled
 WINDOW = 10  # steps over which the V-score has to stay below its target
 MAX_SWEEPS = 16
 TARGET_TAU = 2.0  # autocorrelation time of the local energy, in samples
@@ -87,7 +86,7 @@ class Optimization:
         sampling, part = settings.sampling, settings.ground_state
         self.sweeps = 1 if sampling.sweeps_per_sample == "auto" else sampling.sweeps_per_sample
         step_size = default_step(self.ansatz.model) if part.step_size == "auto" else part.step_size
-        self.descent = Descent(part, step_size, _last_scale(settings, self.is_exact))
+        self.descent = Descent(part, step_size, _last_scale(settings, self.is_exact), self.is_exact)
         self.warm = False
         self.lower = _refusing(self._lower_states) if part.orthogonal_to else None
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.random import Generator, Philox
 
-from hpc_nqs.enumeration import sums_exactly
 from hpc_nqs.lattice import Lattice
 from hpc_nqs.models import SpinModel, marshall
 from hpc_nqs.quantum_numbers import Sector, every_sector, marshall_momentum, marshall_sign, projector
@@ -17,8 +16,7 @@ from hpc_nqs.wavefunctions.rbm import RBM, Feature
 from hpc_nqs.wavefunctions.spin_pairing import SpinPairs
 
 UNPROJECTED = ("auto", "none")
-ALPHA = 4.0  # hidden units per visible unit
-EXACT_ALPHA = 16.0  # the same where translations are shared and sums over all configurations leave the time
+ALPHA, SHARED_ALPHA = 4.0, 16.0  # hidden units per visible unit; where the spins exchange and translations are shared
 FEATURE_STREAM = 2**64 - 1  # Philox key of the random features; chains use their global index
 WEIGHT_SIZE = 0.3  # of the weights of one feature, in units of 1 / sqrt(number of its images)
 PAIR_NOISE = 0.02  # of the pair function, relative to its largest value
@@ -139,9 +137,7 @@ def build_spin_ansatz(settings, lattice, model, seed, sector=None):
     stream = Generator(Philox(key=np.array([seed, FEATURE_STREAM], dtype=np.uint64)))
     alpha = choice.alpha
     if alpha == "auto":
-        order = len(invariance(lattice, model, symmetries, sector))
-        exact = sums_exactly(settings.sampling, system.n_visible, system.n_up, order)
-        alpha = EXACT_ALPHA if exact and "translation" in symmetries else ALPHA
+        alpha = SHARED_ALPHA if "translation" in symmetries and len(model.exchange_sites) else ALPHA
     wavefunction = _network(alpha, lattice, system, symmetries, is_complex, stream)
     if kind == "pair_rbm":
         wavefunction = ProductState(wavefunction, _pairs(lattice, model, symmetries, stream))

@@ -25,7 +25,7 @@ LAYERS = [
     | {"stopping", "thermal_table"},
     {"ground_state", "path_integral", "thermal"},
     {"bench", "exact", "exact_table", "plotting", "sectors", "tasks", "templates"}
-    | {"carry_over", "curves", "expert_mode", "judgement", "panels", "report_page", "standard_mode", "sweep", "terminal_plot"},
+    | {"carry_over", "curves", "expert_mode", "judgement", "panels", "report_page", "standard_mode", "sweep", "terminal_plot", "variance_limit"},
     {"__main__", "api", "cli", "commands", "figure_commands", "launch", "sources", "sweep_commands"},
 ]
 LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}
