@@ -12,13 +12,14 @@ import numpy as np
 
 from hpc_nqs.chains import Chains
 from hpc_nqs.correlations import build_correlations
-from hpc_nqs.descent import EXACT_SCALE, Descent, default_step, width_bound
-from hpc_nqs.enumeration import Enumeration, n_configurations, sums_exactly
+from hpc_nqs.descent import Descent, default_step, width_bound
+from hpc_nqs.enumeration import Enumeration
 from hpc_nqs.kernels.amplitude import log_psi
 from hpc_nqs.level_meter import LevelMeter
+from hpc_nqs.level_plan import N_CHAINS, N_SAMPLES, last_scale, refusing, regularization_of, steps_are_exact, words
 from hpc_nqs.lower_states import STRENGTH, LowerStates, check_same_sector, load_lower_state
 from hpc_nqs.progress import Progress
-from hpc_nqs.reconfiguration import DIAG_SCALE, MAX_DENSE, Regularization, evaluate, velocity
+from hpc_nqs.reconfiguration import evaluate, velocity
 from hpc_nqs.recorder import Recorder
 from hpc_nqs.settings import SettingsError, build
 from hpc_nqs.spin_ansatz import build_spin_ansatz, sectors_of
@@ -26,7 +27,6 @@ from hpc_nqs.spin_system import random_spins
 from hpc_nqs.stopping import NEVER
 
 DONE, STOPPED, FAILED = 0, 75, 1
-N_SAMPLES, N_CHAINS = 4096, 64
 FINAL_FACTOR = 32  # samples of the final measurement, in units of n_samples
 WINDOW = 10  # steps over which the V-score has to stay below its target
 MAX_SWEEPS = 16
@@ -61,7 +61,7 @@ class Optimization:
             progress.message(f"seed = {seed}")
         self.settings, self.team, self.recorder, self.progress = settings, team, recorder, progress
         self.lattice, self.model = build(settings)
-        self.sectors = _refusing(sectors_of, settings, self.lattice, self.model)
+        self.sectors = refusing(sectors_of, settings, self.lattice, self.model)
         sampling = settings.sampling
         self.n_samples = N_SAMPLES if sampling.n_samples == "auto" else sampling.n_samples
         self.exponent = 1.0 if sampling.exponent == "auto" else sampling.exponent
@@ -70,25 +70,29 @@ class Optimization:
         for sector in range(len(self.sectors) - 1, -1, -1):  # a wrong one is refused now, not hours later
             self._begin(sector)
 
-    def _begin(self, sector):
-        """Make a fresh wave function and fresh chains for the sector of this number."""
+    def _begin(self, sector, projects=None):
+        """Make a fresh wave function, projected or not yet, and fresh chains for the sector of this number."""
         settings = self.settings
         self.sector = sector
-        self.ansatz = _refusing(
+        self.ansatz = refusing(
             build_spin_ansatz, settings, self.lattice, self.model, settings.run.seed, self.sectors[sector]
         )
-        self.system, self.wavefunction = self.ansatz.system, self.ansatz.wavefunction
         self._check_sector()
-        self.is_exact = _sums_exactly(settings, self.ansatz)
+        at_once = settings.ground_state.project_after == 0 or self.ansatz.order == 1
+        self.projects = at_once if projects is None else projects
+        if not self.projects:
+            self.ansatz = self.ansatz.unprojected()
+        self.system, self.wavefunction = self.ansatz.system, self.ansatz.wavefunction
+        self.is_exact = steps_are_exact(settings, self.ansatz)
         self.sampler = self._make_sampler()
         correlations = build_correlations(settings, self.lattice, self.ansatz.model)
         self.meter = LevelMeter(self.ansatz, correlations, self.sampler, self.team)
         sampling, part = settings.sampling, settings.ground_state
         self.sweeps = 1 if sampling.sweeps_per_sample == "auto" else sampling.sweeps_per_sample
         step_size = default_step(self.ansatz.model) if part.step_size == "auto" else part.step_size
-        self.descent = Descent(part, step_size, _last_scale(settings, self.is_exact), self.is_exact)
+        self.descent = Descent(part, step_size, last_scale(settings, self.is_exact), self.is_exact)
         self.warm = False
-        self.lower = _refusing(self._lower_states) if part.orthogonal_to else None
+        self.lower = refusing(self._lower_states) if part.orthogonal_to else None
 
     @property
     def n_chains(self):
@@ -104,7 +108,7 @@ class Optimization:
     def converged(self):
         """Whether the V-score of the last steps is below its target."""
         last = [step["v_score"] for step in self.history[-WINDOW:] if step["sector"] == self.sector]
-        return bool(len(last) == WINDOW and max(last) < self.settings.ground_state.v_score)
+        return bool(self.projects and len(last) == WINDOW and max(last) < self.settings.ground_state.v_score)
 
     def _make_sampler(self):
         if self.is_exact:
@@ -147,12 +151,17 @@ class Optimization:
     def _optimize(self):
         """Bring the state of the present sector to convergence and measure it; return an exit code to stop with, or None."""
         if len(self.sectors) > 1:
-            self.progress.message(f"sector {self.sector + 1} of {len(self.sectors)}: {_words(self.ansatz.sector)}")
-        while self.n_steps < self.settings.ground_state.n_steps and not self.converged:
+            self.progress.message(f"sector {self.sector + 1} of {len(self.sectors)}: {words(self.ansatz.sector)}")
+        part = self.settings.ground_state
+        while self.n_steps < part.n_steps and not self.converged:
             del self.rows[self.sector :]  # of a finished run that is extended
+            if not self.projects and self.n_steps >= part.project_after:
+                self._project()
             code = self._step()
             if code is not None:
                 return code
+        if not self.projects:
+            self._project()
         if len(self.rows) == self.sector:
             row = self._measure()
             if row is None:
@@ -172,7 +181,7 @@ class Optimization:
             summary["overlap"] = self.lower.overlap
         collapsed = descent.watch(*self._watched(summary), *self._watched(last or summary))
         diag_scale = descent.diag_scale(number)
-        regularization = _regularization(self.settings, self.wavefunction, diag_scale, n_samples)
+        regularization = regularization_of(self.settings, self.wavefunction, diag_scale, n_samples)
         change = velocity(evaluation, samples, self.wavefunction, regularization, self.team, descent.velocity)
         acceptance = self.sampler.acceptance(self.team)
         dtau = 0.0 if collapsed else descent.dtau(number)
@@ -218,14 +227,22 @@ class Optimization:
             evaluation.penalty = self.lower.penalty(self.wavefunction, self.system.moves, *states)
         return samples, evaluation
 
+    def _project(self):
+        """Go on with the projected state of the present parameters and with fresh chains.  *Collective.*"""
+        params = self.wavefunction.params
+        self._begin(self.sector, projects=True)
+        self.wavefunction.params = params
+        self.progress.message(f"step {self.n_steps}: projected onto {words(self.ansatz.sector)}")
+
     def _check_sector(self):
         """Refuse a sector without states: its projected wave function is zero wherever one looks."""
         stream = np.random.Generator(np.random.Philox(key=0))
-        spins = np.array([random_spins(self.system, stream) for _ in range(N_LOOKS)])
+        system = self.ansatz.system
+        spins = np.array([random_spins(system, stream) for _ in range(N_LOOKS)])
         logarithms = np.empty(N_LOOKS, dtype=np.complex128)
-        log_psi(self.wavefunction.amplitude(self.system.moves), spins, logarithms)
+        log_psi(self.ansatz.wavefunction.amplitude(system.moves), spins, logarithms)
         if not np.isfinite(logarithms).any():
-            raise SettingsError([f"ground_state: there is no state with {_words(self.ansatz.sector)} on {self.system.n_sites} sites"])
+            raise SettingsError([f"ground_state: there is no state with {words(self.ansatz.sector)} on {system.n_sites} sites"])
 
     def _adapt(self, summary):
         """Move the sweeps per sample towards their target, from reduced numbers only."""
@@ -272,6 +289,7 @@ class Optimization:
             return None
         return {
             "sector": self.sector,
+            "projects": self.projects,
             "params": self.wavefunction.params,
             "descent": self.descent.state(),
             "chains": chains,
@@ -290,11 +308,11 @@ class Optimization:
         SettingsError
             The file holds another number of chains than the settings ask for.
         """
+        self._begin(state["sector"], state["projects"])
         if state["n_chains"] != self.sampler.n_chains:
             raise SettingsError(
                 [f"sampling.n_chains = {self.sampler.n_chains}: the run has {state['n_chains']} chains; allowed is the same number"]
             )
-        self._begin(state["sector"])
         self.sampler.restore(self.team, state["chains"])
         self.wavefunction.params = state["params"]
         self.warm, self.sweeps = state["warm"], state["sweeps_per_sample"]
@@ -322,87 +340,3 @@ class Optimization:
     def network(self):
         """Return the arrays of the wave function."""
         return self.wavefunction.network()
-
-
-def _sums_exactly(settings, ansatz):
-    """Return whether the steps of a state are made with sums over all configurations."""
-    system = ansatz.system
-    return sums_exactly(settings.sampling, system.n_visible, system.n_up, len(ansatz.invariance()))
-
-
-def _last_scale(settings, is_exact):
-    """Return the relative shift of S at the end of a run."""
-    chosen = settings.reconfiguration.diag_scale
-    if chosen == "auto":
-        return EXACT_SCALE if is_exact else DIAG_SCALE
-    return chosen
-
-
-def _regularization(settings, wavefunction, diag_scale, n_samples):
-    """Return the `Regularization` of one step.
-
-    "auto" is a diagonal shift; dense up to MAX_DENSE parameters, in sample space up to as many samples where these are
-    fewer than the parameters, else CG.
-    """
-    choice = settings.reconfiguration
-    solver = choice.solver
-    if solver == "auto":
-        solver = "dense" if wavefunction.n_params <= MAX_DENSE else "cg"
-        if n_samples < wavefunction.n_params and n_samples <= MAX_DENSE:
-            solver = "sample_space"
-    soft_cut = None
-    if solver == "dense" and choice.regularization == "soft_cut":
-        soft_cut = 1e-6 if choice.soft_cut == "auto" else choice.soft_cut
-    return Regularization(solver, soft_cut, diag_scale, choice.tolerance)
-
-
-def _refusing(function, *arguments):
-    """Return function(*arguments), with what it refuses as a problem of the settings."""
-    try:
-        return function(*arguments)
-    except SettingsError:
-        raise
-    except ValueError as error:
-        raise SettingsError([str(error)]) from error
-
-
-def _words(sector):
-    """Return the quantum numbers that are projected onto as text."""
-    given = {name: value for name, value in vars(sector).items() if value is not None}
-    shown = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
-    return ", ".join(f"{name} = {value}" for name, value in shown.items()) or "none"
-
-
-def plan(settings):
-    """Return what a run of `settings` will take, as {what: number or text}."""
-    lattice, model = build(settings)
-    sectors = _refusing(sectors_of, settings, lattice, model)
-    ansatz = _refusing(build_spin_ansatz, settings, lattice, model, settings.run.seed or 0, sectors[0])
-    system, wavefunction = ansatz.system, ansatz.wavefunction
-    sampling = settings.sampling
-    n_samples = N_SAMPLES if sampling.n_samples == "auto" else sampling.n_samples
-    exact = _sums_exactly(settings, ansatz)
-    if exact:
-        n_samples = n_configurations(system.n_visible, system.n_up) // len(ansatz.invariance())
-    regularization = _regularization(settings, wavefunction, _last_scale(settings, exact), n_samples)
-    n_params, item = wavefunction.n_params, 8 * wavefunction.width
-    stored = n_samples * (system.n_visible + 64)
-    stored += n_params**2 * 3 * item if regularization.solver == "dense" else n_samples * n_params * item
-    n_ratios = len(system.moves) + system.n_visible
-    return {
-        "wave function": f"{ansatz.kind}, {'complex' if wavefunction.is_complex else 'real'} parameters",
-        "symmetries": ", ".join(ansatz.symmetries) or "none",
-        "projection": _words(sectors[0]) + (f" ({ansatz.order} images)" if ansatz.order > 1 else ""),
-        "sectors": len(sectors),
-        "sites": system.n_sites,
-        "hidden units": wavefunction.n_units,
-        "parameters": n_params,
-        "chains": "none, exact sums" if exact else N_CHAINS if sampling.n_chains == "auto" else sampling.n_chains,
-        "samples per step": n_configurations(system.n_visible, system.n_up) if exact else n_samples,
-        "imaginary time per step": default_step(ansatz.model)
-        if settings.ground_state.step_size == "auto"
-        else settings.ground_state.step_size,
-        "solver": regularization.solver,
-        "memory per rank (MB, one rank)": round(80 + stored / 1e6),
-        "factors per step (1e9)": round(n_samples * n_ratios * wavefunction.n_units * ansatz.order / 1e9, 2),
-    }

@@ -273,6 +273,9 @@ class GroundStateSettings:
         about="several sectors one after the other, each [momentum..., spin_parity]; all: every momentum (one of K and -K) "
         "and parity; auto: the one above",
     )
+    project_after: int = option(
+        integer(0, 10**9), 0, about="steps of the unprojected state, which cost less, before the projection is switched on"
+    )
     orthogonal_to: tuple[str, ...] = option(
         list_of(text(), 0, 100, distinct=True),
         (),

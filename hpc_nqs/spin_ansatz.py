@@ -53,6 +53,12 @@ class SpinAnsatz:
     sector: Sector
     order: int
 
+    def unprojected(self):
+        """Return the same state without its projection."""
+        if self.order == 1:
+            return self
+        return replace(self, wavefunction=self.wavefunction.inner, sector=Sector(), order=1)
+
     def invariance(self):
         """Return the translations and spin flips that leave abs(Psi)^2 unchanged, as the function of this name."""
         return invariance(self.lattice, self.model, self.symmetries, self.sector)

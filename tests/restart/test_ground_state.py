@@ -12,6 +12,7 @@ N_STEPS = 5
 KINDS = {
     "rbm": {},
     "projected": {"ground_state": {"momentum": [2]}},
+    "projected_late": {"ground_state": {"momentum": [2], "project_after": 3}},
     "pair_rbm": {"model": {"kind": "heisenberg", "couplings": [1.0, 0.4]}},
     "tfim_cg": {"model": {"kind": "tfim"}, "reconfiguration": {"solver": "cg"}},
     "sample_space": {"reconfiguration": {"solver": "sample_space"}},

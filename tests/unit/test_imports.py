@@ -20,7 +20,7 @@ LAYERS = [
     {"ansatz", "blocks", "chains", "ensembles", "enumeration", "estimators", "extrapolation", "level_meter", "linear"}
     | {"measurement", "sample_space", "spin_ansatz", "thermodynamics"}
     | {"contradictions", "labels", "options", "sections", "settings", "systematic", "toml_text"},
-    {"checkpoint", "correlations", "descent", "evolution", "lower_states", "observables", "parallel", "path_table", "progress", "reconfiguration"}
+    {"checkpoint", "correlations", "descent", "evolution", "level_plan", "lower_states", "observables", "parallel", "path_table", "progress", "reconfiguration"}
     | {"recorder", "reporting"}
     | {"stopping", "thermal_table"},
     {"ground_state", "path_integral", "thermal"},
