@@ -32,6 +32,7 @@ WINDOW = 10  # steps over which the V-score has to stay below its target
 MAX_SWEEPS = 16
 TARGET_TAU = 2.0  # autocorrelation time of the local energy, in samples
 N_LOOKS = 256  # random configurations on which a sector shows whether it has states
+CAUGHT = 0.5  # overlap with the states below at the end of which the run says so
 MAX_FAILED = 5  # steps in a row without a finite update
 
 
@@ -268,6 +269,8 @@ class Optimization:
         row = self.meter.report(batches) | {"acceptance": self.sampler.acceptance(self.team)}
         if self.lower:
             row["overlap"] = self.lower.overlap
+            if self.lower.overlap > CAUGHT:
+                self.progress.message("the run has found a state below again; raise ground_state.penalty, or change the seed")
         if self.system.n_up is not None:
             numbers["sz"] = self.system.n_up - self.system.n_sites / 2
         if self.ansatz.sector.point_group is not None:

@@ -82,8 +82,8 @@ def plan(settings):
         "sites": system.n_sites,
         "hidden units": wavefunction.n_units,
         "parameters": n_params,
-        "chains": "none, exact sums" if exact else N_CHAINS if sampling.n_chains == "auto" else sampling.n_chains,
-        "samples per step": n_configurations(system.n_visible, system.n_up) if exact else n_samples,
+        "chains": "none, exact sums over orbits" if exact else N_CHAINS if sampling.n_chains == "auto" else sampling.n_chains,
+        "samples per step": n_samples,
         "imaginary time per step": default_step(ansatz.model)
         if settings.ground_state.step_size == "auto"
         else settings.ground_state.step_size,
