@@ -253,7 +253,7 @@ class GroundStateSettings:
         auto_or(word_or("none", list_of(integer(-MAX_CELLS, MAX_CELLS), 1, 2))),
         "auto",
         about="total momentum that the state is projected onto, per direction; none: no projection; auto: that of "
-        "Marshall's sign rule for a frustrated magnet at Sz = 0 with translations, else none",
+        "Marshall's sign rule for frustrated magnets at Sz = 0 and for others with exact sums, else none",
         unit="2 pi / L",
     )
     point_group: str = option(
