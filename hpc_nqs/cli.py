@@ -199,6 +199,15 @@ def build_parser():
     _add_set(exact)
     exact.add_argument("--json", action="store_true", help="JSON with settings and rows")
 
+    extrapolate = _command(
+        commands,
+        "extrapolate",
+        "energies of several ground-state runs of one system at zero variance",
+        "hpc-nqs extrapolate alpha1.h5 alpha2.h5 alpha4.h5",
+    )
+    extrapolate.add_argument("runs", metavar="RUN.h5", nargs="+")
+    extrapolate.add_argument("--json", action="store_true", help="JSON instead of a table")
+
     check = _command(
         commands, "check", "validate an input file and print what the run will take", "hpc-nqs check square.toml"
     )

@@ -1,5 +1,6 @@
 """What each command does; MPI starts only in `run`, `resume` and `sweep run`."""
 
+import json
 from pathlib import Path
 
 from hpc_nqs import exact_table, reporting, tasks
@@ -10,8 +11,9 @@ from hpc_nqs.settings import SettingsError, changed_foundations
 from hpc_nqs.sources import exact_rows_of, read_input, read_run_file, stored_settings, validated
 from hpc_nqs.stopping import StopRequest
 from hpc_nqs.sweep_commands import sweep
+from hpc_nqs.variance_limit import variance_limits
 
-__all__ = ["bench", "check", "exact", "import_input", "init", "plot", "report", "resume", "run", "show", "sweep"]
+__all__ = ["bench", "check", "exact", "extrapolate", "import_input", "init", "plot", "report", "resume", "run", "show", "sweep"]
 
 
 def run(options):
@@ -51,6 +53,20 @@ def exact(options):
     """Diagonalize the system of an input file and print the table of exact results."""
     table = exact_table.exact_table(read_input(options.input, options.overrides))
     print(reporting.json_text(table) if options.json else reporting.table_text(table), end="")
+    return DONE
+
+
+def extrapolate(options):
+    """Print the energies of several ground-state runs at zero variance."""
+    tables = [read_run_file(path, "read_table") for path in options.runs]
+    try:
+        limits = variance_limits(tables)
+    except ValueError as error:
+        raise CommandError(str(error)) from error
+    if options.json:
+        print(json.dumps(limits, indent=2))
+    else:
+        print(reporting.rows_text(limits), end="")
     return DONE
 
 

@@ -96,8 +96,8 @@ def _contradictions_of_task(sections):
         if sections["observables"].get("correlations"):
             report("observables", "correlations", "only measured in thermal runs; allowed is false")
     if ground_state.get("sectors", "auto") != "auto":
-        for key in ("momentum", "spin_parity"):
-            if ground_state.get(key, "auto") != "auto":
+        for key in ("momentum", "spin_parity", "orthogonal_to"):
+            if ground_state.get(key, "auto") not in ("auto", ()):
                 report("ground_state", key, "ground_state.sectors is given too; give one of them")
         if any(abs(sector[-1]) != 1 for sector in ground_state["sectors"] if ground_state["sectors"] != "all"):
             report("ground_state", "sectors", "the last entry of a sector is its spin parity, 1 or -1")

@@ -1,4 +1,4 @@
-"""Trotter extrapolation: fits in dtau^2 with errors, and the inverse temperatures between the reported ones."""
+"""Extrapolation: fits in dtau^2 and in the variance with errors, and the inverse temperatures between reported ones."""
 
 from dataclasses import dataclass
 
@@ -59,6 +59,49 @@ def extrapolate(dtaus, values, errors):
         covariance = 0.0 * covariance
     chi_squared = float(residuals @ residuals) if scales is errors else 0.0
     return Fit(float(solution[0]), float(np.sqrt(covariance[0, 0])), covariance, chi_squared, len(squares) - n_coefficients)
+
+
+@dataclass(frozen=True)
+class Line:
+    """y(x) = value + slope x.
+
+    Attributes
+    ----------
+    value, error, slope : float
+        y(0), its standard error (enlarged where chi^2 per degree of freedom exceeds one), dy/dx.
+    chi_squared : float
+    n_free : int
+        Points minus two.
+    """
+
+    value: float
+    error: float
+    slope: float
+    chi_squared: float
+    n_free: int
+
+
+def fit_line(x, y, errors):
+    """Return the `Line` through points (n,) with standard errors (n,) of y, weights 1 / error^2.
+
+    Where an error is zero all points weigh alike, and the error of the limit comes from their scatter.
+
+    Raises
+    ------
+    ValueError
+        Fewer than two different x.
+    """
+    if len(np.unique(x)) < 2:
+        raise ValueError(f"x = {list(x)}: a line needs two different values")
+    known = bool((np.asarray(errors) > 0).all())
+    scales = np.asarray(errors) if known else np.ones(len(x))
+    design = np.stack([np.ones(len(x)), x], axis=1) / scales[:, None]
+    covariance = np.linalg.inv(design.T @ design)
+    value, slope = solution = covariance @ design.T @ (y / scales)
+    chi_squared, n_free = float(np.sum((y / scales - design @ solution) ** 2)), len(x) - 2
+    scatter = chi_squared / n_free if n_free else 0.0
+    error = np.sqrt(covariance[0, 0] * (max(1.0, scatter) if known else scatter))
+    return Line(float(value), float(error), float(slope), chi_squared if known else 0.0, n_free)
 
 
 def slice_numbers(beta, dtaus):

@@ -12,12 +12,14 @@ import numpy as np
 
 from hpc_nqs.chains import Chains
 from hpc_nqs.correlations import build_correlations
-from hpc_nqs.cost_model import StepSizes, cheapest_solver, plan_of_costs
-from hpc_nqs.enumeration import Enumeration, n_configurations, sums_exactly
+from hpc_nqs.descent import Descent, default_step, width_bound
+from hpc_nqs.enumeration import Enumeration
 from hpc_nqs.kernels.amplitude import log_psi
 from hpc_nqs.level_meter import LevelMeter
+from hpc_nqs.level_plan import N_CHAINS, N_SAMPLES, last_scale, refusing, regularization_of, steps_are_exact, words
+from hpc_nqs.lower_states import STRENGTH, LowerStates, check_same_sector, load_lower_state
 from hpc_nqs.progress import Progress
-from hpc_nqs.reconfiguration import MAX_DENSE, Regularization, evaluate, is_factored, velocity
+from hpc_nqs.reconfiguration import evaluate, velocity
 from hpc_nqs.recorder import Recorder
 from hpc_nqs.settings import SettingsError, build
 from hpc_nqs.spin_ansatz import build_spin_ansatz, sectors_of
@@ -26,18 +28,12 @@ from hpc_nqs.stopping import NEVER
 from hpc_nqs.threads import use_threads
 
 DONE, STOPPED, FAILED = 0, 75, 1
-N_SAMPLES, N_CHAINS = 4096, 64
 FINAL_FACTOR = 32  # samples of the final measurement, in units of n_samples
-FIRST_FRACTION = 0.25  # of the samples in the first step
-GROWTH_END = 0.7  # part of the run after which samples and shift have reached their last values
-DECAY_START, LAST_STEP = 0.7, 0.2  # part of the run after which the step size falls, to this fraction
-STEP_SIZE = 3.0  # of "auto", in units of the inverse of the sum of the moduli of all terms
-RISE, RECOVERY, LEAST_CAUTION = 4.0, 1.1, 0.02  # errors by which the energy may rise; growth and floor of the step
-MAX_MOVE = 0.3  # of any parameter in one step
 WINDOW = 10  # steps over which the V-score has to stay below its target
 MAX_SWEEPS = 16
 TARGET_TAU = 2.0  # autocorrelation time of the local energy, in samples
 N_LOOKS = 256  # random configurations on which a sector shows whether it has states
+CAUGHT = 0.5  # overlap with the states below at the end of which the run says so
 MAX_FAILED = 5  # steps in a row without a finite update
 
 
@@ -68,7 +64,7 @@ class Optimization:
         self.settings, self.team, self.recorder, self.progress = settings, team, recorder, progress
         use_threads(settings, team)
         self.lattice, self.model = build(settings)
-        self.sectors = _refusing(sectors_of, settings, self.lattice)
+        self.sectors = refusing(sectors_of, settings, self.lattice, self.model)
         sampling = settings.sampling
         self.n_samples = N_SAMPLES if sampling.n_samples == "auto" else sampling.n_samples
         self.exponent = 1.0 if sampling.exponent == "auto" else sampling.exponent
@@ -77,23 +73,29 @@ class Optimization:
         for sector in range(len(self.sectors) - 1, -1, -1):  # a wrong one is refused now, not hours later
             self._begin(sector)
 
-    def _begin(self, sector):
-        """Make a fresh wave function and fresh chains for the sector of this number."""
+    def _begin(self, sector, projects=None):
+        """Make a fresh wave function, projected or not yet, and fresh chains for the sector of this number."""
         settings = self.settings
         self.sector = sector
-        self.ansatz = _refusing(
+        self.ansatz = refusing(
             build_spin_ansatz, settings, self.lattice, self.model, settings.run.seed, self.sectors[sector]
         )
-        self.system, self.wavefunction = self.ansatz.system, self.ansatz.wavefunction
         self._check_sector()
-        self.is_exact = sums_exactly(settings.sampling, self.system.n_visible, self.system.n_up)
+        at_once = settings.ground_state.project_after == 0 or self.ansatz.order == 1
+        self.projects = at_once if projects is None else projects
+        if not self.projects:
+            self.ansatz = self.ansatz.unprojected()
+        self.system, self.wavefunction = self.ansatz.system, self.ansatz.wavefunction
+        self.is_exact = steps_are_exact(settings, self.ansatz)
         self.sampler = self._make_sampler()
         correlations = build_correlations(settings, self.lattice, self.ansatz.model)
         self.meter = LevelMeter(self.ansatz, correlations, self.sampler, self.team)
         sampling, part = settings.sampling, settings.ground_state
         self.sweeps = 1 if sampling.sweeps_per_sample == "auto" else sampling.sweeps_per_sample
-        self.step_size = default_step(self.ansatz.model) if part.step_size == "auto" else part.step_size
-        self.warm, self.previous, self.n_failed, self.caution = False, None, 0, 1.0
+        step_size = default_step(self.ansatz.model) if part.step_size == "auto" else part.step_size
+        self.descent = Descent(part, step_size, last_scale(settings, self.is_exact), self.is_exact)
+        self.warm = False
+        self.lower = refusing(self._lower_states) if part.orthogonal_to else None
 
     @property
     def n_chains(self):
@@ -109,11 +111,11 @@ class Optimization:
     def converged(self):
         """Whether the V-score of the last steps is below its target."""
         last = [step["v_score"] for step in self.history[-WINDOW:] if step["sector"] == self.sector]
-        return bool(len(last) == WINDOW and max(last) < self.settings.ground_state.v_score)
+        return bool(self.projects and len(last) == WINDOW and max(last) < self.settings.ground_state.v_score)
 
     def _make_sampler(self):
         if self.is_exact:
-            return Enumeration(self.team, self.system)
+            return Enumeration(self.team, self.system, self.ansatz.invariance())
         n_chains = self.settings.sampling.n_chains
         return Chains(
             self.team,
@@ -121,6 +123,16 @@ class Optimization:
             self.settings.run.seed,
             lambda stream: random_spins(self.system, stream),
         )
+
+    def _lower_states(self):
+        """Return the `LowerStates` that the state is kept orthogonal to, with samples.  *Collective.*"""
+        part, sampling = self.settings.ground_state, self.settings.sampling
+        states = [load_lower_state(path, self.team) for path in part.orthogonal_to]
+        for number, state in enumerate(states, 1):
+            check_same_sector(state, self.ansatz)
+            state.draw(self.sampler, self.n_samples, self.team, self.settings.run.seed, number, sampling.n_warm_up)
+        strength = STRENGTH * width_bound(self.ansatz.model) if part.penalty == "auto" else part.penalty
+        return LowerStates(states, strength, self.team)
 
     # ---- the run ---------------------------------------------------------------------------------------------------
 
@@ -142,12 +154,17 @@ class Optimization:
     def _optimize(self):
         """Bring the state of the present sector to convergence and measure it; return an exit code to stop with, or None."""
         if len(self.sectors) > 1:
-            self.progress.message(f"sector {self.sector + 1} of {len(self.sectors)}: {_words(self.ansatz.sector)}")
-        while self.n_steps < self.settings.ground_state.n_steps and not self.converged:
+            self.progress.message(f"sector {self.sector + 1} of {len(self.sectors)}: {words(self.ansatz.sector)}")
+        part = self.settings.ground_state
+        while self.n_steps < part.n_steps and not self.converged:
             del self.rows[self.sector :]  # of a finished run that is extended
+            if not self.projects and self.n_steps >= part.project_after:
+                self._project()
             code = self._step()
             if code is not None:
                 return code
+        if not self.projects:
+            self._project()
         if len(self.rows) == self.sector:
             row = self._measure()
             if row is None:
@@ -158,25 +175,27 @@ class Optimization:
 
     def _step(self):
         """Make one step; return an exit code to stop with, or None."""
-        schedule = self.schedule(self.n_steps)
-        samples, evaluation = self._sample(schedule["n_samples"])
+        number, descent, last = self.n_steps, self.descent, self.history[-1] if self.n_steps else None
+        n_samples = 1 if self.is_exact else round(self.n_samples * descent.fraction(number))
+        n_samples = max(self.sampler.n_chains, n_samples)
+        samples, evaluation = self._sample(n_samples)
         summary = self.meter.summarize(samples, evaluation)
-        regularization = _regularization(self.settings, self.ansatz, schedule["diag_scale"])
-        change = velocity(evaluation, samples, self.wavefunction, regularization, self.team, self.previous)
+        if self.lower:
+            summary["overlap"] = self.lower.overlap
+        collapsed = descent.watch(*self._watched(summary), *self._watched(last or summary))
+        diag_scale = descent.diag_scale(number)
+        regularization = regularization_of(self.settings, self.ansatz, diag_scale, n_samples)
+        change = velocity(evaluation, samples, self.wavefunction, regularization, self.team, descent.velocity)
         acceptance = self.sampler.acceptance(self.team)
-        limits = self.settings.ground_state.max_change / max(change.speed, 1e-300), MAX_MOVE / max(np.abs(change.x).max(), 1e-300)
-        self._watch(summary)
-        dtau = min(self.caution * schedule["dtau"], *limits)
-        usable = bool(np.isfinite(change.x).all() and np.isfinite(dtau))
-        self.n_failed = 0 if usable else self.n_failed + 1
-        if usable:
-            params = self.wavefunction.params + dtau * change.x
-            self.team.broadcast(params)
-            self.wavefunction.params, self.previous = params, change.x
+        dtau = 0.0 if collapsed else descent.dtau(number)
+        params = descent.back() if collapsed else descent.advance(self.wavefunction.params, change, dtau, self.team)
+        if params is not None:
+            self.wavefunction.params = params
         self.history.append(
-            {"step": self.n_steps + 1, "sector": self.sector, **summary, "acceptance": acceptance, "dtau": dtau if usable else 0.0}
-            | {"diag_scale": schedule["diag_scale"], "n_samples": schedule["n_samples"], "residual": change.residual}
-            | {"solver_iterations": change.solution.iterations, "sweeps_per_sample": self.sweeps, "seconds": self._elapsed()}
+            {"step": number + 1, "sector": self.sector, **summary, "acceptance": acceptance}
+            | {"dtau": 0.0 if params is None else dtau, "diag_scale": diag_scale, "n_samples": n_samples}
+            | {"residual": change.residual, "solver_iterations": change.solution.iterations}
+            | {"sweeps_per_sample": self.sweeps, "seconds": self._elapsed()}
         )
         if change.solution.note:
             self.progress.message(f"step {self.n_steps}: {change.solution.note}")
@@ -185,33 +204,17 @@ class Optimization:
             energy_error=summary["energy_error"], acceptance=acceptance, v_score=summary["v_score"],
         )
         self._adapt(summary)
-        if self.n_failed >= MAX_FAILED:
+        if descent.n_failed >= MAX_FAILED:
             self.recorder.save(self)
             self.recorder.finish()
             self.progress.message(f"stopped: no finite update in {MAX_FAILED} steps; lower ground_state.step_size")
             return FAILED
         return STOPPED if self.recorder.after_step(self) else None
 
-    def _watch(self, summary):
-        """Halve the step where the energy has risen beyond its error, let it recover slowly."""
-        if self.n_steps:
-            last = self.history[-1]
-            noise = RISE * np.hypot(summary["energy_error"], last["energy_error"]) + 1e-12 * abs(last["energy"])
-            risen = summary["energy"] > last["energy"] + noise
-            self.caution = max(LEAST_CAUTION, 0.5 * self.caution) if risen else min(1.0, RECOVERY * self.caution)
-
-    def schedule(self, step):
-        """Return what a step of this number (from 0) is made with: n_samples, diag_scale, dtau."""
-        part = step / max(1, self.settings.ground_state.n_steps)
-        grown = min(1.0, part / GROWTH_END)
-        last = self.settings.reconfiguration.diag_scale
-        first = max(last, self.settings.ground_state.start_scale)
-        falling = max(0.0, (part - DECAY_START) / (1 - DECAY_START))
-        return {
-            "n_samples": max(self.sampler.n_chains, round(self.n_samples * FIRST_FRACTION ** (1 - grown))),
-            "diag_scale": first * (last / first) ** grown if first else 0.0,
-            "dtau": self.step_size * LAST_STEP**falling,
-        }
+    def _watched(self, step):
+        """Return the energy per site that the steps lower, with its error."""
+        penalty = self.lower.strength * step["overlap"] / self.system.n_sites if self.lower else 0.0
+        return step["energy"] + penalty, step["energy_error"]
 
     def _sample(self, n_samples):
         """Return fresh samples of all chains and their evaluation."""
@@ -221,16 +224,28 @@ class Optimization:
             self.warm = True
         n_per_chain = max(1, -(-n_samples // self.sampler.n_chains))
         samples = self.sampler.sample(amplitude, self.system, n_per_chain, self.sweeps, self.exponent)
-        return samples, evaluate(samples, self.wavefunction, self.system, self.team, amplitude)
+        evaluation = evaluate(samples, self.wavefunction, self.system, self.team, amplitude)
+        if self.lower:
+            states = samples.flat, evaluation.log_psi, evaluation.weights
+            evaluation.penalty = self.lower.penalty(self.wavefunction, self.system.moves, *states)
+        return samples, evaluation
+
+    def _project(self):
+        """Go on with the projected state of the present parameters and with fresh chains.  *Collective.*"""
+        params = self.wavefunction.params
+        self._begin(self.sector, projects=True)
+        self.wavefunction.params = params
+        self.progress.message(f"step {self.n_steps}: projected onto {words(self.ansatz.sector)}")
 
     def _check_sector(self):
         """Refuse a sector without states: its projected wave function is zero wherever one looks."""
         stream = np.random.Generator(np.random.Philox(key=0))
-        spins = np.array([random_spins(self.system, stream) for _ in range(N_LOOKS)])
+        system = self.ansatz.system
+        spins = np.array([random_spins(system, stream) for _ in range(N_LOOKS)])
         logarithms = np.empty(N_LOOKS, dtype=np.complex128)
-        log_psi(self.wavefunction.amplitude(self.system.moves), spins, logarithms)
+        log_psi(self.ansatz.wavefunction.amplitude(system.moves), spins, logarithms)
         if not np.isfinite(logarithms).any():
-            raise SettingsError([f"ground_state: there is no state with {_words(self.ansatz.sector)} on {self.system.n_sites} sites"])
+            raise SettingsError([f"ground_state: there is no state with {words(self.ansatz.sector)} on {system.n_sites} sites"])
 
     def _adapt(self, summary):
         """Move the sweeps per sample towards their target, from reduced numbers only."""
@@ -254,6 +269,10 @@ class Optimization:
             batches.append(self._sample(self.n_samples))
         numbers = self.meter.quantum_numbers(batches[-1][0])
         row = self.meter.report(batches) | {"acceptance": self.sampler.acceptance(self.team)}
+        if self.lower:
+            row["overlap"] = self.lower.overlap
+            if self.lower.overlap > CAUGHT:
+                self.progress.message("the run has found a state below again; raise ground_state.penalty, or change the seed")
         if self.system.n_up is not None:
             numbers["sz"] = self.system.n_up - self.system.n_sites / 2
         if self.ansatz.sector.point_group is not None:
@@ -275,10 +294,9 @@ class Optimization:
             return None
         return {
             "sector": self.sector,
+            "projects": self.projects,
             "params": self.wavefunction.params,
-            "previous": self.previous,
-            "n_failed": self.n_failed,
-            "caution": self.caution,
+            "descent": self.descent.state(),
             "chains": chains,
             "n_chains": self.sampler.n_chains,
             "warm": self.warm,
@@ -295,15 +313,15 @@ class Optimization:
         SettingsError
             The file holds another number of chains than the settings ask for.
         """
+        self._begin(state["sector"], state["projects"])
         if state["n_chains"] != self.sampler.n_chains:
             raise SettingsError(
                 [f"sampling.n_chains = {self.sampler.n_chains}: the run has {state['n_chains']} chains; allowed is the same number"]
             )
-        self._begin(state["sector"])
         self.sampler.restore(self.team, state["chains"])
-        self.wavefunction.params, self.previous = state["params"], state["previous"]
+        self.wavefunction.params = state["params"]
         self.warm, self.sweeps = state["warm"], state["sweeps_per_sample"]
-        self.n_failed, self.caution = state["n_failed"], state["caution"]
+        self.descent.restore(state["descent"])
         self.rows, self.seconds = json.loads(state["rows"]), state["seconds"]
         columns = list(history)
         self.history = [dict(zip(columns, values, strict=True)) for values in zip(*history.values(), strict=True)]
@@ -327,90 +345,3 @@ class Optimization:
     def network(self):
         """Return the arrays of the wave function."""
         return self.wavefunction.network()
-
-
-def default_step(model):
-    """Return the imaginary time of one step: an inverse energy that grows with the system.
-
-    An explicit step is stable up to 2 / (width of the spectrum), about 2 / (sum of the moduli of all terms); the shift of
-    S allows a little more.
-    """
-    energy = np.abs(model.pair_coupling).sum() + np.abs(model.exchange_element).sum() + np.abs(model.flip_element).sum()
-    return STEP_SIZE / max(energy, 1e-300)
-
-
-def _regularization(settings, ansatz, diag_scale):
-    """Return the `Regularization` of one step; "auto" is a diagonal shift and the solver that costs least."""
-    choice = settings.reconfiguration
-    solver = choice.solver
-    if solver == "auto":
-        small = ansatz.wavefunction.n_params <= MAX_DENSE
-        solver = "dense" if small else cheapest_solver(step_sizes(settings, ansatz))
-    soft_cut = None
-    if solver == "dense" and choice.regularization == "soft_cut":
-        soft_cut = 1e-6 if choice.soft_cut == "auto" else choice.soft_cut
-    return Regularization(solver, soft_cut, diag_scale, choice.tolerance, choice.diag_shift)
-
-
-def step_sizes(settings, ansatz):
-    """Return the `StepSizes` of the last steps, of chains."""
-    sampling, choice = settings.sampling, settings.reconfiguration
-    system, wavefunction = ansatz.system, ansatz.wavefunction
-    return StepSizes(
-        n_samples=N_SAMPLES if sampling.n_samples == "auto" else sampling.n_samples,
-        n_chains=N_CHAINS if sampling.n_chains == "auto" else sampling.n_chains,
-        n_proposals=system.n_visible * (1 if sampling.sweeps_per_sample == "auto" else sampling.sweeps_per_sample),
-        n_terms=len(system.moves),
-        n_entries=len(system.moves.input_changes()[0]),
-        n_hidden=wavefunction.n_units,
-        n_inputs=system.n_visible,
-        n_params=wavefunction.n_params,
-        width=wavefunction.width,
-        is_factored=is_factored(wavefunction),
-        same_shift=choice.diag_scale == 0 and settings.ground_state.start_scale == 0,
-        n_images=ansatz.order,
-    )
-
-
-def _refusing(function, *arguments):
-    """Return function(*arguments), with what it refuses as a problem of the settings."""
-    try:
-        return function(*arguments)
-    except SettingsError:
-        raise
-    except ValueError as error:
-        raise SettingsError([str(error)]) from error
-
-
-def _words(sector):
-    """Return the quantum numbers that are projected onto as text."""
-    given = {name: value for name, value in vars(sector).items() if value is not None}
-    shown = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
-    return ", ".join(f"{name} = {value}" for name, value in shown.items()) or "none"
-
-
-def plan(settings):
-    """Return what a run of `settings` will take, as {what: number or text}."""
-    lattice, model = build(settings)
-    sectors = _refusing(sectors_of, settings, lattice)
-    ansatz = _refusing(build_spin_ansatz, settings, lattice, model, settings.run.seed or 0, sectors[0])
-    system, wavefunction = ansatz.system, ansatz.wavefunction
-    regularization = _regularization(settings, ansatz, settings.reconfiguration.diag_scale)
-    sizes = step_sizes(settings, ansatz)
-    tables = 3 * sizes.n_entries * sizes.n_hidden * 8 * sizes.width
-    exact = sums_exactly(settings.sampling, system.n_visible, system.n_up)
-    return {
-        "wave function": f"{ansatz.kind}, {'complex' if wavefunction.is_complex else 'real'} parameters",
-        "symmetries": ", ".join(ansatz.symmetries) or "none",
-        "projection": _words(sectors[0]) + (f" ({ansatz.order} images)" if ansatz.order > 1 else ""),
-        "sectors": len(sectors),
-        "sites": system.n_sites,
-        "hidden units": wavefunction.n_units,
-        "parameters": sizes.n_params,
-        "chains": "none, exact sums" if exact else sizes.n_chains,
-        "samples per step": n_configurations(system.n_visible, system.n_up) if exact else sizes.n_samples,
-        "imaginary time per step": default_step(ansatz.model)
-        if settings.ground_state.step_size == "auto"
-        else settings.ground_state.step_size,
-        **plan_of_costs(sizes, regularization.solver, tables),
-    }

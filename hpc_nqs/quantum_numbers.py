@@ -57,6 +57,22 @@ def every_sector(lattice):
     return [sector for pair in found.values() for sector in pair]
 
 
+def marshall_momentum(lattice, model, n_up):
+    """Return the momentum, per direction in units of 2 pi / L, of a state that is positive in the basis of `model`.
+
+    That is the ground state of an unfrustrated magnet (Marshall's sign rule), and a guess for a frustrated one;
+    None where the model does not have all translations of the lattice.
+    """
+    steps = _steps(lattice) if lattice.positions is not None else []
+    if len(steps) < 2 or len(translations(lattice, model)) != len(steps):
+        return None
+    momentum = []
+    for direction in range(len(lattice.lengths)):
+        image = lattice.site_at(lattice.positions + lattice.wraps[direction] * lattice.vectors[direction])
+        momentum.append(0 if marshall_sign(image, model, n_up) > 0 else lattice.grid[direction] // 2)
+    return tuple(momentum)
+
+
 def projector(sector, lattice, model, n_up):
     """Return the images and coefficients c_g = chi(g)^* that project onto a sector.
 

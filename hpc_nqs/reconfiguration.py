@@ -19,6 +19,7 @@ from hpc_nqs.sample_space import solve_sample_space
 from hpc_nqs.wavefunctions.rbm import RBM
 
 BLOCK = 1024  # samples whose log-derivatives are held at a time
+DIAG_SCALE = 1e-4  # default shift relative to the diagonal of S
 MAX_DENSE = 2000  # largest number of parameters for which S is assembled
 FLOOR = 1e-12  # shift relative to the largest diagonal element of S; parameters that move nothing have rounding errors there
 
@@ -39,6 +40,8 @@ class Evaluation:
         Mean over all ranks, total.
     n_effective : float
         Kish's effective number of samples over all ranks, 1 / sum of squared weights.
+    penalty : (n,) complex128 or None
+        Local energy of a penalty, in the force alone.
     """
 
     amplitude: object
@@ -47,11 +50,13 @@ class Evaluation:
     weights: np.ndarray
     energy: float
     n_effective: float
+    penalty: np.ndarray | None = None
 
     @property
     def force_energies(self):
-        """Local energy in the force, (n,): the mean over the layers."""
-        return self.energies.mean(axis=1)
+        """Local energy in the force, (n,): the mean over the layers, with the penalty."""
+        energies = self.energies.mean(axis=1)
+        return energies if self.penalty is None else energies + self.penalty
 
     def log_derivs(self, configurations, part, out, threads):
         """Write O_k of the samples `part` to `out` (n, n_params * width) float64, *in place*, by some `Threads`."""

@@ -110,6 +110,11 @@ def aligned_columns(rows, exact_rows=None):
     return list(_blocks(columns))
 
 
+def rows_text(rows):
+    """Return rows alone as aligned text."""
+    return "\n".join("\n".join([*_aligned(block), ""]) for block in aligned_columns(rows))
+
+
 def plan_text(plan):
     """Return a dict of planned quantities as aligned lines."""
     width = max((len(str(name)) for name in plan), default=0)

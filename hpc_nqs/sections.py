@@ -166,7 +166,11 @@ class ReconfigurationSettings:
     soft_cut: float | str = option(
         auto_or(number(0.0, 1.0)), "auto", about="spectral cut relative to the largest eigenvalue; auto: 1e-8 to 1e-5 by the state"
     )
-    diag_scale: float = option(number(0.0, 1.0), 1e-4, about="diagonal shift relative to the diagonal of S")
+    diag_scale: float | str = option(
+        auto_or(number(0.0, 1.0)),
+        "auto",
+        about="diagonal shift relative to the diagonal of S; auto: 1e-4, and 1e-6 for ground states with exact sums",
+    )
     diag_shift: float = option(
         number(0.0, 1e6), 0.0, about="diagonal shift of all parameters alike, added to the relative one; without diag_scale "
         "it makes sample_space of a network without sharing cheap",
@@ -261,9 +265,10 @@ class GroundStateSettings:
 
     n_steps: int = option(integer(1, 10**9), 500, about="steps, at most")
     momentum: tuple[int, ...] | str = option(
-        auto_or(list_of(integer(-MAX_CELLS, MAX_CELLS), 1, 2)),
+        auto_or(word_or("none", list_of(integer(-MAX_CELLS, MAX_CELLS), 1, 2))),
         "auto",
-        about="total momentum that the state is projected onto, per direction; auto: no projection",
+        about="total momentum that the state is projected onto, per direction; none: no projection; auto: that of "
+        "Marshall's sign rule for frustrated magnets at Sz = 0 and for others with exact sums, else none",
         unit="2 pi / L",
     )
     point_group: str = option(
@@ -283,6 +288,20 @@ class GroundStateSettings:
         about="several sectors one after the other, each [momentum..., spin_parity]; all: every momentum (one of K and -K) "
         "and parity; auto: the one above",
     )
+    project_after: int = option(
+        integer(0, 10**9), 0, about="steps of the unprojected state, which cost less, before the projection is switched on"
+    )
+    orthogonal_to: tuple[str, ...] = option(
+        list_of(text(), 0, 100, distinct=True),
+        (),
+        about="run files of lower states of the same sector that the state is kept orthogonal to",
+    )
+    penalty: float | str = option(
+        auto_or(number(0.0, 1e9, above=True)),
+        "auto",
+        about="energy of an overlap with them, larger than the gap; auto: 0.35 times the sum of the widths of all terms",
+        unit="energy",
+    )
     step_size: float | str = option(
         auto_or(number(0.0, 10.0, above=True)), "auto", about="imaginary time per step; it falls towards the end", unit="1/energy"
     )
@@ -293,7 +312,7 @@ class GroundStateSettings:
         number(0.0, 1.0), 1e-2, about="relative diagonal shift of the first step; it falls to reconfiguration.diag_scale"
     )
     v_score: float = option(
-        number(0.0, 1.0), 1e-7, about="the run stops when the V-score, N Var(H) / E^2, stays below for ten steps"
+        number(0.0, 1.0), 1e-6, about="the run stops when the V-score, N Var(H) / E^2, stays below for ten steps"
     )
     n_samples_final: int | str = option(
         auto_or(integer(2, 10**10)), "auto", about="samples of the final measurement, over all ranks"

@@ -46,7 +46,7 @@ _FOUNDATIONS = {
     "model": (),
     "wavefunction": (),
     "thermal": ("method", "beta_0", "start"),
-    "ground_state": ("momentum", "point_group", "spin_parity", "sz", "sectors"),
+    "ground_state": ("momentum", "point_group", "spin_parity", "sz", "sectors", "project_after", "orthogonal_to", "penalty"),
 }
 
 

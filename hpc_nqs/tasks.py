@@ -15,7 +15,7 @@ def driver(settings):
 def plan(settings):
     """Return what a run of `settings` will take, as {what: number or text}."""
     if settings.run.task == "ground_state":
-        from hpc_nqs.ground_state import plan as plan_of
+        from hpc_nqs.level_plan import plan as plan_of
     elif settings.thermal.method == "analytic":
         from hpc_nqs.path_integral import plan as plan_of
     else:

@@ -23,7 +23,7 @@ from hpc_nqs.observables import build_observables
 from hpc_nqs.parallel import Team
 from hpc_nqs.progress import Progress
 from hpc_nqs.purification import random_pairs
-from hpc_nqs.reconfiguration import MAX_DENSE, Regularization, is_factored
+from hpc_nqs.reconfiguration import DIAG_SCALE, MAX_DENSE, Regularization, is_factored
 from hpc_nqs.recorder import Recorder
 from hpc_nqs.ring_meter import RingMeter
 from hpc_nqs.rings import RingEnumeration, Rings
@@ -353,7 +353,8 @@ def _regularization(settings, ansatz):
         soft_cut = exact_cut if ansatz.is_exact else SOFT_CUT[kind]
     if solver != "dense" or choice.regularization == "diag_shift":
         soft_cut = None
-    return Regularization(solver, soft_cut, choice.diag_scale, choice.tolerance, choice.diag_shift)
+    diag_scale = DIAG_SCALE if choice.diag_scale == "auto" else choice.diag_scale
+    return Regularization(solver, soft_cut, diag_scale, choice.tolerance, choice.diag_shift)
 
 
 def step_sizes(settings, ansatz):

@@ -12,9 +12,9 @@ from hpc_nqs.level_meter import LevelMeter
 from hpc_nqs.models import to_sparse
 from hpc_nqs.parallel import Team
 from hpc_nqs.quantum_numbers import IRREPS, Sector, projector
-from hpc_nqs.reconfiguration import evaluate
+from hpc_nqs.reconfiguration import assemble, evaluate
 from hpc_nqs.settings import SettingsError, build, parse_settings
-from hpc_nqs.spin_ansatz import build_spin_ansatz
+from hpc_nqs.spin_ansatz import build_spin_ansatz, sectors_of
 from hpc_nqs.spin_system import random_spins, spin_system
 from hpc_nqs.wavefunctions.rbm import log_psi
 
@@ -103,6 +103,72 @@ def test_the_energy_is_that_of_the_matrix(name):
     np.testing.assert_allclose(evaluation.weights, np.abs(psi) ** 2, atol=1e-12)
 
 
+SHARED = {
+    "shared": (RING, HEISENBERG, {"momentum": "none"}),
+    "shared_pairs": ({"kind": "chain", "lengths": [8]}, FRUSTRATED, {"momentum": "none"}),
+    "shared_tfim": (RING, TFIM, {"momentum": "none"}),
+    "open": (RING | {"boundary": "open"}, HEISENBERG, {}),
+}
+
+
+@pytest.mark.parametrize("name", [*STATES, *SHARED])
+def test_one_configuration_of_every_orbit_gives_the_sums_over_all(name):
+    lattice, model, sector, *wavefunction = (STATES | SHARED)[name]
+    ansatz = ansatz_of(settings_of(lattice, model, *wavefunction, **sector))
+    found = []
+    for images in (None, ansatz.invariance()):
+        sampler = Enumeration(SERIAL, ansatz.system, images)
+        samples = sampler.sample(None, ansatz.system, 1, 1, 1.0)
+        evaluation = evaluate(samples, ansatz.wavefunction, ansatz.system, SERIAL)
+        found.append((evaluation.energy, *assemble(evaluation, samples, ansatz.wavefunction, SERIAL), sampler.n_chains))
+    (*everything, n_all), (*orbits, n_orbits) = found
+    assert n_orbits <= n_all / 2
+    for one, other in zip(everything, orbits, strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("lattice", "model", "ground_state", "wavefunction", "momentum"),
+    [
+        (RING, FRUSTRATED, {}, {}, (3,)),
+        ({"kind": "chain", "lengths": [8]}, FRUSTRATED, {}, {}, (0,)),
+        ({"kind": "square", "lengths": [4, 4]}, FRUSTRATED, {}, {}, (0, 0)),
+        ({"kind": "triangular", "lengths": [4, 3]}, HEISENBERG, {}, {}, (0, 0)),
+        (RING, HEISENBERG, {}, {}, (3,)),
+        (RING, HEISENBERG, {"sz": 1.0}, {}, (0,)),
+        (RING, TFIM, {}, {}, (0,)),
+        ({"kind": "chain", "lengths": [32]}, HEISENBERG, {}, {}, None),
+        ({"kind": "chain", "lengths": [32]}, TFIM, {}, {}, None),
+        (RING, FRUSTRATED, {"momentum": "none"}, {}, None),
+        (RING, FRUSTRATED, {"sz": 1.0}, {}, None),
+        (RING, FRUSTRATED, {}, {"symmetries": ["translation"]}, None),
+        (RING | {"boundary": "open"}, FRUSTRATED, {}, {}, None),
+    ],
+)
+def test_the_default_projection(lattice, model, ground_state, wavefunction, momentum):
+    settings = settings_of(lattice, model, wavefunction, **ground_state)
+    (sector,) = sectors_of(settings, *build(settings))
+    assert sector.momentum == momentum
+    ansatz = ansatz_of(settings)
+    assert ansatz.order == (1 if momentum is None else ansatz.lattice.n_sites)
+    assert "translation" not in ansatz.symmetries or momentum is None
+
+
+@pytest.mark.parametrize("n_sites", [6, 8, 10])
+def test_the_default_momentum_is_that_of_the_ground_state(n_sites):
+    settings = settings_of({"kind": "chain", "lengths": [n_sites]}, FRUSTRATED)
+    lattice, model = build(settings)
+    (sector,) = sectors_of(settings, lattice, model)
+    levels = exact.diagonalize(model, lattice).sectors
+    assert min(levels, key=lambda level: level["energy"])["momentum"] == list(sector.momentum)
+
+
+def test_the_parity_of_an_even_network_is_shared_and_the_other_one_projected():
+    for parity, order in ((-1, 6), (1, 12)):  # singlets of three pairs are odd
+        ansatz = ansatz_of(settings_of(RING, HEISENBERG, momentum=[1], spin_parity=parity))
+        assert ansatz.order == order and ("spin_flip" in ansatz.symmetries) == (parity == -1)
+
+
 @pytest.mark.parametrize("name", IRREPS)
 def test_representations_of_the_square(name):
     """Characters of C4v on 3x3 sites; the product of two elements has the product of their characters."""
@@ -123,6 +189,7 @@ def test_representations_of_the_square(name):
 
 LEVELS = {
     "ring": (RING, HEISENBERG, {}),
+    "shared": (RING, HEISENBERG, {"momentum": "none"}),
     "first_momentum": (RING, HEISENBERG, {"momentum": [1], "spin_parity": -1}),
     "second_momentum": (RING, HEISENBERG, {"momentum": [4], "spin_parity": 1}),
     "zero_momentum": (RING, HEISENBERG, {"momentum": [0], "spin_parity": 1}),
@@ -132,6 +199,7 @@ LEVELS = {
     "tfim": (RING, TFIM, {}),
     "tfim_odd": (RING, TFIM, {"momentum": [1], "spin_parity": -1}),
     "frustrated": ({"kind": "chain", "lengths": [8]}, FRUSTRATED, {"momentum": [0]}),
+    "projected_late": ({"kind": "chain", "lengths": [8]}, FRUSTRATED, {"momentum": [0], "project_after": 20}),
     "frustrated_excited": ({"kind": "chain", "lengths": [8]}, FRUSTRATED, {"momentum": [4]}),
 }
 
@@ -157,6 +225,7 @@ def test_the_lowest_level_of_a_sector(name, tmp_path):
     path = str(tmp_path / "run.h5")
     assert run_ground_state(settings, SERIAL, path) == 0
     (row,) = checkpoint.read_table(path)["rows"]
+    sector = {name: value for name, value in sector.items() if name != "project_after" and value != "none"}
     energy = lowest(settings, **sector)
     assert row["energy"] == pytest.approx(energy, rel=1e-5)
     assert row["energy"] >= energy - 1e-11

@@ -64,8 +64,27 @@ def test_one_table_for_any_number_of_ranks_and_every_command(finished, capsys):
     text = capsys.readouterr().out
     assert "momentum" in text and "e - exact" in text and "V-score" in text
     assert cli.main(["check", "input.toml"]) == 0
-    assert "momentum = [3], spin_parity = -1 (12 images)" in capsys.readouterr().out
+    assert "momentum = [3], spin_parity = -1 (6 images)" in capsys.readouterr().out
 
     pytest.importorskip("matplotlib")
     assert cli.main(["plot", "one.h5", "two.h5", "--exact", "-o", "figure.png"]) == 0
     assert (finished / "figure.png").stat().st_size > 10_000
+
+
+def test_orthogonal_states_on_any_number_of_ranks(finished, mpiexec):
+    """A few steps away from the saved state, with sums over orbits and with chains, each the same on two ranks."""
+    text = INPUT.replace("sectors = [[3, -1], [1, -1]]", "").replace("n_steps = 12", "n_steps = 15\npenalty = 4.0")
+    for method in ("exact_sum", "metropolis"):
+        (finished / "ground.toml").write_text(text.replace("metropolis", method))
+        for arguments in (
+            ("ground.toml", "-o", f"{method}.h5"),
+            ("ground.toml", "-o", f"{method}_1.h5", "--set", f'ground_state.orthogonal_to=["{method}.h5"]'),
+            ("ground.toml", "-o", f"{method}_2.h5", "--set", f'ground_state.orthogonal_to=["{method}.h5"]'),
+        ):
+            n_ranks = 2 if arguments[2].endswith("_2.h5") else 1
+            done = mpiexec(n_ranks, sys.executable, "-m", "hpc_nqs", "run", *arguments)
+            assert done.returncode == 0, done.stderr
+        first, second, other = (checkpoint.read_table(f"{method}{end}.h5")["rows"][0] for end in ("", "_1", "_2"))
+        assert second["energy"] > first["energy"] + 0.05 and 0 <= second["overlap"] < 0.95
+        for name in ("energy", "overlap"):
+            assert other[name] == pytest.approx(second[name], rel=1e-6, abs=1e-8)

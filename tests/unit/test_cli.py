@@ -13,7 +13,8 @@ import hpc_nqs
 from hpc_nqs import checkpoint, cli, parallel, recorder
 from hpc_nqs.settings import SettingsError, read_settings
 
-COMMANDS = ("run", "resume", "show", "plot", "report", "exact", "check", "init", "import", "sweep", "bench")
+COMMANDS = ("run", "resume", "show", "plot", "report", "exact", "extrapolate", "check", "init", "import")
+COMMANDS += ("sweep", "bench")
 
 
 # The package that is tested is also the one that processes in other folders find.

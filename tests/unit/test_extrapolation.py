@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from hpc_nqs.extrapolation import extrapolate, ladder, slice_numbers
+from hpc_nqs.extrapolation import extrapolate, fit_line, ladder, slice_numbers
 from hpc_nqs.lattice import build
 from hpc_nqs.models import build_model
 from hpc_nqs.path_table import path_rows
+from hpc_nqs.variance_limit import variance_limits
 
 
 def test_a_line_and_a_parabola_are_found_exactly():
@@ -99,3 +100,51 @@ def test_rows_of_free_spins():
     assert "entropy" not in without[0]
     gap = path_rows(exact_results(betas + between[3:]), betas, [1.0, 0.5], between, model)
     assert "entropy" not in gap[0]  # absent, never zero
+
+
+# ---- the limit of zero variance ------------------------------------------------------------------------------------
+
+
+def run_table(energy, variance, momentum=(0, 0), error=1e-4, lengths=(4, 4), task="ground_state"):
+    row = {"energy": energy, "energy_error": error, "variance": variance, "momentum": list(momentum), "spin_parity": 1}
+    settings = {"lattice": {"kind": "square", "lengths": list(lengths)}, "model": {"kind": "heisenberg"}}
+    return {"task": task, "settings": settings, "rows": [row]}
+
+
+def test_runs_on_a_line_end_at_its_intercept():
+    tables = [run_table(-0.5 + 0.3 * variance, variance) for variance in (0.01, 0.02, 0.04)]
+    tables += [run_table(-0.4 + 0.2 * variance, variance, (1, 0)) for variance in (0.03, 0.05)] + [run_table(-1.0, 0.1, (2, 2))]
+    first, second = variance_limits(tables)
+    assert first["energy"] == pytest.approx(-0.5, abs=1e-12) and first["slope"] == pytest.approx(0.3)
+    assert (first["n_points"], first["momentum"]) == (3, [0, 0])
+    assert second["energy"] == pytest.approx(-0.4, abs=1e-12) and second["momentum"] == [1, 0]
+
+
+def test_the_error_of_the_limit_is_that_of_many_repetitions():
+    # 4000 repetitions: the spread is known to 1.1 percent, the bound is five times that
+    stream, variances, errors = np.random.default_rng(5), np.array([0.01, 0.02, 0.05]), np.array([1e-4, 2e-4, 2e-4])
+    fits = [fit_line(variances, -0.5 + 0.3 * variances + errors * stream.standard_normal(3), errors) for _ in range(4000)]
+    design = np.stack([np.ones(3), variances], axis=1) / errors[:, None]
+    expected = np.sqrt(np.linalg.inv(design.T @ design)[0, 0])
+    assert np.std([fit.value for fit in fits]) == pytest.approx(expected, rel=0.056)
+    assert min(fit.error for fit in fits) == pytest.approx(expected)  # never less; more where the points scatter
+
+
+def test_without_errors_the_scatter_tells():
+    exact = fit_line(np.array([0.1, 0.2, 0.4]), np.array([1.0, 2.0, 4.0]), np.zeros(3))
+    assert (exact.value, exact.error) == (pytest.approx(0.0, abs=1e-14), pytest.approx(0.0, abs=1e-14))
+    assert fit_line(np.array([0.1, 0.2, 0.4]), np.array([1.0, 2.1, 4.0]), np.zeros(3)).error > 0.01
+
+
+@pytest.mark.parametrize(
+    ("tables", "words"),
+    [
+        ([run_table(-0.5, 0.1), run_table(-0.5, 0.2, task="thermal")], "ground-state"),
+        ([run_table(-0.5, 0.1), run_table(-0.5, 0.2, lengths=(6, 6))], "different systems"),
+        ([run_table(-0.5, 0.1), run_table(-0.5, 0.2, momentum=(1, 1))], "same quantum numbers"),
+        ([run_table(-0.5, 0.1)], "different variances"),
+    ],
+)
+def test_runs_without_a_common_limit_are_refused(tables, words):
+    with pytest.raises(ValueError, match=words):
+        variance_limits(tables)

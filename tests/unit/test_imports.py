@@ -22,12 +22,13 @@ LAYERS = [
     | {"estimators", "extrapolation", "level_meter", "linear", "log_derivatives", "measurement", "ring_meter", "rings"}
     | {"row_blocks", "sample_space", "spin_ansatz", "thermodynamics"}
     | {"contradictions", "labels", "options", "sections", "settings", "systematic", "toml_text"},
-    {"checkpoint", "correlations", "deep", "evolution", "observables", "parallel", "path_table", "progress"}
-    | {"reconfiguration", "recorder", "reporting", "start", "summed_evolution"}
+    {"checkpoint", "correlations", "deep", "descent", "evolution", "level_plan", "lower_states", "observables", "parallel"}
+    | {"path_table", "progress", "reconfiguration", "recorder", "reporting", "start", "summed_evolution"}
     | {"stopping", "thermal_table", "threads"},
     {"ground_state", "path_integral", "thermal"},
     {"bench", "exact", "exact_table", "plotting", "roofline", "sectors", "tasks", "templates"}
-    | {"carry_over", "curves", "expert_mode", "judgement", "panels", "report_page", "standard_mode", "sweep", "terminal_plot"},
+    | {"carry_over", "curves", "expert_mode", "judgement", "panels", "report_page", "standard_mode", "sweep", "terminal_plot"}
+    | {"variance_limit"},
     {"__main__", "api", "cli", "commands", "figure_commands", "launch", "sources", "sweep_commands"},
 ]
 LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}

@@ -1,0 +1,110 @@
+"""What a ground-state run will take, and the choices of its steps that "auto" leaves to the system."""
+
+from hpc_nqs.cost_model import StepSizes, cheapest_solver, plan_of_costs
+from hpc_nqs.descent import EXACT_SCALE, default_step
+from hpc_nqs.enumeration import n_configurations, sums_exactly
+from hpc_nqs.reconfiguration import DIAG_SCALE, MAX_DENSE, Regularization, is_factored
+from hpc_nqs.settings import SettingsError, build
+from hpc_nqs.spin_ansatz import build_spin_ansatz, sectors_of
+
+N_SAMPLES, N_CHAINS = 4096, 64
+
+
+def steps_are_exact(settings, ansatz):
+    """Return whether the steps of a state are made with sums over all configurations."""
+    system = ansatz.system
+    return sums_exactly(settings.sampling, system.n_visible, system.n_up, len(ansatz.invariance()))
+
+
+def last_scale(settings, is_exact):
+    """Return the relative shift of S at the end of a run."""
+    chosen = settings.reconfiguration.diag_scale
+    if chosen == "auto":
+        return EXACT_SCALE if is_exact else DIAG_SCALE
+    return chosen
+
+
+def regularization_of(settings, ansatz, diag_scale, n_samples):
+    """Return the `Regularization` of one step.
+
+    "auto" is a diagonal shift; dense up to MAX_DENSE parameters, in sample space up to as many samples where these are
+    fewer than the parameters, else what costs least.
+    """
+    choice, n_params = settings.reconfiguration, ansatz.wavefunction.n_params
+    solver = choice.solver
+    if solver == "auto" and n_samples < n_params and n_samples <= MAX_DENSE:
+        solver = "sample_space"
+    elif solver == "auto":
+        solver = "dense" if n_params <= MAX_DENSE else cheapest_solver(step_sizes(settings, ansatz, n_samples))
+    soft_cut = None
+    if solver == "dense" and choice.regularization == "soft_cut":
+        soft_cut = 1e-6 if choice.soft_cut == "auto" else choice.soft_cut
+    return Regularization(solver, soft_cut, diag_scale, choice.tolerance, choice.diag_shift)
+
+
+def step_sizes(settings, ansatz, n_samples):
+    """Return the `StepSizes` of a step with so many samples, of chains."""
+    sampling, choice = settings.sampling, settings.reconfiguration
+    system, wavefunction = ansatz.system, ansatz.wavefunction
+    return StepSizes(
+        n_samples=n_samples,
+        n_chains=N_CHAINS if sampling.n_chains == "auto" else sampling.n_chains,
+        n_proposals=system.n_visible * (1 if sampling.sweeps_per_sample == "auto" else sampling.sweeps_per_sample),
+        n_terms=len(system.moves),
+        n_entries=len(system.moves.input_changes()[0]),
+        n_hidden=wavefunction.n_units,
+        n_inputs=system.n_visible,
+        n_params=wavefunction.n_params,
+        width=wavefunction.width,
+        is_factored=is_factored(wavefunction),
+        same_shift=choice.diag_scale == 0 and settings.ground_state.start_scale == 0,
+        n_images=ansatz.order,
+    )
+
+
+def refusing(function, *arguments):
+    """Return function(*arguments), with what it refuses as a problem of the settings."""
+    try:
+        return function(*arguments)
+    except SettingsError:
+        raise
+    except ValueError as error:
+        raise SettingsError([str(error)]) from error
+
+
+def words(sector):
+    """Return the quantum numbers that are projected onto as text."""
+    given = {name: value for name, value in vars(sector).items() if value is not None}
+    shown = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
+    return ", ".join(f"{name} = {value}" for name, value in shown.items()) or "none"
+
+
+def plan(settings):
+    """Return what a run of `settings` will take, as {what: number or text}."""
+    lattice, model = build(settings)
+    sectors = refusing(sectors_of, settings, lattice, model)
+    ansatz = refusing(build_spin_ansatz, settings, lattice, model, settings.run.seed or 0, sectors[0])
+    system, wavefunction = ansatz.system, ansatz.wavefunction
+    sampling = settings.sampling
+    n_samples = N_SAMPLES if sampling.n_samples == "auto" else sampling.n_samples
+    exact = steps_are_exact(settings, ansatz)
+    if exact:
+        n_samples = n_configurations(system.n_visible, system.n_up) // len(ansatz.invariance())
+    solver = regularization_of(settings, ansatz, last_scale(settings, exact), n_samples).solver
+    sizes = step_sizes(settings, ansatz, n_samples)
+    tables = 3 * sizes.n_entries * sizes.n_hidden * 8 * sizes.width
+    return {
+        "wave function": f"{ansatz.kind}, {'complex' if wavefunction.is_complex else 'real'} parameters",
+        "symmetries": ", ".join(ansatz.symmetries) or "none",
+        "projection": words(sectors[0]) + (f" ({ansatz.order} images)" if ansatz.order > 1 else ""),
+        "sectors": len(sectors),
+        "sites": system.n_sites,
+        "hidden units": sizes.n_hidden,
+        "parameters": sizes.n_params,
+        "chains": "none, exact sums over orbits" if exact else sizes.n_chains,
+        "samples per step": n_samples,
+        "imaginary time per step": default_step(ansatz.model)
+        if settings.ground_state.step_size == "auto"
+        else settings.ground_state.step_size,
+        **plan_of_costs(sizes, solver, tables),
+    }
