@@ -13,7 +13,7 @@ from hpc_nqs.models import to_sparse
 from hpc_nqs.reconfiguration import Evaluation
 
 
-@dataclass
+@dataclass(kw_only=True)
 class SummedEvaluation(Evaluation):
     """A deep network on visible configurations, its deep units summed.
 
