@@ -170,9 +170,9 @@ def test_run_refuses_to_overwrite(folder, driver, capsys):
         ),
         (["run", "input.toml", "--set", "lattice.lengths=[4, 4]"], 2, "lattice.lengths = [4, 4]: chain needs 1 length"),
         (
-            ["run", "input.toml", "--set", "wavefunction.kind=dbm"],
+            ["run", "input.toml", "--set", "wavefunction.slices=5"],
             2,
-            'wavefunction.kind = "dbm": not available in this version',
+            "wavefunction.slices = 5: not available in this version",
         ),
         (["resume", "nothing.h5"], 2, "there is no run file nothing.h5"),
         (["resume", "input.toml"], 2, "input.toml is not a run file"),
