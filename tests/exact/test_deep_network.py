@@ -9,7 +9,7 @@ from hpc_nqs import checkpoint, deep, exact, lattice
 from hpc_nqs.deep_ansatz import build_deep_ansatz
 from hpc_nqs.deep_pairs import PairSamples
 from hpc_nqs.deep_sum import DeepSum, bits_of
-from hpc_nqs.deep_units import joined, variational_network, with_reach, without_bell_pairs
+from hpc_nqs.deep_units import joined, shared_entries, with_reach, without_bell_pairs
 from hpc_nqs.enumeration import Enumeration
 from hpc_nqs.evolution import StepControl
 from hpc_nqs.models import build_model, marshall, to_sparse
@@ -199,7 +199,7 @@ def test_the_start_is_the_trotter_network_with_fewer_units(kind, options, n_site
         previous = now
     assert previous.n_deep == trotter.n_deep - n_sites and previous.n_hidden <= trotter.n_hidden - n_sites
     translations = np.array([np.roll(np.arange(n_sites), shift) for shift in range(n_sites)])
-    network = variational_network(trotter, translations, True, False)
+    network = DeepNetwork(previous, shared_entries(previous, translations, True))
     np.testing.assert_allclose(network.dbm.amplitudes(), expected, rtol=0, atol=1e-12 * np.abs(expected).max())
     assert not np.any(network.dbm.params[network.shares != 0].imag)
 
