@@ -5,7 +5,7 @@ import numpy as np
 from hpc_nqs.ansatz import Ansatz, choose_symmetries, largest_coupling
 from hpc_nqs.deep_pairs import joint_units, with_deep_units
 from hpc_nqs.deep_sum import support
-from hpc_nqs.deep_units import variational_network
+from hpc_nqs.deep_units import joined, shared_entries, with_reach, without_bell_pairs
 from hpc_nqs.enumeration import MAX_AUTO, MAX_VISIBLE
 from hpc_nqs.models import marshall
 from hpc_nqs.purification import purify
@@ -53,14 +53,14 @@ def build_deep_ansatz(settings, lattice, model, start=None):
         start = network_of(trotter_product(model, beta_0 / (2 * n_slices), n_slices), 6).network()
         start |= {"beta": beta_0, "n_slices": n_slices}
     network = DBM.from_network(start)
-    if "shares" in start:
-        wavefunction = DeepNetwork(network, start["shares"], is_complex)
-    else:
-        wavefunction = variational_network(network, site_images, layer_exchange, is_complex)
+    if "shares" not in start:
+        network = with_reach(joined(without_bell_pairs(network)))
+    is_exact = _sums_exactly(settings.sampling, network)
+    shares = start["shares"] if "shares" in start else shared_entries(network, site_images, layer_exchange)
+    wavefunction = DeepNetwork(network, shares, is_complex)
     purification = purify(model, bond_features=False)
-    is_exact = _sums_exactly(settings.sampling, wavefunction.dbm)
     if not is_exact:
-        purification = with_deep_units(purification, wavefunction.dbm)
+        purification = with_deep_units(purification, network)
     order = len(site_images) * (2 if layer_exchange else 1)
     beta_0, n_slices = float(start["beta"]), int(start["n_slices"])
     return Ansatz(lattice, model, purification, wavefunction, "dbm", symmetries, order, beta_0, is_exact, n_slices)

@@ -38,7 +38,7 @@ def support(dbm):
         if len(rows) > MAX_ROWS:
             raise ValueError(
                 f"sums over {dbm.n_visible} visible and {dbm.n_deep} deep units take more than {MAX_ROWS} joint "
-                "configurations; take fewer sites or slices, or sampled deep units"
+                "configurations; take fewer sites or slices"
             )
     return rows
 

@@ -10,26 +10,8 @@ import numpy as np
 
 from hpc_nqs.gates import two_body
 from hpc_nqs.wavefunctions.dbm import DBM
-from hpc_nqs.wavefunctions.deep_network import DeepNetwork
 
 SAME = 10  # digits to which couplings of symmetric hidden units agree
-
-
-def variational_network(dbm, site_images, layer_exchange, is_complex):
-    """Return the `DeepNetwork` that starts as a Trotter network (to a common factor of the amplitudes, none is lost).
-
-    Parameters
-    ----------
-    dbm : DBM
-        As `trotter.network_of` makes it.
-    site_images : (order, n_sites) intp
-        Lattice symmetries as gathers; those that the network has are shared.
-    layer_exchange : bool
-        Whether to share couplings between the halves of the columns where the network allows it.
-    is_complex : bool
-    """
-    dbm = with_reach(joined(without_bell_pairs(dbm)))
-    return DeepNetwork(dbm, shared_entries(dbm, site_images, layer_exchange), is_complex)
 
 
 def sliced_network(rbm, n_slices, opposite_pairs):

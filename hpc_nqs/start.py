@@ -55,7 +55,8 @@ def _read(settings):
             f"{1 / min(settings.thermal.report_betas):.6g}; a run continues to lower temperatures only"
         )
     if settings.wavefunction.slices not in ("auto", network["n_slices"]):
-        problems.append(f"it has {network['n_slices']} slices; allowed is wavefunction.slices = {network['n_slices']} or \"auto\"")
+        n_slices = network["n_slices"]
+        problems.append(f'it has {n_slices} slices; allowed is wavefunction.slices = {n_slices} or "auto"')
     return network, problems
 
 

@@ -130,11 +130,14 @@ def write_inputs(runs):
 
 
 def _standing_alone(run):
-    """Return the tables of a run; bonds in place of the file they were read from."""
+    """Return the tables of a run; bonds in place of the file they were read from, and the full path of a start."""
     lattice = dict(run.tables.get("lattice", {}))
     if lattice.pop("bonds_file", None):
         lattice["bonds"] = [list(bond) for bond in run.settings.lattice.bonds]
-    return run.tables | {"lattice": lattice}
+    tables = run.tables | {"lattice": lattice}
+    if run.settings.thermal.start:
+        tables["thermal"] = run.tables["thermal"] | {"start": str(Path(run.settings.thermal.start).resolve())}
+    return tables
 
 
 def numbers_of(values):

@@ -6,10 +6,10 @@ A network follows the fraction 1 - r^2 of the evolution (r^2 the TDVP residual),
 
 as if the state were that of beta - delta_beta: its energy is off by Var(H) delta_beta.  Three more meters count: the
 energy of the seed against the high-temperature series (of a Trotter network: against the extrapolated energy), carried
-along as a lag too; the difference between the measured
-energy and E(0) - int Var(H) dbeta' beyond its noise, which is the gap between the two specific heats, integrated; and
-the difference of the energies of the two layers.  They are combined in quadrature.  The estimate is a measure, not a bound: the lag has a
-sign in the textbook clock only, and no meter sees an error that all samples share.
+along as a lag too; the difference between the measured energy and E(0) - int Var(H) dbeta' beyond its noise, which is
+the gap between the two specific heats, integrated; and the difference of the energies of the two layers.  They are
+combined in quadrature.  The estimate is a measure, not a bound: the lag has a sign in the textbook clock only, and no
+meter sees an error that all samples share.
 """
 
 from dataclasses import dataclass

@@ -13,8 +13,7 @@ import hpc_nqs
 from hpc_nqs import checkpoint, cli, parallel, recorder
 from hpc_nqs.settings import SettingsError, read_settings
 
-COMMANDS = ("run", "resume", "show", "plot", "report", "exact", "extrapolate", "check", "init", "import")
-COMMANDS += ("sweep", "bench")
+COMMANDS = ("run", "resume", "show", "plot", "report", "exact", "check", "init", "import", "sweep", "bench")
 
 
 # The package that is tested is also the one that processes in other folders find.
@@ -173,7 +172,7 @@ def test_run_refuses_to_overwrite(folder, driver, capsys):
         (
             ["run", "input.toml", "--set", "wavefunction.slices=5"],
             2,
-            'wavefunction.slices = 5: not available in this version',
+            "wavefunction.slices = 5: not available in this version",
         ),
         (["resume", "nothing.h5"], 2, "there is no run file nothing.h5"),
         (["resume", "input.toml"], 2, "input.toml is not a run file"),

@@ -77,6 +77,13 @@ def test_inputs_stand_alone_and_are_not_replaced(tmp_path):
         sweep.write_inputs(runs)
 
 
+def test_the_start_of_all_runs_is_the_file_beside_the_sweep(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    swept(tmp_path, SWEPT + 'start = "analytic.h5"\n[sweep]\n"sampling.n_samples" = [64, 128]\n')
+    paths = sweep.write_inputs(sweep.read_sweep("j.toml"))
+    assert {Path(read_settings(path).thermal.start).resolve() for path in paths} == {(tmp_path / "analytic.h5").resolve()}
+
+
 def test_an_input_with_a_sweep_is_no_single_run(tmp_path, capsys):
     assert cli.main(["run", str(swept(tmp_path, FIELDS))]) == 2
     assert "use `hpc-nqs sweep`" in capsys.readouterr().err
