@@ -9,7 +9,7 @@ import numpy as np
 
 from hpc_nqs.chains import Chains
 from hpc_nqs.cost_model import SOLVERS, Machine, StepSizes, solver_seconds
-from hpc_nqs.kernels import amplitude as amplitude_kernel
+from hpc_nqs.kernels.local_energy import local_energies
 from hpc_nqs.kernels.metropolis import follow_path
 from hpc_nqs.kernels.rbm import instruction_sets
 from hpc_nqs.kernels.roofline import multiply_adds, triad
@@ -88,18 +88,19 @@ def kernel_rows(purification, wavefunction, rate, patience=PATIENCE):
     amplitude, kernel = wavefunction.amplitude(moves), moves.kernel()
     visible = random_pairs(purification, np.random.default_rng(0))
     allowed = np.flatnonzero([visible[a] != visible[b] for a, b in moves.sites]).astype(np.intp)
-    path = np.resize(allowed, LOOKS)
     ratios = np.empty(LOOKS, dtype=np.complex128)
-    looked = shortest(lambda: follow_path(visible.copy(), amplitude, kernel, path, np.inf, ratios), patience)
     there_and_back = np.repeat(allowed[:1], LOOKS)
     made = shortest(lambda: follow_path(visible.copy(), amplitude, kernel, there_and_back, 0.0, ratios), patience)
-    spins = np.array([random_pairs(purification, np.random.default_rng(k)) for k in range(256)])
-    logarithms = np.empty(len(spins), dtype=np.complex128)
-    evaluated = shortest(lambda: amplitude_kernel.log_psi(amplitude, spins, logarithms), patience)
+    spins = np.array([random_pairs(purification, np.random.default_rng(k)) for k in range(N_CHAINS)])
+    logarithms, energies = np.empty(N_CHAINS, dtype=np.complex128), np.empty((N_CHAINS, 1), dtype=np.complex128)
+    layer = [purification.hamiltonians[0]]
+    evaluated = shortest(lambda: local_energies(spins, amplitude, kernel, [], energies[:, :0], logarithms), patience)
+    looked = shortest(lambda: local_energies(spins, amplitude, kernel, layer, energies, logarithms), patience)
+    n_ratios = sum(np.count_nonzero(spins[:, i] != spins[:, j]) for i, j in purification.model.exchange_sites)
     ratio = 8.5 if width == 2 else 2.5
     update = 24 if width == 2 else 5
     return {
-        "ratio": _row(looked / LOOKS, n_units, ratio, rate),
+        "ratio, in local energies": _row((looked - evaluated) / n_ratios, n_units, ratio, rate),
         "ratio and update of tanh": _row(made / LOOKS, n_units, ratio + update, rate),
         "angles, tanh and ln cosh": _row(evaluated / len(spins), n_units, width * purification.n_inputs, rate),
     }

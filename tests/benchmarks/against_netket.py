@@ -6,8 +6,8 @@ NetKet lives in an environment of its own (python -m venv NETKET; NETKET/bin/pip
 purified J1-J2 magnet on the L x L square lattice, J2 = 0.5, H on the physical spins, a complex RBM without sharing and with
 alpha = 2 of 2N visible units, 1024 samples of 64 chains.  First the local energies of both programs are compared on the
 same configurations; then the parts are timed A B A B.  A whole step is one sweep per sample, local energies and
-S x = -F with the same absolute shift; of NetKet's two ways (conjugate gradients on the geometric tensor, Cholesky between
-samples) the faster one counts.  Wall and CPU seconds are medians; the load is that at the end.  `-o NAME` writes
+S x = -F with the same absolute shift; of NetKet's two ways (conjugate gradients on the holomorphic geometric tensor; Cholesky
+between samples, with real and imaginary parts as separate parameters) the faster one counts.  Wall and CPU seconds are medians; the load is that at the end.  `-o NAME` writes
 NAME.json and NAME.png.
 """
 

@@ -80,11 +80,11 @@ class Peer:
         return netket.VMC(self.operator, optax.sgd(0.0), variational_state=self.state, preconditioner=sr)
 
     def step_kernel(self):
-        """A whole step in the space of samples."""
+        """A whole step in the space of samples; NetKet has it for real and imaginary parts as separate parameters only."""
         if not hasattr(self, "_step_kernel"):
             self._step_kernel = VMC_SR(
                 self.operator, optax.sgd(0.0), diag_shift=self.shift, variational_state=self.state, use_ntk=True,
-                on_the_fly=False, mode="holomorphic", linear_solver=cholesky,
+                on_the_fly=False, mode="complex", linear_solver=cholesky,
             )
         self.state.reset()
         self._step_kernel.run(1, out=(), show_progress=False)
@@ -92,7 +92,9 @@ class Peer:
 
 
 def main():
-    """Answer the commands on standard input."""
+    """Answer the commands on standard input; what NetKet prints goes to standard error."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
     peer = None
     for line in sys.stdin:
         command = json.loads(line)
@@ -107,7 +109,7 @@ def main():
                 answer = {"seconds": time.perf_counter() - start, "cpu": time.process_time() - start_cpu}
             except (TypeError, ValueError, NotImplementedError, MemoryError, RuntimeError) as error:
                 answer = {"error": f"{type(error).__name__}: {error}"[:300]}
-        print(json.dumps(answer), flush=True)
+        print(json.dumps(answer), file=answers, flush=True)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from hpc_nqs import cost_model
+from hpc_nqs import cost_model, ground_state, thermal
+from hpc_nqs.ansatz import build_ansatz
 from hpc_nqs.cost_model import Machine, StepSizes
+from hpc_nqs.reconfiguration import MAX_DENSE
+from hpc_nqs.settings import build, parse_settings
+from hpc_nqs.spin_ansatz import build_spin_ansatz, sectors_of
+from hpc_nqs.tasks import plan
 
 SIZES = StepSizes(
     n_samples=1024, n_chains=64, n_proposals=72, n_terms=144, n_entries=612, n_hidden=144, n_inputs=72, n_params=10584,
@@ -64,3 +69,40 @@ def test_plan():
     assert plan["ranks"].startswith("up to ")
     more = cost_model.memory(replace(SIZES, is_factored=False), "cg", 0) - cost_model.memory(SIZES, "cg", 0)
     assert more > 0.9 * 1024 * 10584 * 16
+
+
+@pytest.mark.parametrize(
+    ("task", "choice", "n_samples", "solver"),
+    [
+        ("thermal", {}, 4096, "cg"),
+        ("thermal", {"diag_scale": 0.0, "diag_shift": 1e-3}, 512, "sample_space"),
+        ("thermal", {"diag_scale": 0.0, "diag_shift": 1e-3, "solver": "cg"}, 512, "cg"),
+        ("ground_state", {}, 4096, "cg"),
+        ("ground_state", {"diag_scale": 0.0, "diag_shift": 1e-3}, 512, "sample_space"),
+    ],
+)
+def test_the_automatic_solver_of_a_run(task, choice, n_samples, solver):
+    """Above 2000 parameters, without sharing; the plan names it and the shift arrives."""
+    network = {"kind": "rbm", "symmetries": [], "alpha": 12.0 if task == "ground_state" else 4.0, "parameters": "complex"}
+    settings = parse_settings(
+        {
+            "run": {"task": task, "seed": 1},
+            "lattice": {"kind": "chain", "lengths": [14]},
+            "model": {"kind": "heisenberg"},
+            "wavefunction": network,
+            "sampling": {"n_samples": n_samples, "n_chains": 16},
+            "reconfiguration": choice,
+            "ground_state": {"start_scale": 0.0} if choice else {},
+            "thermal": {"temperatures": [1.0]} if task == "thermal" else {},
+        }
+    )
+    lattice, model = build(settings)
+    if task == "thermal":
+        ansatz = build_ansatz(settings, lattice, model, seed=1)
+        found = thermal._regularization(settings, ansatz)
+    else:
+        ansatz = build_spin_ansatz(settings, lattice, model, 1, sectors_of(settings, lattice)[0])
+        found = ground_state._regularization(settings, ansatz, settings.reconfiguration.diag_scale)
+    assert ansatz.wavefunction.n_params > MAX_DENSE
+    assert (found.solver, found.soft_cut, found.diag_shift) == (solver, None, choice.get("diag_shift", 0.0))
+    assert plan(settings)["solver"].startswith(f"{solver} (")

@@ -120,3 +120,17 @@ def test_solutions_are_those_of_the_matrix(options, shift, shares, monkeypatch, 
     for solution in on_ranks(len(shares), work):
         for wanted in (expected.x, dense.x):
             np.testing.assert_allclose(solution.x, wanted, atol=1e-10 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize("options", CASES)
+def test_products_between_samples_from_the_factors(options):
+    given, weights, values = factors(**options)
+    made = FactoredDerivatives(*given, weights, SERIAL)
+    assert made.has_gram == ("fixed" not in options)
+    if not made.has_gram:
+        return
+    scale = np.linspace(0.5, 2.0, N)
+    inputs, slopes, left, right = made.gram_factors(scale)
+    gram = (inputs @ inputs.T) * (slopes @ slopes.conj().T) + left @ right.conj().T
+    expected = scale[:, None] * (values @ values.conj().T) * scale
+    np.testing.assert_allclose(gram, expected, atol=1e-12 * np.abs(expected).max())
