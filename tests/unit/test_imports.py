@@ -15,7 +15,7 @@ PACKAGE = ROOT / "hpc_nqs"
 # From the bottom up. A module may import from its own layer and from those below it.
 LAYERS = [
     {"kernels"},
-    {"bonds", "gates", "lattice", "models", "moves", "purification", "quantum_numbers", "seed", "spin_system", "symmetry"}
+    {"bonds", "cluster_seed", "gates", "lattice", "models", "moves", "purification", "quantum_numbers", "seed", "spin_system", "symmetry"}
     | {"trotter", "wavefunctions", "worldlines"},
     {"ansatz", "blocks", "chains", "ensembles", "enumeration", "estimators", "extrapolation", "level_meter", "linear"}
     | {"measurement", "sample_space", "spin_ansatz", "thermodynamics"}
