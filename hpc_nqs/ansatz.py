@@ -114,7 +114,7 @@ def choose_clusters(choice, purification, site_images, images, beta_0):
     size = choice.cluster_size
     if size == "auto":
         n_codes = {size: len(lattice_clusters(purification.model, size)) * 4**size for size in CLUSTER_SIZES}
-        size = max(size for size in CLUSTER_SIZES if size == 2 or n_codes[size] <= MAX_CLUSTER_PARAMS * len(images))
+        size = max(size for size in CLUSTER_SIZES if size == 2 or 0 < n_codes[size] <= MAX_CLUSTER_PARAMS * len(images))
     return cluster_state(purification, site_images, images, size, beta_0, reference_beta)
 
 

@@ -40,7 +40,7 @@ SYSTEMS = {f"ring_6_{name}": ("chain", [6], model) for name, model in MODELS.ite
 }
 TABLES = {"kind": "clusters", "parameters": "real"}
 SYSTEMS |= {f"ring_6_{name}_tables": ("chain", [6], MODELS[name], TABLES) for name in ("heisenberg", "xxz", "field_z", "ferromagnet")}
-SYSTEMS |= {f"ladder_{length}_tables": ("ladder", [length, 2], HEISENBERG, TABLES) for length in (3, 4)}
+SYSTEMS |= {f"ladder_{length}_tables": ("ladder", [length, 2], HEISENBERG, TABLES) for length in (2, 4)}
 
 
 def build_system(system, beta_0="auto", **wavefunction):

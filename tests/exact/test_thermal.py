@@ -151,12 +151,12 @@ def test_other_networks_cool_as_well(cool, wavefunction):
     assert_rows_are_exact(table["rows"], exact_rows(settings_of("field_z_4", temperatures)), conserves_sz=True, loose=8)
 
 
-@pytest.mark.parametrize("system", ["heisenberg_6", "ladder_3"])
-def test_tables_over_clusters_are_better_than_a_network_on_plaquettes(cool, system):
+@pytest.mark.parametrize("system", ["heisenberg_6", "xxz_4", "tfim_field_z_4"])
+def test_tables_over_clusters_cool_to_half_the_tolerance(cool, system):
     temperatures = [4.0, 2.0, 1.0, 0.5]
     code, table, history = cool(system, temperatures, wavefunction={"kind": "clusters"})
     assert code == DONE
-    assert_rows_are_exact(table["rows"], exact_rows(settings_of(system, temperatures)), True, 0.5)
+    assert_rows_are_exact(table["rows"], exact_rows(settings_of(system, temperatures)), "tfim" not in system, 0.5)
     assert history["tdvp_residual"].max() < 0.02
 
 
