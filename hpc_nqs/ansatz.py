@@ -179,8 +179,8 @@ def largest_coupling(model):
 def choose_symmetries(choice, kind, lattice, model):
     """Return the names of the symmetries that the hidden units or tables share.
 
-    "auto" takes all for tables.  For hidden units it leaves the point group out where there are translations: its images make a feature costly without
-    making the state better, and pairings beyond s-wave need the freedom.
+    "auto" takes all for tables.  For hidden units it leaves the point group out where there are translations: its images
+    make a feature costly without making the state better, and pairings beyond s-wave need the freedom.
     """
     if choice.symmetries != "auto":
         return tuple(choice.symmetries)

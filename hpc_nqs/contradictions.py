@@ -52,7 +52,11 @@ def _contradictions_of_task(sections):
         named = "run.task" if is_ground_state else "thermal.method"
         chosen = "ground_state" if is_ground_state else "analytic" if analytic else "numerical"
         report("sampling", "method", f'with {named} = "{chosen}" allowed is {", ".join(map(shown, samplers))}')
+    if network.get("cluster_size", "auto") != "auto" and network.get("kind", "auto") != "clusters":
+        report("wavefunction", "cluster_size", 'only with wavefunction.kind = "clusters"; allowed is "auto"')
     if is_ground_state:
+        if network.get("kind") == "clusters":
+            report("wavefunction", "kind", 'for thermal states only; allowed are "auto", "rbm" and "pair_rbm"')
         if network.get("bond_features") is True:
             report("wavefunction", "bond_features", "a ground state has no ancilla spins; allowed is \"auto\" or false")
         if "layer_exchange" in network.get("symmetries", ()):
