@@ -6,6 +6,7 @@ import numpy as np
 from numpy.random import Generator, Philox
 
 from hpc_nqs import seed as seeds
+from hpc_nqs.cluster_seed import REFERENCE_BETA, cluster_state, lattice_clusters
 from hpc_nqs.enumeration import MAX_AUTO, sums_exactly
 from hpc_nqs.lattice import Lattice
 from hpc_nqs.models import SpinModel, marshall
@@ -17,6 +18,8 @@ from hpc_nqs.wavefunctions.rbm import RBM
 
 BETA_0 = 0.02  # of the seed, in units of the inverse of the largest coupling
 ALPHA = {True: 4.0, False: 8.0}  # hidden units per visible unit, by whether the parameters are complex
+CLUSTER_SIZES = (2, 3, 4, 5, 6)
+MAX_CLUSTER_PARAMS = 500  # about the most that tables of the size chosen by "auto" have
 FEATURE_STREAM = 2**64 - 1  # Philox key of the random features; chains use their global index
 
 
@@ -32,9 +35,9 @@ class Ansatz:
     purification : Purification
     wavefunction : RBM, ProductState or DeepNetwork
     kind : str
-        "rbm", "pair_rbm" or "dbm".
+        "rbm", "clusters", "pair_rbm" or "dbm".
     symmetries : tuple of str
-        Those shared by the hidden units.
+        Those shared by the hidden units or tables.
     order : int
         Order of the symmetry group of the doubled system.
     beta_0 : float
@@ -91,12 +94,15 @@ def build_ansatz(settings, lattice, model, seed):
     is_complex = choose_complex(choice, is_exact)
     kind, model = choose_state(choice, lattice, model, is_complex)
     beta_0 = choose_beta_0(settings.thermal, model, n_slices) / n_slices
-    symmetries = choose_symmetries(choice, lattice, model)
+    symmetries = choose_symmetries(choice, kind, lattice, model)
     bond_features = choice.bond_features is not False
-    purification = purify(model, bond_features)
+    purification = purify(model, bond_features and kind != "clusters")
     site_images = site_symmetries(lattice, model, [s for s in symmetries if s in ("translation", "point_group")])
     layer_exchange = "layer_exchange" in symmetries
     images = input_images(purification, site_images, layer_exchange, "spin_flip" in symmetries)
+    if kind == "clusters":
+        wavefunction = choose_clusters(choice, purification, site_images, images, beta_0)
+        return Ansatz(lattice, model, purification, wavefunction, kind, symmetries, len(images), beta_0, is_exact)
     features, bias = seeds.seed_features(
         purification, site_images, layer_exchange, beta_0, paired=kind == "pair_rbm", is_complex=is_complex
     )
@@ -110,6 +116,21 @@ def build_ansatz(settings, lattice, model, seed):
         pair_images = np.unique((images % purification.n_inputs)[:, : purification.n_visible], axis=0)
         wavefunction = ProductState(wavefunction, PairProduct(pair_images, *seeds.seed_pairings(purification, beta_0)))
     return Ansatz(lattice, model, purification, wavefunction, kind, symmetries, len(images), n_slices * beta_0, is_exact, n_slices)
+
+
+def choose_clusters(choice, purification, site_images, images, beta_0):
+    """Return the seed of kind "clusters"; `cluster_size` "auto" is the largest with few enough parameters.
+
+    There are as many as orbits of codes, at least the number of codes over the order of the group.
+    """
+    n_visible = purification.n_visible
+    images = images % purification.n_inputs + n_visible * (images >= purification.n_inputs)
+    reference_beta = max(beta_0, REFERENCE_BETA / largest_coupling(purification.model))
+    size = choice.cluster_size
+    if size == "auto":
+        n_codes = {size: len(lattice_clusters(purification.model, size)) * 4**size for size in CLUSTER_SIZES}
+        size = max(size for size in CLUSTER_SIZES if size == 2 or 0 < n_codes[size] <= MAX_CLUSTER_PARAMS * len(images))
+    return cluster_state(purification, site_images, images, size, beta_0, reference_beta)
 
 
 def sums_over_states(sampling, model, n_slices):
@@ -127,27 +148,42 @@ def choose_complex(choice, is_exact):
     states are limited by what the network can represent, real or not, and real ones are cheaper.
     """
     if choice.parameters == "auto":
-        return choice.kind != "pair_rbm" and is_exact
+        return choice.kind not in ("clusters", "pair_rbm") and is_exact
     return choice.parameters == "complex"
 
 
 def choose_state(choice, lattice, model, is_complex):
     """Return the kind of state and the model in its basis.
 
-    "auto" is an RBM in the Marshall basis where all exchange elements can be made negative, for the transverse-field
-    Ising model and with complex parameters, otherwise a pair product times an RBM with the model unrotated.
+    "auto" is an RBM with complex parameters, else tables over clusters where all off-diagonal elements are negative or
+    can be made so by the Marshall rotation, else a pair product times an RBM with the model unrotated. Settings that
+    belong to an RBM alone ask for one where there would be tables.
     """
     rotated = marshall(model, lattice)
-    unfrustrated = not np.any(rotated.exchange_element > 0)
+    elements = np.concatenate([rotated.exchange_element, rotated.flip_element])
+    unfrustrated = np.all(elements <= 0) and np.any(elements)
     kind = choice.kind
-    if kind == "auto":
-        kind = "rbm" if unfrustrated or is_complex else "pair_rbm"
+    if kind == "auto" and (is_complex or not (unfrustrated or model.conserves_sz)):
+        kind = "rbm"
+    elif kind == "auto":
+        of_rbm = choice.alpha != "auto" or choice.bond_features != "auto" or n_slices_of(choice) > 1
+        kind = "pair_rbm" if not unfrustrated else "rbm" if of_rbm else "clusters"
+    if kind == "clusters" and not unfrustrated:
+        raise ValueError(
+            'wavefunction.kind = "clusters": needs negative off-diagonal elements, which frustration or the sign of the field '
+            'forbids; allowed are "rbm" and "pair_rbm"'
+        )
+    if kind == "clusters" and is_complex:
+        raise ValueError('wavefunction.parameters = "complex": tables have real parameters; allowed is "real"')
     if kind == "pair_rbm" and not model.conserves_sz:
         raise ValueError('wavefunction.kind = "pair_rbm": singlet pairs need a model that conserves Sz; allowed is "rbm"')
     if kind == "pair_rbm" and is_complex:
         raise ValueError('wavefunction.parameters = "complex": a pair product has real parameters; allowed is "real"')
-    rotate = kind == "rbm" if choice.marshall == "auto" else choice.marshall
-    return kind, rotated if rotate else model
+    rotate = kind != "pair_rbm" if choice.marshall == "auto" else choice.marshall
+    model = rotated if rotate else model
+    if kind == "clusters" and np.any(model.exchange_element > 0):
+        raise ValueError('wavefunction.marshall = false: wavefunction.kind = "clusters" needs negative exchange elements; allowed is true')
+    return kind, model
 
 
 def n_slices_of(choice):
@@ -168,14 +204,16 @@ def largest_coupling(model):
     return np.concatenate(strengths).max()
 
 
-def choose_symmetries(choice, lattice, model):
-    """Return the names of the symmetries that the hidden units share.
+def choose_symmetries(choice, kind, lattice, model):
+    """Return the names of the symmetries that the hidden units or tables share.
 
-    "auto" leaves the point group out where there are translations: its images make a feature costly without
-    making the state better, and pairings beyond s-wave need the freedom.
+    "auto" takes all for tables.  For hidden units it leaves the point group out where there are translations: its images
+    make a feature costly without making the state better, and pairings beyond s-wave need the freedom.
     """
     if choice.symmetries != "auto":
         return tuple(choice.symmetries)
     names = ["layer_exchange"] + (["spin_flip"] if model.spin_flip_symmetric else [])
+    if kind == "clusters":
+        return ("translation", "point_group", *names)
     n_translations = len(site_symmetries(lattice, model, ["translation"]))
     return ("translation" if 2 * n_translations > lattice.n_sites else "point_group", *names)

@@ -18,15 +18,16 @@ from hpc_nqs.roofline import roofline_table, roofline_text
 from hpc_nqs.settings import build, parse_settings
 
 SYSTEMS = {
-    "4x4 rbm": {"lengths": [4, 4], "couplings": [1.0]},
-    "6x6 rbm": {"lengths": [6, 6], "couplings": [1.0]},
-    "4x4 J1-J2 pair_rbm": {"lengths": [4, 4], "couplings": [1.0, 0.5]},
+    "4x4 clusters": {"kind": "clusters", "lengths": [4, 4], "couplings": [1.0]},
+    "4x4 rbm": {"kind": "rbm", "lengths": [4, 4], "couplings": [1.0]},
+    "6x6 rbm": {"kind": "rbm", "lengths": [6, 6], "couplings": [1.0]},
+    "4x4 J1-J2 pair_rbm": {"kind": "pair_rbm", "lengths": [4, 4], "couplings": [1.0, 0.5]},
 }
 N_CHAINS, N_PER_CHAIN = 8, 64
 
 
 def run_bench(json=False, repeats=5):
-    """Time the parts of one step for three purified Heisenberg magnets.
+    """Time the parts of one step for four purified Heisenberg magnets.
 
     Parameters
     ----------
@@ -53,11 +54,12 @@ def run_bench(json=False, repeats=5):
 
 
 def measure(system, repeats):
-    """Return sizes and median times in microseconds of one system {"lengths", "couplings"}."""
+    """Return sizes and median times in microseconds of one system {"kind", "lengths", "couplings"}."""
     settings = parse_settings(
         {
             "lattice": {"kind": "square", "lengths": system["lengths"]},
             "model": {"kind": "heisenberg", "couplings": system["couplings"]},
+            "wavefunction": {"kind": system["kind"]},
             "thermal": {"temperatures": [1.0]},
         }
     )

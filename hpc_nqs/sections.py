@@ -106,9 +106,10 @@ class WavefunctionSettings:
     """The network."""
 
     kind: str = option(
-        word("auto", "rbm", "pair_rbm", "dbm"),
+        word("auto", "rbm", "clusters", "pair_rbm", "dbm"),
         "auto",
-        about="wave function; pair_rbm is a pair product times an RBM, dbm a deep network that starts as a Trotter network",
+        about="wave function; clusters are tables over small clusters, pair_rbm is a pair product times an RBM, dbm a deep "
+        "network that starts as a Trotter network",
     )
     alpha: float | str = option(
         auto_or(number(0.0, 1000.0, above=True)), "auto", about="hidden units per visible unit, per slice"
@@ -126,6 +127,7 @@ class WavefunctionSettings:
     bond_features: bool | str = option(
         word("auto", True, False), "auto", about="feed sigma_i * ancilla_i as a third layer of inputs"
     )
+    cluster_size: int | str = option(auto_or(integer(2, 6)), "auto", about="sites of the connected clusters of clusters")
     parameters: str = option(word("auto", "real", "complex"), "auto", about="type of the parameters")
     marshall: bool | str = option(
         word("auto", True, False), "auto", about="rotate one sublattice so that bipartite exchange is negative"

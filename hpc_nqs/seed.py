@@ -45,11 +45,11 @@ def seed_features(purification, site_images, layer_exchange, beta_0, paired=Fals
         features = [_bell_feature(purification, i, beta_0, is_complex) for i in centres]
     else:
         features = [_field_feature(purification, i, beta_0) for i in centres]
-    couplings = _ising_couplings(model, paired)
+    couplings = ising_couplings(model, paired)
     features += [_jastrow_feature(purification, couplings, i, layer, beta_0) for i in centres for layer in layers]
     if purification.bond_features:
         features += [_mismatch_feature(purification, i) for i in centres]
-    return features, _field_bias(purification, beta_0)
+    return features, field_bias(purification, beta_0)
 
 
 def _orbit_representatives(site_images):
@@ -126,7 +126,7 @@ def _mismatch_feature(purification, i):
     return Feature(weights, bias=0.0)
 
 
-def _ising_couplings(model, paired):
+def ising_couplings(model, paired=False):
     """Return {(i, j): c} of sum c s_i s_j; with a pair product without the part that its determinant holds.
 
     An antiparallel bond gets det = 1 + x^2 from the pairings of theory 4.7, which is e^{-beta_0 c s s / 2} with
@@ -163,8 +163,8 @@ def seed_pairings(purification, beta_0):
     return seeds, layer_sign
 
 
-def _field_bias(purification, beta_0):
-    """e^{-beta_0 sum h_i s_i / 2}, half on each layer."""
+def field_bias(purification, beta_0):
+    """Return the biases (n_inputs,) of e^{-beta_0 sum h_i s_i / 2}, half on each layer; None without a field along z."""
     model, n = purification.model, purification.n_sites
     if model.spin_flip_symmetric:
         return None

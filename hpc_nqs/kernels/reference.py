@@ -171,6 +171,63 @@ class PairAmplitude(Amplitude):
         return out
 
 
+class ClusterAmplitude(Amplitude):
+    """ln Psi = sum_c table[code of the spins on cluster c]; bit b of a code is set where unit b of the cluster is up."""
+
+    width = 1
+
+    def __init__(
+        self,
+        n_visible,
+        n_params,
+        first_unit,
+        units,
+        first_code,
+        table,
+        code_param,
+        entry_change,
+        first_flip,
+        flip_cluster,
+        flip_mask,
+    ):
+        self.n_visible, self.n_params = n_visible, n_params
+        self.clusters = np.split(units, first_unit[1:-1])
+        self.first_code, self.table, self.code_param = first_code, table, code_param
+
+    def codes(self, visible):
+        """Return the place in the tables of every cluster."""
+        bits = [(visible[units] > 0) @ (1 << np.arange(len(units))) for units in self.clusters]
+        return self.first_code + np.array(bits)
+
+    def log_psi(self, visible):
+        """Return ln Psi of one configuration."""
+        return complex(self.table[self.codes(visible)].sum())
+
+    def log_derivs(self, visible):
+        """Return how often every class occurs."""
+        return 1.0 * np.bincount(self.code_param[self.codes(visible)] - 1, minlength=self.n_params)
+
+
+class MismatchAmplitude(Amplitude):
+    """Psi = prod_i (sum_k a_ik)^(1/2), i over sites with mu_i = sigma_i = ancilla_i, k over those with mu_k = -mu_i."""
+
+    width, n_params = 1, 0
+
+    def __init__(self, amplitudes):
+        self.amplitudes, self.n_visible = amplitudes, 2 * len(amplitudes)
+
+    def log_psi(self, visible):
+        """Return ln Psi of one configuration."""
+        sigma, ancilla = np.split(visible, 2)
+        up, down = np.flatnonzero(sigma + ancilla > 0), np.flatnonzero(sigma + ancilla < 0)
+        between = self.amplitudes[np.ix_(up, down)]
+        return complex(0.5 * np.log(between.sum(axis=0)).sum() + 0.5 * np.log(between.sum(axis=1)).sum())
+
+    def log_derivs(self, visible):
+        """Return nothing: there are no parameters."""
+        return np.zeros(0)
+
+
 class ProductAmplitude(Amplitude):
     """Psi = first * second; the parameters of `first` come first."""
 

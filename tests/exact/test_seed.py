@@ -38,10 +38,14 @@ SYSTEMS = {f"ring_6_{name}": ("chain", [6], model) for name, model in MODELS.ite
     "ladder_4_heisenberg": ("ladder", [4, 2], HEISENBERG),
     "ladder_3_tfim": ("ladder", [3, 2], TFIM),
 }
+TABLES = {"kind": "clusters", "parameters": "real"}
+SYSTEMS |= {f"ring_6_{name}_tables": ("chain", [6], MODELS[name], TABLES) for name in ("heisenberg", "xxz", "field_z", "ferromagnet")}
+SYSTEMS |= {f"ladder_{length}_tables": ("ladder", [length, 2], HEISENBERG, TABLES) for length in (2, 4)}
 
 
 def build_system(system, beta_0="auto", **wavefunction):
-    kind, lengths, model = SYSTEMS[system] if isinstance(system, str) else system
+    kind, lengths, model, *choice = SYSTEMS[system] if isinstance(system, str) else system
+    wavefunction = dict(*choice) | wavefunction
     sections = {"lattice": {"kind": kind, "lengths": lengths}, "model": model, "wavefunction": wavefunction}
     settings = parse_settings({**sections, "thermal": {"temperatures": [1.0], "beta_0": beta_0}})
     lattice, model = build(settings)

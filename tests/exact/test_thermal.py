@@ -138,13 +138,26 @@ def test_every_solver_cools_with_a_diagonal_shift(cool, solver, system):
 
 
 @pytest.mark.parametrize(
-    "wavefunction", [{"parameters": "real"}, {"kind": "pair_rbm"}, {"symmetries": [], "alpha": 1}, {"bond_features": False}]
+    "wavefunction",
+    [
+        *({"kind": "clusters"}, {"kind": "rbm", "parameters": "real"}, {"kind": "pair_rbm"}),
+        *({"symmetries": [], "alpha": 1}, {"bond_features": False}),
+    ],
 )
 def test_other_networks_cool_as_well(cool, wavefunction):
     temperatures = [2.0, 1.0]
     code, table, _ = cool("field_z_4", temperatures, wavefunction=wavefunction)
     assert code == DONE
     assert_rows_are_exact(table["rows"], exact_rows(settings_of("field_z_4", temperatures)), conserves_sz=True, loose=8)
+
+
+@pytest.mark.parametrize("system", ["heisenberg_6", "xxz_4", "tfim_field_z_4"])
+def test_tables_over_clusters_cool_to_half_the_tolerance(cool, system):
+    temperatures = [4.0, 2.0, 1.0, 0.5]
+    code, table, history = cool(system, temperatures, wavefunction={"kind": "clusters"})
+    assert code == DONE
+    assert_rows_are_exact(table["rows"], exact_rows(settings_of(system, temperatures)), "tfim" not in system, 0.5)
+    assert history["tdvp_residual"].max() < 0.02
 
 
 @pytest.mark.parametrize("clock", ["energy", "time"])

@@ -12,6 +12,8 @@ from hpc_nqs.quantum_numbers import Sector, projector
 from hpc_nqs.settings import build, parse_settings
 from hpc_nqs.spin_system import signed_images, spin_system
 from hpc_nqs.symmetry import site_symmetries
+from hpc_nqs.wavefunctions.clusters import ClusterFactor, cluster_kinds, connected_clusters
+from hpc_nqs.wavefunctions.mismatches import MismatchFactor
 from hpc_nqs.wavefunctions.pairing import PairProduct, ProductState
 from hpc_nqs.wavefunctions.projection import ProjectedState
 from hpc_nqs.wavefunctions.rbm import RBM, Feature
@@ -34,6 +36,11 @@ CASES = {
     "tfim_complex": (4, TFIM, "rbm", ("layer_exchange",), {"is_complex": True, "bond_features": False}),
     "pair": (6, HEISENBERG | {"couplings": [1.0, 0.5]}, "pair", ("translation",), {}),
     "pair_rbm": (6, HEISENBERG | {"couplings": [1.0, 0.5]}, "pair_rbm", ("translation", "layer_exchange"), {}),
+    "clusters": (6, HEISENBERG, "clusters", ALL, {}),
+    "clusters_field": (5, HEISENBERG | {"field_z": 0.3}, "clusters", ("translation", "layer_exchange"), {}),
+    "clusters_tfim": (5, TFIM, "clusters", ("point_group",), {"bond_features": False}),
+    "clusters_rbm": (6, HEISENBERG, "clusters_rbm", ("translation",), {}),
+    "clusters_mismatches": (6, HEISENBERG, "clusters_mismatches", ("translation",), {}),
     "spins": (7, TFIM, "rbm", ("translation",), {"sector": Sector(), "bias": True}),
     "projected": (6, HEISENBERG, "rbm", (), {"sector": Sector((3,), None, -1), "bias": True, "n_features": 3}),
     "projected_complex": (5, TFIM, "rbm", (), {"sector": Sector((1,)), "bias": True, "is_complex": True}),
@@ -42,7 +49,8 @@ CASES = {
 }
 PAIRS = [name for name in CASES if name.startswith("pair")]
 PROJECTED = [name for name in CASES if name.startswith("projected")]
-NETWORKS = [name for name in CASES if name not in PAIRS and name not in PROJECTED]
+CLUSTERS = [name for name in CASES if name.startswith("clusters")]
+NETWORKS = [name for name in CASES if name not in PAIRS + PROJECTED + CLUSTERS]
 
 
 @dataclass
@@ -102,6 +110,18 @@ def random_pairs_product(purification, images, stream):
     return product
 
 
+def random_tables(purification, site_images, images, stream):
+    """Return random tables over all pairs of sites and all connected clusters of three and four."""
+    n, n_inputs = purification.n_sites, purification.n_inputs
+    clusters = [(i, j) for i in range(n) for j in range(i)]
+    for size in (3, 4):
+        clusters += connected_clusters(purification.model.pair_sites, size)
+    images = (images % n_inputs + 2 * n * (images >= n_inputs))[:, : 2 * n]
+    factor = ClusterFactor(cluster_kinds(clusters, site_images, images), 2 * n)
+    factor.params = 0.3 * stream.standard_normal(factor.n_params)
+    return factor
+
+
 def make(n_sites, model, kind, symmetries, options, n_configurations=21):
     """Return the `System` of a case; always the same one."""
     options = {"bond_features": True} | options
@@ -117,13 +137,19 @@ def make(n_sites, model, kind, symmetries, options, n_configurations=21):
     images = input_images(purification, site_images, "layer_exchange" in symmetries, "spin_flip" in symmetries)
     stream = np.random.default_rng(7)
     wavefunction = None
-    if kind != "pair":
+    if kind in ("rbm", "pair_rbm", "clusters_rbm"):
         wavefunction = random_network(purification, images, stream, **options)
-    if kind != "rbm":
+    if kind.startswith("clusters"):
+        if kind == "clusters_mismatches":
+            amplitudes = stream.random((n_sites, n_sites))
+            wavefunction = MismatchFactor((amplitudes + amplitudes.T) * (1 - np.eye(n_sites)))
+        tables = random_tables(purification, site_images, images, stream)
+        wavefunction = tables if wavefunction is None else ProductState(wavefunction, tables)
+    if kind.startswith("pair"):
         pairs = random_pairs_product(purification, images, stream)
         wavefunction = pairs if wavefunction is None else ProductState(wavefunction, pairs)
     draw = random_configurations(purification, stream)
-    pairing = getattr(wavefunction, "second", wavefunction).pairing() if kind != "rbm" else None
+    pairing = getattr(wavefunction, "second", wavefunction).pairing() if kind.startswith("pair") else None
     kept = [visible for visible in draw(20 * n_configurations) if pairing is None or well_conditioned(pairing, visible)]
     return System(wavefunction, purification, np.array(kept[:n_configurations]))
 
@@ -178,6 +204,8 @@ def twin(monkeypatch):
         "hpc_nqs.wavefunctions.rbm.RBMAmplitude": reference.RBMAmplitude,
         "hpc_nqs.wavefunctions.pairing.PairAmplitude": reference.PairAmplitude,
         "hpc_nqs.wavefunctions.pairing.ProductAmplitude": reference.ProductAmplitude,
+        "hpc_nqs.wavefunctions.clusters.ClusterAmplitude": reference.ClusterAmplitude,
+        "hpc_nqs.wavefunctions.mismatches.MismatchAmplitude": reference.MismatchAmplitude,
         "hpc_nqs.moves.MoveSet": reference.MoveSet,
         "hpc_nqs.wavefunctions.spin_pairing.PairAmplitude": reference.PairAmplitude,
         "hpc_nqs.wavefunctions.projection.ProjectedAmplitude": reference.ProjectedAmplitude,

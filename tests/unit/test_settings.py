@@ -266,6 +266,14 @@ def test_ground_states_have_no_ancilla_spins():
     assert "a ground state has one layer" in layers
 
 
+def test_tables_over_clusters_are_for_thermal_states_and_their_size_for_tables():
+    (problem,) = problems_of(changed(("run", "task", "ground_state"), ("wavefunction", "kind", "clusters")))
+    assert problem == 'wavefunction.kind = "clusters": for thermal states only; allowed are "auto", "rbm" and "pair_rbm"'
+    (problem,) = problems_of(changed(("wavefunction", "kind", "rbm"), ("wavefunction", "cluster_size", 4)))
+    assert problem == 'wavefunction.cluster_size = 4: only with wavefunction.kind = "clusters"; allowed is "auto"'
+    assert parse_settings(changed(("wavefunction", "kind", "clusters"), ("wavefunction", "cluster_size", 4))).wavefunction.cluster_size == 4
+
+
 def test_correlations_against_distance_are_for_thermal_runs():
     (problem,) = problems_of(changed(("run", "task", "ground_state"), ("observables", "correlations", True)))
     assert problem == "observables.correlations = true: only measured in thermal runs; allowed is false"

@@ -1,0 +1,96 @@
+"""Tables over clusters that represent e^{-beta_0 H/2} Psi(0), written down by hand.
+
+The reference function of `wavefunctions.mismatches` stands at an inverse temperature of its own, larger than beta_0:
+where it is too small, chains would never visit configurations that the evolution wants to fill.  The tables take it
+down to beta_0 by a factor per mismatched site, correct its amplitudes on the clusters to sums over matchings, and
+hold the diagonal part of H.
+"""
+
+import itertools
+
+import numpy as np
+
+from hpc_nqs.seed import exchange_amplitudes, field_bias, ising_couplings
+from hpc_nqs.wavefunctions.clusters import ClusterFactor, cluster_kinds, connected_clusters
+from hpc_nqs.wavefunctions.mismatches import MismatchFactor
+from hpc_nqs.wavefunctions.pairing import ProductState
+
+REFERENCE_BETA = 0.5  # of the reference function, in units of the inverse of the largest coupling
+
+
+def lattice_clusters(model, size):
+    """Return all clusters of `size` sites that the bonds of the largest coupling connect, as tuples."""
+    strength = np.abs(model.pair_coupling)
+    return connected_clusters(model.pair_sites[strength > (1 - 1e-9) * strength.max()], size)
+
+
+def cluster_state(purification, site_images, images, size, beta_0, reference_beta):
+    """Return the seed at `beta_0`: tables over pairs and connected clusters, times a reference function for exchange.
+
+    Parameters
+    ----------
+    purification : Purification
+        Of a model whose off-diagonal elements are all negative.
+    site_images : (order, n_sites) intp
+        Lattice symmetries.
+    images : (order', n_visible) intp
+        Symmetries of the visible units as signed gathers.
+    size : int
+        Sites of the connected clusters.
+    beta_0, reference_beta : float
+
+    Returns
+    -------
+    ClusterFactor or ProductState
+        The second for a model with exchange.
+    """
+    model = purification.model
+    pairs = list(itertools.combinations(range(model.n_sites), 2))
+    kinds = cluster_kinds(pairs + (lattice_clusters(model, size) if size > 2 else []), site_images, images)
+    factor = ClusterFactor(kinds, purification.n_visible)
+    if not model.conserves_sz:
+        on_site = _field_couplings(model, beta_0)
+        factor.fill(lambda units, spins: _pair_term(purification, beta_0, on_site, units, spins))
+        return factor
+    reference = exchange_amplitudes(model, reference_beta)
+    # sigma_i ancilla_i = 1 on a mismatched site and -1 elsewhere
+    on_site = np.full(model.n_sites, 0.25 * np.log(exchange_amplitudes(model, beta_0).max() / reference.max()))
+    factor.fill(
+        lambda units, spins: _pair_term(purification, beta_0, on_site, units, spins) + _matching_term(reference, units, spins)
+    )
+    return ProductState(MismatchFactor(reference), factor)
+
+
+def _field_couplings(model, beta_0):
+    """Return kappa_i of <s|e^{beta_0 Gamma sx / 2}|a> = A e^{kappa_i s_i a_i}, kappa = ln coth(beta_0 Gamma / 2) / 2 (gate 5.1)."""
+    couplings = np.zeros(model.n_sites)
+    couplings[model.flip_sites] = -0.5 * np.log(np.tanh(-0.5 * beta_0 * model.flip_element))
+    return couplings
+
+
+def _pair_term(purification, beta_0, on_site, units, spins):
+    """Return what a pair of sites carries of the Ising part, of the field along z, and of sum_i on_site_i sigma_i ancilla_i."""
+    if len(units) != 4:
+        return 0.0
+    sites, (sigma, ancilla) = units[:2], np.split(spins, 2)
+    coupling = ising_couplings(purification.model).get(tuple(sorted(sites.tolist())), 0.0)
+    bias = field_bias(purification, beta_0)
+    single = on_site[sites] @ (sigma * ancilla) + (0.0 if bias is None else bias[units] @ spins)
+    # half of e^{-beta_0 c s s / 2} on each layer; every site is in n - 1 pairs
+    return single / (purification.n_sites - 1) - 0.25 * beta_0 * coupling * (sigma.prod() + ancilla.prod())
+
+
+def _matching_term(reference, units, spins):
+    """Return ln(sum over matchings / reference function) of a cluster whose sites are all mismatched, else 0."""
+    sigma, ancilla = np.split(spins, 2)
+    sites = units[: len(sigma)]
+    amplitudes = reference[np.ix_(sites[sigma > 0], sites[sigma < 0])]
+    if np.any(sigma != ancilla) or amplitudes.shape[0] != amplitudes.shape[1] or not amplitudes.all():
+        return 0.0
+    return np.log(permanent(amplitudes)) - 0.5 * np.log(amplitudes.sum(axis=0) * amplitudes.sum(axis=1)).sum()
+
+
+def permanent(matrix):
+    """Return the permanent of a small square matrix, the sum over all ways to match rows with columns."""
+    n = len(matrix)
+    return sum(np.prod(matrix[range(n), list(columns)]) for columns in itertools.permutations(range(n)))

@@ -1,0 +1,212 @@
+"""Tables over small clusters: ln Psi = sum_c K[class of the spins of both layers on cluster c].
+
+Clusters related by symmetry share one table, and within a table codes related by the symmetries of the cluster share
+one parameter.  States of this form are known as correlator product states (H. J. Changlani et al., PRB 80, 245116
+(2009)) and entangled-plaquette states (F. Mezzacapo et al., New J. Phys. 11, 083026 (2009)).  Their log-derivatives
+count clusters: they are of order one from infinite temperature on, where those of a Boltzmann machine with small
+weights vanish.
+"""
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+
+from hpc_nqs.kernels.clusters import ClusterAmplitude
+
+
+@dataclass(frozen=True)
+class ClusterKind:
+    """Clusters related by the lattice group.
+
+    Attributes
+    ----------
+    units : (n_clusters, n_units) intp
+        Visible units of every cluster, in corresponding order.
+    classes : (2^n_units,) intp
+        The class of every code; bit b of a code is set where unit b is up.
+    """
+
+    units: np.ndarray
+    classes: np.ndarray
+
+
+def cluster_kinds(clusters, site_images, images):
+    """Sort clusters into kinds.
+
+    Parameters
+    ----------
+    clusters : list of tuple of int
+        Sites; closed under `site_images`.
+    site_images : (order, n_sites) intp
+        Lattice symmetries as gathers.
+    images : (order', n_visible) intp
+        All symmetries of the visible units as signed gathers, (g x)_u = (x, -x)[images[g, u]].
+
+    Returns
+    -------
+    list of ClusterKind
+    """
+    n_sites = site_images.shape[1]
+    seen, kinds = set(), []
+    for sites in clusters:
+        if frozenset(sites) in seen:
+            continue
+        found = {}
+        for image in site_images[:, list(sites)]:
+            found.setdefault(frozenset(image.tolist()), image)
+        seen |= set(found)
+        rows = np.array(list(found.values()))
+        units = np.concatenate([rows, rows + n_sites], axis=1).astype(np.intp)
+        kinds.append(ClusterKind(units, code_classes(units[0], images)))
+    return kinds
+
+
+def code_classes(units, images):
+    """Return the class of every code on `units`: codes that an element of the stabilizer connects are one class.
+
+    Parameters
+    ----------
+    units : (n_units,) intp
+    images : (order, n_visible) intp
+        Signed gathers.
+
+    Returns
+    -------
+    (2^n_units,) intp
+    """
+    n_visible, n_units = images.shape[1], len(units)
+    place = np.full(n_visible, -1)
+    place[units] = np.arange(n_units)
+    gathered = images[:, units]
+    stabilizer = gathered[np.all(place[gathered % n_visible] >= 0, axis=1)]
+    bits = (np.arange(2**n_units)[:, None] >> np.arange(n_units)) & 1
+    lowest = np.arange(2**n_units)
+    for row in np.unique(stabilizer, axis=0):
+        image = bits[:, place[row % n_visible]] ^ (row >= n_visible)
+        lowest = np.minimum(lowest, image @ (1 << np.arange(n_units)))
+    return np.unique(lowest, return_inverse=True)[1].reshape(-1)
+
+
+def connected_clusters(bonds, size):
+    """Return all sets of `size` sites that `bonds` connect, as sorted tuples in lexicographic order.
+
+    Parameters
+    ----------
+    bonds : (n_bonds, 2) integers
+    size : int
+    """
+    neighbours = {}
+    for i, j in np.asarray(bonds).tolist():
+        neighbours.setdefault(i, set()).add(j)
+        neighbours.setdefault(j, set()).add(i)
+    clusters = {frozenset([i]) for i in neighbours}
+    for _ in range(size - 1):
+        clusters = {cluster | {j} for cluster in clusters for i in cluster for j in neighbours[i] - cluster}
+    return sorted(tuple(sorted(cluster)) for cluster in clusters)
+
+
+class ClusterFactor:
+    """The tables and their parameters, zero at first: Psi = 1.
+
+    Parameters
+    ----------
+    kinds : list of ClusterKind
+    n_visible : int
+    """
+
+    width = 1
+    is_complex = False
+    n_units = 0  # hidden ones
+
+    def __init__(self, kinds, n_visible):
+        self.n_visible = n_visible
+        # tables in the order of their lengths: each then begins at a multiple of its length
+        self.kinds = sorted(kinds, key=lambda kind: -len(kind.classes))
+        n_classes = [kind.classes.max() + 1 for kind in self.kinds]
+        first_param = np.concatenate([[0], np.cumsum(n_classes)])
+        self.params = np.zeros(first_param[-1])
+        self.code_param = np.concatenate(
+            [1 + first + kind.classes for first, kind in zip(first_param, self.kinds, strict=False)]
+        ).astype(np.intc)
+        lengths = [len(kind.classes) for kind in self.kinds]
+        counts = [len(kind.units) for kind in self.kinds]
+        self.first_code = np.repeat(np.cumsum([0, *lengths[:-1]]), counts).astype(np.intp)
+        self.units = np.concatenate([kind.units.ravel() for kind in self.kinds])
+        sizes = np.repeat([kind.units.shape[1] for kind in self.kinds], counts)
+        self.first_unit = np.concatenate([[0], np.cumsum(sizes)]).astype(np.intp)
+        self._changes = None  # of the first moves that it meets; a state belongs to one system
+
+    @property
+    def n_params(self):
+        return len(self.params)
+
+    def fill(self, term):
+        """Set every table entry to term(units of a cluster, their spins); it must be the same within a class.
+
+        Parameters
+        ----------
+        term : callable
+            (n_units,) intp, (n_units,) +1/-1 -> float
+        """
+        first = 0
+        for kind in self.kinds:
+            n_units = kind.units.shape[1]
+            _, codes = np.unique(kind.classes, return_index=True)
+            for k, code in enumerate(codes, first):
+                self.params[k] = term(kind.units[0], 2 * ((code >> np.arange(n_units)) & 1) - 1)
+            first += len(codes)
+
+    def table(self):
+        """Return the terms of ln Psi, (n_codes,), of every code of every kind."""
+        return self.params[self.code_param - 1]
+
+    def network(self):
+        """Return {"cluster_units", "cluster_first_unit", "cluster_first_code", "cluster_table"}."""
+        return {
+            "cluster_units": self.units,
+            "cluster_first_unit": self.first_unit,
+            "cluster_first_code": self.first_code,
+            "cluster_table": self.table(),
+        }
+
+    def amplitude(self, moves):
+        """Return the compiled amplitude at the present parameters, with the code changes of `moves` (a `Moves`)."""
+        if self._changes is None:
+            self._changes = self._code_changes(moves)
+        return ClusterAmplitude(
+            self.n_visible,
+            self.n_params,
+            self.first_unit,
+            self.units,
+            self.first_code,
+            self.table(),
+            self.code_param,
+            *self._changes,
+        )
+
+    def _code_changes(self, moves):
+        """Return (entry_change, first_flip, flip_cluster, flip_mask) of the kernel."""
+        bits = [[] for _ in range(self.n_visible)]  # of every unit: (cluster, mask)
+        for cluster, (start, stop) in enumerate(itertools.pairwise(self.first_unit.tolist())):
+            for bit, unit in enumerate(self.units[start:stop].tolist()):
+                bits[unit].append((cluster, 1 << bit))
+        numbers, entry_change, first_flip, flips = {}, [], [0], []
+        inputs, changes = moves.input_changes()
+        for row, change in zip(inputs, changes, strict=True):
+            flipped = tuple(sorted(u for u in row[change != 0].tolist() if u < self.n_visible))
+            if flipped not in numbers:
+                numbers[flipped] = len(numbers)
+                masks = {}
+                for cluster, mask in itertools.chain.from_iterable(bits[unit] for unit in flipped):
+                    masks[cluster] = masks.get(cluster, 0) ^ mask
+                flips += sorted(masks.items())
+                first_flip.append(len(flips))
+            entry_change.append(numbers[flipped])
+        flips = np.array(flips, dtype=np.intp).reshape(-1, 2)
+        return (
+            np.array(entry_change, dtype=np.intp),
+            np.array(first_flip, dtype=np.intp),
+            np.ascontiguousarray(flips[:, 0]),
+            np.ascontiguousarray(flips[:, 1]),
+        )
