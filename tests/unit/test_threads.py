@@ -46,7 +46,7 @@ def test_any_number_of_threads_gives_the_same_numbers(network, n_threads):
 def test_projected_states_too():
     settings = parse_settings(CHAIN | {"run": {"task": "ground_state"}, "ground_state": {"momentum": [3], "spin_parity": -1}})
     lattice, model = build(settings)
-    ansatz = build_spin_ansatz(settings, lattice, model, 1, sectors_of(settings, lattice)[0])
+    ansatz = build_spin_ansatz(settings, lattice, model, 1, sectors_of(settings, lattice, model)[0])
     results = []
     for n_threads in (1, 2):
         team = Team.serial()
