@@ -50,6 +50,10 @@ ROWS |= {
     "heis8x8": heisenberg("square", 8, 8),
     "heis10x10": heisenberg("square", 10, 10),
 }
+ROWS["heis4x4_hot"] = {  # the defaults give 3e-4 at T = 1
+    **heisenberg("square", 4, 4, temperatures=SQUARE_TEMPERATURES[:5]),
+    "sampling": {"n_samples": 2_500_000},
+}
 NEAR_CRITICAL = {  # two samplers of the same networks; units decorrelate about 20 times more slowly than clusters
     "lattice": {"kind": "square", "lengths": [8, 8]},
     "model": {"kind": "tfim", "field": 3.044},
