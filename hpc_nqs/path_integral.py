@@ -25,7 +25,7 @@ from hpc_nqs.worldlines import Measurement, world_lines
 DONE, STOPPED, FAILED = 0, 75, 1
 DTAU = {"heisenberg": (0.2, 0.14, 0.1), "tfim": (0.1, 0.07, 0.05)}  # in units of 1 / largest coupling
 N_CHAINS = 32
-SAMPLES_TIMES_SITES = 2**24  # per temperature and dtau, at beta = 1 / largest coupling
+SAMPLES_TIMES_SITES = {"heisenberg": 2**24, "tfim": 3 * 2**23}  # per temperature and dtau, at beta = 1 / largest coupling
 LADDER_SHARE = 4  # between the reported temperatures that many times fewer samples
 EARLY = 8  # batches after which a hopeless average sign ends the run
 CERTAIN = 4.0  # standard errors
@@ -278,7 +278,7 @@ def _n_samples(settings, model, beta):
     """Return the wished samples per temperature and dtau, over all chains; a low temperature has longer world lines."""
     if settings.sampling.n_samples != "auto":
         return settings.sampling.n_samples
-    return SAMPLES_TIMES_SITES / model.n_sites / np.sqrt(max(1.0, beta * _scale(settings)))
+    return SAMPLES_TIMES_SITES[settings.model.kind] / model.n_sites / np.sqrt(max(1.0, beta * _scale(settings)))
 
 
 def _measurement(observables, model):
