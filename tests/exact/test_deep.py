@@ -145,7 +145,7 @@ def test_some_signs_are_negative():
     assert ring_averages(state_of("three_slices"))[0].average_sign < 0.99
 
 
-@pytest.mark.parametrize("model", [HEISENBERG, TFIM], ids=["heisenberg", "tfim"])
+@pytest.mark.parametrize("model", [pytest.param(HEISENBERG, marks=pytest.mark.slow), TFIM], ids=["heisenberg", "tfim"])
 def test_cooling_follows_the_exact_thermodynamics(model, tmp_path):
     n_sites, boundary = (4, "periodic") if model is HEISENBERG else (2, "open")
     settings = parse_settings(
