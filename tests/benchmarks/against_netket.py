@@ -32,6 +32,7 @@ from hpc_nqs.reconfiguration import Regularization, evaluate, velocity
 from hpc_nqs.roofline import unshared_network
 
 N_SAMPLES, N_CHAINS = 1024, 64
+N_COMPILING = 2  # first rounds, in which the other side compiles, again after its first step; left out
 SHIFT, TOLERANCE = 1e-3, 1e-5
 PARTS = {"sample": ("sample",), "energies": ("energies",), "step": ("step_kernel", "step_cg")}
 NAMES = {"sample": "sampling, one sweep", "energies": "local energies", "step": "one whole step"}
@@ -136,11 +137,11 @@ def compare(length, python, rounds):
     difference = np.abs(theirs.energies - ours.energies()).max()
     assert difference < 1e-9 * np.abs(theirs.energies).max(), f"local energies differ by {difference}"
     times = {name: {"ours": [], "theirs": {word: [] for word in words}} for name, words in PARTS.items()}
-    for turn in range(rounds + 1):  # the first round compiles on the other side and is left out
+    for turn in range(N_COMPILING + rounds):
         for name, words in PARTS.items():
             own = timed(getattr(ours, name))
             answers = {word: theirs.ask(word) for word in words}
-            if turn:
+            if turn >= N_COMPILING:
                 times[name]["ours"].append(own)
                 for word in words:
                     times[name]["theirs"][word].append(answers[word])
