@@ -30,8 +30,8 @@ REPORT_FACTOR = 24  # samples at a reported temperature, in units of n_samples
 START_EXPONENT, EXPONENT_STEP = 0.6, 0.05
 EFFECTIVE_FRACTION = (0.1, 0.8)  # of effective samples; outside, the sampling exponent moves
 MAX_SWEEPS = 16
-SOFT_CUT = {"tfim": 1e-8, "rbm": 1e-5, "clusters": 1e-8, "pair_rbm": 1e-5}  # of chains, by state; nodes of Psi make S noisy
-EXACT_SOFT_CUT = {True: 1e-8, False: 1e-6}  # of exact sums, by whether the parameters are complex
+SOFT_CUT = {"tfim": 1e-8, "rbm": 1e-5, "clusters": 1e-7, "pair_rbm": 1e-5}  # of chains, by state; nodes of Psi make S noisy
+EXACT_SOFT_CUT = {True: 1e-8, False: 1e-6}  # of exact sums; True: complex parameters or tables, no nodes in the way
 MAX_GROWTH = 0.2  # of beta per step, relative
 TARGET_TAU = 2.0  # autocorrelation time of the local energy, in samples
 
@@ -296,25 +296,18 @@ class Cooling:
 
 
 def _regularization(settings, ansatz):
-    """Return the `Regularization`; "auto" is dense with a soft cut up to MAX_DENSE parameters, else CG.
-
-    Tables over clusters get a diagonal shift in place of the cut: what they count differs by orders of magnitude in
-    frequency, and a cut relative to the largest eigenvalue would leave out the rare clusters that carry the force.
-    """
+    """Return the `Regularization`; "auto" is dense with a soft cut up to MAX_DENSE parameters, else CG."""
     choice = settings.reconfiguration
     solver = choice.solver
     if solver == "auto":
         solver = "dense" if ansatz.wavefunction.n_params <= MAX_DENSE else "cg"
     soft_cut = choice.soft_cut
-    shifts = choice.regularization == "diag_shift"
-    if ansatz.kind == "clusters" and choice.regularization == soft_cut == "auto":
-        shifts = True
-    if soft_cut == "auto" and not shifts:
-        kind = "tfim" if settings.model.kind == "tfim" else ansatz.kind
-        exact_cut = EXACT_SOFT_CUT[ansatz.wavefunction.is_complex]
+    if soft_cut == "auto":
+        kind = "tfim" if settings.model.kind == "tfim" and ansatz.kind == "rbm" else ansatz.kind
+        exact_cut = EXACT_SOFT_CUT[ansatz.wavefunction.is_complex or kind == "clusters"]
         is_exact = sums_exactly(settings.sampling, ansatz.purification.n_visible, ansatz.purification.n_up)
         soft_cut = exact_cut if is_exact else SOFT_CUT[kind]
-    if solver != "dense" or shifts:
+    if solver != "dense" or choice.regularization == "diag_shift":
         soft_cut = None
     return Regularization(solver, soft_cut, choice.diag_scale, choice.tolerance)
 
