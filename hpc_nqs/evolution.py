@@ -94,6 +94,7 @@ class Evolution:
     def __init__(self, ansatz, regularization, control, team):
         self.purification = ansatz.purification
         self.wavefunction = ansatz.wavefunction
+        self.between_layers = ansatz.kind == "clusters"
         self.regularization = regularization
         self.control = control
         self.team = team
@@ -108,7 +109,9 @@ class Evolution:
 
     def velocity(self, samples, evaluation):
         """Return the `Velocity` at the present parameters.  *Collective.*"""
-        return velocity(evaluation, samples, self.wavefunction, self.regularization, self.team, self.previous)
+        return velocity(
+            evaluation, samples, self.wavefunction, self.regularization, self.team, self.previous, self.between_layers
+        )
 
     def change(self, velocity):
         """Return d params / d(beta / 2) by the clock of this evolution, (n_params,)."""

@@ -158,11 +158,13 @@ class Velocity:
     metric: object
 
 
-def velocity(evaluation, samples, wavefunction, regularization, team, previous=None):
+def velocity(evaluation, samples, wavefunction, regularization, team, previous=None, between_layers=False):
     """Return the `Velocity` of the parameters.  *Collective.*
 
     Parameters
     ----------
+    between_layers : bool
+        Take Var(H) from the covariance of the layers, as exact sums always do.
     previous : (n_params,) or None
         Velocity of the step before: start of the conjugate gradients.
     """
@@ -188,7 +190,7 @@ def velocity(evaluation, samples, wavefunction, regularization, team, previous=N
         x=solution.x,
         solution=solution,
         variance=variance,
-        thermal_variance=_thermal_variance(evaluation, samples, team),
+        thermal_variance=_thermal_variance(evaluation, between_layers or samples.exponent == 0, team),
         power=power,
         residual=1 - (2 * power - square) / variance if variance > 0 else 0.0,
         speed=np.sqrt(max(0.0, square)),
@@ -196,16 +198,16 @@ def velocity(evaluation, samples, wavefunction, regularization, team, previous=N
     )
 
 
-def _thermal_variance(evaluation, samples, team):
+def _thermal_variance(evaluation, between_layers, team):
     """Return Var(H) of the thermal state for the clock "energy".
 
-    Of chains: the mean of the variances on the two layers.  Of exact sums: the covariance of the two local
-    energies, Tr(sqrt(rho) H sqrt(rho) H) - E^2; it is the same for a thermal state, and free of the errors of the
-    network that inflate the variance.  (Sampled, its smaller value was found to lag behind in temperature.)
-    Without ancilla spins both are the variance of the one local energy.
+    The mean of the variances on the two layers, or between them: the covariance of the two local energies,
+    Tr(sqrt(rho) H sqrt(rho) H) - E^2.  That is the same for a thermal state, and free of the errors of the wave function
+    that inflate the variance.  (With networks, sampled, its smaller value was found to lag behind in temperature; with
+    tables, the mean of the variances runs ahead.)  Without ancilla spins both are the variance of the one local energy.
     """
     shifted = evaluation.energies - evaluation.energy
-    if samples.exponent == 0:
+    if between_layers:
         values = (shifted[:, 0].conj() * shifted[:, -1]).real
     else:
         values = np.square(np.abs(shifted)).mean(axis=1)

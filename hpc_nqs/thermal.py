@@ -42,8 +42,8 @@ START_EXPONENT, EXPONENT_STEP = 0.6, 0.05
 EFFECTIVE_FRACTION = (0.1, 0.8)  # of effective samples; outside, the sampling exponent moves
 RING_EFFECTIVE_FRACTION = (0.3, 0.9)  # the same for deep states, whose S is noisier
 MAX_SWEEPS = 16
-SOFT_CUT = {"tfim": 1e-8, "rbm": 1e-5, "clusters": 1e-8, "pair_rbm": 1e-5, "dbm": 1e-6}  # of chains, by state
-EXACT_SOFT_CUT = {True: 1e-8, False: 1e-6}  # of exact sums, by whether the parameters are complex
+SOFT_CUT = {"tfim": 1e-8, "rbm": 1e-5, "clusters": 1e-7, "pair_rbm": 1e-5, "dbm": 1e-6}  # of chains, by state
+EXACT_SOFT_CUT = {True: 1e-8, False: 1e-6}  # of exact sums; True: complex parameters or tables, no nodes in the way
 MAX_GROWTH = 0.2  # of beta per step, relative
 TARGET_TAU = 2.0  # autocorrelation time of the local energy, in samples
 
@@ -340,9 +340,6 @@ def _regularization(settings, ansatz):
     """Return the `Regularization`.
 
     "auto" is dense with a soft cut up to MAX_DENSE parameters, else the solver with a shift that costs least.
-
-    Tables over clusters get a diagonal shift in place of the cut: what they count differs by orders of magnitude in
-    frequency, and a cut relative to the largest eigenvalue would leave out the rare clusters that carry the force.
     """
     choice = settings.reconfiguration
     solver = choice.solver
@@ -350,14 +347,12 @@ def _regularization(settings, ansatz):
         small = ansatz.has_bra_and_ket or ansatz.wavefunction.n_params <= MAX_DENSE
         solver = "dense" if small else cheapest_solver(step_sizes(settings, ansatz))
     soft_cut = choice.soft_cut
-    shifts = choice.regularization == "diag_shift"
-    if ansatz.kind == "clusters" and choice.regularization == soft_cut == "auto":
-        shifts = True
-    if soft_cut == "auto" and not shifts:
-        kind = "tfim" if settings.model.kind == "tfim" and not ansatz.has_bra_and_ket else ansatz.kind
-        exact_cut = EXACT_SOFT_CUT[ansatz.wavefunction.is_complex]
+    if soft_cut == "auto":
+        of_ising = settings.model.kind == "tfim" and ansatz.kind == "rbm" and not ansatz.has_bra_and_ket
+        kind = "tfim" if of_ising else ansatz.kind
+        exact_cut = EXACT_SOFT_CUT[ansatz.wavefunction.is_complex or kind == "clusters"]
         soft_cut = exact_cut if ansatz.is_exact else SOFT_CUT[kind]
-    if solver != "dense" or shifts:
+    if solver != "dense" or choice.regularization == "diag_shift":
         soft_cut = None
     diag_scale = DIAG_SCALE if choice.diag_scale == "auto" else choice.diag_scale
     return Regularization(solver, soft_cut, diag_scale, choice.tolerance, choice.diag_shift)

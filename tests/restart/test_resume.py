@@ -17,6 +17,8 @@ from hpc_nqs.thermal import DONE, FAILED, STOPPED, run_thermal
 HEISENBERG, TFIM = {"kind": "heisenberg"}, {"kind": "tfim"}
 KINDS = {
     "heisenberg": {"model": HEISENBERG},
+    "clusters": {"model": HEISENBERG, "wavefunction": {"kind": "clusters"}},
+    "rbm": {"model": HEISENBERG, "wavefunction": {"kind": "rbm", "parameters": "real"}},
     "j1j2_pair_rbm": {"model": HEISENBERG | {"couplings": [1.0, 0.5]}},
     "tfim": {"model": TFIM},
     "complex": {"model": HEISENBERG | {"field_z": 0.3}, "wavefunction": {"parameters": "complex"}},

@@ -33,6 +33,8 @@ STATES = {
     "xxz_field_z": (HEISENBERG | {"anisotropy": 0.5, "field_z": 0.8}, {}),
     "tfim": (TFIM, {}),
     "tfim_field_z": (TFIM | {"field_z": 0.4}, {"symmetries": []}),
+    "heisenberg_clusters": (HEISENBERG, {"kind": "clusters"}),
+    "tfim_clusters": (TFIM | {"field_z": 0.4}, {"kind": "clusters"}),
 }
 
 
