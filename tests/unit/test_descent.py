@@ -1,0 +1,93 @@
+"""Schedule, momentum and what happens when the energy rises."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from hpc_nqs.descent import EXACT_MOMENTUM, LEAST_CAUTION, MOMENTUM, Descent, default_step, width_bound
+from hpc_nqs.models import to_sparse
+from hpc_nqs.parallel import Team
+from hpc_nqs.settings import build, parse_settings
+
+SERIAL = Team.serial()
+
+
+def descent(n_steps=100, is_exact=False, max_change=10.0, start_scale=1e-2, last_scale=1e-4):
+    settings = SimpleNamespace(n_steps=n_steps, max_change=max_change, start_scale=start_scale)
+    return Descent(settings, 0.5, last_scale, is_exact)
+
+
+def velocity(x):
+    return SimpleNamespace(x=np.asarray(x, dtype=float), metric=np.linalg.norm)
+
+
+def test_the_schedule():
+    way = descent()
+    assert [way.fraction(step) for step in (0, 35, 70, 99)] == pytest.approx([0.25, 0.5, 1.0, 1.0])
+    assert [way.diag_scale(step) for step in (0, 35, 70, 99)] == pytest.approx([1e-2, 1e-3, 1e-4, 1e-4])
+    assert [way.dtau(step) for step in (0, 70, 85, 100)] == pytest.approx([0.5, 0.5, 0.5 * 0.2**0.5, 0.1])
+    assert descent(start_scale=0.0, last_scale=0.0).diag_scale(50) == 0.0
+
+
+@pytest.mark.parametrize(("is_exact", "momentum"), [(False, MOMENTUM), (True, EXACT_MOMENTUM)])
+def test_a_part_of_the_last_change_is_made_again(is_exact, momentum):
+    way, params = descent(is_exact=is_exact), np.zeros(2)
+    params = way.advance(params, velocity([0.1, 0.0]), 0.5, SERIAL)
+    np.testing.assert_allclose(params, [0.05, 0.0])
+    params = way.advance(params, velocity([0.0, 0.2]), 0.5, SERIAL)
+    np.testing.assert_allclose(params, [0.05 + momentum * 0.05, 0.1])
+
+
+def test_changes_are_limited():
+    assert np.linalg.norm(descent(max_change=0.2).advance(np.zeros(50), velocity(np.ones(50)), 0.5, SERIAL)) == pytest.approx(0.2)
+    assert np.abs(descent().advance(np.zeros(3), velocity([2.0, 1.0, 0.0]), 0.5, SERIAL)).max() == pytest.approx(0.3)
+    way = descent()
+    assert way.advance(np.zeros(1), velocity([np.nan]), 0.5, SERIAL) is None and way.n_failed == 1
+    assert way.advance(np.zeros(1), velocity([0.1]), 0.5, SERIAL) is not None and way.n_failed == 0
+
+
+def test_a_rise_forgets_the_momentum_and_raises_the_shift():
+    way = descent()
+    params = way.advance(np.zeros(1), velocity([0.1]), 0.5, SERIAL)
+    assert not way.watch(-1.0, 1e-3, -1.0 - 5.6e-3, 1e-3)  # 4 errors of the difference are 5.66e-3
+    assert way.change is not None and way.diag_scale(0) == pytest.approx(1e-2)
+    assert not way.watch(-1.0, 1e-3, -1.0 - 5.8e-3, 1e-3)
+    assert way.change is None and way.diag_scale(0) == pytest.approx(2e-2)
+    for _ in range(5):
+        assert not way.watch(-1.0, 1e-3, -1.0, 1e-3)
+    assert way.diag_scale(0) == pytest.approx(1e-2)
+    for _ in range(50):
+        way.watch(0.0, 1e-3, -0.5, 1e-3)
+    assert way.caution == LEAST_CAUTION and way.diag_scale(0) == pytest.approx(0.1)
+    assert params == pytest.approx([0.05])
+
+
+def test_a_collapse_is_taken_back_once():
+    way = descent()
+    start = np.array([1.0])
+    way.advance(start, velocity([0.1]), 0.5, SERIAL)
+    assert way.watch(-0.9, 1e-4, -1.0, 1e-4)
+    np.testing.assert_array_equal(way.back(), start)
+    assert not way.watch(-0.8, 1e-4, -0.9, 1e-4)  # nothing left to go back to
+
+
+def test_state_and_restore():
+    way, other = descent(), descent()
+    way.advance(np.zeros(2), velocity([0.1, 0.3]), 0.5, SERIAL)
+    way.watch(-1.0, 0.0, -1.1, 0.0)
+    other.restore(way.state())
+    assert other.state().keys() == way.state().keys()
+    for name, value in way.state().items():
+        np.testing.assert_array_equal(other.state()[name], value)
+
+
+@pytest.mark.parametrize(
+    "model", [{"kind": "heisenberg"}, {"kind": "heisenberg", "couplings": [1.0, 0.5]}, {"kind": "tfim", "field": 2.0}]
+)
+def test_the_bound_of_the_width(model):
+    settings = parse_settings({"run": {"task": "ground_state"}, "lattice": {"kind": "chain", "lengths": [8]}, "model": model})
+    model = build(settings)[1]
+    levels = np.linalg.eigvalsh(to_sparse(model).toarray())
+    assert 1.0 <= width_bound(model) / (levels[-1] - levels[0]) < 3.0
+    assert default_step(model) == pytest.approx(4.0 / width_bound(model))
