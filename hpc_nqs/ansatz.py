@@ -159,7 +159,9 @@ def choose_state(choice, lattice, model, is_complex):
     rotate = kind != "pair_rbm" if choice.marshall == "auto" else choice.marshall
     model = rotated if rotate else model
     if kind == "clusters" and np.any(model.exchange_element > 0):
-        raise ValueError('wavefunction.marshall = false: wavefunction.kind = "clusters" needs negative exchange elements; allowed is true')
+        raise ValueError(
+            'wavefunction.marshall = false: wavefunction.kind = "clusters" needs negative exchange elements; allowed is true'
+        )
     return kind, model
 
 
