@@ -160,7 +160,8 @@ def choose_state(choice, lattice, model, is_complex):
     belong to an RBM alone ask for one where there would be tables.
     """
     rotated = marshall(model, lattice)
-    elements = np.concatenate([rotated.exchange_element, rotated.flip_element])
+    tried = model if choice.marshall is False else rotated
+    elements = np.concatenate([tried.exchange_element, tried.flip_element])
     unfrustrated = np.all(elements <= 0) and np.any(elements)
     kind = choice.kind
     if kind == "auto" and (is_complex or not (unfrustrated or model.conserves_sz)):
@@ -170,8 +171,8 @@ def choose_state(choice, lattice, model, is_complex):
         kind = "pair_rbm" if not unfrustrated else "rbm" if of_rbm else "clusters"
     if kind == "clusters" and not unfrustrated:
         raise ValueError(
-            'wavefunction.kind = "clusters": needs negative off-diagonal elements, which frustration or the sign of the field '
-            'forbids; allowed are "rbm" and "pair_rbm"'
+            'wavefunction.kind = "clusters": needs negative off-diagonal elements, which frustration, marshall = false or '
+            'the sign of the field forbids; allowed are "rbm" and "pair_rbm"'
         )
     if kind == "clusters" and is_complex:
         raise ValueError('wavefunction.parameters = "complex": tables have real parameters; allowed is "real"')
@@ -180,10 +181,7 @@ def choose_state(choice, lattice, model, is_complex):
     if kind == "pair_rbm" and is_complex:
         raise ValueError('wavefunction.parameters = "complex": a pair product has real parameters; allowed is "real"')
     rotate = kind != "pair_rbm" if choice.marshall == "auto" else choice.marshall
-    model = rotated if rotate else model
-    if kind == "clusters" and np.any(model.exchange_element > 0):
-        raise ValueError('wavefunction.marshall = false: wavefunction.kind = "clusters" needs negative exchange elements; allowed is true')
-    return kind, model
+    return kind, rotated if rotate else model
 
 
 def n_slices_of(choice):
