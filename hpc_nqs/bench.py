@@ -82,7 +82,7 @@ def measure(system, repeats):
     }
     times = {name: 1e6 * _median_seconds(part, repeats) / n for name, part in parts.items()}
     tables = 1e6 * _median_seconds(lambda: wavefunction.amplitude(purification.moves), repeats)
-    return {"hidden units": wavefunction.n_units, "parameters": wavefunction.n_params, **times, "tables, once per step": tables}
+    return {"hidden units or clusters": wavefunction.n_units, "parameters": wavefunction.n_params, **times, "tables, once per step": tables}
 
 
 def _median_seconds(function, repeats):

@@ -400,7 +400,7 @@ def plan(settings):
         "sites": model.n_sites,
         "visible units": purification.n_visible,
         **({"deep units": wavefunction.n_deep} if ansatz.kind == "dbm" else {}),
-        "hidden units": wavefunction.n_units,
+        "clusters" if ansatz.kind == "clusters" else "hidden units": wavefunction.n_units,
         "parameters": n_params,
         "seed at beta_0": ansatz.beta_0,
         "chains": sizes.n_chains,

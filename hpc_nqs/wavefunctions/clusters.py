@@ -117,7 +117,6 @@ class ClusterFactor:
 
     width = 1
     is_complex = False
-    n_units = 0  # hidden ones
 
     def __init__(self, kinds, n_visible):
         self.n_visible = n_visible
@@ -140,6 +139,11 @@ class ClusterFactor:
     @property
     def n_params(self):
         return len(self.params)
+
+    @property
+    def n_units(self):
+        """Number of clusters: what stands in for the hidden units of a network in estimates of costs."""
+        return len(self.first_unit) - 1
 
     def fill(self, term):
         """Set every table entry to term(units of a cluster, their spins); it must be the same within a class.

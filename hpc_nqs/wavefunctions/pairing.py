@@ -29,6 +29,7 @@ class PairProduct:
 
     width = 1
     is_complex = False
+    n_units = 0  # hidden ones
 
     def __init__(self, images, seeds, layer_sign):
         self.n_visible = n = images.shape[1]
@@ -96,7 +97,7 @@ class ProductState:
 
     @property
     def n_units(self):
-        return self.first.n_units
+        return self.first.n_units + self.second.n_units
 
     def network(self):
         """Return the arrays of both factors."""

@@ -28,6 +28,7 @@ class SpinPairs:
 
     width = 1
     is_complex = False
+    n_units = 0  # hidden ones
 
     def __init__(self, images, signs, start):
         n = images.shape[1]
