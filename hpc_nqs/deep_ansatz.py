@@ -44,7 +44,7 @@ def build_deep_ansatz(settings, lattice, model, start=None):
     """
     choice = settings.wavefunction
     model = model if choice.marshall is False else marshall(model, lattice)
-    symmetries = choose_symmetries(choice, lattice, model)
+    symmetries = choose_symmetries(choice, "dbm", lattice, model)
     site_images = site_symmetries(lattice, model, [s for s in symmetries if s in ("translation", "point_group")])
     layer_exchange, is_complex = "layer_exchange" in symmetries, choice.parameters == "complex"
     if start is None:
