@@ -70,16 +70,20 @@ class Descent:
         return FIRST_FRACTION ** (1 - self._grown(step))
 
     def dtau(self, step):
-        """Return the imaginary time of a step."""
+        """Return the imaginary time of a step, shorter after rises of the energy that the largest shift does not prevent."""
         falling = max(0.0, (step / self.n_steps - DECAY_START) / (1 - DECAY_START))
-        return self.step_size * LAST_STEP**falling
+        beyond = self._scheduled(step) / self.caution / MAX_SCALE
+        return self.step_size * LAST_STEP**falling / (max(1.0, beyond) if self.caution < 1 else 1.0)
 
     def diag_scale(self, step):
         """Return the relative shift of a step, larger after the energy has risen."""
-        scheduled = self.first_scale
-        if scheduled:
-            scheduled *= (self.last_scale / self.first_scale) ** self._grown(step)
+        scheduled = self._scheduled(step)
         return max(scheduled, min(MAX_SCALE, scheduled / self.caution))
+
+    def _scheduled(self, step):
+        if not self.first_scale:
+            return 0.0
+        return self.first_scale * (self.last_scale / self.first_scale) ** self._grown(step)
 
     def _grown(self, step):
         return min(1.0, step / self.n_steps / GROWTH_END)

@@ -45,7 +45,8 @@ class State:
         model, wavefunction = STATES[name]
         kind, lengths, boundary = lattice
         sections = {"lattice": {"kind": kind, "lengths": lengths, "boundary": boundary}, "model": model}
-        sections |= {"observables": {"structure_factor": [[1, 0]]}, "wavefunction": {"alpha": 4.0} | wavefunction}
+        width = {} if wavefunction.get("kind") == "clusters" else {"alpha": 4.0}
+        sections |= {"observables": {"structure_factor": [[1, 0]]}, "wavefunction": width | wavefunction}
         self.settings = parse_settings(sections | {"thermal": {"betas": [1.0], "beta_0": beta_0}})
         self.ansatz = build_ansatz(self.settings, *build(self.settings), seed=2)
         self.wavefunction, self.purification = self.ansatz.wavefunction, self.ansatz.purification

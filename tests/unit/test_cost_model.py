@@ -90,7 +90,7 @@ def test_the_automatic_solver_of_a_run(task, choice, n_samples, solver):
             "lattice": {"kind": "chain", "lengths": [14]},
             "model": {"kind": "heisenberg"},
             "wavefunction": network,
-            "sampling": {"n_samples": n_samples, "n_chains": 16},
+            "sampling": {"method": "metropolis", "n_samples": n_samples, "n_chains": 16},
             "reconfiguration": choice,
             "ground_state": {"start_scale": 0.0} if choice else {},
             "thermal": {"temperatures": [1.0]} if task == "thermal" else {},

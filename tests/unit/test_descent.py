@@ -57,9 +57,14 @@ def test_a_rise_forgets_the_momentum_and_raises_the_shift():
     for _ in range(5):
         assert not way.watch(-1.0, 1e-3, -1.0, 1e-3)
     assert way.diag_scale(0) == pytest.approx(1e-2)
+    whole = way.dtau(0)
+    for _ in range(3):
+        way.watch(0.0, 1e-3, -0.5, 1e-3)
+    assert way.diag_scale(0) == pytest.approx(8e-2) and way.dtau(0) == whole
     for _ in range(50):
         way.watch(0.0, 1e-3, -0.5, 1e-3)
     assert way.caution == LEAST_CAUTION and way.diag_scale(0) == pytest.approx(0.1)
+    assert way.dtau(0) == pytest.approx(whole / 100)  # the shift grows tenfold, the rest of the caution shortens the step
     assert params == pytest.approx([0.05])
 
 
