@@ -207,7 +207,7 @@ def _start():
 def _drive(team, settings, path, resume_from):
     from hpc_nqs import tasks
 
-    tasks.driver(settings)(settings, team, str(path), resume_from=resume_from)
+    tasks.run(settings, team, str(path), resume_from=resume_from)
     return team.broadcast_object(load(path) if team.is_root else None)
 
 

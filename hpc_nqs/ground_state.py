@@ -4,13 +4,10 @@
 `quantum_numbers` for how they are imposed.
 """
 
-import json
-import secrets
-import time
-
 import numpy as np
 
 from hpc_nqs.chains import Chains
+from hpc_nqs.computation import DONE, FAILED, STOPPED, Computation
 from hpc_nqs.correlations import build_correlations
 from hpc_nqs.descent import Descent, default_step, width_bound
 from hpc_nqs.enumeration import Enumeration
@@ -18,58 +15,33 @@ from hpc_nqs.kernels.amplitude import log_psi
 from hpc_nqs.level_meter import LevelMeter
 from hpc_nqs.level_plan import N_CHAINS, N_SAMPLES, last_scale, refusing, regularization_of, steps_are_exact, words
 from hpc_nqs.lower_states import STRENGTH, LowerStates, check_same_sector, load_lower_state
-from hpc_nqs.progress import Progress
 from hpc_nqs.reconfiguration import evaluate, velocity
-from hpc_nqs.recorder import Recorder
-from hpc_nqs.settings import SettingsError, build
+from hpc_nqs.settings import SettingsError
 from hpc_nqs.spin_ansatz import build_spin_ansatz, sectors_of
 from hpc_nqs.spin_system import random_spins
-from hpc_nqs.stopping import NEVER
 from hpc_nqs.threads import use_threads
 
-DONE, STOPPED, FAILED = 0, 75, 1
 FINAL_FACTOR = 32  # samples of the final measurement, in units of n_samples
 WINDOW = 10  # steps over which the V-score has to stay below its target
-MAX_SWEEPS = 16
-TARGET_TAU = 2.0  # autocorrelation time of the local energy, in samples
 N_LOOKS = 256  # random configurations on which a sector shows whether it has states
 CAUGHT = 0.5  # overlap with the states below at the end of which the run says so
 MAX_FAILED = 5  # steps in a row without a finite update
 
 
-def run_ground_state(settings, team, output_path, resume_from=None, stop=NEVER):
-    """Run a ground-state calculation and write its run file.  *Collective.*
-
-    Parameters and exit codes as `thermal.run_thermal`.
-    """
-    with Progress(team.rank) as progress:
-        recorder = Recorder(output_path, team, stop, settings.run.checkpoint_minutes, progress.message)
-        run = Optimization(settings, team, recorder, progress)
-        if resume_from is not None:
-            run.restore(*recorder.load())
-        return run.run(resumed=resume_from is not None)
-
-
-class Optimization:
+class Optimization(Computation):
     """One ground-state run: its wave function, its chains, its history and its result.
 
     What a checkpoint needs is given to the `Recorder` by `state()`, `history_columns()`, `table()` and `network()`.
     """
 
-    def __init__(self, settings, team, recorder, progress):
-        if settings.run.seed is None:
-            seed = team.broadcast_object(secrets.randbelow(2**63))
-            settings = settings.with_seed(seed)
-            progress.message(f"seed = {seed}")
-        self.settings, self.team, self.recorder, self.progress = settings, team, recorder, progress
+    def __init__(self, settings, team, recorder, progress, resumed=False):
+        super().__init__(settings, team, recorder, progress)
+        settings = self.settings
         use_threads(settings, team)
-        self.lattice, self.model = build(settings)
         self.sectors = refusing(sectors_of, settings, self.lattice, self.model)
         sampling = settings.sampling
         self.n_samples = N_SAMPLES if sampling.n_samples == "auto" else sampling.n_samples
         self.exponent = 1.0 if sampling.exponent == "auto" else sampling.exponent
-        self.history, self.rows, self.seconds = [], [], 0.0
-        self.clock = time.monotonic()
         for sector in range(len(self.sectors) - 1, -1, -1):  # a wrong one is refused now, not hours later
             self._begin(sector)
 
@@ -195,7 +167,7 @@ class Optimization:
             {"step": number + 1, "sector": self.sector, **summary, "acceptance": acceptance}
             | {"dtau": 0.0 if params is None else dtau, "diag_scale": diag_scale, "n_samples": n_samples}
             | {"residual": change.residual, "solver_iterations": change.solution.iterations}
-            | {"sweeps_per_sample": self.sweeps, "seconds": self._elapsed()}
+            | {"sweeps_per_sample": self.sweeps, "seconds": self.elapsed()}
         )
         if change.solution.note:
             self.progress.message(f"step {self.n_steps}: {change.solution.note}")
@@ -203,7 +175,7 @@ class Optimization:
             step=self.n_steps, n_steps=self.settings.ground_state.n_steps, energy=summary["energy"],
             energy_error=summary["energy_error"], acceptance=acceptance, v_score=summary["v_score"],
         )
-        self._adapt(summary)
+        self.adapt_sweeps(summary["autocorrelation"])
         if descent.n_failed >= MAX_FAILED:
             self.recorder.save(self)
             self.recorder.finish()
@@ -247,15 +219,6 @@ class Optimization:
         if not np.isfinite(logarithms).any():
             raise SettingsError([f"ground_state: there is no state with {words(self.ansatz.sector)} on {system.n_sites} sites"])
 
-    def _adapt(self, summary):
-        """Move the sweeps per sample towards their target, from reduced numbers only."""
-        if self.settings.sampling.sweeps_per_sample == "auto":
-            tau = summary["autocorrelation"]
-            if tau > 1.5 * TARGET_TAU:
-                self.sweeps = min(MAX_SWEEPS, self.sweeps + 1)
-            elif tau < 0.5 * TARGET_TAU:
-                self.sweeps = max(1, self.sweeps - 1)
-
     def _measure(self):
         """Return the results of the final state from many samples; None if the run has to stop."""
         wanted = self.settings.ground_state.n_samples_final
@@ -281,28 +244,17 @@ class Optimization:
 
     # ---- state and files -------------------------------------------------------------------------------------------
 
-    def _elapsed(self):
-        now = time.monotonic()
-        self.seconds += now - self.clock
-        self.clock = now
-        return self.seconds
-
     def state(self):
         """Return all that continues the run, on rank 0 (None elsewhere).  *Collective.*"""
         chains = self.sampler.state(self.team)
         if not self.team.is_root:
             return None
-        return {
+        return self.progress_state(chains, self.sampler) | {
             "sector": self.sector,
             "projects": self.projects,
             "params": self.wavefunction.params,
             "descent": self.descent.state(),
-            "chains": chains,
-            "n_chains": self.sampler.n_chains,
             "warm": self.warm,
-            "sweeps_per_sample": self.sweeps,
-            "rows": json.dumps(self.rows),
-            "seconds": self._elapsed(),
         }
 
     def restore(self, state, history):
@@ -314,22 +266,10 @@ class Optimization:
             The file holds another number of chains than the settings ask for.
         """
         self._begin(state["sector"], state["projects"])
-        if state["n_chains"] != self.sampler.n_chains:
-            raise SettingsError(
-                [f"sampling.n_chains = {self.sampler.n_chains}: the run has {state['n_chains']} chains; allowed is the same number"]
-            )
-        self.sampler.restore(self.team, state["chains"])
+        self.restore_progress(state, history, self.sampler)
         self.wavefunction.params = state["params"]
-        self.warm, self.sweeps = state["warm"], state["sweeps_per_sample"]
+        self.warm = state["warm"]
         self.descent.restore(state["descent"])
-        self.rows, self.seconds = json.loads(state["rows"]), state["seconds"]
-        columns = list(history)
-        self.history = [dict(zip(columns, values, strict=True)) for values in zip(*history.values(), strict=True)]
-
-    def history_columns(self):
-        """Return the history as {column: (n_steps,) float64}."""
-        columns = self.history[0] if self.history else ()
-        return {name: np.array([step[name] for step in self.history], dtype=np.float64) for name in columns}
 
     def table(self):
         """Return the results so far, as `checkpoint.run_image` takes them."""

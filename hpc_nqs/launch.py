@@ -68,13 +68,12 @@ def agreed(team, prepare):
 
 
 def drive(team, settings, output, stop, resume_from=None):
-    """Run the driver of the task and print its results. *Collective*."""
+    """Run the computation and print its results. *Collective*."""
     from hpc_nqs.checkpoint import RunFileError
     from hpc_nqs.recorder import UnwritableError
 
-    run_task = tasks.driver(settings)
     try:
-        code = run_task(settings, team, output, resume_from=resume_from, stop=stop)
+        code = tasks.run(settings, team, output, resume_from=resume_from, stop=stop)
     except (SettingsError, RunFileError, UnwritableError) as error:  # raised on all ranks alike
         if isinstance(error, RunFileError):
             error = UnusableFile(str(error))

@@ -1,28 +1,23 @@
 """Analytic purification: sample deep Boltzmann machines written down gate by gate, and extrapolate dtau to 0.
 
-Method I of Y. Nomura, N. Yoshioka, F. Nori, PRL 127, 060601 (2021); theory section 5.  Every temperature and dtau is an
+Method I of Y. Nomura, N. Yoshioka, F. Nori, PRL 127, 060601 (2021).  Every temperature and dtau is an
 ensemble of its own, so a run may be extended by temperatures anywhere.
 """
 
 import json
-import secrets
-import time
 
 import numpy as np
 
+from hpc_nqs.computation import DONE, FAILED, STOPPED, Computation
 from hpc_nqs.ensembles import Ensemble
 from hpc_nqs.extrapolation import ladder, slice_numbers
 from hpc_nqs.models import marshall
 from hpc_nqs.observables import build_observables
 from hpc_nqs.path_table import path_rows
-from hpc_nqs.progress import Progress
-from hpc_nqs.recorder import Recorder
 from hpc_nqs.settings import SettingsError, build
-from hpc_nqs.stopping import NEVER
 from hpc_nqs.trotter import is_isotropic, network_of, trotter_product, unit_counts
 from hpc_nqs.worldlines import Measurement, world_lines
 
-DONE, STOPPED, FAILED = 0, 75, 1
 DTAU = {"heisenberg": (0.2, 0.14, 0.1), "tfim": (0.1, 0.07, 0.05)}  # in units of 1 / largest coupling
 N_CHAINS = 32
 SAMPLES_TIMES_SITES = {"heisenberg": 2**24, "tfim": 3 * 2**23}  # per temperature and dtau, at beta = 1 / largest coupling
@@ -31,46 +26,16 @@ EARLY = 8  # batches after which a hopeless average sign ends the run
 CERTAIN = 4.0  # standard errors
 
 
-def run_path_integral(settings, team, output_path, resume_from=None, stop=NEVER):
-    """Run an analytic thermal calculation and write its run file.  *Collective.*
-
-    Parameters
-    ----------
-    settings : Settings
-    team : Team
-    output_path : str
-    resume_from : str or None
-        Run file to continue, the same as `output_path`.
-    stop : StopRequest
-        Ends the run at a checkpoint.
-
-    Returns
-    -------
-    int
-        0 done, 75 stopped at a checkpoint, 1 the average sign fell below its floor (what was reached is written).
-    """
-    with Progress(team.rank) as progress:
-        recorder = Recorder(output_path, team, stop, settings.run.checkpoint_minutes, progress.message)
-        run = PathIntegral(settings, team, recorder, progress)
-        if resume_from is not None:
-            run.restore(recorder.load()[0])
-        return run.run(resumed=resume_from is not None)
-
-
-class PathIntegral:
+class PathIntegral(Computation):
     """One analytic run: its ensembles, finished and in progress.
 
     What a checkpoint needs is given to the `Recorder` by `state()`, `history_columns()`, `table()` and `network()`.
     """
 
-    def __init__(self, settings, team, recorder, progress):
-        if settings.run.seed is None:
-            seed = team.broadcast_object(secrets.randbelow(2**63))
-            settings = settings.with_seed(seed)
-            progress.message(f"seed = {seed}")
-        self.settings, self.team, self.recorder, self.progress = settings, team, recorder, progress
-        self.lattice, model = build(settings)
-        self.model = marshall(model, self.lattice)
+    def __init__(self, settings, team, recorder, progress, resumed=False):
+        super().__init__(settings, team, recorder, progress)
+        settings = self.settings
+        self.model = marshall(self.model, self.lattice)
         self.observables = build_observables(settings, self.lattice, self.model)
         self.measurement = _measurement(self.observables, self.model)
         # the rotated estimate needs averages over flips, which signs forbid
@@ -78,11 +43,10 @@ class PathIntegral:
         self.scale = _scale(settings)
         self.dtaus, self.betas, self.ladder = _points(settings)
         self.n_chains = _n_chains(settings)
-        self.results, self.current, self.seconds = [], None, 0.0
+        self.results, self.current = [], None
         lowest = self.betas[-1]
         self.largest = network_of(self._product(lowest, slice_numbers(lowest, self.dtaus)[-1])).network()
         self.largest |= {"beta": lowest, "n_slices": slice_numbers(lowest, self.dtaus)[-1]}
-        self.clock = time.monotonic()
 
     # ---- the run ---------------------------------------------------------------------------------------------------
 
@@ -130,7 +94,7 @@ class PathIntegral:
         sign = found.get("average_sign")
         if sign and sign[0] < self.settings.thermal.sign_floor:
             return None, sign
-        about = {"beta": beta, "n_slices": n_slices, "dtau": beta / (2 * n_slices), "seconds": self._elapsed()}
+        about = {"beta": beta, "n_slices": n_slices, "dtau": beta / (2 * n_slices), "seconds": self.elapsed()}
         self.results.append(about | {"n_samples": ensemble.n_samples * self.n_chains, "found": found})
         self.current = None
         return None, None
@@ -155,26 +119,19 @@ class PathIntegral:
 
     def _ensemble(self, beta, n_slices):
         sampling = self.settings.sampling
-        sweeps = 1 if sampling.sweeps_per_sample == "auto" else sampling.sweeps_per_sample
         lines = world_lines(self._product(beta, n_slices))
         seed, method = self.settings.run.seed, sampling.method
         # measured on 4x4 and 8x8: close to the combination of least variance from T = 2 to 0.25
         wanted = _n_samples(self.settings, self.model, beta) / (1 if beta in self.betas else LADDER_SHARE)
         rotation = max(0.0, 1.0 - 0.25 * beta * self.scale) if self.rotates else 0.0
         return Ensemble(
-            self.team, lines, self.measurement, beta, n_slices, self.n_chains, seed, method, sweeps, wanted, rotation
+            self.team, lines, self.measurement, beta, n_slices, self.n_chains, seed, method, self.sweeps, wanted, rotation
         )
 
     def _show(self, ensemble):
         self.progress.update(step=len(self.results) + 1, beta=ensemble.beta, beta_end=self.betas[-1])
 
     # ---- state and files -------------------------------------------------------------------------------------------
-
-    def _elapsed(self):
-        now = time.monotonic()
-        self.seconds += now - self.clock
-        self.clock = now
-        return self.seconds
 
     def state(self):
         """Return all that continues the run, on rank 0 (None elsewhere).  *Collective.*"""
@@ -186,7 +143,7 @@ class PathIntegral:
             "sampling": json.dumps(self._sampling()),
             "current": json.dumps(None if self.current is None else [self.current.beta, self.current.n_slices]),
             "chains": current,
-            "seconds": self._elapsed(),
+            "seconds": self.elapsed(),
         }
 
     def _sampling(self):
@@ -195,7 +152,7 @@ class PathIntegral:
         shared = {name: getattr(sampling, name) for name in ("n_samples", "sweeps_per_sample", "method")}
         return {"n_chains": self.n_chains, **shared}
 
-    def restore(self, state):
+    def restore(self, state, history):
         """Take over the state of a run file.  *Collective.*
 
         Raises

@@ -1,23 +1,55 @@
-"""Which driver runs an input: numerical or analytic purification, or the optimization of a ground state."""
+"""Which computation an input asks for: numerical or analytic purification, or the optimization of a ground state."""
+
+from hpc_nqs.progress import Progress
+from hpc_nqs.recorder import Recorder
+from hpc_nqs.stopping import NEVER
 
 
-def driver(settings):
-    """Return the function run(settings, team, output_path, resume_from=None, stop=...) of the task."""
-    if settings.run.task == "ground_state":
-        from hpc_nqs.ground_state import run_ground_state as run
-    elif settings.thermal.method == "analytic":
-        from hpc_nqs.path_integral import run_path_integral as run
-    else:
-        from hpc_nqs.thermal import run_thermal as run
-    return run
+def run(settings, team, output_path, resume_from=None, stop=NEVER):
+    """Run the computation of an input and write its run file.  *Collective.*
+
+    Parameters
+    ----------
+    settings : Settings
+    team : Team
+    output_path : str
+    resume_from : str or None
+        Run file to continue, the same as `output_path`.
+    stop : StopRequest
+        Ends the run at a checkpoint.
+
+    Returns
+    -------
+    int
+        0 done, 75 stopped at a checkpoint, 1 ended in an error of the calculation (what was reached is written).
+
+    Raises
+    ------
+    SettingsError, RunFileError, UnwritableError
+        On all ranks alike.
+    """
+    with Progress(team.rank) as progress:
+        recorder = Recorder(output_path, team, stop, settings.run.checkpoint_minutes, progress.message)
+        computation = _task(settings)[0](settings, team, recorder, progress, resumed=resume_from is not None)
+        if resume_from is not None:
+            computation.restore(*recorder.load())
+        return computation.run(resumed=resume_from is not None)
 
 
 def plan(settings):
     """Return what a run of `settings` will take, as {what: number or text}."""
+    return _task(settings)[1](settings)
+
+
+def _task(settings):
+    """Return the class of the computation and the function that plans it."""
     if settings.run.task == "ground_state":
+        from hpc_nqs.ground_state import Optimization as kind
         from hpc_nqs.level_plan import plan as plan_of
     elif settings.thermal.method == "analytic":
+        from hpc_nqs.path_integral import PathIntegral as kind
         from hpc_nqs.path_integral import plan as plan_of
     else:
-        from hpc_nqs.thermal import plan as plan_of
-    return plan_of(settings)
+        from hpc_nqs.thermal import Cooling as kind
+        from hpc_nqs.thermal_plan import plan as plan_of
+    return kind, plan_of

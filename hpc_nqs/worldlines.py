@@ -17,7 +17,7 @@ import numpy as np
 from hpc_nqs.gates import exchange_weights, two_body
 from hpc_nqs.kernels import ising_worldlines as ising_kernel
 from hpc_nqs.kernels import worldlines as kernel
-from hpc_nqs.trotter import EXCHANGE, FIELD, ISING
+from hpc_nqs.trotter import EXCHANGE, FIELD
 
 SIGN, FIRST, SECOND, ESTIMATE, MAGNETIZATION, N_FIXED = range(6)  # columns of measured values; wave vectors and pairs follow
 ROUNDING = 1e-13  # of break-up weights that vanish by symmetry

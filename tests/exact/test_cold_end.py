@@ -2,11 +2,9 @@
 
 import pytest
 
-from hpc_nqs import checkpoint
-from hpc_nqs.ground_state import run_ground_state
+from hpc_nqs import checkpoint, tasks
 from hpc_nqs.parallel import Team
 from hpc_nqs.settings import parse_settings
-from hpc_nqs.thermal import run_thermal
 
 SERIAL = Team.serial()
 SQUARE = {"lattice": {"kind": "square", "lengths": [4, 4]}, "model": {"kind": "heisenberg"}}
@@ -22,9 +20,9 @@ def test_thermal_energies_end_above_the_ground_state(tmp_path):
     """
     cold, ground = str(tmp_path / "cold.h5"), str(tmp_path / "ground.h5")
     settings = parse_settings(SQUARE | {"run": {"task": "ground_state", "seed": 1}, "ground_state": {"n_steps": 200}})
-    assert run_ground_state(settings, SERIAL, ground) == 0
+    assert tasks.run(settings, SERIAL, ground) == 0
     thermal = SQUARE | {"run": {"seed": 1}, "thermal": {"temperatures": [1.0, 0.25]}, "sampling": {"n_samples": 1024}}
-    assert run_thermal(parse_settings(thermal), SERIAL, cold) == 0
+    assert tasks.run(parse_settings(thermal), SERIAL, cold) == 0
     zero, coldest = checkpoint.read_table(ground)["rows"][-1], checkpoint.read_table(cold)["rows"][-1]
     assert coldest["temperature"] == pytest.approx(0.25)
     assert zero["energy"] == pytest.approx(EXACT[0.0], rel=5e-5)

@@ -6,14 +6,14 @@ phi as a matrix A[s, d] = phi(s, -d) (phi(s, d) with equal Bell pairs) gives Psi
 import numpy as np
 import pytest
 
-from hpc_nqs import checkpoint, deep, exact
+from hpc_nqs import checkpoint, deep, exact, tasks
 from hpc_nqs.ansatz import build_ansatz
+from hpc_nqs.computation import DONE
 from hpc_nqs.deep_units import sliced_network
 from hpc_nqs.models import to_sparse
 from hpc_nqs.parallel import Team
 from hpc_nqs.rings import RingEnumeration
 from hpc_nqs.settings import build, parse_settings
-from hpc_nqs.thermal import DONE, run_thermal
 from hpc_nqs.wavefunctions.dbm import DBM
 from hpc_nqs.wavefunctions.rbm import log_derivs, log_psi
 
@@ -154,7 +154,7 @@ def test_cooling_follows_the_exact_thermodynamics(model, tmp_path):
         | {"thermal": {"betas": [0.5, 1.5], "max_dtau": 0.1}, "reconfiguration": {"soft_cut": 1e-8}}
     )
     path = tmp_path / "run.h5"
-    assert run_thermal(settings, SERIAL, str(path)) == DONE
+    assert tasks.run(settings, SERIAL, str(path)) == DONE
     lattice, model = build(settings)
     expected = exact.thermal_rows(exact.diagonalize(model, lattice, []), settings.thermal.report_betas)
     for row, wanted in zip(checkpoint.read_table(path)["rows"], expected, strict=True):

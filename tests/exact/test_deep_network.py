@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from hpc_nqs import checkpoint, deep, exact, lattice
+from hpc_nqs import checkpoint, deep, exact, lattice, tasks
+from hpc_nqs.computation import DONE
 from hpc_nqs.deep_ansatz import build_deep_ansatz
 from hpc_nqs.deep_pairs import PairSamples
 from hpc_nqs.deep_sum import DeepSum, bits_of
@@ -17,7 +18,6 @@ from hpc_nqs.parallel import Team
 from hpc_nqs.reconfiguration import Regularization, assemble
 from hpc_nqs.settings import build, parse_settings
 from hpc_nqs.summed_evolution import SummedEvolution
-from hpc_nqs.thermal import DONE, plan, run_thermal
 from hpc_nqs.trotter import network_of, trotter_product
 from hpc_nqs.wavefunctions.deep_network import DeepNetwork
 from hpc_nqs.wavefunctions.rbm import log_derivs, log_psi
@@ -236,11 +236,11 @@ def test_deep_units_beat_an_rbm_of_equal_size(model, deep_units, tmp_path):
         sections |= {"wavefunction": {"kind": kind} | options, "sampling": {"method": "exact_sum"}}
         settings = parse_settings(sections | {"thermal": {"betas": [0.5, 1.0, 2.0, 4.0]}})
         path = tmp_path / f"{kind}.h5"
-        assert run_thermal(settings, SERIAL, str(path)) == DONE
+        assert tasks.run(settings, SERIAL, str(path)) == DONE
         ring, system = build(settings)
         expected = exact.thermal_rows(exact.diagonalize(system, ring, []), settings.thermal.report_betas)
         rows = checkpoint.read_table(path)["rows"]
-        found[kind] = plan(settings)["parameters"], *(
+        found[kind] = tasks.plan(settings)["parameters"], *(
             max(abs(row[quantity] - wanted[quantity]) for row, wanted in zip(rows, expected, strict=True))
             for quantity in ("energy", "specific_heat")
         )

@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 
-from hpc_nqs import checkpoint, exact
+from hpc_nqs import checkpoint, exact, tasks
 from hpc_nqs.chains import Chains
 from hpc_nqs.correlations import build_correlations
 from hpc_nqs.enumeration import Enumeration
-from hpc_nqs.ground_state import run_ground_state
 from hpc_nqs.level_meter import LevelMeter
 from hpc_nqs.models import to_sparse
 from hpc_nqs.parallel import Team
@@ -223,7 +222,7 @@ def test_the_lowest_level_of_a_sector(name, tmp_path):
     lattice, model, sector = LEVELS[name]
     settings = settings_of(lattice, model, n_steps=400, **sector)
     path = str(tmp_path / "run.h5")
-    assert run_ground_state(settings, SERIAL, path) == 0
+    assert tasks.run(settings, SERIAL, path) == 0
     (row,) = checkpoint.read_table(path)["rows"]
     sector = {name: value for name, value in sector.items() if name != "project_after" and value != "none"}
     energy = lowest(settings, **sector)
@@ -298,7 +297,7 @@ def test_chains_sample_the_projected_state(name):
 def test_sectors_that_do_not_exist_are_refused(lattice, model, ground_state, wavefunction, words, tmp_path):
     settings = settings_of(lattice, model, wavefunction, **ground_state)
     with pytest.raises(SettingsError, match=words):
-        run_ground_state(settings, SERIAL, str(tmp_path / "run.h5"))
+        tasks.run(settings, SERIAL, str(tmp_path / "run.h5"))
     assert not list(tmp_path.iterdir())
 
 

@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from hpc_nqs import checkpoint
+from hpc_nqs import checkpoint, tasks
 from hpc_nqs.chains import Chains
 from hpc_nqs.enumeration import Enumeration
-from hpc_nqs.ground_state import run_ground_state
 from hpc_nqs.lower_states import LowerStates, load_lower_state
 from hpc_nqs.models import to_sparse
 from hpc_nqs.parallel import Team
@@ -39,7 +38,7 @@ def saved(tmp_path_factory):
     def path(name):
         if name not in made:
             made[name] = str(folder / f"{name}.h5")
-            assert run_ground_state(settings_of(name), SERIAL, made[name]) == 0
+            assert tasks.run(settings_of(name), SERIAL, made[name]) == 0
         return made[name]
 
     return path
@@ -78,7 +77,7 @@ def test_the_second_level_of_a_sector(name, saved, tmp_path):
     first = checkpoint.read_table(saved(name))["rows"][0]
     settings = settings_of(name, orthogonal_to=[saved(name)], n_steps=500)
     path = str(tmp_path / "second.h5")
-    assert run_ground_state(settings, SERIAL, path) == 0
+    assert tasks.run(settings, SERIAL, path) == 0
     (row,) = checkpoint.read_table(path)["rows"]
     assert (row["momentum"], row["spin_parity"]) == (first["momentum"], first["spin_parity"])
     assert row["overlap"] < 1e-6
@@ -162,13 +161,13 @@ def test_chains_measure_the_overlap(saved):
 def test_states_that_have_no_overlap_are_refused(name, ground_state, words, saved, tmp_path):
     settings = settings_of(name, orthogonal_to=[saved("heisenberg")], **ground_state)
     with pytest.raises(SettingsError, match=words):
-        run_ground_state(settings, SERIAL, str(tmp_path / "run.h5"))
+        tasks.run(settings, SERIAL, str(tmp_path / "run.h5"))
     assert not list(tmp_path.iterdir())
 
 
 def test_files_that_are_no_states_are_refused(tmp_path):
     missing = str(tmp_path / "missing.h5")
     with pytest.raises(SettingsError, match="no run file"):
-        run_ground_state(settings_of(orthogonal_to=[missing]), SERIAL, str(tmp_path / "run.h5"))
+        tasks.run(settings_of(orthogonal_to=[missing]), SERIAL, str(tmp_path / "run.h5"))
     with pytest.raises(SettingsError, match="ground_state.sectors is given too"):
         settings_of(orthogonal_to=[missing], sectors=[[0, 1]])

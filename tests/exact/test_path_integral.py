@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from hpc_nqs import checkpoint, exact
+from hpc_nqs import checkpoint, exact, tasks
+from hpc_nqs.computation import DONE
 from hpc_nqs.models import marshall
 from hpc_nqs.parallel import Team
-from hpc_nqs.path_integral import DONE, plan, run_path_integral
 from hpc_nqs.settings import build, parse_settings
 from hpc_nqs.trotter import network_of, trotter_product
 from hpc_nqs.wavefunctions.dbm import DBM
@@ -38,7 +38,7 @@ def finished(request, tmp_path_factory):
     """Return (name, settings, path) of a finished run."""
     path = tmp_path_factory.mktemp(request.param) / "run.h5"
     settings = settings_of(request.param)
-    assert run_path_integral(settings, Team.serial(), str(path)) == DONE
+    assert tasks.run(settings, Team.serial(), str(path)) == DONE
     return request.param, settings, path
 
 
@@ -71,7 +71,7 @@ def test_the_file_holds_the_network_of_the_lowest_temperature(finished):
     expected = network_of(product)
     found = DBM.from_network(stored)
     np.testing.assert_array_equal(found.params, expected.params)
-    assert found.n_deep == plan(settings)["deep units (largest network)"]
+    assert found.n_deep == tasks.plan(settings)["deep units (largest network)"]
     np.testing.assert_allclose(found.amplitudes(), expected.amplitudes(), rtol=1e-12)
 
 
@@ -86,7 +86,7 @@ def test_the_history_has_one_entry_per_temperature_and_dtau(finished):
 def test_first_order_and_listed_steps(tmp_path):
     overrides = ["thermal.trotter_order=1", "thermal.dtau=[0.3,0.2,0.15,0.1]", "thermal.entropy=false"]
     settings = settings_of("heisenberg", overrides)
-    assert run_path_integral(settings, Team.serial(), str(tmp_path / "run.h5")) == DONE
+    assert tasks.run(settings, Team.serial(), str(tmp_path / "run.h5")) == DONE
     lattice, model = build(settings)
     expected = exact.thermal_rows(exact.diagonalize(model, lattice), [0.5, 1.2])
     for row, wanted in zip(checkpoint.read_table(tmp_path / "run.h5")["rows"], expected, strict=True):

@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from hpc_nqs import checkpoint, exact
+from hpc_nqs import checkpoint, exact, tasks
+from hpc_nqs.computation import DONE
 from hpc_nqs.models import marshall, to_sparse
 from hpc_nqs.parallel import Team
-from hpc_nqs.path_integral import run_path_integral
 from hpc_nqs.settings import SettingsError, build, parse_settings
-from hpc_nqs.thermal import DONE, plan, run_thermal
 from hpc_nqs.trotter import trotter_product
 from hpc_nqs.wavefunctions.dbm import DBM
 
@@ -35,7 +34,7 @@ def analytic_file(tmp_path_factory):
             thermal = {"method": "analytic", "betas": [START_BETA[kind]], "dtau": [DTAU[kind]], "entropy": False}
             made[kind] = str(folder / f"{kind}.h5")
             settings = parse_settings(sections(kind, thermal, sampling={"n_samples": 256}))
-            assert run_path_integral(settings, SERIAL, made[kind]) == DONE
+            assert tasks.run(settings, SERIAL, made[kind]) == DONE
         return made[kind]
 
     return make
@@ -71,7 +70,7 @@ def test_a_run_starts_at_the_energy_of_the_trotter_network_and_cools(kind, analy
     betas = [START_BETA[kind], 2.0]
     settings = parse_settings(sections(kind, {"start": analytic_file(kind), "betas": betas}))
     path = tmp_path / "run.h5"
-    assert run_thermal(settings, SERIAL, str(path)) == DONE
+    assert tasks.run(settings, SERIAL, str(path)) == DONE
     first, last = checkpoint.read_table(path)["rows"]
     assert first["energy"] == pytest.approx(trotter_energy(kind), abs=1e-12)
     assert checkpoint.read_history(path)["energy"][0] == pytest.approx(trotter_energy(kind), abs=1e-12)
@@ -88,10 +87,10 @@ def test_what_the_start_knows_is_taken_over(tmp_path):
     path, start = tmp_path / "run.h5", str(tmp_path / "start.h5")
     thermal = {"method": "analytic", "betas": [0.8], "dtau": [0.2, 0.4]}
     settings = parse_settings(sections("tfim", thermal, sampling={"n_samples": 20000}))
-    assert run_path_integral(settings, SERIAL, start) == DONE
+    assert tasks.run(settings, SERIAL, start) == DONE
     (before,) = checkpoint.read_table(start)["rows"]
     settings = parse_settings(sections("tfim", {"start": start, "betas": [0.8]}))
-    assert run_thermal(settings, SERIAL, str(path)) == DONE
+    assert tasks.run(settings, SERIAL, str(path)) == DONE
     (after,) = checkpoint.read_table(path)["rows"]
     assert after["free_energy"] == pytest.approx(before["free_energy"], abs=1e-12)
     assert after["free_energy_error"] == pytest.approx(before["free_energy_error"], abs=1e-12)
@@ -102,17 +101,17 @@ def test_a_run_goes_on_without_the_file_it_started_from_and_starts_others(analyt
     shutil.copy(analytic_file("tfim"), start)
     thermal = {"start": str(start), "betas": [0.9]}
     path, whole = str(tmp_path / "run.h5"), str(tmp_path / "whole.h5")
-    assert run_thermal(parse_settings(sections("tfim", thermal)), SERIAL, path) == DONE
+    assert tasks.run(parse_settings(sections("tfim", thermal)), SERIAL, path) == DONE
     longer = parse_settings(sections("tfim", thermal | {"betas": [0.9, 1.0]}))
-    assert run_thermal(longer, SERIAL, whole) == DONE
+    assert tasks.run(longer, SERIAL, whole) == DONE
     start.unlink()
-    assert run_thermal(longer, SERIAL, path, resume_from=path) == DONE
+    assert tasks.run(longer, SERIAL, path, resume_from=path) == DONE
     rows, expected = (checkpoint.read_table(file)["rows"] for file in (path, whole))
     assert [row["energy"] for row in rows] == [row["energy"] for row in expected]
     network = checkpoint.read_network(path)
     assert network["beta"] == 1.0 and network["n_slices"] == 2 and DBM.from_network(network).n_deep == 4
     again = parse_settings(sections("tfim", {"start": path, "betas": [1.0]}))
-    assert run_thermal(again, SERIAL, str(tmp_path / "again.h5")) == DONE
+    assert tasks.run(again, SERIAL, str(tmp_path / "again.h5")) == DONE
     row = checkpoint.read_table(tmp_path / "again.h5")["rows"][0]
     assert row["energy"] == pytest.approx(rows[-1]["energy"], abs=1e-12)
 
@@ -131,10 +130,10 @@ def test_what_does_not_fit_the_start_is_refused(changes, what, analytic_file, tm
     thermal = {"start": analytic_file("tfim")} | changes.pop("thermal", {"betas": [2.0]})
     settings = parse_settings(sections("tfim", thermal) | changes)
     if what is None:
-        assert plan(settings)["deep units"] == 4
+        assert tasks.plan(settings)["deep units"] == 4
         return
     with pytest.raises(SettingsError) as error:
-        run_thermal(settings, SERIAL, str(tmp_path / "run.h5"))
+        tasks.run(settings, SERIAL, str(tmp_path / "run.h5"))
     assert what in str(error.value) and str(error.value).startswith("thermal.start = ")
     assert not list(tmp_path.iterdir())
 
@@ -142,7 +141,7 @@ def test_what_does_not_fit_the_start_is_refused(changes, what, analytic_file, tm
 def test_files_without_a_deep_network_are_refused(tmp_path):
     path, missing = tmp_path / "rbm.h5", str(tmp_path / "missing.h5")
     settings = parse_settings(sections("tfim", {"betas": [0.03]}, wavefunction={"alpha": 1}))
-    assert run_thermal(settings, SERIAL, str(path)) == DONE
+    assert tasks.run(settings, SERIAL, str(path)) == DONE
     for file, what in ((str(path), "not a deep Boltzmann machine"), (missing, "missing.h5")):
         with pytest.raises(SettingsError, match=what):
-            plan(parse_settings(sections("tfim", {"betas": [1.0], "start": file})))
+            tasks.plan(parse_settings(sections("tfim", {"betas": [1.0], "start": file})))

@@ -6,10 +6,10 @@ Without sampling noise what is left is the error of the seed, of the network and
 import numpy as np
 import pytest
 
-from hpc_nqs import checkpoint, exact
+from hpc_nqs import checkpoint, exact, tasks
+from hpc_nqs.computation import DONE, FAILED
 from hpc_nqs.parallel import Team
 from hpc_nqs.settings import build, parse_settings
-from hpc_nqs.thermal import DONE, FAILED, run_thermal
 
 HEISENBERG, TFIM = {"kind": "heisenberg"}, {"kind": "tfim"}
 TOLERANCES = {"energy": 1e-3, "free_energy": 1e-3, "entropy": 1e-3, "specific_heat": 2.5e-3, "susceptibility": 2e-3}
@@ -40,7 +40,7 @@ def cool(tmp_path):
     def run(system, temperatures, **sections):
         settings = settings_of(system, temperatures, **sections)
         path = tmp_path / "run.h5"
-        code = run_thermal(settings, Team.serial(), str(path))
+        code = tasks.run(settings, Team.serial(), str(path))
         return code, checkpoint.read_table(path), checkpoint.read_history(path)
 
     return run
@@ -178,7 +178,7 @@ def test_defaults_alone_are_as_good(tmp_path, system):
     tables = {"run": {"seed": 1}, "lattice": {"kind": kind, "lengths": lengths}, "model": model}
     tables |= {"sampling": {"method": "exact_sum"}, "thermal": {"temperatures": [4.0, 2.0, 1.0]}}
     settings = parse_settings(tables)
-    assert run_thermal(settings, Team.serial(), str(tmp_path / "run.h5")) == DONE
+    assert tasks.run(settings, Team.serial(), str(tmp_path / "run.h5")) == DONE
     rows = checkpoint.read_table(tmp_path / "run.h5")["rows"]
     for row, wanted in zip(rows, exact_rows(settings), strict=True):
         assert row["energy"] == pytest.approx(wanted["energy"], abs=2 * TOLERANCES["energy"])

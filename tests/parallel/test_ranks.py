@@ -6,9 +6,10 @@ Every rank also computes the answer alone, with a team of one, and compares.
 import numpy as np
 import pytest
 
-from hpc_nqs import checkpoint
+from hpc_nqs import checkpoint, tasks
 from hpc_nqs.ansatz import build_ansatz
 from hpc_nqs.chains import Chains
+from hpc_nqs.computation import DONE
 from hpc_nqs.enumeration import Enumeration
 from hpc_nqs.evolution import Evolution, StepControl
 from hpc_nqs.measurement import Meter
@@ -17,7 +18,6 @@ from hpc_nqs.parallel import Team
 from hpc_nqs.purification import random_pairs
 from hpc_nqs.reconfiguration import Regularization, assemble
 from hpc_nqs.settings import build, parse_settings
-from hpc_nqs.thermal import DONE, run_thermal
 
 pytestmark = pytest.mark.mpi(min_size=2)
 
@@ -168,9 +168,9 @@ def test_more_ranks_than_chains_cool(team, tmp_path, n_chains):
     sampling = {"method": "metropolis", "n_samples": 48, "n_chains": n_chains, "n_warm_up": 10}
     settings = settings_of("heisenberg", sampling=sampling)
     path = team.broadcast_object(str(tmp_path / "run.h5"))
-    assert run_thermal(settings, team, path) == DONE
+    assert tasks.run(settings, team, path) == DONE
     alone = tmp_path / f"alone_{team.rank}.h5"
-    assert run_thermal(settings, SERIAL, str(alone)) == DONE
+    assert tasks.run(settings, SERIAL, str(alone)) == DONE
     team.barrier()
     together, single = checkpoint.read_table(path), checkpoint.read_table(alone)
     assert together["finished"]

@@ -5,11 +5,10 @@ import types
 import numpy as np
 import pytest
 
-from hpc_nqs import checkpoint
+from hpc_nqs import checkpoint, tasks
 from hpc_nqs.parallel import Team
 from hpc_nqs.settings import parse_settings
 from hpc_nqs.stopping import NEVER
-from hpc_nqs.thermal import run_thermal
 
 SAMPLING = {"method": "metropolis", "n_samples": 64, "n_chains": 5, "n_warm_up": 10}
 
@@ -23,7 +22,7 @@ def settings_of(betas=(0.2, 0.35), overrides=(), **sections):
 
 def cool(settings, path, stop=NEVER, resume=False):
     """Run or resume in this process."""
-    return run_thermal(settings, Team.serial(), str(path), resume_from=str(path) if resume else None, stop=stop)
+    return tasks.run(settings, Team.serial(), str(path), resume_from=str(path) if resume else None, stop=stop)
 
 
 def contents(path):

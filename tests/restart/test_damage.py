@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hpc_nqs import checkpoint, cli, parallel
-from hpc_nqs.thermal import DONE
+from hpc_nqs.computation import DONE
 
 
 def cut(image):

@@ -8,8 +8,8 @@ import subprocess
 import pytest
 
 from hpc_nqs import checkpoint, recorder
+from hpc_nqs.computation import DONE, STOPPED
 from hpc_nqs.stopping import StopRequest
-from hpc_nqs.thermal import DONE, STOPPED
 
 EVERY_STEP = ["run.checkpoint_minutes=0"]
 

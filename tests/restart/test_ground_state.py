@@ -5,8 +5,8 @@ import sys
 import numpy as np
 import pytest
 
-from hpc_nqs import checkpoint
-from hpc_nqs.ground_state import DONE, STOPPED, run_ground_state
+from hpc_nqs import checkpoint, tasks
+from hpc_nqs.computation import DONE, STOPPED
 from hpc_nqs.parallel import Team
 from hpc_nqs.settings import SettingsError, parse_settings
 from hpc_nqs.stopping import NEVER, StopRequest
@@ -46,7 +46,7 @@ def settings_of(kind="rbm", n_steps=N_STEPS, overrides=()):
 
 def optimize(settings, path, n_looks=None, resume=False):
     stop = NEVER if n_looks is None else StopAfter(n_looks)
-    return run_ground_state(settings, Team.serial(), str(path), resume_from=str(path) if resume else None, stop=stop)
+    return tasks.run(settings, Team.serial(), str(path), resume_from=str(path) if resume else None, stop=stop)
 
 
 @pytest.mark.parametrize("kind", KINDS)

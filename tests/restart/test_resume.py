@@ -8,11 +8,11 @@ import time
 import numpy as np
 import pytest
 
-from hpc_nqs import checkpoint
+from hpc_nqs import checkpoint, tasks
+from hpc_nqs.computation import DONE, FAILED, STOPPED
 from hpc_nqs.parallel import Team
 from hpc_nqs.settings import SettingsError
 from hpc_nqs.stopping import NEVER, StopRequest
-from hpc_nqs.thermal import DONE, FAILED, STOPPED, run_thermal
 
 HEISENBERG, TFIM = {"kind": "heisenberg"}, {"kind": "tfim"}
 KINDS = {
@@ -56,7 +56,7 @@ class StopAfter(StopRequest):
 def cool(settings, path, n_looks=None, resume=False):
     """Run or resume, stopping at look number `n_looks` if it is given."""
     stop = NEVER if n_looks is None else StopAfter(n_looks)
-    return run_thermal(settings, Team.serial(), str(path), resume_from=str(path) if resume else None, stop=stop)
+    return tasks.run(settings, Team.serial(), str(path), resume_from=str(path) if resume else None, stop=stop)
 
 
 @pytest.mark.parametrize("n_steps", [1, 4])

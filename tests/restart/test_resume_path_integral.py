@@ -8,10 +8,10 @@ import time
 import numpy as np
 import pytest
 
-from hpc_nqs import checkpoint, path_integral
+from hpc_nqs import checkpoint, path_integral, tasks
+from hpc_nqs.computation import DONE, FAILED, STOPPED
 from hpc_nqs.ensembles import Ensemble
 from hpc_nqs.parallel import Team
-from hpc_nqs.path_integral import DONE, FAILED, STOPPED, run_path_integral
 from hpc_nqs.settings import SettingsError, parse_settings
 from hpc_nqs.stopping import NEVER, StopRequest
 
@@ -38,7 +38,7 @@ def sample(monkeypatch):
 
     def run(settings, path, n_batches=None, resume=False):
         stop = NEVER if n_batches is None else StopAfter(n_batches)
-        return run_path_integral(settings, Team.serial(), str(path), str(path) if resume else None, stop)
+        return tasks.run(settings, Team.serial(), str(path), str(path) if resume else None, stop)
 
     return run
 

@@ -1,13 +1,12 @@
 """What the tests of the command line share: an input, a made-up run file and a made-up driver."""
 
-import sys
 import threading
 import types
 
 import numpy as np
 import pytest
 
-from hpc_nqs import checkpoint, parallel
+from hpc_nqs import checkpoint, parallel, tasks
 from hpc_nqs.settings import parse_settings, read_tables
 
 INPUT = """
@@ -47,22 +46,20 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def driver(monkeypatch):
-    """Replace the thermal driver by one that records its calls, writes a run file and returns or raises `outcome`."""
-    module = types.ModuleType("hpc_nqs.thermal")
-    module.calls, module.outcome = [], 0
+    """Replace the computations by one that records its calls, writes a run file and returns or raises `outcome`."""
+    fake = types.SimpleNamespace(calls=[], outcome=0)
 
-    def run_thermal(settings, team, output_path, resume_from=None, stop=None):
-        module.calls.append((settings, output_path, resume_from))
-        if isinstance(module.outcome, BaseException):
-            raise module.outcome
-        write_run_file(output_path, settings, finished=module.outcome == 0)
-        return module.outcome
+    def run(settings, team, output_path, resume_from=None, stop=None):
+        fake.calls.append((settings, output_path, resume_from))
+        if isinstance(fake.outcome, BaseException):
+            raise fake.outcome
+        write_run_file(output_path, settings, finished=fake.outcome == 0)
+        return fake.outcome
 
-    module.run_thermal = run_thermal
-    module.plan = lambda settings: {"sites": 6, "parameters": 1234, "memory per rank": "0.1 GB"}
-    monkeypatch.setitem(sys.modules, "hpc_nqs.thermal", module)
+    monkeypatch.setattr(tasks, "run", run)
+    monkeypatch.setattr(tasks, "plan", lambda settings: {"sites": 6, "parameters": 1234, "memory per rank": "0.1 GB"})
     monkeypatch.setattr(parallel, "start", parallel.Team.serial)
-    return module
+    return fake
 
 
 class ThreadTeam:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from hpc_nqs import cost_model, level_plan, thermal
+from hpc_nqs import cost_model, level_plan, thermal_plan
 from hpc_nqs.ansatz import build_ansatz
 from hpc_nqs.cost_model import Machine, StepSizes
 from hpc_nqs.reconfiguration import MAX_DENSE
@@ -99,7 +99,7 @@ def test_the_automatic_solver_of_a_run(task, choice, n_samples, solver):
     lattice, model = build(settings)
     if task == "thermal":
         ansatz = build_ansatz(settings, lattice, model, seed=1)
-        found = thermal._regularization(settings, ansatz)
+        found = thermal_plan.regularization_of(settings, ansatz)
     else:
         ansatz = build_spin_ansatz(settings, lattice, model, 1, sectors_of(settings, lattice, model)[0])
         found = level_plan.regularization_of(settings, ansatz, settings.reconfiguration.diag_scale, n_samples)

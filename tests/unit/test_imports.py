@@ -24,8 +24,8 @@ LAYERS = [
     | {"contradictions", "labels", "options", "sections", "settings", "systematic", "toml_text"},
     {"checkpoint", "correlations", "deep", "descent", "evolution", "level_plan", "lower_states", "observables", "parallel"}
     | {"path_table", "progress", "reconfiguration", "recorder", "reporting", "start", "summed_evolution"}
-    | {"stopping", "thermal_table", "threads"},
-    {"ground_state", "path_integral", "thermal"},
+    | {"stopping", "thermal_plan", "thermal_table", "threads"},
+    {"computation", "ground_state", "path_integral", "thermal"},
     {"bench", "exact", "exact_table", "plotting", "roofline", "sectors", "tasks", "templates"}
     | {"carry_over", "curves", "expert_mode", "judgement", "panels", "report_page", "standard_mode", "sweep", "terminal_plot"}
     | {"variance_limit"},
