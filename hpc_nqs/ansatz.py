@@ -19,7 +19,7 @@ from hpc_nqs.wavefunctions.rbm import RBM
 BETA_0 = 0.02  # of the seed, in units of the inverse of the largest coupling
 ALPHA = {True: 4.0, False: 8.0}  # hidden units per visible unit, by whether the parameters are complex
 CLUSTER_SIZES = (2, 3, 4, 5, 6)
-MAX_CLUSTER_PARAMS = 500  # about the most that tables of the size chosen by "auto" have
+MAX_CLUSTER_PARAMS = 600  # about the most that tables of the size chosen by "auto" have
 FEATURE_STREAM = 2**64 - 1  # Philox key of the random features; chains use their global index
 
 
