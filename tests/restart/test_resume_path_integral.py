@@ -1,14 +1,14 @@
 """Analytic runs: stopped and resumed ones, and those of several ranks, are bitwise the uninterrupted one."""
 
+import json
 import signal
 import subprocess
 import sys
 import time
 
-import numpy as np
 import pytest
 
-from hpc_nqs import checkpoint, path_integral, tasks
+from hpc_nqs import checkpoint, tasks
 from hpc_nqs.computation import DONE, FAILED, STOPPED
 from hpc_nqs.ensembles import Ensemble
 from hpc_nqs.parallel import Team
@@ -59,7 +59,7 @@ def contents(path):
     """Return everything in a run file that does not tell the time."""
     state, table, history = checkpoint.read_state(path), checkpoint.read_table(path), checkpoint.read_history(path)
     results = [
-        {name: value for name, value in result.items() if name != "seconds"} for result in path_integral.json.loads(state["results"])
+        {name: value for name, value in result.items() if name != "seconds"} for result in json.loads(state["results"])
     ]
     for part in (state, table, history):
         del part["seconds"]
@@ -67,22 +67,9 @@ def contents(path):
     return {"state": state | {"results": repr(results)}, "table": table, "history": history, "network": checkpoint.read_network(path)}
 
 
-def assert_bitwise(found, expected, where=""):
-    assert type(found) is type(expected), where
-    if isinstance(expected, dict):
-        assert found.keys() == expected.keys(), where
-        for name, value in expected.items():
-            assert_bitwise(found[name], value, f"{where}/{name}")
-    elif isinstance(expected, np.ndarray):
-        assert found.dtype == expected.dtype, where
-        assert found.tobytes() == expected.tobytes(), where
-    else:
-        assert found == expected, where
-
-
 @pytest.mark.parametrize("n_batches", [1, 5])
 @pytest.mark.parametrize("kind", MODELS)
-def test_a_stopped_and_resumed_run_is_bitwise_the_uninterrupted_one(sample, tmp_path, kind, n_batches):
+def test_a_stopped_and_resumed_run_is_bitwise_the_uninterrupted_one(runs, sample, tmp_path, kind, n_batches):
     whole, parts = tmp_path / "whole.h5", tmp_path / "parts.h5"
     assert sample(settings_of(kind), whole) == DONE
     code, n_starts = sample(settings_of(kind), parts, n_batches), 1
@@ -92,43 +79,43 @@ def test_a_stopped_and_resumed_run_is_bitwise_the_uninterrupted_one(sample, tmp_
         code, n_starts = sample(settings_of(kind), parts, n_batches, resume=True), n_starts + 1
     assert code == DONE
     assert n_starts > 2
-    assert_bitwise(contents(parts), contents(whole))
+    runs.assert_bitwise(contents(parts), contents(whole))
 
 
-def test_the_comparison_notices_another_seed(sample, tmp_path):
+def test_the_comparison_notices_another_seed(runs, sample, tmp_path):
     for seed in (7, 8):
         assert sample(settings_of(overrides=[f"run.seed={seed}"]), tmp_path / f"{seed}.h5") == DONE
     with pytest.raises(AssertionError):
-        assert_bitwise(contents(tmp_path / "8.h5"), contents(tmp_path / "7.h5"))
+        runs.assert_bitwise(contents(tmp_path / "8.h5"), contents(tmp_path / "7.h5"))
 
 
-def test_resume_adds_temperatures_above_and_below(sample, tmp_path):
+def test_resume_adds_temperatures_above_and_below(runs, sample, tmp_path):
     whole, parts = tmp_path / "whole.h5", tmp_path / "parts.h5"
     assert sample(settings_of(betas=[0.3]), parts) == DONE
     assert sample(settings_of(betas=[0.1, 0.3, 0.5]), parts, resume=True) == DONE
     assert sample(settings_of(betas=[0.1, 0.3, 0.5]), whole) == DONE
     found, expected = checkpoint.read_table(parts), checkpoint.read_table(whole)
-    assert_bitwise(found["rows"], expected["rows"])
+    runs.assert_bitwise(found["rows"], expected["rows"])
     assert found["finished"]
 
 
-def test_other_chains_are_refused(sample, tmp_path):
+def test_other_chains_are_refused(runs, sample, tmp_path):
     path = tmp_path / "run.h5"
     assert sample(settings_of(), path, 2) == STOPPED
     before = contents(path)
     with pytest.raises(SettingsError, match="sampling.n_chains = 6: the run has 5"):
         sample(settings_of(overrides=["sampling.n_chains=6"]), path, resume=True)
-    assert_bitwise(contents(path), before)
+    runs.assert_bitwise(contents(path), before)
 
 
 @pytest.mark.parametrize("n_ranks", [2, 3])
-def test_any_number_of_ranks_gives_the_same_run(mpiexec, tmp_path, n_ranks):
+def test_any_number_of_ranks_gives_the_same_run(runs, mpiexec, tmp_path, n_ranks):
     source, alone, together = (tmp_path / name for name in ("input.toml", "alone.h5", "together.h5"))
     source.write_text(settings_of("frustrated", overrides=["sampling.n_chains=2"]).to_toml())
     for ranks, path in ((1, alone), (n_ranks, together)):
         done = mpiexec(ranks, sys.executable, "-m", "hpc_nqs", "run", source, "-o", path)
         assert done.returncode == DONE, done.stderr
-    assert_bitwise(contents(together), contents(alone))
+    runs.assert_bitwise(contents(together), contents(alone))
 
 
 def test_a_signal_ends_the_run_at_a_checkpoint(clean_environment, tmp_path):

@@ -77,22 +77,9 @@ class State:
         return np.searchsorted((self.configurations > 0) @ bits, (configurations > 0) @ bits)
 
 
-def p_value(places, probabilities):
-    """Chi-square of independent draws; the rarest outcomes are one, so that at least five of each are expected."""
-    expected = len(places) * probabilities
-    counts = np.bincount(places, minlength=len(expected))
-    order = np.argsort(expected)
-    n_rare = max(np.searchsorted(expected[order], 5.0), np.searchsorted(np.cumsum(expected[order]), 5.0) + 1)
-    rare, common = order[:n_rare], order[n_rare:]
-    observed = np.append(counts[common], counts[rare].sum())
-    wanted = np.append(expected[common], expected[rare].sum())
-    assert len(wanted) > 10
-    return scipy.stats.chisquare(observed, wanted).pvalue
-
-
 @pytest.mark.parametrize("exponent", [0.5, 1.0])
 @pytest.mark.parametrize("name", STATES)
-def test_chains_sample_the_power_of_the_amplitude(name, exponent):
+def test_chains_sample_the_power_of_the_amplitude(p_value, name, exponent):
     state = State(name)
     found = p_value(state.draw(exponent), state.probabilities(exponent))
     assert FALSE_ALARM / 2 < found < 1 - FALSE_ALARM / 2
@@ -100,25 +87,25 @@ def test_chains_sample_the_power_of_the_amplitude(name, exponent):
 
 @pytest.mark.parametrize(("sampled", "claimed"), [(0.5, 1.0), (1.0, 0.5)])
 @pytest.mark.parametrize("name", STATES)
-def test_another_exponent_is_rejected(name, sampled, claimed):
+def test_another_exponent_is_rejected(p_value, name, sampled, claimed):
     state = State(name)
     assert p_value(state.draw(sampled), state.probabilities(claimed)) < FALSE_ALARM / 2
 
 
 @pytest.mark.parametrize("name", ["heisenberg", "j1j2_pair_rbm", "tfim"])
-def test_slightly_other_parameters_are_rejected(name):
+def test_slightly_other_parameters_are_rejected(p_value, name):
     state, other = State(name), State(name, noise=0.13)
     assert p_value(state.draw(0.5), other.probabilities(0.5)) < FALSE_ALARM / 2
 
 
 @pytest.mark.parametrize("name", ["heisenberg", "j1j2_pair_rbm", "tfim"])
-def test_chains_that_have_not_warmed_up_are_rejected(name):
+def test_chains_that_have_not_warmed_up_are_rejected(p_value, name):
     state = State(name)
     assert p_value(state.draw(0.5, n_sweeps=1), state.probabilities(0.5)) < FALSE_ALARM / 2
 
 
 @pytest.mark.parametrize("name", ["heisenberg", "tfim"])
-def test_moves_of_one_layer_alone_are_rejected(name):
+def test_moves_of_one_layer_alone_are_rejected(p_value, name):
     state = State(name)
     one_layer = state.purification.proposals[: len(state.purification.proposals) // 3]
     assert p_value(state.draw(0.5, proposals=one_layer), state.probabilities(0.5)) < FALSE_ALARM / 2

@@ -5,7 +5,6 @@ Every test has a fixed seed and a false-alarm rate below 1e-6 had the seed been 
 
 import numpy as np
 import pytest
-import scipy.stats
 
 from hpc_nqs.deep_ansatz import build_deep_ansatz
 from hpc_nqs.deep_pairs import DeepPairs
@@ -48,30 +47,18 @@ class State:
         return (spins > 0) @ (1 << np.arange(spins.shape[1]))
 
 
-def p_value(places, probabilities):
-    """Chi-square of independent draws; the rarest outcomes are one, so that at least five of each are expected."""
-    expected = len(places) * probabilities
-    counts = np.bincount(places, minlength=len(expected))
-    order = np.argsort(expected)
-    n_rare = max(np.searchsorted(expected[order], 5.0), np.searchsorted(np.cumsum(expected[order]), 5.0) + 1)
-    rare, common = order[:n_rare], order[n_rare:]
-    observed, wanted = (np.append(values[common], values[rare].sum()) for values in (counts, expected))
-    assert len(wanted) > 10
-    return scipy.stats.chisquare(observed, wanted).pvalue
-
-
 @pytest.mark.parametrize(("n_sites", "parameters", "exponent"), [(2, "real", 1.0), (3, "real", 0.6), (2, "complex", 0.8)])
-def test_chains_sample_the_product_of_ket_and_bra(n_sites, parameters, exponent):
+def test_chains_sample_the_product_of_ket_and_bra(p_value, n_sites, parameters, exponent):
     state = State(n_sites, parameters)
     assert FALSE_ALARM / 2 < p_value(state.draw(exponent), state.probabilities(exponent)) < 1 - FALSE_ALARM / 2
 
 
-def test_another_exponent_is_rejected():
+def test_another_exponent_is_rejected(p_value):
     state = State()
     assert p_value(state.draw(0.6), state.probabilities(0.9)) < FALSE_ALARM / 2
 
 
-def test_chains_that_have_not_warmed_up_are_rejected():
+def test_chains_that_have_not_warmed_up_are_rejected(p_value):
     state = State()
     assert p_value(state.draw(0.6, n_sweeps=1), state.probabilities(0.6)) < FALSE_ALARM / 2
 

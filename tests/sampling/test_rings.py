@@ -7,7 +7,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-import scipy.stats
 
 from hpc_nqs.ansatz import build_ansatz
 from hpc_nqs.parallel import Team
@@ -62,39 +61,26 @@ class State:
         return layers @ (1 << np.arange(layers.shape[1]))
 
 
-def p_value(places, probabilities):
-    """Chi-square of independent draws; the rarest outcomes are one, so that at least five of each are expected."""
-    expected = len(places) * probabilities
-    counts = np.bincount(places, minlength=len(expected))
-    order = np.argsort(expected)
-    n_rare = max(np.searchsorted(expected[order], 5.0), np.searchsorted(np.cumsum(expected[order]), 5.0) + 1)
-    rare, common = order[:n_rare], order[n_rare:]
-    observed = np.append(counts[common], counts[rare].sum())
-    wanted = np.append(expected[common], expected[rare].sum())
-    assert len(wanted) > 10
-    return scipy.stats.chisquare(observed, wanted).pvalue
-
-
 @pytest.mark.parametrize("exponent", [0.4, 0.8])
 @pytest.mark.parametrize("name", STATES)
-def test_rings_sample_the_product_of_their_links(name, exponent):
+def test_rings_sample_the_product_of_their_links(p_value, name, exponent):
     state = State(name)
     assert FALSE_ALARM / 2 < p_value(state.draw(exponent), state.probabilities(exponent)) < 1 - FALSE_ALARM / 2
 
 
 @pytest.mark.parametrize("name", STATES)
-def test_another_exponent_is_rejected(name):
+def test_another_exponent_is_rejected(p_value, name):
     state = State(name)
     assert p_value(state.draw(0.4), state.probabilities(0.8)) < FALSE_ALARM / 2
 
 
 @pytest.mark.parametrize("name", ["heisenberg", "tfim"])
-def test_rings_that_have_not_warmed_up_are_rejected(name):
+def test_rings_that_have_not_warmed_up_are_rejected(p_value, name):
     state = State(name)
     assert p_value(state.draw(0.4, n_sweeps=1), state.probabilities(0.4)) < FALSE_ALARM / 2
 
 
-def test_without_lines_the_magnetization_is_frozen_and_rejected():
+def test_without_lines_the_magnetization_is_frozen_and_rejected(p_value):
     """Frozen at its distribution at infinite temperature, which a field changes."""
     state = State("xxz_field_z")
     places = state.draw(0.4, changes={"lines": np.zeros(0, dtype=np.intp)})
