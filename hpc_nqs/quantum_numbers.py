@@ -73,6 +73,20 @@ def marshall_momentum(lattice, model, n_up):
     return tuple(momentum)
 
 
+def marshall_point_group(lattice, model, n_up):
+    """Return the name of the representation of the point group to which a state that is positive in the basis of `model`
+    belongs at zero momentum, or None where there is no point group, or none that leaves the model alone.
+    """
+    for name in IRREPS:
+        try:
+            images, coefficients = projector(Sector(None, name, None), lattice, model, n_up)
+        except ValueError:
+            continue
+        if len(images) > 1 and (coefficients == 1).all():
+            return name
+    return None
+
+
 def projector(sector, lattice, model, n_up):
     """Return the images and coefficients c_g = chi(g)^* that project onto a sector.
 

@@ -274,9 +274,10 @@ class GroundStateSettings:
         unit="2 pi / L",
     )
     point_group: str = option(
-        word("auto", "A1", "A2", "B1", "B2"),
+        word("auto", "none", "A1", "A2", "B1", "B2"),
         "auto",
-        about="one-dimensional representation of the point group (of the momentum); auto: no projection",
+        about="one-dimensional representation of the point group (of the momentum) that the state is projected onto; none: "
+        "no projection; auto: that of Marshall's sign rule for unfrustrated magnets in two dimensions with chains, else none",
     )
     spin_parity: int | str = option(
         word("auto", 1, -1), "auto", about="parity under the flip of all spins that is projected onto; auto: no projection"

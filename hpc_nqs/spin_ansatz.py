@@ -8,7 +8,7 @@ from numpy.random import Generator, Philox
 from hpc_nqs.enumeration import sums_exactly
 from hpc_nqs.lattice import Lattice
 from hpc_nqs.models import SpinModel, marshall
-from hpc_nqs.quantum_numbers import Sector, every_sector, marshall_momentum, marshall_sign, projector
+from hpc_nqs.quantum_numbers import Sector, every_sector, marshall_momentum, marshall_point_group, marshall_sign, projector
 from hpc_nqs.spin_system import SpinSystem, signed_images, spin_system
 from hpc_nqs.symmetry import site_symmetries, translations
 from hpc_nqs.wavefunctions.pairing import ProductState
@@ -19,6 +19,7 @@ from hpc_nqs.wavefunctions.spin_pairing import SpinPairs
 UNPROJECTED = ("auto", "none")
 ALPHA = 4.0  # hidden units per visible unit
 SHARED_ALPHA, PROJECTED_ALPHA = 16.0, 2.0  # where spins exchange and share translations; where momenta are projected
+POINT_GROUP_ALPHA = 8.0  # where translations are shared and the point group is projected onto
 FEATURE_STREAM = 2**64 - 1  # Philox key of the random features; chains use their global index
 WEIGHT_SIZE = 0.3  # of the weights of one feature, in units of 1 / sqrt(number of its images)
 PAIR_NOISE = 0.02  # of the pair function, relative to its largest value
@@ -91,6 +92,8 @@ def sectors_of(settings, lattice, model):
     momentum = None if part.momentum in UNPROJECTED else part.momentum
     if part.momentum == "auto":
         momentum = default_momentum(settings, lattice, model)
+    if part.point_group == "auto" and momentum is None:
+        name = default_point_group(settings, lattice, model)
     return [Sector(momentum, name, None if part.spin_parity in UNPROJECTED else part.spin_parity)]
 
 
@@ -110,6 +113,22 @@ def default_momentum(settings, lattice, model):
     else:
         wanted = sums_exactly(settings.sampling, model.n_sites, n_up, len(translations(lattice, model)))
     return marshall_momentum(lattice, rotated, n_up) if wanted else None
+
+
+def default_point_group(settings, lattice, model):
+    """Return the representation of the point group that "auto" projects onto, that of Marshall's sign rule, or None.
+
+    Unfrustrated magnets with chains in two dimensions: beside shared translations its few images are worth more than as
+    many times the hidden units (6x6, J2 = 0, 500 steps of 1024 to 4096 samples: 5e-4 without, below 2e-4 with it).
+    """
+    part, rotated = settings.ground_state, marshall(model, lattice)
+    n_up = spin_system(model, None if part.sz == "auto" else part.sz).n_up
+    unfrustrated = len(rotated.exchange_element) and not np.any(rotated.exchange_element > 0)
+    if settings.wavefunction.symmetries != "auto" or not unfrustrated or len(lattice.lengths) < 2:
+        return None
+    if sums_exactly(settings.sampling, model.n_sites, n_up, len(translations(lattice, model))):
+        return None
+    return marshall_point_group(lattice, rotated, n_up)
 
 
 def build_spin_ansatz(settings, lattice, model, seed, sector=None):
@@ -152,7 +171,8 @@ def build_spin_ansatz(settings, lattice, model, seed, sector=None):
     alpha = choice.alpha
     if alpha == "auto":
         shared = "translation" in symmetries and len(model.exchange_sites) > 0
-        alpha = PROJECTED_ALPHA if sector.momentum is not None else SHARED_ALPHA if shared else ALPHA
+        by_sharing = POINT_GROUP_ALPHA if sector.point_group is not None else SHARED_ALPHA
+        alpha = PROJECTED_ALPHA if sector.momentum is not None else by_sharing if shared else ALPHA
     wavefunction = _network(alpha, lattice, system, symmetries, is_complex, stream)
     if kind == "pair_rbm":
         wavefunction = ProductState(wavefunction, _pairs(lattice, model, symmetries, stream))
@@ -215,8 +235,10 @@ def choose_symmetries(choice, sector, lattice, model, flips):
             )
         return names
     names = []
-    if sector.momentum is None and sector.point_group is None:
-        names = ["translation" if len(translations(lattice, model)) > 1 else "point_group"]
+    if sector.momentum is None and len(translations(lattice, model)) > 1:
+        names = ["translation"]
+    elif sector.momentum is None and sector.point_group is None:
+        names = ["point_group"]
     if sector.spin_parity is None and flips and model.spin_flip_symmetric:
         names.append("spin_flip")
     return tuple(names)

@@ -15,7 +15,8 @@ HEISENBERG, TFIM = {"kind": "heisenberg"}, {"kind": "tfim"}
 TOLERANCES = {"energy": 1e-3, "free_energy": 1e-3, "entropy": 1e-3, "specific_heat": 2.5e-3, "susceptibility": 2e-3}
 # Plaquettes are harder for a single network; where free features leave a degenerate state, rounding chooses among paths
 # that end 2e-4 to 2.6e-3 away in S(pi) (xxz_4) and 1.6e-3 to 2.2e-3 in chi (ferromagnet_4).
-LOOSE = {"xxz_4": 4.0, "ferromagnet_4": 2.0, "ladder_3": 3.0}
+LOOSE = {"xxz_4": 2.5, "ferromagnet_4": 2.0, "ladder_3": 3.0}
+FACTOR_TOLERANCE = 2e-3  # of S(q); six sites: 1e-3 with vector instructions, 1.5e-3 in the build with bounds checks
 SYSTEMS = {
     "heisenberg_6": ("chain", [6], HEISENBERG),
     "j1j2_6": ("chain", [6], HEISENBERG | {"couplings": [1.0, 0.5]}),
@@ -74,7 +75,7 @@ def assert_rows_are_exact(rows, expected, conserves_sz, loose=1.0):
             assert row[name] == pytest.approx(wanted[name], abs=loose * tolerance), (name, row["beta"])
         assert row["structure_factor"].keys() == wanted["structure_factor"].keys()
         for key, (value, _) in wanted["structure_factor"].items():
-            assert row["structure_factor"][key][0] == pytest.approx(value, abs=loose * 1e-3), (key, row["beta"])
+            assert row["structure_factor"][key][0] == pytest.approx(value, abs=loose * FACTOR_TOLERANCE), (key, row["beta"])
         for name in ("energy_error", "specific_heat_error"):
             assert row[name] == 0.0
         assert 0 <= row["tdvp_residual"] + 1e-9 < 0.03
