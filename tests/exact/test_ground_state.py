@@ -23,10 +23,10 @@ RING, LADDER = {"kind": "chain", "lengths": [6]}, {"kind": "ladder", "lengths": 
 SQUARE = {"kind": "square", "lengths": [4, 2], "boundary": ["periodic", "open"]}
 
 
-def settings_of(lattice, model, wavefunction=None, **ground_state):
+def settings_of(lattice, model, wavefunction=None, sampling=None, **ground_state):
     sections = {"run": {"task": "ground_state", "seed": 3}, "lattice": lattice, "model": model}
     sections |= {"wavefunction": wavefunction or {}, "observables": {"structure_factor": [[1, 0]]}}
-    return parse_settings(sections | {"ground_state": ground_state})
+    return parse_settings(sections | {"sampling": sampling or {}, "ground_state": ground_state})
 
 
 def ansatz_of(settings, seed=1):
@@ -151,6 +151,27 @@ def test_the_default_projection(lattice, model, ground_state, wavefunction, mome
     ansatz = ansatz_of(settings)
     assert ansatz.order == (1 if momentum is None else ansatz.lattice.n_sites)
     assert "translation" not in ansatz.symmetries or momentum is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "lengths", "method", "ground_state", "name", "order"),
+    [
+        ("square", [6, 6], "auto", {}, "A1", 8),
+        ("square", [6, 4], "auto", {}, "A1", 4),
+        ("honeycomb", [3, 3], "metropolis", {}, "B2", 12),
+        ("honeycomb", [4, 3], "metropolis", {}, "A1", 2),
+        ("square", [6, 6], "auto", {"point_group": "none"}, None, 1),
+        ("square", [4, 4], "auto", {}, None, 16),
+        ("square", [6, 6], "auto", {"momentum": [0, 0]}, None, 36),
+        ("chain", [32], "auto", {}, None, 1),
+    ],
+)
+def test_the_default_point_group(kind, lengths, method, ground_state, name, order):
+    settings = settings_of({"kind": kind, "lengths": lengths}, HEISENBERG, sampling={"method": method}, **ground_state)
+    (sector,) = sectors_of(settings, *build(settings))
+    ansatz = ansatz_of(settings)
+    assert (sector.point_group, ansatz.order) == (name, order)
+    assert ("translation" in ansatz.symmetries) == (sector.momentum is None)
 
 
 @pytest.mark.parametrize("n_sites", [6, 8, 10])
