@@ -65,7 +65,7 @@ class Optimization(Computation):
         sampling, part = settings.sampling, settings.ground_state
         self.sweeps = 1 if sampling.sweeps_per_sample == "auto" else sampling.sweeps_per_sample
         step_size = default_step(self.ansatz.model) if part.step_size == "auto" else part.step_size
-        self.descent = Descent(part, step_size, last_scale(settings, self.is_exact), self.is_exact)
+        self.descent = Descent(part, step_size, last_scale(settings, self.is_exact, self.wavefunction.n_params), self.is_exact)
         self.warm = False
         self.lower = refusing(self._lower_states) if part.orthogonal_to else None
 

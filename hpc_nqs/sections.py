@@ -171,7 +171,8 @@ class ReconfigurationSettings:
     diag_scale: float | str = option(
         auto_or(number(0.0, 1.0)),
         "auto",
-        about="diagonal shift relative to the diagonal of S; auto: 1e-4, and 1e-6 for ground states with exact sums",
+        about="diagonal shift relative to the diagonal of S; auto: 1e-4; for ground states "
+        "1e-6 with exact sums and 3e-3 with fewer than four samples per parameter",
     )
     diag_shift: float = option(
         number(0.0, 1e6), 0.0, about="diagonal shift of all parameters alike, added to the relative one; without diag_scale "

@@ -106,3 +106,12 @@ def test_the_automatic_solver_of_a_run(task, choice, n_samples, solver):
     assert ansatz.wavefunction.n_params > MAX_DENSE
     assert (found.solver, found.soft_cut, found.diag_shift) == (solver, None, choice.get("diag_shift", 0.0))
     assert plan(settings)["solver"].startswith(f"{solver} (")
+
+
+@pytest.mark.parametrize(("method", "n_samples", "scale"), [("exact_sum", 100, 1e-6), ("metropolis", 800, 1e-4), ("metropolis", 799, 3e-3)])
+def test_the_last_shift_of_ground_states(method, n_samples, scale):
+    sections = {"run": {"task": "ground_state"}, "lattice": {"kind": "chain", "lengths": [4]}, "model": {"kind": "heisenberg"}}
+    settings = parse_settings(sections | {"sampling": {"n_samples": n_samples}})
+    assert level_plan.last_scale(settings, method == "exact_sum", n_params=200) == scale
+    chosen = parse_settings(sections | {"reconfiguration": {"diag_scale": 0.01}})
+    assert level_plan.last_scale(chosen, method == "exact_sum", n_params=200) == 0.01
