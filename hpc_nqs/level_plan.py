@@ -1,13 +1,14 @@
 """What a ground-state run will take, and the choices of its steps that "auto" leaves to the system."""
 
-from hpc_nqs.cost_model import StepSizes, cheapest_solver, plan_of_costs
+from hpc_nqs.cost_model import StepSizes, cheapest_solver, plan_of_costs, solver_cost
 from hpc_nqs.descent import EXACT_SCALE, default_step
 from hpc_nqs.enumeration import n_configurations, sums_exactly
-from hpc_nqs.reconfiguration import DIAG_SCALE, MAX_DENSE, Regularization, is_factored
+from hpc_nqs.reconfiguration import DIAG_SCALE, Regularization, is_factored
 from hpc_nqs.settings import SettingsError, build
 from hpc_nqs.spin_ansatz import build_spin_ansatz, sectors_of
 
 N_SAMPLES, N_CHAINS = 4096, 64
+MAX_ROWS = 4096  # of a matrix that is factorized
 FEW_SAMPLES, NOISY_SCALE = 4, 3e-3  # samples per parameter below which the last shift is larger, and that shift
 
 
@@ -34,15 +35,16 @@ def last_scale(settings, is_exact, n_params):
 def regularization_of(settings, ansatz, diag_scale, n_samples):
     """Return the `Regularization` of one step.
 
-    "auto" is a diagonal shift; dense up to MAX_DENSE parameters, in sample space up to as many samples where these are
-    fewer than the parameters, else what costs least.
+    "auto" is a diagonal shift; the cheaper one of dense and sample space where the matrix has at most MAX_ROWS rows (many
+    iterations of conjugate gradients cost more than one factorization), else what costs least.
     """
     choice, n_params = settings.reconfiguration, ansatz.wavefunction.n_params
     solver = choice.solver
-    if solver == "auto" and n_samples < n_params and n_samples <= MAX_DENSE:
-        solver = "sample_space"
-    elif solver == "auto":
-        solver = "dense" if n_params <= MAX_DENSE else cheapest_solver(step_sizes(settings, ansatz, n_samples))
+    if solver == "auto":
+        sizes = step_sizes(settings, ansatz, n_samples)
+        rows = {"dense": n_params, "sample_space": n_samples}
+        small = [name for name, n_rows in rows.items() if n_rows <= min(MAX_ROWS, n_params)]
+        solver = min(small, key=lambda name: solver_cost(sizes, name)[0]) if small else cheapest_solver(sizes)
     soft_cut = None
     if solver == "dense" and choice.regularization == "soft_cut":
         soft_cut = 1e-6 if choice.soft_cut == "auto" else choice.soft_cut

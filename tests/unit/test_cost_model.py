@@ -77,13 +77,14 @@ def test_plan():
         ("thermal", {}, 4096, "cg"),
         ("thermal", {"diag_scale": 0.0, "diag_shift": 1e-3}, 512, "sample_space"),
         ("thermal", {"diag_scale": 0.0, "diag_shift": 1e-3, "solver": "cg"}, 512, "cg"),
-        ("ground_state", {}, 4096, "cg"),
+        ("ground_state", {}, 1024, "sample_space"),
+        ("ground_state", {}, 5000, "cg"),
         ("ground_state", {"diag_scale": 0.0, "diag_shift": 1e-3}, 512, "sample_space"),
     ],
 )
 def test_the_automatic_solver_of_a_run(task, choice, n_samples, solver):
     """Above 2000 parameters, without sharing; the plan names it and the shift arrives."""
-    network = {"kind": "rbm", "symmetries": [], "alpha": 12.0 if task == "ground_state" else 4.0, "parameters": "complex"}
+    network = {"kind": "rbm", "symmetries": [], "alpha": 24.0 if task == "ground_state" else 4.0, "parameters": "complex"}
     settings = parse_settings(
         {
             "run": {"task": task, "seed": 1},
