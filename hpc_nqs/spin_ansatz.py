@@ -97,6 +97,12 @@ def sectors_of(settings, lattice, model):
     return [Sector(momentum, name, None if part.spin_parity in UNPROJECTED else part.spin_parity)]
 
 
+def system_of(settings, model):
+    """Return the `SpinSystem` of a model with the total Sz that the settings ask for."""
+    sz = settings.ground_state.sz
+    return spin_system(model, None if sz == "auto" else sz)
+
+
 def default_momentum(settings, lattice, model):
     """Return the momentum that "auto" projects onto, that of Marshall's sign rule, or None.
 
@@ -104,8 +110,7 @@ def default_momentum(settings, lattice, model):
     little, and free weights do better (4x4, J2 = 0: 3e-7 after 60 steps, 8e-6 after 500 steps with shared weights).
     With chains shared weights do the same at a fraction of the cost.
     """
-    part, rotated = settings.ground_state, marshall(model, lattice)
-    n_up = spin_system(model, None if part.sz == "auto" else part.sz).n_up
+    rotated, n_up = marshall(model, lattice), system_of(settings, model).n_up
     if settings.wavefunction.symmetries != "auto":
         return None
     if np.any(rotated.exchange_element > 0):
@@ -121,8 +126,7 @@ def default_point_group(settings, lattice, model):
     Unfrustrated magnets with chains in two dimensions: beside shared translations its few images are worth more than as
     many times the hidden units (6x6, J2 = 0, 500 steps of 1024 to 4096 samples: 5e-4 without, below 2e-4 with it).
     """
-    part, rotated = settings.ground_state, marshall(model, lattice)
-    n_up = spin_system(model, None if part.sz == "auto" else part.sz).n_up
+    rotated, n_up = marshall(model, lattice), system_of(settings, model).n_up
     unfrustrated = len(rotated.exchange_element) and not np.any(rotated.exchange_element > 0)
     if settings.wavefunction.symmetries != "auto" or not unfrustrated or len(lattice.lengths) < 2:
         return None
@@ -150,9 +154,9 @@ def build_spin_ansatz(settings, lattice, model, seed, sector=None):
     ValueError
         A sector or a wave function that does not exist for the model.
     """
-    choice, part = settings.wavefunction, settings.ground_state
+    choice = settings.wavefunction
     sector = sector or sectors_of(settings, lattice, model)[0]
-    n_up = spin_system(model, None if part.sz == "auto" else part.sz).n_up
+    n_up = system_of(settings, model).n_up
     balanced = n_up is not None and 2 * n_up == model.n_sites
     rotated = marshall(model, lattice)
     kind = choose_kind(choice, rotated, balanced, sector, lattice)
@@ -160,7 +164,7 @@ def build_spin_ansatz(settings, lattice, model, seed, sector=None):
         model = rotated if kind == "rbm" else model
     elif choice.marshall:
         model = rotated
-    system = spin_system(model, None if part.sz == "auto" else part.sz)
+    system = system_of(settings, model)
     projected = sector
     if choice.symmetries == "auto" and sector.spin_parity == even_parity(kind, model, system.n_up):
         projected = replace(sector, spin_parity=None)  # shared weights give this parity for nothing

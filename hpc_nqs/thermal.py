@@ -59,7 +59,6 @@ class Cooling(Computation):
         self.hot_beta = HOT_BETA / largest_coupling(model)
         self.exponent = START_EXPONENT if sampling.exponent == "auto" else sampling.exponent
         self.warm = False
-        self.n_steps = 0
 
     @property
     def n_chains(self):
@@ -116,17 +115,17 @@ class Cooling(Computation):
             self.recorder.finish()
             self.progress.message(f"stopped: {error}; the last good state is in {self.recorder.path}")
             return FAILED
-        self.n_steps += 1
+        number = len(self.history) + 1
         self.history.append(
-            {"step": self.n_steps, "beta": beta, "dtau": step.dtau, "step_error": step.error}
+            {"step": number, "beta": beta, "dtau": step.dtau, "step_error": step.error}
             | {"n_rejected": step.n_rejected, "tdvp_residual": first.residual, "n_kept": first.solution.n_kept}
             | {"solver_iterations": first.solution.iterations, "acceptance": acceptance, **summary}
             | {"exponent": self.exponent, "sweeps_per_sample": self.sweeps, "seconds": self.elapsed()}
         )
         for note in step.notes:
-            self.progress.message(f"step {self.n_steps}: {note}")
+            self.progress.message(f"step {number}: {note}")
         self.progress.update(
-            step=self.n_steps, beta=self.evolution.beta, beta_end=beta_end, energy=summary["energy"],
+            step=number, beta=self.evolution.beta, beta_end=beta_end, energy=summary["energy"],
             energy_error=summary["energy_error"], acceptance=acceptance, residual=first.residual,
         )
         self._adapt(summary)
@@ -224,7 +223,6 @@ class Cooling(Computation):
         self.evolution.previous, self.evolution.checks_energy = state["previous"], state["checks_energy"]
         self.start_known = json.loads(state["start_known"])
         self.warm, self.exponent = state["warm"], state["exponent"]
-        self.n_steps = len(self.history)
 
     def table(self):
         """Return the results so far, as `checkpoint.run_image` takes them."""

@@ -67,6 +67,7 @@ def step_sizes(settings, ansatz):
 
 
 def control_of(settings):
+    """Return the `StepControl` of the settings."""
     thermal = settings.thermal
     return StepControl(tolerance=thermal.step_tolerance, max_dtau=thermal.max_dtau, max_growth=MAX_GROWTH, clock=thermal.clock)
 
