@@ -11,7 +11,9 @@ This module moves no messages itself. Functions that must add up numbers of seve
 
 - ``rank``, ``size``: index of this process and number of processes,
 - ``sum_in_place(array)``: sum over ranks into the same contiguous float64 or complex128 array on every rank,
-- ``broadcast(array, root)``: the array of one rank into those of the others (sample space only).
+- ``broadcast(array, root)``: the array of one rank into those of the others (sample space only),
+- ``broadcast_together(pieces)``: the same for a list of (array, root) (matrices spread over ranks only),
+- ``threads.each(work, items)``: work(item) of every item, on the threads of this rank.
 """
 
 from collections.abc import Callable
@@ -257,7 +259,7 @@ def matrix_free(log_derivs_centred, weights, team, shift=0.0, real_params=False)
     derivatives = as_derivatives(log_derivs_centred, weights, team)
 
     def matvec(vector):
-        result = derivatives.adjoint(derivatives.weights * derivatives.product(vector))
+        result = derivatives.covariance(vector)
         result = np.ascontiguousarray(result.real if real_params else result)
         team.sum_in_place(result)
         return result + shift * vector

@@ -6,9 +6,22 @@ O O^H between samples is the elementwise product (x x^T) o (t t^H).
 
 Centring is done on the factors, t_j = mean t_j + d_j and x_u = mean x_u + y_u, so that nothing large is subtracted:
 O_(j,u) - <O_(j,u)> = d_j x_u + mean t_j y_u - <d_j x_u>.
+
+Work is cut into groups of samples, always the same ones, whose sums are added in order: threads share the groups and the
+numbers do not depend on how many threads there are.  The `team` is that of `linear`.
 """
 
 import numpy as np
+
+from hpc_nqs.kernels.factored import apply_factors, multiply_samples, sum_factors
+
+GROUP = 512  # samples of a task
+BLOCK = 128  # samples whose products with all hidden units are in the fast caches at a time
+
+
+def groups(n_samples):
+    """Return the slices of the samples of one rank that threads share."""
+    return [slice(start, min(start + GROUP, n_samples)) for start in range(0, n_samples, GROUP)]
 
 
 class StoredDerivatives:
@@ -31,11 +44,21 @@ class StoredDerivatives:
 
     def product(self, vector):
         """Return O vector (n_local,)."""
-        return self.values @ vector
+        parts = self.team.threads.each(lambda part: self.values[part] @ vector, groups(len(self.values)))
+        return np.concatenate([np.zeros(0, np.result_type(vector, self.dtype)), *parts])
 
     def adjoint(self, vector):
         """Return O^H vector (n_params,) of the samples here, without a conjugated copy of O."""
-        return (vector.conj() @ self.values).conj()
+        total = np.zeros(self.shape[1], np.result_type(vector, self.dtype))
+        for part in self.team.threads.each(
+            lambda part: vector[part].conj() @ self.values[part], groups(len(self.values))
+        ):
+            total += part
+        return total.conj()
+
+    def covariance(self, vector):
+        """Return O^H w O vector (n_params,) of the samples here."""
+        return self.adjoint(self.weights * self.product(vector))
 
     def square_sums(self):
         """Return the sums of w |O_k|^2 over the samples of all ranks, (n_params,) float64.  *Collective.*"""
@@ -99,25 +122,69 @@ class FactoredDerivatives:
 
     def product(self, vector):
         """Return O vector (n_local,)."""
-        vector = vector.astype(np.result_type(vector, self.dtype))
-        weights, bias = self._spread(vector)
-        mixed = (self.inputs @ weights.view(np.float64)).view(weights.dtype)
-        field = weights[:-1] @ self.mean_slopes + bias
-        constant = np.sum(self.means * weights)
-        return np.einsum("sj,sj->s", self.slopes, mixed) + self.centred_inputs @ field - constant
+        if np.iscomplexobj(vector) and not np.issubdtype(self.dtype, np.complexfloating):
+            return self.product(vector.real) + 1j * self.product(vector.imag)
+        forward = self._forward(vector)
+        parts = self.team.threads.each(forward, groups(len(self.slopes)))
+        return np.concatenate([np.zeros(0, self.dtype), *parts])
 
     def adjoint(self, vector):
         """Return O^H vector (n_params,) of the samples here."""
-        vector = vector.astype(np.result_type(vector, self.dtype))
-        kind = vector.dtype
-        weights = self._inputs_times(self.slopes.conj() * vector[:, None])
-        bias = vector @ self.centred_inputs
+        if np.iscomplexobj(vector) and not np.issubdtype(self.dtype, np.complexfloating):
+            return self.adjoint(vector.real) + 1j * self.adjoint(vector.imag)
+        vector = vector.astype(self.dtype)
+        return self._joined(
+            self.team.threads.each(lambda part: self._backward(part, vector[part]), groups(len(self.slopes)))
+        )
+
+    def covariance(self, vector):
+        """Return O^H w O vector (n_params,) of the samples here, in one pass over them."""
+        if np.iscomplexobj(vector) and not np.issubdtype(self.dtype, np.complexfloating):
+            return self.covariance(vector.real) + 1j * self.covariance(vector.imag)
+        forward = self._forward(vector)
+        return self._joined(
+            self.team.threads.each(
+                lambda part: self._backward(part, self.weights[part] * forward(part)), groups(len(self.slopes))
+            )
+        )
+
+    def _forward(self, vector):
+        """Return the function of a group of samples that computes their part of O vector."""
+        weights, bias = self._spread(vector.astype(self.dtype))
+        field = weights[:-1] @ self.mean_slopes + bias
+        constant = np.sum(self.means * weights)
+
+        def forward(part):
+            rows = np.empty(part.stop - part.start, self.dtype)
+            apply_factors(self.inputs[part], self.slopes[part], weights, self._work(), rows)
+            rows += _real_times(self.centred_inputs[part], field)
+            rows -= constant
+            return rows
+
+        return forward
+
+    def _backward(self, part, vector):
+        """Return what `_joined` needs of a group of samples: the sums of x_u conj(d_j) v, of y_u v and of v."""
+        weights = np.zeros(self.places.shape, self.dtype)
+        sum_factors(self.inputs[part], self.slopes[part], vector, self._work(), weights)
+        return weights, _real_times(self.centred_inputs[part].T, vector), vector.sum()
+
+    def _joined(self, parts):
+        """Return O^H v (n_params,) from what `_backward` gave for all groups."""
+        weights, bias, total = np.zeros(self.places.shape, self.dtype), np.zeros(len(self.mean_inputs), self.dtype), 0.0
+        for more_weights, more_bias, more in parts:
+            weights += more_weights
+            bias += more_bias
+            total = total + more
         weights[:-1] += np.outer(bias, self.mean_slopes.conj())
-        weights -= self.means.conj() * vector.sum()
-        out = np.zeros(self.shape[1] + 1, dtype=kind)
+        weights -= self.means.conj() * total
+        out = np.zeros(self.shape[1] + 1, self.dtype)
         out[self.places] = weights
         out[self.input_places] = bias
         return out[:-1]
+
+    def _work(self):
+        return np.empty((BLOCK, self.slopes.shape[1]), self.dtype)
 
     def square_sums(self):
         """Return the sums of w |O_k|^2 over the samples of all ranks, (n_params,) float64.  *Collective.*
@@ -148,29 +215,42 @@ class FactoredDerivatives:
         out[:, self.input_places[v] - wanted[0]] = self.centred_inputs[:, v]
         return out
 
-    def gram_factors(self, scale):
-        """Return rows X (real), T, E, F of the samples here with O O^H = (X X'^T) o (T T'^H) + E F'^H, if `has_gram`.
+    def gram_terms(self, scale):
+        """Return (terms (6, n_local), constant, square) of the samples here, for products between samples.
 
         Parameters
         ----------
         scale : (n_local,) float64
             Every row of O is multiplied by its number.
+
+        Returns
+        -------
+        terms, constant, square
+            As `multiply_samples` takes them with `centred_inputs` and `slopes`; exist if `has_gram`.
         """
-        kind, n = self.dtype, len(self.slopes)
-        inputs = self.inputs if self.has_weight[-1].all() else self.inputs[:, :-1]
         overlap = self.slopes @ self.mean_slopes.conj()
-        square = np.sum(np.abs(self.mean_slopes) ** 2) + bool(self.has_input_bias.all())
-        moved = overlap[:, None] * self.inputs[:, :-1] + 0.5 * square * self.centred_inputs
-        mixed = (self.inputs @ self.means.conj().view(np.float64)).view(kind)
-        shift = np.einsum("sj,sj->s", self.slopes, mixed) + self.centred_inputs @ (self.means[:-1].conj() @ self.mean_slopes)
-        offset = (0.5 * np.sum(np.abs(self.means) ** 2) - shift)[:, None]
-        ones = np.ones((n, 1))
-        left = np.concatenate([moved, self.centred_inputs, offset, ones], axis=1)
-        right = np.concatenate([self.centred_inputs, moved, ones, offset], axis=1)
-        return inputs, scale[:, None] * self.slopes, scale[:, None] * left, scale[:, None] * right
+        shift = self._forward_of_means()
+        offset = 0.5 * np.sum(np.abs(self.means) ** 2) - shift
+        drift = self.centred_inputs @ self.mean_inputs
+        terms = np.stack([scale, drift, overlap.real, overlap.imag, offset.real, offset.imag])
+        constant = float(np.sum(self.mean_inputs**2)) + bool(self.has_weight[-1].all())
+        return terms, constant, float(np.sum(np.abs(self.mean_slopes) ** 2)) + bool(self.has_input_bias.all())
+
+    def _forward_of_means(self):
+        """Return sum_uj x_u d_j conj(<d_j x_u>) + sum_u y_u sum_j mean t_j conj(<d_j x_u>) of the samples, (n_local,)."""
+        means, rows = self.means.conj(), np.empty(len(self.slopes), self.dtype)
+        apply_factors(self.inputs, self.slopes, means, self._work(), rows)
+        return rows + _real_times(self.centred_inputs, means[:-1] @ self.mean_slopes)
 
     @property
     def has_gram(self):
-        """Whether `gram_factors` exist."""
+        """Whether `gram_terms` exist."""
         parts = (self.has_weight[-1], self.has_input_bias)
         return bool(self.has_weight[:-1].all() and all(part.any() == part.all() for part in parts))
+
+
+def _real_times(matrix, vector):
+    """Return a real matrix times a vector, without a complex copy of the matrix."""
+    if not np.iscomplexobj(vector):
+        return matrix @ vector
+    return (matrix @ np.ascontiguousarray(vector).view(np.float64).reshape(-1, 2)).view(np.complex128)[:, 0]

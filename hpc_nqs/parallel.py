@@ -110,6 +110,22 @@ class Team:
         for block in self._blocks(array, as_bytes=True):
             self.communicator.Bcast([block, self._mpi.BYTE], root=root)
 
+    def broadcast_together(self, pieces):
+        """Overwrite every array by that of its root, all messages on their way at once. *Collective*, *in place*.
+
+        Parameters
+        ----------
+        pieces : list of (array, root)
+            As for `broadcast`; in the same order on every rank.
+        """
+        under_way = [
+            self.communicator.Ibcast([block, self._mpi.BYTE], root=root)
+            for array, root in pieces
+            for block in self._blocks(array, as_bytes=True)
+        ]
+        if under_way:
+            self._mpi.Request.Waitall(under_way)
+
     def broadcast_object(self, value):
         """Return rank 0's value, a small picklable object such as the text of the settings. *Collective*."""
         return value if self.size == 1 else self.communicator.bcast(value, root=0)
@@ -271,6 +287,12 @@ class Threads:
         amplitudes = [amplitude, *(amplitude.sibling() for _ in range(n - 1))]
         parts = map(slice, ends[:-1], ends[1:])
         return list(self._pool.map(work, amplitudes, parts))
+
+    def each(self, work, items):
+        """Call work(item) for every item, on whatever thread is free, and return what the calls return, in order."""
+        if self._pool is None or len(items) < 2:
+            return [work(item) for item in items]
+        return list(self._pool.map(work, items))
 
 
 def available_cores():

@@ -3,15 +3,21 @@
 Rows are dealt out in chunks that take turns over the ranks, so that all have work until the end of the
 factorization; no rank ever holds more than its rows and one panel.  Positions of rows and columns count in that order.
 
-The `team` is that of `linear`, with ``broadcast(array, root)`` besides.
+The factorization looks left: for a panel of columns every rank gets the finished rows of the panel, takes what they
+contribute off its own rows below in one matrix product, and divides by the factor of the diagonal block, which every
+rank computes for itself.  Blocks of rows are shared by the threads of a rank; the blocks, and so the numbers, do not
+depend on how many threads there are.
+
+The `team` is that of `linear`.
 """
 
 import numpy as np
-from scipy.linalg import LinAlgError, cholesky, get_lapack_funcs, solve_triangular
+from scipy.linalg import solve_triangular
 
+from hpc_nqs.kernels.triangular import divide, factor, subtract_product
 from hpc_nqs.linear import Solution, matrix_free, relative_residual
 
-CHUNK = 128  # rows of a chunk, columns of a panel
+CHUNK = 64  # rows of a chunk; columns of a panel, and rows that a thread takes at a time, are two chunks
 
 
 class RowBlocks:
@@ -30,6 +36,7 @@ class RowBlocks:
     positions : (n_here,) intp
         Positions of the rows of this rank, in increasing order.
     chunks : list of (rank, slice of the rows of that rank, slice of positions)
+    panels : list of slices of positions
     """
 
     def __init__(self, n_here, team):
@@ -47,17 +54,33 @@ class RowBlocks:
         self.n_rows = n_rows
         own = [np.arange(there.start, there.stop) for rank, _, there in self.chunks if rank == team.rank]
         self.positions = np.concatenate([*own, np.zeros(0, dtype=np.intp)]).astype(np.intp)
+        self.panels = [slice(start, min(start + 2 * CHUNK, n_rows)) for start in range(0, n_rows, 2 * CHUNK)]
 
     def first_from(self, position):
         """Return the first row of this rank at `position` or after it."""
         return int(np.searchsorted(self.positions, position))
 
+    def row_blocks(self, first, stop=None, size=None):
+        """Return slices of the rows of this rank from `first` to `stop` (the end), `size` (two chunks) rows each."""
+        stop, size = len(self.positions) if stop is None else stop, size or 2 * CHUNK
+        return [slice(start, min(start + size, stop)) for start in range(first, stop, size)]
+
     def whole(self, values, start, stop):
-        """Return positions start to stop (stop - start, ...) of values (n_here, ...), on every rank.  *Collective.*"""
-        rows = np.zeros((stop - start, *values.shape[1:]), values.dtype)
-        here = slice(self.first_from(start), self.first_from(stop))
-        rows[self.positions[here] - start] = values[here]
-        self.team.sum_in_place(rows)
+        """Return positions start to stop (stop - start, ...) of values (n_here, ...), on every rank.  *Collective.*
+
+        A view on a team of one.
+        """
+        if self.team.size == 1:
+            return values[start:stop]
+        rows, pieces = np.empty((stop - start, *values.shape[1:]), values.dtype), []
+        for rank, here, there in self.chunks:
+            first, last = max(there.start, start), min(there.stop, stop)
+            if first < last:
+                piece = rows[first - start : last - start]
+                if rank == self.team.rank:
+                    piece[:] = values[here.start + first - there.start : here.start + last - there.start]
+                pieces.append((piece, rank))
+        self.team.broadcast_together(pieces)
         return rows
 
     def factorize(self, strip):
@@ -66,60 +89,62 @@ class RowBlocks:
         Parameters
         ----------
         strip : (n_here, n_rows) float64 or complex128
-            Rows of this rank; what stands above the diagonal is not read.
+            Rows of this rank; what stands above the diagonal is not read, and lost.
 
         Returns
         -------
-        bool
-            False where the matrix is not positive definite; the strip is then lost.
+        list of (n, n) arrays, or None
+            The diagonal blocks of L, one per panel; None where the matrix is not positive definite: the strip is then
+            lost.
         """
-        if self.team.size == 1:
-            (potrf,) = get_lapack_funcs(("potrf",), (strip,))
-            # LAPACK sees the rows as columns of the transpose
-            return potrf(strip.T, lower=False, clean=False, overwrite_a=True)[1] == 0
-        for rank, here, there in self.chunks:
-            block = np.empty((there.stop - there.start,) * 2, strip.dtype)
-            if rank == self.team.rank:
-                block[:] = _factor(strip[here, there])
-                strip[here, there] = block
-            self.team.broadcast(block, rank)
-            if not np.isfinite(block).all():
-                return False
-            below = slice(self.first_from(there.stop), None)
-            strip[below, there] = solve_triangular(block, strip[below, there].conj().T, lower=True).conj().T
-            panel = self.whole(strip[:, there], there.stop, self.n_rows)
-            for owner, rows, to in self.chunks:
-                if owner == self.team.rank and to.start >= there.stop:
-                    left = panel[: to.stop - there.stop]
-                    strip[rows, there.stop : to.stop] -= strip[rows, there] @ left.conj().T
-        return True
+        factors, lost = [], np.zeros(1)
+        for panel in self.panels:
+            left = self.whole(strip[:, : panel.start], panel.start, panel.stop)
+            first, below = self.first_from(panel.start), self.first_from(panel.stop)
+            self.team.threads.each(
+                lambda rows, left=left, panel=panel: self._subtract(strip, rows, left, panel),
+                self.row_blocks(first, below, CHUNK),
+            )
+            diagonal = self.whole(strip[:, panel], panel.start, panel.stop).copy()
+            lost += not factor(diagonal)
+            strip[first:below, panel] = diagonal[self.positions[first:below] - panel.start]
+            factors.append(diagonal)
 
-    def solve(self, strip, target):
-        """Return A^{-1} target (n_rows,) on every rank, from the factor in `strip`.  *Collective.*
+            def finish(rows, left=left, panel=panel, diagonal=diagonal):
+                subtract_product(strip[rows, : panel.start], left, strip[rows, panel])
+                divide(diagonal, strip[rows, panel])
+
+            self.team.threads.each(finish, self.row_blocks(below))
+        self.team.sum_in_place(lost)
+        return None if lost[0] else factors
+
+    def _subtract(self, strip, rows, left, panel):
+        """Take the part of earlier columns off some rows of the panel, up to the diagonal."""
+        last = int(self.positions[rows.stop - 1]) + 1 - panel.start
+        to = slice(panel.start, panel.start + last)
+        subtract_product(strip[rows, : panel.start], left[:last], strip[rows, to])
+
+    def solve(self, strip, factors, target):
+        """Return A^{-1} target (n_rows,) on every rank, from what `factorize` left.  *Collective.*
 
         Parameters
         ----------
         strip : (n_here, n_rows)
-            As `factorize` left it.
+        factors : list of arrays
         target : (n_rows,)
             The same on every rank, of the type of `strip`.
         """
-        if self.team.size == 1:
-            (potrs,) = get_lapack_funcs(("potrs",), (strip,))
-            return potrs(strip.T, target.conj(), lower=False)[0].conj()
-        x = target.copy()
-        for rank, here, there in self.chunks:
-            if rank == self.team.rank:
-                left = x[there] - strip[here, : there.start] @ x[: there.start]
-                x[there] = solve_triangular(strip[here, there], left, lower=True)
-            self.team.broadcast(x[there], rank)
-        for rank, here, there in reversed(self.chunks):
-            below = slice(self.first_from(there.stop), None)
-            known = np.ascontiguousarray((x[self.positions[below]].conj() @ strip[below, there]).conj())
-            self.team.sum_in_place(known)
-            if rank == self.team.rank:
-                x[there] = solve_triangular(strip[here, there], x[there] - known, lower=True, trans="C")
-            self.team.broadcast(x[there], rank)
+        x, known = np.empty_like(target), np.zeros(len(self.positions), target.dtype)
+        for panel, diagonal in zip(self.panels, factors, strict=True):
+            taken = self.whole(known, panel.start, panel.stop)
+            x[panel] = solve_triangular(diagonal, target[panel] - taken, lower=True)
+            below = slice(self.first_from(panel.stop), None)
+            known[below] += strip[below, panel] @ x[panel]
+        for panel, diagonal in zip(reversed(self.panels), reversed(factors), strict=True):
+            below = slice(self.first_from(panel.stop), None)
+            taken = np.ascontiguousarray((x[self.positions[below]].conj() @ strip[below, panel]).conj())
+            self.team.sum_in_place(taken)
+            x[panel] = solve_triangular(diagonal, x[panel] - taken, lower=True, trans="C")
         return x
 
     def gather(self, strip):
@@ -166,15 +191,8 @@ def solve_spread(derivatives, force, shift, real_params=False):
     strip[np.arange(len(strip)), blocks.positions] += shift[order[blocks.positions]]
     x = np.full_like(force, np.nan)
     note = "matrix not positive definite"
-    if blocks.factorize(strip):
-        x[order], note = blocks.solve(strip, -force[order]), ""
+    factors = blocks.factorize(strip)
+    if factors is not None:
+        x[order], note = blocks.solve(strip, factors, -force[order]), ""
     product = matrix_free(derivatives, None, team, shift, real_params)(x)
     return Solution(x, "cholesky", residual=relative_residual(product, force), n_kept=float(n_params), note=note)
-
-
-def _factor(block):
-    """Return the Cholesky factor of a diagonal block, NaN where there is none."""
-    try:
-        return cholesky(block, lower=True, check_finite=False)
-    except LinAlgError:
-        return np.full_like(block, np.nan)

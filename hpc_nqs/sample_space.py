@@ -14,6 +14,7 @@ that form to `MAX_ROWS` rows.
 import numpy as np
 import scipy.linalg
 
+from hpc_nqs.kernels.factored import multiply_samples
 from hpc_nqs.linear import (
     FALLBACK_RTOL,
     Solution,
@@ -26,10 +27,11 @@ from hpc_nqs.linear import (
     shifts,
     soft_cut,
 )
-from hpc_nqs.row_blocks import CHUNK, RowBlocks
+from hpc_nqs.row_blocks import RowBlocks
 
 MAX_ROWS = 16384  # of a cut: 2 GiB (real) or 4 GiB (complex) on rank 0, and about as much again for the eigenvectors
 _BLOCK_ITEMS = 2**22  # matrix elements passed round at a time
+_COLUMNS = 512  # of the elementwise product, computed at a time
 
 
 def solve_sample_space(
@@ -167,8 +169,9 @@ class _Rows:
         blocks = self.blocks
         if rtol is None:
             gram = self._shifted_gram(column_scale)
-            if blocks.factorize(gram):
-                return blocks.solve(gram, target), blocks.n_rows, False
+            factors = blocks.factorize(gram)
+            if factors is not None:
+                return blocks.solve(gram, factors, target), blocks.n_rows, False
         if blocks.n_rows > MAX_ROWS:
             raise ValueError(f"{blocks.n_rows} rows in a soft cut of the sample-space solver; allowed: 1 to {MAX_ROWS}")
         gram = blocks.gather(self.gram(column_scale) if rtol is not None else self._shifted_gram(column_scale))
@@ -201,15 +204,23 @@ class _Rows:
 
     def _multiply_factors(self, scale, strip):
         """Write the lower triangle of X X^H scale^2 to `strip`, *in place*."""
-        inputs, slopes, left, right = self.derivatives.gram_factors(self.root * scale)
-        for start in range(0, self.blocks.n_rows, CHUNK):
-            there = slice(start, min(start + CHUNK, self.blocks.n_rows))
-            below = slice(self.blocks.first_from(start), None)
-            whole = [self.blocks.whole(rows, there.start, there.stop) for rows in (inputs, slopes, right)]
-            block = strip[below, there]
-            np.matmul(slopes[below], whole[1].conj().T, out=block)
-            block *= inputs[below] @ whole[0].T
-            block += left[below] @ whole[2].conj().T
+        derivatives, blocks = self.derivatives, self.blocks
+        inputs, slopes = derivatives.centred_inputs, derivatives.slopes
+        terms, constant, square = derivatives.gram_terms(self.root * scale)
+        for start in range(0, blocks.n_rows, _COLUMNS):
+            there = slice(start, min(start + _COLUMNS, blocks.n_rows))
+            whole = [blocks.whole(rows, there.start, there.stop) for rows in (inputs, slopes, terms.T)]
+            others = whole[0], whole[1], np.ascontiguousarray(whole[2].T)
+
+            def fill(rows, there=there, others=others):
+                stop = min(there.stop, int(blocks.positions[rows.stop - 1]) + 1)
+                n = stop - there.start
+                part = [np.ascontiguousarray(other) for other in (others[0][:n], others[1][:n], others[2][:, :n])]
+                work = np.empty((rows.stop - rows.start, n))
+                own = inputs[rows], slopes[rows], np.ascontiguousarray(terms[:, rows])
+                multiply_samples(*own, *part, constant, square, work, strip[rows, there.start : stop])
+
+            self.team.threads.each(fill, blocks.row_blocks(blocks.first_from(start)))
 
     def adjoint_local(self, vector):
         """Compute X^H vector from the local samples' (n_local,) entries."""

@@ -66,7 +66,7 @@ class ThreadTeam:
     """The collective calls of `parallel.Team` between threads of this process, so that unit tests need no launcher."""
 
     def __init__(self, rank, size, barrier, board):
-        self.rank, self.size = rank, size
+        self.rank, self.size, self.threads = rank, size, parallel.Threads()
         self._barrier, self._board = barrier, board
 
     def _exchange(self, item):
@@ -81,6 +81,10 @@ class ThreadTeam:
 
     def broadcast(self, array, root=0):
         array[...] = self._exchange(array)[root]
+
+    def broadcast_together(self, pieces):
+        for array, root in pieces:
+            self.broadcast(array, root)
 
 
 @pytest.fixture

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from hpc_nqs import linear, row_blocks, sample_space
+from hpc_nqs import linear, log_derivatives, row_blocks, sample_space
+from hpc_nqs.kernels.factored import multiply_samples
 from hpc_nqs.log_derivatives import FactoredDerivatives, StoredDerivatives
-from hpc_nqs.parallel import Team
+from hpc_nqs.parallel import Team, Threads
 
 N, N_INPUTS, N_HIDDEN = 50, 6, 5
 SERIAL = Team.serial()
@@ -55,27 +56,33 @@ CASES = [
 
 @pytest.mark.parametrize("shares", [(50,), (0, 20, 30)])
 @pytest.mark.parametrize("options", CASES)
-def test_factors_do_what_the_matrix_does(options, shares, on_ranks):
+def test_factors_do_what_the_matrix_does(options, shares, monkeypatch, on_ranks):
     given, weights, values = factors(**options)
     rng = np.random.default_rng(1)
     vector, rows = rng.normal(size=given[-1]), rng.normal(size=N)
     if options.get("kind") is not float:
         vector, rows = vector + 1j * rng.normal(size=vector.shape), rows + 1j * rng.normal(size=N)
     ends = np.cumsum(shares)
+    monkeypatch.setattr(log_derivatives, "GROUP", 16)
+    monkeypatch.setattr(log_derivatives, "BLOCK", 5)
 
     def work(team):
         mine = slice(ends[team.rank] - shares[team.rank], ends[team.rank])
+        team.threads = Threads(2)
         made = FactoredDerivatives(given[0][mine], given[1][mine], *given[2:], weights[mine], team)
         adjoint = made.adjoint(rows[mine])
         team.sum_in_place(adjoint)
         columns = [made.columns(slice(start, start + 7)) for start in range(0, given[-1], 7)]
-        return made.product(vector), adjoint, made.square_sums(), np.concatenate(columns, axis=1)
+        covariance = made.covariance(vector)
+        team.sum_in_place(covariance)
+        return made.product(vector), adjoint, made.square_sums(), np.concatenate(columns, axis=1), covariance
 
     results = on_ranks(len(shares), work)
     scale = np.abs(values).max()
     np.testing.assert_allclose(np.concatenate([each[0] for each in results]), values @ vector, atol=1e-12 * scale)
     np.testing.assert_allclose(np.concatenate([each[3] for each in results]), values, atol=1e-12 * scale)
-    for _, adjoint, squares, _ in results:
+    for _, adjoint, squares, _, covariance in results:
+        np.testing.assert_allclose(covariance, values.conj().T @ (weights * (values @ vector)), atol=1e-12 * scale**2)
         np.testing.assert_allclose(adjoint, values.conj().T @ rows, atol=1e-12 * scale)
         np.testing.assert_allclose(squares, weights @ np.abs(values) ** 2, atol=1e-12 * scale**2)
 
@@ -98,7 +105,7 @@ def test_a_large_mean_costs_no_digits():
 def test_solutions_are_those_of_the_matrix(options, shift, shares, monkeypatch, on_ranks):
     """The elementwise product of two small products with one shift for all, blocks of columns otherwise."""
     monkeypatch.setattr(row_blocks, "CHUNK", 8)
-    monkeypatch.setattr(sample_space, "CHUNK", 8)
+    monkeypatch.setattr(sample_space, "_COLUMNS", 8)
     given, weights, values = factors(**options)
     real = options.get("kind") is float
     rng = np.random.default_rng(2)
@@ -130,7 +137,8 @@ def test_products_between_samples_from_the_factors(options):
     if not made.has_gram:
         return
     scale = np.linspace(0.5, 2.0, N)
-    inputs, slopes, left, right = made.gram_factors(scale)
-    gram = (inputs @ inputs.T) * (slopes @ slopes.conj().T) + left @ right.conj().T
+    own = made.centred_inputs, made.slopes, made.gram_terms(scale)[0]
+    gram = np.empty((N, N), made.dtype)
+    multiply_samples(*own, *own, *made.gram_terms(scale)[1:], np.empty((N, N)), gram)
     expected = scale[:, None] * (values @ values.conj().T) * scale
     np.testing.assert_allclose(gram, expected, atol=1e-12 * np.abs(expected).max())
