@@ -8,6 +8,9 @@ contribute off its own rows below in one matrix product, and divides by the fact
 rank computes for itself.  Blocks of rows are shared by the threads of a rank; the blocks, and so the numbers, do not
 depend on how many threads there are.
 
+A matrix is held in real planes, as `kernels.triangular` multiplies them: real part, imaginary part and room for their sum,
+or the one plane of a real matrix.
+
 The `team` is that of `linear`.
 """
 
@@ -65,96 +68,144 @@ class RowBlocks:
         stop, size = len(self.positions) if stop is None else stop, size or 2 * CHUNK
         return [slice(start, min(start + size, stop)) for start in range(first, stop, size)]
 
-    def whole(self, values, start, stop):
+    def whole(self, values, start, stop, first_row=0):
         """Return positions start to stop (stop - start, ...) of values (n_here, ...), on every rank.  *Collective.*
 
-        A view on a team of one.
+        The values may begin at a `first_row`.  A view on a team of one.
         """
         if self.team.size == 1:
-            return values[start:stop]
+            return values[start - first_row : stop - first_row]
         rows, pieces = np.empty((stop - start, *values.shape[1:]), values.dtype), []
         for rank, here, there in self.chunks:
             first, last = max(there.start, start), min(there.stop, stop)
             if first < last:
                 piece = rows[first - start : last - start]
                 if rank == self.team.rank:
-                    piece[:] = values[here.start + first - there.start : here.start + last - there.start]
+                    row = here.start + first - there.start - first_row
+                    piece[:] = values[row : row + last - first]
                 pieces.append((piece, rank))
         self.team.broadcast_together(pieces)
         return rows
+
+    def strip(self, kind):
+        """Return zeros (n_planes, n_here, n_rows) for the rows of this rank, of a matrix of type `kind`."""
+        n_planes = 3 if np.issubdtype(kind, np.complexfloating) else 1
+        return np.zeros((n_planes, len(self.positions), self.n_rows))
 
     def factorize(self, strip):
         """Replace the lower triangle by its Cholesky factor L, A = L L^H, *in place*.  *Collective.*
 
         Parameters
         ----------
-        strip : (n_here, n_rows) float64 or complex128
+        strip : (n_planes, n_here, n_rows) float64
             Rows of this rank; what stands above the diagonal is not read, and lost.
 
         Returns
         -------
-        list of (n, n) arrays, or None
+        list of (n, n) float64 or complex128, or None
             The diagonal blocks of L, one per panel; None where the matrix is not positive definite: the strip is then
             lost.
         """
-        factors, lost = [], np.zeros(1)
+        factors, lost, each = [], np.zeros(1), self.team.threads.each
         for panel in self.panels:
-            left = self.whole(strip[:, : panel.start], panel.start, panel.stop)
-            first, below = self.first_from(panel.start), self.first_from(panel.stop)
-            self.team.threads.each(
-                lambda rows, left=left, panel=panel: self._subtract(strip, rows, left, panel),
-                self.row_blocks(first, below, CHUNK),
-            )
-            diagonal = self.whole(strip[:, panel], panel.start, panel.stop).copy()
-            lost += not factor(diagonal)
-            strip[first:below, panel] = diagonal[self.positions[first:below] - panel.start]
-            factors.append(diagonal)
+            start, stop = panel.start, panel.stop
+            first, below = self.first_from(start), self.first_from(stop)
+            # planes change places with rows, so that rows are what is passed round
+            finished = strip[:2, :, :start].transpose(1, 0, 2)
+            left = right_planes(self.whole(finished, start, stop).transpose(1, 0, 2))
+            diagonal = np.empty((below - first, stop - start), number_type(strip))
 
-            def finish(rows, left=left, panel=panel, diagonal=diagonal):
-                subtract_product(strip[rows, : panel.start], left, strip[rows, panel])
-                divide(diagonal, strip[rows, panel])
+            def subtract(rows, left=left, start=start, first=first, diagonal=diagonal):
+                last = int(self.positions[rows.stop - 1]) + 1 - start
+                block = numbers(strip[:, rows, start : start + last])
+                work = np.empty((len(strip), *block.shape))
+                subtract_product(strip[:, rows, :start], left[:, :last], work, block)
+                diagonal[rows.start - first : rows.stop - first, :last] = block
 
-            self.team.threads.each(finish, self.row_blocks(below))
+            def finish(rows, left=left, panel=panel, factors=factors):
+                block = numbers(strip[:, rows, panel])
+                subtract_product(strip[:, rows, : panel.start], left, np.empty((len(strip), *block.shape)), block)
+                divide(factors[-1], block)
+                store(block, strip[:, rows, panel])
+
+            each(subtract, self.row_blocks(first, below, CHUNK))
+            factors.append(self.whole(diagonal, start, stop, first))
+            lost += not factor(factors[-1])
+            store(factors[-1][self.positions[first:below] - start], strip[:, first:below, panel])
+            each(finish, self.row_blocks(below))
         self.team.sum_in_place(lost)
         return None if lost[0] else factors
-
-    def _subtract(self, strip, rows, left, panel):
-        """Take the part of earlier columns off some rows of the panel, up to the diagonal."""
-        last = int(self.positions[rows.stop - 1]) + 1 - panel.start
-        to = slice(panel.start, panel.start + last)
-        subtract_product(strip[rows, : panel.start], left[:last], strip[rows, to])
 
     def solve(self, strip, factors, target):
         """Return A^{-1} target (n_rows,) on every rank, from what `factorize` left.  *Collective.*
 
         Parameters
         ----------
-        strip : (n_here, n_rows)
+        strip : (n_planes, n_here, n_rows) float64
         factors : list of arrays
         target : (n_rows,)
-            The same on every rank, of the type of `strip`.
+            The same on every rank, of the type of the matrix.
         """
         x, known = np.empty_like(target), np.zeros(len(self.positions), target.dtype)
         for panel, diagonal in zip(self.panels, factors, strict=True):
             taken = self.whole(known, panel.start, panel.stop)
             x[panel] = solve_triangular(diagonal, target[panel] - taken, lower=True)
             below = slice(self.first_from(panel.stop), None)
-            known[below] += strip[below, panel] @ x[panel]
+            known[below] += _times(strip[:2, below, panel], x[panel], 1j)
         for panel, diagonal in zip(reversed(self.panels), reversed(factors), strict=True):
             below = slice(self.first_from(panel.stop), None)
-            taken = np.ascontiguousarray((x[self.positions[below]].conj() @ strip[below, panel]).conj())
+            taken = _times(strip[:2, below, panel].transpose(0, 2, 1), x[self.positions[below]], -1j)
             self.team.sum_in_place(taken)
             x[panel] = solve_triangular(diagonal, x[panel] - taken, lower=True, trans="C")
         return x
 
     def gather(self, strip):
         """Return the whole matrix (n_rows, n_rows) on rank 0, None elsewhere.  *Collective.*"""
-        matrix = np.empty((self.n_rows, self.n_rows), strip.dtype) if self.team.rank == 0 else None
+        matrix = np.empty((self.n_rows, self.n_rows), number_type(strip)) if self.team.rank == 0 else None
         for _, _, there in self.chunks:
-            block = self.whole(strip, there.start, there.stop)
+            rows = slice(self.first_from(there.start), self.first_from(there.stop))
+            block = self.whole(numbers(strip[:, rows]), there.start, there.stop, rows.start)
             if matrix is not None:
                 matrix[there] = block
         return matrix
+
+
+def number_type(planes):
+    """Return the type of a matrix that is held in planes."""
+    return np.complex128 if len(planes) > 1 else np.float64
+
+
+def numbers(planes):
+    """Return the matrix (m, n), float64 or complex128, that stands in planes (n_planes, m, n)."""
+    block = np.empty(planes.shape[1:], number_type(planes))
+    block.real = planes[0]
+    if len(planes) > 1:
+        block.imag = planes[1]
+    return block
+
+
+def store(block, planes):
+    """Write a matrix (m, n) to the planes of a left factor, (n_planes, m, n)."""
+    planes[0] = block.real
+    if len(planes) > 1:
+        planes[1] = block.imag
+        np.add(planes[0], planes[1], out=planes[2])
+
+
+def right_planes(planes):
+    """Return the planes of a right factor, (n_planes, m, n), from real part and imaginary part (1 or 2, m, n)."""
+    if len(planes) == 1:
+        return planes
+    return np.concatenate([planes, (planes[0] - planes[1])[None]])
+
+
+def _times(planes, vector, unit):
+    """Return (planes[0] + unit planes[1]) vector, or planes[0] vector of a real matrix."""
+    if len(planes) == 1:
+        return planes[0] @ vector
+    pairs = vector.view(np.float64).reshape(-1, 2)
+    products = [np.ascontiguousarray(plane @ pairs).view(np.complex128)[:, 0] for plane in planes]
+    return products[0] + unit * products[1]
 
 
 def solve_spread(derivatives, force, shift, real_params=False):
@@ -180,15 +231,15 @@ def solve_spread(derivatives, force, shift, real_params=False):
     starts = [n_params * rank // team.size for rank in range(team.size)]
     order = np.concatenate([starts[rank] + np.arange(here.start, here.stop) for rank, here, _ in blocks.chunks])
     weighted = derivatives.weights[:, None] * derivatives.columns(slice(None))[:, order]
-    strip = np.empty((stop - start, n_params), force.dtype)
+    strip = blocks.strip(force.dtype)
     for rank, here, there in blocks.chunks:
         columns = derivatives.columns(slice(starts[rank] + here.start, starts[rank] + here.stop))
         rows = columns.conj().T @ weighted
         rows = np.ascontiguousarray(rows.real if real_params else rows)
         team.sum_in_place(rows)
         if rank == team.rank:
-            strip[here] = rows
-    strip[np.arange(len(strip)), blocks.positions] += shift[order[blocks.positions]]
+            store(rows, strip[:, here])
+    strip[0, np.arange(stop - start), blocks.positions] += shift[order[blocks.positions]]
     x = np.full_like(force, np.nan)
     note = "matrix not positive definite"
     factors = blocks.factorize(strip)

@@ -27,7 +27,7 @@ from hpc_nqs.linear import (
     shifts,
     soft_cut,
 )
-from hpc_nqs.row_blocks import RowBlocks
+from hpc_nqs.row_blocks import RowBlocks, right_planes, store
 
 MAX_ROWS = 16384  # of a cut: 2 GiB (real) or 4 GiB (complex) on rank 0, and about as much again for the eigenvectors
 _BLOCK_ITEMS = 2**22  # matrix elements passed round at a time
@@ -182,16 +182,16 @@ class _Rows:
 
     def _shifted_gram(self, column_scale):
         gram = self.gram(column_scale)
-        gram[np.arange(len(gram)), self.blocks.positions] += 1.0
+        gram[0, np.arange(gram.shape[1]), self.blocks.positions] += 1.0
         return gram
 
     def gram(self, column_scale):
-        """Compute the rows of X diag(column_scale^2) X^H of this rank, (n_here, n_rows).  *Collective.*
+        """Compute the rows of X diag(column_scale^2) X^H of this rank, planes (n_planes, n_here, n_rows).  *Collective.*
 
         What stands above the diagonal may be left out.
         """
         derivatives, blocks = self.derivatives, self.blocks
-        strip = np.zeros((len(blocks.positions), blocks.n_rows), self.kind)
+        strip = blocks.strip(self.kind)
         if derivatives.is_factored and derivatives.has_gram and not np.ptp(column_scale):
             self._multiply_factors(column_scale[0], strip)
             return strip
@@ -199,26 +199,35 @@ class _Rows:
         for start in range(0, column_scale.size, size):
             columns = slice(start, start + size)
             here = self.stacked(derivatives.columns(columns) * self.root[:, None] * column_scale[columns])
-            strip += here @ self.whole(here).conj().T
+            whole = self.whole(here).conj().T
+
+            def add(rows, here=here, whole=whole):
+                block = here[rows] @ whole
+                strip[0, rows] += block.real
+                if len(strip) > 1:
+                    strip[1, rows] += block.imag
+
+            self.team.threads.each(add, blocks.row_blocks(0))
         return strip
 
     def _multiply_factors(self, scale, strip):
         """Write the lower triangle of X X^H scale^2 to `strip`, *in place*."""
         derivatives, blocks = self.derivatives, self.blocks
-        inputs, slopes = derivatives.centred_inputs, derivatives.slopes
+        inputs, slopes = derivatives.centred_inputs, np.empty((len(strip), *derivatives.slopes.shape))
+        store(derivatives.slopes, slopes)
         terms, constant, square = derivatives.gram_terms(self.root * scale)
         for start in range(0, blocks.n_rows, _COLUMNS):
-            there = slice(start, min(start + _COLUMNS, blocks.n_rows))
-            whole = [blocks.whole(rows, there.start, there.stop) for rows in (inputs, slopes, terms.T)]
-            others = whole[0], whole[1], np.ascontiguousarray(whole[2].T)
+            stop = min(start + _COLUMNS, blocks.n_rows)
+            passed = inputs, slopes[:2].transpose(1, 0, 2), terms.T
+            others, d, more = (blocks.whole(rows, start, stop) for rows in passed)
+            d, more = right_planes(d.transpose(1, 0, 2)), more.T
 
-            def fill(rows, there=there, others=others):
-                stop = min(there.stop, int(blocks.positions[rows.stop - 1]) + 1)
-                n = stop - there.start
-                part = [np.ascontiguousarray(other) for other in (others[0][:n], others[1][:n], others[2][:, :n])]
-                work = np.empty((rows.stop - rows.start, n))
-                own = inputs[rows], slopes[rows], np.ascontiguousarray(terms[:, rows])
-                multiply_samples(*own, *part, constant, square, work, strip[rows, there.start : stop])
+            def fill(rows, start=start, stop=stop, others=others, d=d, more=more):
+                n = min(stop, int(blocks.positions[rows.stop - 1]) + 1) - start
+                own = inputs[rows], np.ascontiguousarray(slopes[:, rows]), np.ascontiguousarray(terms[:, rows])
+                other = others[:n], np.ascontiguousarray(d[:, :n]), np.ascontiguousarray(more[:, :n])
+                work = np.empty((len(strip) + 1, rows.stop - rows.start, n))
+                multiply_samples(*own, *other, constant, square, work, strip[:, rows, start : start + n])
 
             self.team.threads.each(fill, blocks.row_blocks(blocks.first_from(start)))
 

@@ -3,7 +3,7 @@
 Inputs x are real.  The matrices are C-contiguous, so that complex numbers are pairs of doubles in one real product.
 """
 
-from scipy.linalg.cython_blas cimport ddot, dgemm, zdotu, zgemm
+from scipy.linalg.cython_blas cimport ddot, dgemm, zdotu
 
 ctypedef fused number:
     double
@@ -78,10 +78,10 @@ cdef void conjugate_times(const double *row, const double *factor, Py_ssize_t n,
         out[k + 1] = row[k] * im - row[k + 1] * re
 
 
-def multiply_samples(const double[:, ::1] inputs, const number[:, ::1] slopes, const double[:, ::1] terms,
-                     const double[:, ::1] other_inputs, const number[:, ::1] other_slopes,
-                     const double[:, ::1] other_terms, double constant, double square, double[:, ::1] work,
-                     number[:, :] out):
+def multiply_samples(const double[:, ::1] inputs, const double[:, :, ::1] slopes, const double[:, ::1] terms,
+                     const double[:, ::1] other_inputs, const double[:, :, ::1] other_slopes,
+                     const double[:, ::1] other_terms, double constant, double square, double[:, :, ::1] work,
+                     double[:, :, :] out):
     """Write O O'^H between samples s of one set and r of another to `out`, from centred factors y_u and d_j.
 
     With Y = sum_u y_su y_ru and D = sum_j d_sj conj(d_rj) it is scale_s scale_r times
@@ -91,42 +91,40 @@ def multiply_samples(const double[:, ::1] inputs, const number[:, ::1] slopes, c
     ----------
     inputs : (m, n_inputs) float64
         y of the samples s.
-    slopes : (m, n_hidden) float64 or complex128
+    slopes : (n_planes, m, n_hidden) float64
+        d, in the planes of a left factor in `triangular`.
     terms : (6, m) float64
         scale, g, real and imaginary parts of o, real and imaginary parts of f.
     other_inputs, other_slopes, other_terms
-        The same of the n samples r.
+        The same of the n samples r, slopes in the planes of a right factor.
     constant, square : float
-    work : (m, n) float64
-        Filled with Y.
-    out : (m, n), like slopes
-        Rows may lie apart.
+    work : (n_planes + 1, m, n) float64
+    out : (n_planes, m, n) float64
+        Real part and, of complex slopes, imaginary part; rows may lie apart.
     """
-    cdef int m = <int>inputs.shape[0], n = <int>other_inputs.shape[0], u = <int>inputs.shape[1], j = <int>slopes.shape[1]
-    cdef int apart = max(<int>(out.strides[0] // <Py_ssize_t>sizeof(number)), n)
+    cdef int m = <int>inputs.shape[0], n = <int>other_inputs.shape[0], u = <int>inputs.shape[1], j = <int>slopes.shape[2]
+    cdef int n_planes = <int>slopes.shape[0], plane
     cdef Py_ssize_t s
     cdef double unit = 1, zero = 0
-    cdef number one = 1, nothing = 0
     if m == 0 or n == 0:
         return
     with nogil:
         dgemm('T', 'N', &n, &m, &u, &unit, <double *>&other_inputs[0, 0], &u, <double *>&inputs[0, 0], &u, &zero,
-              &work[0, 0], &n)
-        if number is double:
-            dgemm('T', 'N', &n, &m, &j, &unit, <double *>&other_slopes[0, 0], &j, <double *>&slopes[0, 0], &j, &zero,
-                  &out[0, 0], &apart)
-        else:
-            zgemm('C', 'N', &n, &m, &j, &one, <double complex *>&other_slopes[0, 0], &j,
-                  <double complex *>&slopes[0, 0], &j, &nothing, &out[0, 0], &apart)
+              &work[n_planes, 0, 0], &n)
+        for plane in range(n_planes):
+            dgemm('T', 'N', &n, &m, &j, &unit, <double *>&other_slopes[plane, 0, 0], &j, <double *>&slopes[plane, 0, 0], &j,
+                  &zero, &work[plane, 0, 0], &n)
         for s in range(m):
-            if number is double:
-                weave_real(&terms[0, s], m, &other_terms[0, 0], n, constant, square, &work[s, 0], &out[s, 0])
+            if n_planes == 1:
+                weave_real(&terms[0, s], m, &other_terms[0, 0], n, constant, square, &work[1, s, 0], &work[0, s, 0],
+                           &out[0, s, 0])
             else:
-                weave_complex(&terms[0, s], m, &other_terms[0, 0], n, constant, square, &work[s, 0], <double *>&out[s, 0])
+                weave_complex(&terms[0, s], m, &other_terms[0, 0], n, constant, square, &work[3, s, 0], &work[0, s, 0],
+                              &work[1, s, 0], &work[2, s, 0], &out[0, s, 0], &out[1, s, 0])
 
 
 cdef void weave_real(const double *own, Py_ssize_t m, const double *other, Py_ssize_t n, double constant, double square,
-                     const double *y, double *out) noexcept nogil:
+                     const double *y, const double *d, double *out) noexcept nogil:
     cdef double scale = own[0], g = own[m], o = own[2 * m], f = own[4 * m]
     cdef const double *scales = other
     cdef const double *gs = other + n
@@ -134,12 +132,14 @@ cdef void weave_real(const double *own, Py_ssize_t m, const double *other, Py_ss
     cdef const double *fs = other + 4 * n
     cdef Py_ssize_t r
     for r in range(n):
-        out[r] = scale * scales[r] * (out[r] * (y[r] + g + gs[r] + constant) + y[r] * (o + os[r] + square)
+        out[r] = scale * scales[r] * (d[r] * (y[r] + g + gs[r] + constant) + y[r] * (o + os[r] + square)
                                       + o * gs[r] + os[r] * g + f + fs[r])
 
 
 cdef void weave_complex(const double *own, Py_ssize_t m, const double *other, Py_ssize_t n, double constant,
-                        double square, const double *y, double *out) noexcept nogil:
+                        double square, const double *y, const double *first, const double *second, const double *third,
+                        double *re, double *im) noexcept nogil:
+    """D is first + second + i (third - first + second)."""
     cdef double scale = own[0], g = own[m], o_re = own[2 * m], o_im = own[3 * m], f_re = own[4 * m], f_im = own[5 * m]
     cdef const double *scales = other
     cdef const double *gs = other + n
@@ -148,11 +148,10 @@ cdef void weave_complex(const double *own, Py_ssize_t m, const double *other, Py
     cdef const double *fs_re = other + 4 * n
     cdef const double *fs_im = other + 5 * n
     cdef Py_ssize_t r
-    cdef double both, factor
+    cdef double both
     for r in range(n):
         both = y[r] + g + gs[r] + constant
-        factor = scale * scales[r]
-        out[2 * r] = factor * (out[2 * r] * both + y[r] * (o_re + os_re[r] + square) + o_re * gs[r] + os_re[r] * g
-                               + f_re + fs_re[r])
-        out[2 * r + 1] = factor * (out[2 * r + 1] * both + y[r] * (o_im - os_im[r]) + o_im * gs[r] - os_im[r] * g
-                                   + f_im - fs_im[r])
+        re[r] = scale * scales[r] * ((first[r] + second[r]) * both + y[r] * (o_re + os_re[r] + square) + o_re * gs[r]
+                                     + os_re[r] * g + f_re + fs_re[r])
+        im[r] = scale * scales[r] * ((third[r] - first[r] + second[r]) * both + y[r] * (o_im - os_im[r]) + o_im * gs[r]
+                                     - os_im[r] * g + f_im - fs_im[r])

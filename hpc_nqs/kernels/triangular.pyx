@@ -1,9 +1,13 @@
 """Pieces of a Cholesky factorization A = L L^H by blocks of rows, for threads: BLAS and LAPACK without the interpreter's lock.
 
 Matrices are stored by rows, the numbers of a row side by side; rows may lie apart.  BLAS sees each as its transpose.
+
+Complex matrices are multiplied as three real ones, with the planes (real part, imaginary part, their sum) on the left and
+(real part, imaginary part, their difference) on the right: a quarter less work than four, and the real kernels of BLAS are
+the better ones (N. J. Higham, SIAM J. Matrix Anal. Appl. 13, 681 (1992): as accurate, in norm).
 """
 
-from scipy.linalg.cython_blas cimport dgemm, dtrsm, zgemm, ztrsm
+from scipy.linalg.cython_blas cimport dgemm, dtrsm, ztrsm
 from scipy.linalg.cython_lapack cimport dpotrf, zpotrf
 
 ctypedef fused number:
@@ -11,29 +15,41 @@ ctypedef fused number:
     double complex
 
 
-def subtract_product(const number[:, :] left, const number[:, :] right, number[:, :] out):
+def subtract_product(const double[:, :, :] left, const double[:, :, :] right, double[:, :, ::1] work, number[:, ::1] out):
     """Subtract left right^H from `out`, *in place*.
 
     Parameters
     ----------
-    left : (m, k) float64 or complex128
-    right : (n, k), like left
-    out : (m, n), like left
+    left : (n_planes, m, k) float64
+        One plane of a real matrix, three of a complex one.
+    right : (n_planes, n, k) float64
+    work : (n_planes, m, n) float64
+    out : (m, n) float64 or complex128
     """
-    cdef int m = <int>left.shape[0], n = <int>right.shape[0], k = <int>left.shape[1]
-    cdef int by_left = row_step(left.strides[0], sizeof(number), k)
-    cdef int by_right = row_step(right.strides[0], sizeof(number), k)
-    cdef int by_out = row_step(out.strides[0], sizeof(number), n)
-    cdef number minus = -1, one = 1
+    cdef int m = <int>left.shape[1], n = <int>right.shape[1], k = <int>left.shape[2], plane
+    cdef int by_left = row_step(left.strides[1], 8, k), by_right = row_step(right.strides[1], 8, k)
+    cdef double unit = 1, zero = 0
+    cdef double *values
+    cdef double *first
+    cdef double *second
+    cdef double *third
+    cdef Py_ssize_t i
     if m == 0 or n == 0 or k == 0:
         return
     with nogil:
+        for plane in range(1 if number is double else 3):
+            dgemm('T', 'N', &n, &m, &k, &unit, <double *>&right[plane, 0, 0], &by_right, <double *>&left[plane, 0, 0],
+                  &by_left, &zero, &work[plane, 0, 0], &n)
+        values = <double *>&out[0, 0]
+        first = &work[0, 0, 0]
         if number is double:
-            dgemm('T', 'N', &n, &m, &k, &minus, <double *>&right[0, 0], &by_right, <double *>&left[0, 0], &by_left, &one,
-                  &out[0, 0], &by_out)
+            for i in range(<Py_ssize_t>m * n):
+                values[i] -= first[i]
         else:
-            zgemm('C', 'N', &n, &m, &k, &minus, <double complex *>&right[0, 0], &by_right,
-                  <double complex *>&left[0, 0], &by_left, &one, &out[0, 0], &by_out)
+            second, third = &work[1, 0, 0], &work[2, 0, 0]
+            for i in range(<Py_ssize_t>m * n):
+                values[2 * i] -= first[i] + second[i]
+                values[2 * i + 1] -= third[i] - first[i] + second[i]
 
 
 def divide(const number[:, :] factor, number[:, :] rows):

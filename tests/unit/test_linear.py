@@ -271,9 +271,10 @@ def test_rows_spread_over_ranks_are_factorized_and_solved(shares, kind, monkeypa
 
     def work(team):
         blocks = row_blocks.RowBlocks(shares[team.rank], team)
-        strip = np.ascontiguousarray(matrix[blocks.positions])
+        strip, indefinite = blocks.strip(kind), blocks.strip(kind)
+        row_blocks.store(matrix[blocks.positions], strip)
+        row_blocks.store((matrix - 60 * np.eye(40))[blocks.positions], indefinite)
         whole = blocks.gather(strip)
-        indefinite = np.ascontiguousarray((matrix - 60 * np.eye(40))[blocks.positions])
         assert blocks.factorize(indefinite) is None
         return blocks.solve(strip, blocks.factorize(strip), target), whole
 

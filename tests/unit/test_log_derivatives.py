@@ -137,8 +137,12 @@ def test_products_between_samples_from_the_factors(options):
     if not made.has_gram:
         return
     scale = np.linspace(0.5, 2.0, N)
-    own = made.centred_inputs, made.slopes, made.gram_terms(scale)[0]
-    gram = np.empty((N, N), made.dtype)
-    multiply_samples(*own, *own, *made.gram_terms(scale)[1:], np.empty((N, N)), gram)
+    n_planes = 3 if made.dtype == complex else 1
+    left, gram = np.empty((n_planes, N, N_HIDDEN)), np.empty((n_planes, N, N))
+    row_blocks.store(made.slopes, left)
+    terms, *numbers = made.gram_terms(scale)
+    other = made.centred_inputs, row_blocks.right_planes(left[:2]), terms
+    multiply_samples(made.centred_inputs, left, terms, *other, *numbers, np.empty((n_planes + 1, N, N)), gram)
+    gram = row_blocks.numbers(gram)
     expected = scale[:, None] * (values @ values.conj().T) * scale
     np.testing.assert_allclose(gram, expected, atol=1e-12 * np.abs(expected).max())
