@@ -20,7 +20,9 @@ from scipy.linalg import solve_triangular
 from hpc_nqs.kernels.triangular import divide, factor, subtract_product
 from hpc_nqs.linear import Solution, matrix_free, relative_residual
 
-CHUNK = 64  # rows of a chunk; columns of a panel, and rows that a thread takes at a time, are two chunks
+CHUNK = 32  # rows of a chunk
+PANEL = 4  # chunks of columns that are factorized at a time
+TASK = 8  # chunks of rows that a thread takes at a time
 
 
 class RowBlocks:
@@ -57,15 +59,15 @@ class RowBlocks:
         self.n_rows = n_rows
         own = [np.arange(there.start, there.stop) for rank, _, there in self.chunks if rank == team.rank]
         self.positions = np.concatenate([*own, np.zeros(0, dtype=np.intp)]).astype(np.intp)
-        self.panels = [slice(start, min(start + 2 * CHUNK, n_rows)) for start in range(0, n_rows, 2 * CHUNK)]
+        self.panels = [slice(start, min(start + PANEL * CHUNK, n_rows)) for start in range(0, n_rows, PANEL * CHUNK)]
 
     def first_from(self, position):
         """Return the first row of this rank at `position` or after it."""
         return int(np.searchsorted(self.positions, position))
 
     def row_blocks(self, first, stop=None, size=None):
-        """Return slices of the rows of this rank from `first` to `stop` (the end), `size` (two chunks) rows each."""
-        stop, size = len(self.positions) if stop is None else stop, size or 2 * CHUNK
+        """Return slices of the rows of this rank from `first` to `stop` (the end), `size` (those of a task) rows each."""
+        stop, size = len(self.positions) if stop is None else stop, size or TASK * CHUNK
         return [slice(start, min(start + size, stop)) for start in range(first, stop, size)]
 
     def whole(self, values, start, stop, first_row=0):
@@ -112,19 +114,21 @@ class RowBlocks:
             first, below = self.first_from(start), self.first_from(stop)
             # planes change places with rows, so that rows are what is passed round
             finished = strip[:2, :, :start].transpose(1, 0, 2)
-            left = right_planes(self.whole(finished, start, stop).transpose(1, 0, 2))
+            right = self.whole(finished, start, stop).transpose(1, 0, 2)
+            difference = right[0] - right[-1]
             diagonal = np.empty((below - first, stop - start), number_type(strip))
 
-            def subtract(rows, left=left, start=start, first=first, diagonal=diagonal):
+            def subtract(rows, right=right, difference=difference, start=start, first=first, diagonal=diagonal):
                 last = int(self.positions[rows.stop - 1]) + 1 - start
                 block = numbers(strip[:, rows, start : start + last])
                 work = np.empty((len(strip), *block.shape))
-                subtract_product(strip[:, rows, :start], left[:, :last], work, block)
+                subtract_product(strip[:, rows, :start], right[:, :last], difference[:last], work, block)
                 diagonal[rows.start - first : rows.stop - first, :last] = block
 
-            def finish(rows, left=left, panel=panel, factors=factors):
+            def finish(rows, right=right, difference=difference, panel=panel):
                 block = numbers(strip[:, rows, panel])
-                subtract_product(strip[:, rows, : panel.start], left, np.empty((len(strip), *block.shape)), block)
+                work = np.empty((len(strip), *block.shape))
+                subtract_product(strip[:, rows, : panel.start], right, difference, work, block)
                 divide(factors[-1], block)
                 store(block, strip[:, rows, panel])
 

@@ -15,19 +15,23 @@ ctypedef fused number:
     double complex
 
 
-def subtract_product(const double[:, :, :] left, const double[:, :, :] right, double[:, :, ::1] work, number[:, ::1] out):
+def subtract_product(const double[:, :, :] left, const double[:, :, :] right, const double[:, :] difference,
+                     double[:, :, ::1] work, number[:, ::1] out):
     """Subtract left right^H from `out`, *in place*.
 
     Parameters
     ----------
     left : (n_planes, m, k) float64
         One plane of a real matrix, three of a complex one.
-    right : (n_planes, n, k) float64
+    right : (1 or 2, n, k) float64
+    difference : (n, k) float64
+        Third plane on the right; not read if there is one plane on the left.
     work : (n_planes, m, n) float64
     out : (m, n) float64 or complex128
     """
     cdef int m = <int>left.shape[1], n = <int>right.shape[1], k = <int>left.shape[2], plane
     cdef int by_left = row_step(left.strides[1], 8, k), by_right = row_step(right.strides[1], 8, k)
+    cdef int by_difference = row_step(difference.strides[0], 8, k)
     cdef double unit = 1, zero = 0
     cdef double *values
     cdef double *first
@@ -37,7 +41,7 @@ def subtract_product(const double[:, :, :] left, const double[:, :, :] right, do
     if m == 0 or n == 0 or k == 0:
         return
     with nogil:
-        for plane in range(1 if number is double else 3):
+        for plane in range(1 if number is double else 2):
             dgemm('T', 'N', &n, &m, &k, &unit, <double *>&right[plane, 0, 0], &by_right, <double *>&left[plane, 0, 0],
                   &by_left, &zero, &work[plane, 0, 0], &n)
         values = <double *>&out[0, 0]
@@ -46,6 +50,8 @@ def subtract_product(const double[:, :, :] left, const double[:, :, :] right, do
             for i in range(<Py_ssize_t>m * n):
                 values[i] -= first[i]
         else:
+            dgemm('T', 'N', &n, &m, &k, &unit, <double *>&difference[0, 0], &by_difference, <double *>&left[2, 0, 0], &by_left,
+                  &zero, &work[2, 0, 0], &n)
             second, third = &work[1, 0, 0], &work[2, 0, 0]
             for i in range(<Py_ssize_t>m * n):
                 values[2 * i] -= first[i] + second[i]

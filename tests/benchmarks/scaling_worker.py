@@ -34,6 +34,12 @@ class CountingTeam(parallel.Team):
         self.n_bytes += array.nbytes
         super().broadcast(array, root)
 
+    def broadcast_together(self, pieces):
+        """Broadcast and count."""
+        self.messages += len(pieces)
+        self.n_bytes += sum(array.nbytes for array, _ in pieces)
+        super().broadcast_together(pieces)
+
 
 def shared_network(length):
     """Return (purification, wavefunction) of the default network with sharing."""
@@ -86,14 +92,15 @@ def main():
         if turn == 1:
             team.messages = team.n_bytes = 0
         team.barrier()
+        busy = time.process_time()
         parts = step(purification, wavefunction, chains, team, n_per_chain, regularization)
-        total = team.max(parts.sum())
+        total, busy = team.max(parts.sum()), team.max(time.process_time() - busy)
         if turn:
-            seconds.append([total, *parts])
+            seconds.append([total, busy, *parts])
     if team.is_root:
         medians = np.median(seconds, axis=0)
-        facts = {"seconds": medians[0], "messages": team.messages / options.steps, "bytes": team.n_bytes / options.steps}
-        print(json.dumps(facts | dict(zip(PARTS, medians[1:], strict=True)) | {"parameters": wavefunction.n_params}), flush=True)
+        facts = {"seconds": medians[0], "processor seconds": medians[1], "messages": team.messages / options.steps, "bytes": team.n_bytes / options.steps}
+        print(json.dumps(facts | dict(zip(PARTS, medians[2:], strict=True)) | {"parameters": wavefunction.n_params}), flush=True)
 
 
 if __name__ == "__main__":
