@@ -59,20 +59,22 @@ static void NQS_NAME(multiply_one_by_one)(nqs_scale *product, vec re, vec im)
         nqs_multiply(product, re[lane], im[lane]);
 }
 
-/* product *= all lanes of re + i im */
-static inline void NQS_NAME(multiply_lanes)(nqs_scale *product, vec re, vec im,
-                                            int is_complex)
+/* product *= all lanes of re + i im; returns 0 when one left the range of
+ * partial products */
+static inline int NQS_NAME(multiply_lanes)(nqs_scale *product, vec re, vec im,
+                                           int is_complex)
 {
-    if (!NQS_NAME(in_range)(re * re + im * im, NEAR_ONE)) {
+    vec norm = re * re + im * im;
+    if (!NQS_NAME(in_range)(norm, NEAR_ONE)) {
         NQS_NAME(multiply_one_by_one)(product, re, im);
-        return;
+        return NQS_NAME(in_range)(norm, SMALLEST * SMALLEST);
     }
     if (!is_complex) {
         double pr = re[0];
         for (int lane = 1; lane < NQS_WIDTH; lane++)
             pr *= re[lane];
         nqs_multiply(product, pr, 0);
-        return;
+        return 1;
     }
 #pragma GCC unroll 4
     for (int step = NQS_WIDTH / 2; step > 0; step /= 2) {
@@ -85,6 +87,7 @@ static inline void NQS_NAME(multiply_lanes)(nqs_scale *product, vec re, vec im,
         re = next;
     }
     nqs_multiply(product, re[0], im[0]);
+    return 1;
 }
 
 __attribute__((always_inline)) static inline int
@@ -112,10 +115,10 @@ NQS_NAME(product_eta)(const double *t, const double *half, double twice,
         for (; j < stop; j += NQS_WIDTH)
             p0 *= FACTOR(j);
         total *= (p0 * p1) * (p2 * p3);
-        safe &= NQS_NAME(in_range)(total * total, SMALLEST * SMALLEST);
+        if (j < n)
+            safe &= NQS_NAME(in_range)(total * total, SMALLEST * SMALLEST);
     }
-    NQS_NAME(multiply_lanes)(product, total, one - one, 0);
-    return safe;
+    return safe & NQS_NAME(multiply_lanes)(product, total, one - one, 0);
 #undef FACTOR
 }
 
@@ -170,10 +173,10 @@ static int NQS_NAME(product_complex)(const double *t, const double *half,
         JOIN(re2, im2, re3, im3);
         JOIN(re0, im0, re2, im2);
         JOIN(re, im, re0, im0);
-        safe &= NQS_NAME(in_range)(re * re + im * im, SMALLEST * SMALLEST);
+        if (j < n)
+            safe &= NQS_NAME(in_range)(re * re + im * im, SMALLEST * SMALLEST);
     }
-    NQS_NAME(multiply_lanes)(product, re, im, 1);
-    return safe;
+    return safe & NQS_NAME(multiply_lanes)(product, re, im, 1);
 #undef JOIN
 #undef MULTIPLY
 }

@@ -2,6 +2,8 @@
 
 from libc.stdint cimport int8_t
 
+import numpy as np
+
 from hpc_nqs.kernels.amplitude cimport BLOCK, Amplitude
 from hpc_nqs.kernels.moves cimport MoveSet, Proposal
 
@@ -43,17 +45,23 @@ cdef class Hamiltonian:
     cdef void local_energies(self, Amplitude amplitude, MoveSet moves, const int8_t *visible, Py_ssize_t n,
                              double complex *energies, Py_ssize_t stride) noexcept nogil:
         """Write E_loc of the states of rows 0..n-1; terms outside, so that tables are read once per block."""
-        cdef Proposal proposal
-        cdef Py_ssize_t t, row
-        cdef const int8_t *spins
+        cdef Proposal proposals[BLOCK]
+        cdef Py_ssize_t rows[BLOCK]
+        cdef Py_ssize_t t, row, k, n_allowed
+        cdef double complex ratio
+        cdef double *energy
         for row in range(n):
             energies[row * stride] = self.diagonal(visible + row * amplitude.n_visible)
         for t in range(self.moves.shape[0]):
+            n_allowed = 0
             for row in range(n):
-                spins = visible + row * amplitude.n_visible
-                if moves.propose(self.moves[t], spins, &proposal):
-                    energies[row * stride] = (energies[row * stride]
-                                              + self.elements[t] * amplitude.ratio(row, spins, &proposal))
+                rows[n_allowed] = row
+                n_allowed += moves.propose(self.moves[t], visible + row * amplitude.n_visible, &proposals[n_allowed])
+            for k in range(n_allowed):
+                ratio = amplitude.ratio(rows[k], visible + rows[k] * amplitude.n_visible, &proposals[k])
+                energy = <double *>&energies[rows[k] * stride]
+                energy[0] += self.elements[t] * ratio.real
+                energy[1] += self.elements[t] * ratio.imag
 
 
 def local_energies(const int8_t[:, ::1] configurations, Amplitude amplitude, MoveSet moves, list hamiltonians,
@@ -69,17 +77,20 @@ def local_energies(const int8_t[:, ::1] configurations, Amplitude amplitude, Mov
     energies : (n, len(hamiltonians)) complex128, output
     log_psi : (n,) complex128, output
     """
-    cdef Py_ssize_t first = 0, row, h, n
+    cdef Py_ssize_t first = 0, row, h, n, n_hamiltonians = energies.shape[1]
     cdef Hamiltonian hamiltonian
-    while first < configurations.shape[0]:
-        n = min(configurations.shape[0] - first, BLOCK)
-        with nogil:
+    cdef Py_ssize_t[::1] kept = np.empty(n_hamiltonians, dtype=np.intp)
+    for h in range(n_hamiltonians):
+        hamiltonian = hamiltonians[h]
+        kept[h] = <Py_ssize_t><void *>hamiltonian
+    # in one piece: threads that come back for the lock of the interpreter after every block wait for each other
+    with nogil:
+        while first < configurations.shape[0]:
+            n = min(configurations.shape[0] - first, BLOCK)
             amplitude.refresh(&configurations[first, 0], n)
             for row in range(n):
                 log_psi[first + row] = amplitude.log_psi(row, &configurations[first + row, 0])
-        for h in range(energies.shape[1]):
-            hamiltonian = hamiltonians[h]
-            with nogil:
-                hamiltonian.local_energies(amplitude, moves, &configurations[first, 0], n, &energies[first, h],
-                                           energies.shape[1])
-        first += n
+            for h in range(n_hamiltonians):
+                (<Hamiltonian><void *>kept[h]).local_energies(amplitude, moves, &configurations[first, 0], n,
+                                                      &energies[first, h], n_hamiltonians)
+            first += n

@@ -216,12 +216,13 @@ cdef class RBMAmplitude(Amplitude):
             nqs_unit_tangents(&self.angles[row, 0], &self.shape, &self.tangents[row, 0])
 
     cdef double complex ratio(self, Py_ssize_t row, const int8_t *visible, const Proposal *proposal) noexcept nogil:
-        cdef double ratio[2]
         cdef double complex product
         cdef Py_ssize_t entry = proposal.entry
         cdef bint safe = nqs_unit_ratio(&self.tangents[row, 0], &self.half[entry, 0],
-                                        <nqs_scale *>&self.scale[entry, 0], proposal.sign, &self.shape, ratio)
-        product = ratio[0] + 1j * ratio[1] if safe else self.slow_ratio(row, entry, proposal.sign)
+                                        <nqs_scale *>&self.scale[entry, 0], proposal.sign, &self.shape,
+                                        <double *>&product)
+        if not safe:
+            product = self.slow_ratio(row, entry, proposal.sign)
         if not self.has_input_bias:
             return product
         return product * self.bias_factor[entry, proposal.sign > 0]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import hpc_nqs.kernels
-from hpc_nqs.kernels import amplitude, local_energy, metropolis, rbm, reference, reference_worldlines
+from hpc_nqs.kernels import amplitude, local_energy, metropolis, rbm, reference, reference_matrices, reference_worldlines
 
 HERE = Path(__file__).parent
 ONLY_IN_REFERENCE = {"Proposal", "flipped", "log_2cosh", "ring_line", "ring_segment"}
@@ -42,9 +42,9 @@ def reference_signatures():
     """Return {name: argument names} of everything that the reference module defines itself."""
     own = {
         name: thing
-        for module in (reference, reference_worldlines)
+        for module in (reference, reference_matrices, reference_worldlines)
         for name, thing in vars(module).items()
-        if getattr(thing, "__module__", "") == module.__name__
+        if getattr(thing, "__module__", "") == module.__name__ and not name.startswith("_")
     }
     return {name: list(inspect.signature(thing).parameters) for name, thing in own.items()}
 

@@ -1,0 +1,63 @@
+"""NumPy twins of the kernels of factored log-derivatives and of the spread Cholesky factorization; for tests only."""
+
+import numpy as np
+
+# ---- factored log-derivatives --------------------------------------------------------------------------------------
+
+
+def apply_factors(inputs, slopes, weights, work, out):
+    """Write sum_uj inputs_su weights_uj slopes_sj of every sample s to `out`."""
+    out[:] = np.sum((inputs @ weights) * slopes, axis=1)
+
+
+def sum_factors(inputs, slopes, vector, work, out):
+    """Add sum_s inputs_su conj(slopes_sj) vector_s to `out`, *in place*."""
+    out += inputs.T @ (slopes.conj() * vector[:, None])
+
+
+def multiply_samples(inputs, slopes, terms, other_inputs, other_slopes, other_terms, constant, square, work, out):
+    """Write O O'^H between samples of two sets to the planes of `out`."""
+    y, d = inputs @ other_inputs.T, _numbers(slopes) @ _numbers(other_slopes).conj().T
+    scale, g, o, f = _columns(terms)
+    other_scale, other_g, other_o, other_f = (column.conj().T for column in _columns(other_terms))
+    product = d * (y + g + other_g + constant) + y * (o + other_o + square) + o * other_g + other_o * g + f + other_f
+    product = scale * other_scale * product
+    out[0] = product.real
+    if len(out) > 1:
+        out[1] = product.imag
+
+
+def _columns(terms):
+    """Return scale, g, o and f as columns (n, 1)."""
+    scale, g, o_re, o_im, f_re, f_im = terms[:, :, None]
+    return scale, g, o_re + 1j * o_im, f_re + 1j * f_im
+
+
+# ---- Cholesky factorization ----------------------------------------------------------------------------------------
+
+
+def subtract_product(left, right, difference, work, out):
+    """Subtract left right^H from `out`, *in place*."""
+    product = _numbers(left) @ _numbers(right).conj().T
+    out -= product if np.iscomplexobj(out) else product.real
+
+
+def divide(factor, rows):
+    """Replace `rows` by rows L^-H, *in place*."""
+    rows[:] = np.linalg.solve(np.tril(factor).conj(), rows.T).T
+
+
+def factor(block):
+    """Replace the lower triangle of `block` by its Cholesky factor L, *in place*; return whether there is one."""
+    lower = np.tril(block)
+    try:
+        found = np.linalg.cholesky(lower + np.tril(block, -1).conj().T)
+    except np.linalg.LinAlgError:
+        return False
+    block[:] = found + np.triu(block, 1)
+    return True
+
+
+def _numbers(planes):
+    """Return the matrix whose real part and, if there are several planes, imaginary part come first."""
+    return planes[0] + 1j * planes[1] if len(planes) > 1 else planes[0]

@@ -1,0 +1,85 @@
+"""Kernels of matrices against their twins: factored log-derivatives, blocks of a Cholesky factorization."""
+
+import numpy as np
+import pytest
+
+from hpc_nqs.kernels import factored, reference_matrices, triangular
+
+BOTH = [(factored, triangular), (reference_matrices, reference_matrices)]
+
+
+def numbers(stream, kind, *shape):
+    """Return random numbers of a kind."""
+    return stream.standard_normal(shape) + (1j * stream.standard_normal(shape) if kind is complex else 0)
+
+
+def planes(values, sign):
+    """Return the planes of a left (+1) or right (-1) factor."""
+    return np.stack([values.real, values.imag, values.real + sign * values.imag]) if np.iscomplexobj(values) else values[None]
+
+
+def read_only(*arrays):
+    """Forbid writing."""
+    for array in arrays:
+        array.flags.writeable = False
+
+
+@pytest.mark.parametrize("kind", [float, complex])
+@pytest.mark.parametrize("n", [0, 3, 8, 17])
+def test_products_with_factors(kind, n):
+    stream = np.random.default_rng(1)
+    inputs, slopes = stream.choice([-1.0, 1.0], size=(n, 5)), numbers(stream, kind, n, 7)
+    weights, vector, start = numbers(stream, kind, 5, 7), numbers(stream, kind, n), numbers(stream, kind, 5, 7)
+    read_only(inputs, slopes, weights, vector)
+    found = []
+    for kernels, _ in BOTH:
+        rows, sums, work = np.empty(n, kind), start.copy(), np.empty((8, 7), kind)
+        kernels.apply_factors(inputs, slopes, weights, work, rows)
+        kernels.sum_factors(inputs, slopes, vector, work, sums)
+        found.append((rows, sums))
+    for value, expected in zip(*found, strict=True):
+        np.testing.assert_allclose(value, expected, atol=1e-13 * 20)
+
+
+@pytest.mark.parametrize("kind", [float, complex])
+@pytest.mark.parametrize("shape", [(6, 9), (1, 4), (0, 4)])
+def test_products_between_samples(kind, shape):
+    stream = np.random.default_rng(2)
+    sides = []
+    for n, sign in zip(shape, (1, -1), strict=True):
+        terms = stream.standard_normal((6, n))
+        if kind is float:
+            terms[[3, 5]] = 0
+        sides += [stream.standard_normal((n, 5)), planes(numbers(stream, kind, n, 7), sign), terms]
+    read_only(*sides)
+    n_planes = len(sides[1])
+    found = []
+    for kernels, _ in BOTH:
+        wide = np.full((n_planes, shape[0], shape[1] + 3), 7.0)
+        kernels.multiply_samples(*sides, 0.7, 1.3, np.empty((n_planes + 1, *shape)), wide[:, :, 1:-2])
+        found.append(wide)
+    np.testing.assert_allclose(found[0], found[1], atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", [float, complex])
+@pytest.mark.parametrize("shape", [(6, 9, 4), (1, 4, 1), (5, 5, 0), (0, 4, 3)])
+def test_blocks_of_a_factorization(kind, shape):
+    m, n, k = shape
+    stream = np.random.default_rng(3)
+    left, right = numbers(stream, kind, m, k + 2), numbers(stream, kind, n, k + 2)
+    left, right = planes(left, 1)[:, :, 1:-1], planes(right, -1)[:, :, 1:-1]
+    out, root = numbers(stream, kind, m, n), numbers(stream, kind, n, n + 3)
+    matrix = root @ root.conj().T
+    read_only(left, right)
+    found = []
+    for _, kernels in BOTH:
+        rows, block, indefinite = out.copy(), matrix.copy(), matrix - 2 * np.trace(matrix).real * np.eye(n)
+        kernels.subtract_product(left, right[:2], right[-1], np.empty((len(left), m, n)), rows)
+        product = rows.copy()
+        assert kernels.factor(block) and not kernels.factor(indefinite)
+        kernels.divide(block, rows)
+        found.append((product, np.tril(block), rows))
+        np.testing.assert_allclose(np.tril(block) @ np.tril(block).conj().T, matrix, atol=1e-12)
+        np.testing.assert_allclose(rows @ np.tril(block).conj().T, product, atol=1e-12)
+    for value, expected in zip(*found, strict=True):
+        np.testing.assert_allclose(value, expected, atol=1e-12)
