@@ -36,6 +36,15 @@ def test_broadcast(team, monkeypatch, block, dtype):
     np.testing.assert_array_equal(values, numbers((3, 4)).astype(dtype))
 
 
+@pytest.mark.parametrize("block", [5, parallel.BLOCK])
+def test_broadcasts_from_every_rank_at_once(team, monkeypatch, block):
+    monkeypatch.setattr(parallel, "BLOCK", block)
+    pieces = [(numbers((3, 4), team.rank), root) for root in [*range(team.size), 0]]
+    team.broadcast_together([*pieces, (np.zeros((0, 4)), team.size - 1)])
+    for values, root in pieces:
+        np.testing.assert_array_equal(values, numbers((3, 4), root))
+
+
 def test_broadcast_object(team):
     assert team.broadcast_object({"seed": team.rank, "text": f"from {team.rank}"}) == {"seed": 0, "text": "from 0"}
 

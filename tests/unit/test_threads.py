@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hpc_nqs import threads
+from hpc_nqs import log_derivatives, row_blocks, threads
 from hpc_nqs.ansatz import build_ansatz
 from hpc_nqs.chains import Chains
 from hpc_nqs.parallel import Team, Threads, available_cores
@@ -36,10 +36,13 @@ def step(network, n_threads, solver="cg"):
     return samples.configurations, chains.counts, evaluation.energies, evaluation.log_psi, found.x
 
 
+@pytest.mark.parametrize("solver", ["cg", "sample_space"])
 @pytest.mark.parametrize("n_threads", [2, 3, 16])
 @pytest.mark.parametrize("network", CASES.values(), ids=CASES)
-def test_any_number_of_threads_gives_the_same_numbers(network, n_threads):
-    for values, expected in zip(step(network, n_threads), step(network, 1), strict=True):
+def test_any_number_of_threads_gives_the_same_numbers(network, n_threads, solver, monkeypatch):
+    monkeypatch.setattr(log_derivatives, "GROUP", 8)
+    monkeypatch.setattr(row_blocks, "CHUNK", 2)
+    for values, expected in zip(step(network, n_threads, solver), step(network, 1, solver), strict=True):
         np.testing.assert_array_equal(values, expected)
 
 
@@ -74,6 +77,14 @@ def test_items_are_split_and_errors_raised():
     assert Threads(3).run(amplitude, 0, lambda own, part: (part.start, part.stop)) == [(0, 0)]
     with pytest.raises(ZeroDivisionError):
         Threads(2).run(amplitude, 2, lambda own, part: 1 / (part.stop - 2))
+
+
+def test_every_item_is_worked_on_once_in_order():
+    for n_threads in (1, 3):
+        assert Threads(n_threads).each(lambda item: 10 * item, range(7)) == [10 * item for item in range(7)]
+        assert Threads(n_threads).each(lambda item: item, []) == []
+        with pytest.raises(ZeroDivisionError):
+            Threads(n_threads).each(lambda item: 1 / (item - 2), range(3))
 
 
 def test_more_threads_than_cores_are_refused(monkeypatch):
