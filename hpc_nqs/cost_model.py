@@ -10,6 +10,9 @@ from dataclasses import dataclass, replace
 
 ITERATIONS = 200  # products with S that conjugate gradients are taken to need
 EFFICIENT = 0.7  # parallel efficiency down to which ranks are recommended
+SET_UP = 8  # products with O before and after the iterations: centring, diagonal of S, force, residuals
+PASSES = 12  # over the matrix between samples: filling, panels read again, substitutions (measured at 6x6)
+PANEL, CHUNK = 128, 32  # columns factorized at a time, rows dealt out at a time: those of `row_blocks`
 SOLVERS = ("dense", "cg", "sample_space")
 MAX_SAMPLES = 8192  # of an automatic choice of sample_space: 1 GiB for the matrix where it is on one rank
 
@@ -25,7 +28,7 @@ class Machine:
     bandwidth : float
         Bytes per second between one core and memory.
     latency, network : float
-        Seconds per message, bytes per second per rank.
+        Seconds per message, bytes per second that a rank receives.
     ratio, product, special : float
         Part of `rate` that the ratio kernel and matrix products reach; seconds per hyperbolic tangent or logarithm.
     """
@@ -34,7 +37,7 @@ class Machine:
     bandwidth: float = 1e10
     latency: float = 2e-6
     network: float = 5e9
-    ratio: float = 0.5
+    ratio: float = 0.45
     product: float = 0.7
     special: float = 1e-8
 
@@ -91,29 +94,40 @@ class StepSizes:
         return (8.5 if self.width == 2 else 2.5) * self.n_hidden * self.n_images
 
 
-def solver_cost(sizes, solver, n_ranks=1):
-    """Return (multiply-adds, bytes from memory, messages, bytes sent) of one solution of S x = -F on one rank."""
-    n, here, p = sizes.n_samples, sizes.n_samples / n_ranks, sizes.n_params
+def solver_cost(sizes, solver, n_ranks=1, iterations=ITERATIONS):
+    """Return (multiply-adds, bytes from memory, messages, bytes received) of one solution of S x = -F on one rank."""
+    here, p = sizes.n_samples / n_ranks, sizes.n_params
     number, depth = 8 * sizes.width, math.ceil(math.log2(n_ranks)) if n_ranks > 1 else 0
-    network = sizes.n_hidden * sizes.n_inputs
-    derivatives = here * network * sizes.width
+    product = here * sizes.n_hidden * sizes.n_inputs * sizes.width  # O v of one vector, or O itself
+    if solver == "sample_space":
+        return _sample_space_cost(sizes, n_ranks, product, depth)
     if solver == "dense":
-        arithmetic = derivatives + sizes.factor * (here * p**2 / 2 + p**3 / 6)
+        arithmetic = product + sizes.factor * (here * p**2 / 2 + p**3 / 6)
         return arithmetic, number * p**2, 6 * depth, 2 * number * p**2 * bool(depth)
-    if solver == "cg":
-        sent = 2 * number * p * bool(depth)
-        if sizes.is_factored:
-            return ITERATIONS * 2 * here * network * sizes.width, ITERATIONS * 4 * number * p, ITERATIONS * depth, ITERATIONS * sent
-        return derivatives, ITERATIONS * 2 * here * p * number, ITERATIONS * depth, ITERATIONS * sent
-    gram = here * n * p * sizes.factor
-    passed = n * p * number
+    sent = iterations * 2 * number * p * bool(depth)
+    if sizes.is_factored:
+        moved = here * (2 * number * sizes.n_hidden + 32 * sizes.n_inputs) + 20 * number * p
+        return (2 * iterations + SET_UP) * product, iterations * moved, 3 * iterations * depth, sent
+    return product, iterations * 2 * here * p * number, 3 * iterations * depth, sent
+
+
+def _sample_space_cost(sizes, n_ranks, product, depth):
+    """Return `solver_cost` of the sample space: products between samples, factorization in panels, two substitutions.
+
+    Complex matrices are three real products; every rank factorizes every diagonal block, and has whole chunks of rows.
+    """
+    n, number, planes = sizes.n_samples, 8 * sizes.width, 2 * sizes.width - 1
+    here = min(n, CHUNK * math.ceil(n / (CHUNK * n_ranks)))
+    n_panels, width = math.ceil(n / PANEL), min(n, PANEL)
     if sizes.is_factored and sizes.same_shift:
-        gram = here * n / 2 * (sizes.n_inputs + sizes.factor * (sizes.n_hidden + 2 * sizes.n_inputs))
-        passed = n * (sizes.n_inputs + 2 * number * (sizes.n_hidden + 2 * sizes.n_inputs) / 8) * 8
-    cholesky = sizes.factor * n**3 / 6 / n_ranks
-    panels = math.ceil(n / 128)
-    sent = (2 * passed + number * n**2) * bool(depth)
-    return derivatives * (not sizes.is_factored) + gram + cholesky, 3 * here * n * number, 5 * panels * depth, sent
+        gram = here * n / 2 * (sizes.n_inputs + planes * sizes.n_hidden) + SET_UP * product
+        passed = 8 * n * (sizes.n_inputs + sizes.width * sizes.n_hidden + 6)
+    else:
+        gram = here * n * sizes.n_params * sizes.factor + product
+        passed = n * sizes.n_params * number
+    cholesky = here * n * (planes * n / 6 + sizes.factor * width / 4) + sizes.factor * n * width**2 / 6
+    sent = (passed + number * n * (n / 2 + width)) * (1 - 1 / n_ranks)
+    return gram + cholesky, PASSES * here * n * number, 10 * n_panels * depth, sent
 
 
 def seconds(cost, machine):
@@ -138,10 +152,11 @@ def cheapest_solver(sizes):
     return "sample_space" if sizes.n_samples <= MAX_SAMPLES and costs["sample_space"] < costs["cg"] else "cg"
 
 
-def step_seconds(sizes, solver, n_ranks=1, machine=None):
+def step_seconds(sizes, solver, n_ranks=1, machine=None, iterations=ITERATIONS):
     """Return {part: seconds} of one step on n_ranks ranks of one core each.
 
-    The parts are "tables", "sampling", "energies" and "solution"; the rank with most chains counts.
+    The parts are "tables", "sampling", "energies" and "solution"; the rank with most chains counts.  Half of the
+    proposals are taken to be allowed, and all of those accepted, as at high temperature.
     """
     machine = machine or Machine()
     chains = -(-sizes.n_chains // n_ranks)
@@ -150,13 +165,13 @@ def step_seconds(sizes, solver, n_ranks=1, machine=None):
     rebuilt = sizes.n_images * sizes.n_hidden * (
         sizes.width * sizes.n_inputs / (machine.product * machine.rate) + 2 * sizes.width * machine.special
     )
-    update = 3 * ratio
+    update = 2.8 * ratio
     balanced = replace(sizes, n_samples=round(here * n_ranks))
     return {
         "tables": sizes.n_stages * sizes.n_entries * sizes.n_hidden * 2 * sizes.width * machine.special,
-        "sampling": here * sizes.n_proposals * (0.5 * ratio + 0.25 * update),
+        "sampling": here * sizes.n_proposals * 0.5 * (ratio + update),
         "energies": sizes.n_stages * here * (0.5 * sizes.n_terms * ratio + rebuilt),
-        "solution": sizes.n_stages * seconds(solver_cost(balanced, solver, n_ranks), machine),
+        "solution": sizes.n_stages * seconds(solver_cost(balanced, solver, n_ranks, iterations), machine),
     }
 
 
@@ -183,7 +198,7 @@ def memory(sizes, solver, tables, n_ranks=1):
     held = {
         "dense": 3 * item * sizes.n_params**2,
         "cg": 8 * item * sizes.n_params,
-        "sample_space": 2 * item * here * n + 8 * item * sizes.n_params,
+        "sample_space": 8 * (2 * sizes.width - 1) * here * n + 8 * item * sizes.n_params,
     }[solver]
     if sizes.is_factored:
         derivatives = 3 * here * (item * sizes.n_hidden + 16 * sizes.n_inputs)

@@ -6,8 +6,8 @@
 
 Every round runs all counts one after the other, so that a change of the load meets all of them; medians over the rounds.
 `ranks` and `threads` are strong scaling (the samples stay) and, with --weak, weak scaling (the samples grow with the
-count).  Bytes are those that one rank gives to sums and broadcasts in one step.  The prediction uses the multiply-add
-peak and the bandwidth measured just before.
+count).  Bytes are those of the sums and broadcasts of one step.  The prediction uses the multiply-add peak and the
+bandwidth measured just before, and the number of iterations that the solution took.
 """
 
 import argparse
@@ -19,6 +19,7 @@ import subprocess
 import sys
 
 from hpc_nqs.cost_model import Machine, step_seconds
+from hpc_nqs.parallel import available_cores
 from hpc_nqs.roofline import N_CHAINS, measure_core, sizes_of, unshared_network
 
 
@@ -27,18 +28,19 @@ def run(length, samples, solver, n_ranks=1, n_threads=1, shared=False):
     launcher = ["mpiexec", "-n", str(n_ranks)] if n_ranks > 1 else []
     command = [*launcher, sys.executable, "-m", "tests.benchmarks.scaling_worker"]
     command += ["--length", str(length), "--samples", str(samples), "--solver", solver, "--threads", str(n_threads)]
-    environment = os.environ | {"OMP_NUM_THREADS": str(n_threads), "OPENBLAS_NUM_THREADS": str(n_threads)}
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     command += ["--shared"] if shared else []
     found = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
     return json.loads(found.strip().splitlines()[-1])
 
 
-def prediction(length, samples, solver, n_ranks, machine):
-    """Return the predicted seconds of the step of `scaling_worker`, both Hamiltonians."""
+def prediction(length, samples, solver, n_ranks, machine, iterations):
+    """Return the predicted seconds of the step of `scaling_worker`, both Hamiltonians; ranks without a core take turns."""
     model, purification, wavefunction = unshared_network([length, length])
     sizes = sizes_of(model, purification, wavefunction, samples, N_CHAINS, same_shift=True)
     sizes = type(sizes)(**{**vars(sizes), "n_terms": 2 * sizes.n_terms})
-    return sum(step_seconds(sizes, solver, n_ranks, machine).values())
+    turns = max(1.0, n_ranks / available_cores())
+    return turns * sum(step_seconds(sizes, solver, n_ranks, machine, iterations).values())
 
 
 def over_counts(options, kind):
@@ -57,7 +59,8 @@ def over_counts(options, kind):
         seconds = statistics.median(each["seconds"] for each in results)
         samples = options.samples * (count if options.weak else 1)
         efficiency = base / seconds if options.weak else base * first / (seconds * count)
-        told = f"{prediction(options.length, samples, options.solver, count, machine):.3f}" if kind == "ranks" else ""
+        iterations = results[0]["iterations"]
+        told = f"{prediction(options.length, samples, options.solver, count, machine, iterations):.3f}" if kind == "ranks" else ""
         sent = results[0]["bytes"] / 1e6 if count > 1 and kind == "ranks" else 0
         print(f"| {count} | {samples} | {seconds:.3f} | {efficiency:.0%} | {told} | {results[0]['messages']:.0f} | {sent:.2f} |")
 

@@ -56,7 +56,7 @@ def shared_network(length):
 
 
 def step(purification, wavefunction, chains, team, n_per_chain, regularization):
-    """Return the seconds of every part of one step on this rank."""
+    """Return the seconds of every part of one step on this rank, and the iterations of its solution."""
     marks = [time.perf_counter()]
     amplitude = wavefunction.amplitude(purification.moves)
     marks.append(time.perf_counter())
@@ -64,9 +64,9 @@ def step(purification, wavefunction, chains, team, n_per_chain, regularization):
     marks.append(time.perf_counter())
     evaluation = evaluate(samples, wavefunction, purification, team, amplitude)
     marks.append(time.perf_counter())
-    velocity(evaluation, samples, wavefunction, regularization, team)
+    found = velocity(evaluation, samples, wavefunction, regularization, team)
     marks.append(time.perf_counter())
-    return np.diff(marks)
+    return np.diff(marks), found.solution.iterations
 
 
 def main():
@@ -93,13 +93,14 @@ def main():
             team.messages = team.n_bytes = 0
         team.barrier()
         busy = time.process_time()
-        parts = step(purification, wavefunction, chains, team, n_per_chain, regularization)
+        parts, iterations = step(purification, wavefunction, chains, team, n_per_chain, regularization)
         total, busy = team.max(parts.sum()), team.max(time.process_time() - busy)
         if turn:
             seconds.append([total, busy, *parts])
     if team.is_root:
         medians = np.median(seconds, axis=0)
-        facts = {"seconds": medians[0], "processor seconds": medians[1], "messages": team.messages / options.steps, "bytes": team.n_bytes / options.steps}
+        facts = {"seconds": medians[0], "processor seconds": medians[1], "iterations": iterations}
+        facts |= {"messages": team.messages / options.steps, "bytes": team.n_bytes / options.steps}
         print(json.dumps(facts | dict(zip(PARTS, medians[2:], strict=True)) | {"parameters": wavefunction.n_params}), flush=True)
 
 

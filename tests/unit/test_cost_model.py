@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from hpc_nqs import cost_model, level_plan, thermal_plan
+from hpc_nqs import cost_model, level_plan, row_blocks, thermal_plan
 from hpc_nqs.ansatz import build_ansatz
 from hpc_nqs.cost_model import Machine, StepSizes
 from hpc_nqs.reconfiguration import MAX_DENSE
@@ -22,9 +22,16 @@ MACHINES = [Machine(), Machine(rate=1e11, latency=1e-5), Machine(network=1e8)]
 def test_arithmetic_of_the_solvers_by_hand():
     stored = replace(SIZES, is_factored=False, same_shift=False, width=1, n_params=100, n_samples=10)
     assert cost_model.solver_cost(stored, "dense")[0] == 10 * 144 * 72 + 10 * 100**2 / 2 + 100**3 / 6
-    assert cost_model.solver_cost(stored, "sample_space")[0] == pytest.approx(10 * 144 * 72 + 10 * 10 * 100 + 10**3 / 6)
-    factored = cost_model.solver_cost(SIZES, "cg")[0]
-    assert factored == cost_model.ITERATIONS * 2 * 1024 * 144 * 72 * 2
+    between = 10 * 144 * 72 + 10 * 10 * 100 + 10**3 / 6 + 10**3 / 4 + 10**3 / 6
+    assert cost_model.solver_cost(stored, "sample_space")[0] == pytest.approx(between)
+    factored = cost_model.solver_cost(SIZES, "cg", iterations=30)[0]
+    assert factored == (2 * 30 + cost_model.SET_UP) * 1024 * 144 * 72 * 2
+
+
+def test_two_ranks_receive_half_of_the_lower_triangle():
+    _, _, _, received = cost_model.solver_cost(SIZES, "sample_space", 2)
+    assert received == (16 * 1024 * (512 + 128) + 8 * 1024 * (72 + 2 * 144 + 6)) / 2
+    assert (cost_model.PANEL, cost_model.CHUNK) == (row_blocks.PANEL * row_blocks.CHUNK, row_blocks.CHUNK)
 
 
 def test_one_rank_sends_nothing():
