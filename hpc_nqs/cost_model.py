@@ -14,7 +14,7 @@ SET_UP = 8  # products with O before and after the iterations: centring, diagona
 PASSES = 12  # over the matrix between samples: filling, panels read again, substitutions (measured at 6x6)
 PANEL, CHUNK = 128, 32  # columns factorized at a time, rows dealt out at a time: those of `row_blocks`
 SOLVERS = ("dense", "cg", "sample_space")
-MAX_SAMPLES = 8192  # of an automatic choice of sample_space: 1 GiB for the matrix where it is on one rank
+MAX_SAMPLES = 8192  # of an automatic choice of sample_space: 1.5 GiB for the matrix where it is on one rank
 
 
 @dataclass(frozen=True)

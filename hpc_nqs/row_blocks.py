@@ -116,7 +116,7 @@ class RowBlocks:
             finished = strip[:2, :, :start].transpose(1, 0, 2)
             right = self.whole(finished, start, stop).transpose(1, 0, 2)
             difference = right[0] - right[-1]
-            diagonal = np.empty((below - first, stop - start), number_type(strip))
+            diagonal = np.zeros((below - first, stop - start), number_type(strip))
 
             def subtract(rows, right=right, difference=difference, start=start, first=first, diagonal=diagonal):
                 last = int(self.positions[rows.stop - 1]) + 1 - start
@@ -134,7 +134,7 @@ class RowBlocks:
 
             each(subtract, self.row_blocks(first, below, CHUNK))
             factors.append(self.whole(diagonal, start, stop, first))
-            lost += not factor(factors[-1])
+            lost += not (factor(factors[-1]) and np.isfinite(factors[-1]).all())
             store(factors[-1][self.positions[first:below] - start], strip[:, first:below, panel])
             each(finish, self.row_blocks(below))
         self.team.sum_in_place(lost)
