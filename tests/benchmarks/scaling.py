@@ -54,7 +54,7 @@ def over_counts(options, kind):
             found[count].append(run(options.length, samples, options.solver, **{f"n_{kind}": count}))
     first = min(options.counts)
     base = statistics.median(each["seconds"] for each in found[first])
-    print(f"| {kind} | samples | seconds | efficiency | predicted | messages | MB reduced |\n|---|---|---|---|---|---|---|")
+    print(f"| {kind} | samples | seconds | processor | efficiency | predicted | messages | MB reduced |\n|---|---|---|---|---|---|---|---|")
     for count, results in found.items():
         seconds = statistics.median(each["seconds"] for each in results)
         samples = options.samples * (count if options.weak else 1)
@@ -62,15 +62,17 @@ def over_counts(options, kind):
         iterations = results[0]["iterations"]
         told = f"{prediction(options.length, samples, options.solver, count, machine, iterations):.3f}" if kind == "ranks" else ""
         sent = results[0]["bytes"] / 1e6 if count > 1 and kind == "ranks" else 0
-        print(f"| {count} | {samples} | {seconds:.3f} | {efficiency:.0%} | {told} | {results[0]['messages']:.0f} | {sent:.2f} |")
+        busy = statistics.median(each["processor seconds"] for each in results)
+        print(f"| {count} | {samples} | {seconds:.3f} | {busy:.3f} | {efficiency:.0%} | {told} | {results[0]['messages']:.0f} | {sent:.2f} |")
 
 
 def over_sites(options):
     """Print the table over L."""
-    print("| L | parameters | tables | sampling | energies | solution | step (s) |\n|---|---|---|---|---|---|---|")
+    print("| L | parameters | tables | sampling | energies | solution | step (s) | processor (s) |\n|---|---|---|---|---|---|---|---|")
     for length in options.lengths:
         results = [run(length, options.samples, options.solver, shared=options.shared) for _ in range(options.rounds)]
-        parts = [statistics.median(each[part] for each in results) for part in ("tables", "sampling", "energies", "solution", "seconds")]
+        wanted = ("tables", "sampling", "energies", "solution", "seconds", "processor seconds")
+        parts = [statistics.median(each[part] for each in results) for part in wanted]
         print(f"| {length} | {results[0]['parameters']} | " + " | ".join(f"{part:.3f}" for part in parts) + " |", flush=True)
 
 
