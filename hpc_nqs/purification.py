@@ -29,6 +29,8 @@ class Purification:
         The moves that chains propose; ergodic in the sector of the Bell pairs.
     hamiltonians : tuple of Hamiltonian
         H x 1 on the physical layer and 1 x H~ on the ancilla layer.
+    site_flips : (3, n_sites) intp
+        The moves that flip sigma_i, ancilla_i and both; empty where H does not flip single spins.
     """
 
     model: SpinModel
@@ -36,6 +38,7 @@ class Purification:
     moves: Moves
     proposals: np.ndarray
     hamiltonians: tuple
+    site_flips: np.ndarray
 
     @property
     def n_sites(self):
@@ -77,12 +80,14 @@ def purify(model, bond_features):
         proposals += [moves.add_exchange(i, i + n) for i in range(n)]
     else:
         proposals += [moves.add_joint_flip(i) for i in range(n)]
+    flips = [*terms, proposals[-n:]] if len(model.flip_sites) else [[], [], []]
     return Purification(
         model=model,
         bond_features=bond_features,
         moves=moves,
         proposals=np.array(proposals, dtype=np.intp),
         hamiltonians=tuple(_layer_hamiltonian(model, layer, terms[layer]) for layer in (0, 1)),
+        site_flips=np.array(flips, dtype=np.intp),
     )
 
 

@@ -25,11 +25,13 @@ from hpc_nqs.thermal_plan import N_CHAINS, N_SAMPLES, build_state, control_of, r
 from hpc_nqs.thermal_table import finished_rows
 from hpc_nqs.threads import use_threads
 
-HOT_BETA, HOT_FACTOR = 0.5, 4  # above T = J / HOT_BETA rare configurations carry the force: more samples
+# above T = J / HOT_BETA rare configurations carry the force: more samples, unless an expansion gives the state
+HOT_BETA, HOT_FACTOR = 0.5, 4
 REPORT_FACTOR = 24  # samples at a reported temperature, in units of n_samples
 START_EXPONENT, EXPONENT_STEP = 0.6, 0.05
 EFFECTIVE_FRACTION = (0.1, 0.8)  # of effective samples; outside, the sampling exponent moves
 RING_EFFECTIVE_FRACTION = (0.3, 0.9)  # the same for deep states, whose S is noisier
+ISING_EFFECTIVE_FRACTION = (0.6, 0.9)  # the same for tables in a transverse field, whose hot part makes no steps
 
 
 class Cooling(Computation):
@@ -59,6 +61,14 @@ class Cooling(Computation):
         self.hot_beta = HOT_BETA / largest_coupling(model)
         self.exponent = START_EXPONENT if sampling.exponent == "auto" else sampling.exponent
         self.warm = False
+
+    @property
+    def effective_range(self):
+        """The fractions of effective samples within which the sampling exponent stays."""
+        if self.ansatz.has_bra_and_ket:
+            return RING_EFFECTIVE_FRACTION
+        in_field = self.ansatz.kind == "clusters" and not self.model.conserves_sz
+        return ISING_EFFECTIVE_FRACTION if in_field else EFFECTIVE_FRACTION
 
     @property
     def n_chains(self):
@@ -108,6 +118,7 @@ class Cooling(Computation):
         first = self.evolution.velocity(samples, evaluation)
         acceptance = self.sampler.acceptance(self.team)
         beta = self.evolution.beta
+        self.warm = not self.evolution.follows_expansion  # the next state is further away than after a small step
         try:
             step = self.evolution.advance(samples, evaluation, first, target)
         except EvolutionError as error:
@@ -136,7 +147,8 @@ class Cooling(Computation):
         wanted = self.settings.sampling.n_samples
         if wanted != "auto":
             return wanted
-        return N_SAMPLES * (HOT_FACTOR if self.evolution.beta <= self.hot_beta else 1)
+        hot = self.evolution.beta <= self.hot_beta and self.ansatz.expansion is None
+        return N_SAMPLES * (HOT_FACTOR if hot else 1)
 
     def _sample(self, n_samples):
         """Return fresh samples of all chains and their evaluation."""
@@ -153,7 +165,7 @@ class Cooling(Computation):
         """Move the sampling exponent and the sweeps per sample towards their targets, from reduced numbers only."""
         sampling = self.settings.sampling
         if sampling.exponent == "auto" and not self.is_exact:
-            low, high = RING_EFFECTIVE_FRACTION if self.ansatz.has_bra_and_ket else EFFECTIVE_FRACTION
+            low, high = self.effective_range
             if summary["effective_fraction"] < low:
                 self.exponent = min(1.0, self.exponent + EXPONENT_STEP)
             elif summary["effective_fraction"] > high:
