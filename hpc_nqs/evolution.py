@@ -7,7 +7,9 @@ the error of the step and not noise.
 
 The velocity v is x = -S^{-1} F for the clock "time".  Where the network cannot follow, x removes less energy than
 dE/dbeta = -Var(H) demands and the state lags behind its label beta.  The clock "energy" therefore runs by the energy:
-v = x Var(H) / (-F.x), so that dE/dbeta = -Var(H) holds along the path, as it does for every thermal state.
+v = x Var(H) / (-F.x), so that dE/dbeta = -Var(H) holds along the path, as it does for every thermal state.  Of tables
+the Var(H) that is measured grows with the unexplained part of the state, while -F.x stays below that of the thermal
+state: there beta follows (1 - r^2) Var(H) + r^2 (-F.x), r^2 the TDVP residual.
 """
 
 from dataclasses import dataclass
@@ -128,9 +130,16 @@ class Evolution:
 
     def change(self, velocity):
         """Return d params / d(beta / 2) by the clock of this evolution, (n_params,)."""
+        return velocity.x * self._speed(velocity)
+
+    def _speed(self, velocity):
+        """Return d tau / d(beta / 2)."""
         if self.control.clock == "time" or not velocity.power > 0:
-            return velocity.x
-        return velocity.x * min(MAX_SPEED_UP, velocity.thermal_variance / velocity.power)
+            return 1.0
+        excess = velocity.thermal_variance / velocity.power - 1
+        if self.between_layers:
+            excess *= 1 - min(1.0, max(0.0, velocity.residual))
+        return min(MAX_SPEED_UP, 1 + excess)
 
     def advance(self, samples, evaluation, first, beta_target):
         """Make one step, not beyond `beta_target`, and return the `Step`.  *Collective.*
@@ -209,13 +218,7 @@ class Evolution:
         error = 0.5 * dtau * first.metric(changes[-1] - changes[0]) / self.control.tolerance
         self.wavefunction.params = start + dtau * sum(map(np.multiply, weights, changes))
         if self.checks_energy and samples.exponent == 0:
-            promised = -2 * dtau * np.dot(weights, [self._cooling_power(stage) for stage in stages])
+            promised = -2 * dtau * np.dot(weights, [self._speed(stage) * stage.power for stage in stages])
             delivered = self.evaluate(samples).energy - evaluation.energy
             error = max(error, abs(delivered - promised) / (MAX_ENERGY_ERROR * abs(promised) + TINY))
         return stages, float(self.team.max(error if np.isfinite(error) else np.inf))
-
-    def _cooling_power(self, velocity):
-        """Return -dE/dtau / 2 by the clock of this evolution."""
-        if self.control.clock == "time" or not velocity.power > 0:
-            return velocity.power
-        return min(MAX_SPEED_UP * velocity.power, velocity.thermal_variance)

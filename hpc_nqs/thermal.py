@@ -27,7 +27,7 @@ from hpc_nqs.threads import use_threads
 
 # above T = J / HOT_BETA rare configurations carry the force: more samples, unless an expansion gives the state
 HOT_BETA, HOT_FACTOR = 0.5, 4
-REPORT_FACTOR = 24  # samples at a reported temperature, in units of n_samples
+REPORT_FACTOR = {True: 48, False: 24}  # samples at a reported temperature, in n_samples; True: tables in a transverse field
 START_EXPONENT, EXPONENT_STEP = 0.6, 0.05
 EFFECTIVE_FRACTION = (0.1, 0.8)  # of effective samples; outside, the sampling exponent moves
 RING_EFFECTIVE_FRACTION = (0.3, 0.9)  # the same for deep states, whose S is noisier
@@ -67,8 +67,12 @@ class Cooling(Computation):
         """The fractions of effective samples within which the sampling exponent stays."""
         if self.ansatz.has_bra_and_ket:
             return RING_EFFECTIVE_FRACTION
-        in_field = self.ansatz.kind == "clusters" and not self.model.conserves_sz
-        return ISING_EFFECTIVE_FRACTION if in_field else EFFECTIVE_FRACTION
+        return ISING_EFFECTIVE_FRACTION if self.has_ising_tables else EFFECTIVE_FRACTION
+
+    @property
+    def has_ising_tables(self):
+        """Whether the state is tables over clusters of a model in a transverse field."""
+        return self.ansatz.kind == "clusters" and not self.model.conserves_sz
 
     @property
     def n_chains(self):
@@ -176,7 +180,7 @@ class Cooling(Computation):
         """Return the raw results at a requested temperature, from extra samples; None if the run has to stop."""
         wanted = self.settings.thermal.n_samples_report
         n_samples = self._n_samples()
-        n_report = REPORT_FACTOR * n_samples if wanted == "auto" else wanted
+        n_report = REPORT_FACTOR[self.has_ising_tables] * n_samples if wanted == "auto" else wanted
         n_batches = 1 if self.is_exact else max(1, -(-n_report // n_samples))
         self.recorder.hold(self)  # a report cut short is made again, from the chains as they were
         made = []
