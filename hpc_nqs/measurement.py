@@ -1,9 +1,8 @@
 """Means and errors of energies and observables over the samples of all ranks.
 
 Where the thermal state is the same on both layers (up to the flip between opposite Bell pairs), every quantity is
-averaged over the layers; the difference of the two energies is kept as a meter of the error of the state.  In a
-transverse field the reported energy is measured with control variates, whose coefficients the first samples of the
-report fix.
+averaged over the layers; the difference of the two energies is kept as a meter of the error of the state.  The
+reported energy is measured with control variates, whose coefficients the first samples of the report fix.
 """
 
 import numpy as np
@@ -33,7 +32,7 @@ class Meter:
         self.observables = observables
         self.sampler = sampler
         self.team = team
-        sampled = not sampler.is_exact and ansatz.purification.site_flips.size > 0
+        sampled = not sampler.is_exact and ansatz.purification.terms.size > 0
         self.controls = ControlVariates(ansatz.purification, ansatz.lattice) if sampled else None
 
     def summarize(self, samples, evaluation, beta):

@@ -29,8 +29,10 @@ class Purification:
         The moves that chains propose; ergodic in the sector of the Bell pairs.
     hamiltonians : tuple of Hamiltonian
         H x 1 on the physical layer and 1 x H~ on the ancilla layer.
-    site_flips : (3, n_sites) intp
-        The moves that flip sigma_i, ancilla_i and both; empty where H does not flip single spins.
+    terms : (2, n_terms) intp
+        The moves of the off-diagonal terms of H on either layer: exchanges on bonds, then flips.
+    site_moves : (n_sites,) intp
+        The moves of both spins of a site: their exchange where Sz is conserved, else the flip of both.
     """
 
     model: SpinModel
@@ -38,7 +40,8 @@ class Purification:
     moves: Moves
     proposals: np.ndarray
     hamiltonians: tuple
-    site_flips: np.ndarray
+    terms: np.ndarray
+    site_moves: np.ndarray
 
     @property
     def n_sites(self):
@@ -80,14 +83,14 @@ def purify(model, bond_features):
         proposals += [moves.add_exchange(i, i + n) for i in range(n)]
     else:
         proposals += [moves.add_joint_flip(i) for i in range(n)]
-    flips = [*terms, proposals[-n:]] if len(model.flip_sites) else [[], [], []]
     return Purification(
         model=model,
         bond_features=bond_features,
         moves=moves,
         proposals=np.array(proposals, dtype=np.intp),
         hamiltonians=tuple(_layer_hamiltonian(model, layer, terms[layer]) for layer in (0, 1)),
-        site_flips=np.array(flips, dtype=np.intp),
+        terms=np.array(terms, dtype=np.intp),
+        site_moves=np.array(proposals[-n:], dtype=np.intp),
     )
 
 
