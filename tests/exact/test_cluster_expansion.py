@@ -6,7 +6,7 @@ import scipy.linalg
 
 from hpc_nqs import checkpoint, exact, tasks
 from hpc_nqs.ansatz import build_ansatz
-from hpc_nqs.cluster_seed import LAST_ORDER
+from hpc_nqs.cluster_expansion import LAST_ORDER
 from hpc_nqs.kernels.amplitude import log_psi
 from hpc_nqs.models import spins_of, to_sparse
 from hpc_nqs.parallel import Team
@@ -20,10 +20,11 @@ SYSTEMS = {
     "antiferromagnet": ("chain", [5], TFIM | {"coupling": -1.0}),
     "ladder": ("ladder", [3, 2], TFIM),
 }
+FREE_SPINS = ("chain", [4], TFIM | {"coupling": 0.0})
 
 
 def settings_of(system, size, **thermal):
-    kind, lengths, model = SYSTEMS[system]
+    kind, lengths, model = SYSTEMS[system] if isinstance(system, str) else system
     tables = {"run": {"seed": 1}, "lattice": {"kind": kind, "lengths": lengths}, "model": model}
     tables |= {"wavefunction": {"kind": "clusters", "cluster_size": size}, "sampling": {"method": "exact_sum"}}
     return parse_settings(tables | {"thermal": {"temperatures": [0.2]} | thermal})
@@ -77,6 +78,14 @@ def test_the_reach_is_where_the_last_order_is_still_small(system):
     expansion.fill(beta)
     state, wanted = vectors(ansatz, beta)
     assert np.linalg.norm(state - wanted) < 10 * LAST_ORDER
+
+
+def test_free_spins_are_exact_everywhere():
+    ansatz = built(settings_of(FREE_SPINS, "auto"))
+    ansatz.expansion.fill(1.5)
+    state, wanted = vectors(ansatz, 1.5)
+    np.testing.assert_allclose(state, wanted, atol=1e-12)
+    assert 1.5 < ansatz.expansion_beta < 2.0
 
 
 def test_pairs_alone_are_not_followed():

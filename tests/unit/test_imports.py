@@ -15,8 +15,8 @@ PACKAGE = ROOT / "hpc_nqs"
 # From the bottom up. A module may import from its own layer and from those below it.
 LAYERS = [
     {"kernels"},
-    {"bonds", "cluster_seed", "deep_units", "gates", "lattice", "machine", "models", "moves", "purification", "quantum_numbers", "seed"}
-    | {"spin_system", "symmetry"}
+    {"bonds", "cluster_expansion", "cluster_seed", "deep_units", "gates", "lattice", "machine", "models", "moves"}
+    | {"purification", "quantum_numbers", "seed", "spin_system", "symmetry"}
     | {"trotter", "wavefunctions", "worldlines"},
     {"ansatz", "blocks", "chains", "control_variates", "cost_model", "deep_ansatz", "deep_pairs", "deep_sum", "ensembles"}
     | {"enumeration", "estimators", "extrapolation", "level_meter", "linear", "log_derivatives", "measurement"}
