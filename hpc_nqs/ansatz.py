@@ -17,6 +17,7 @@ from hpc_nqs.wavefunctions.pairing import PairProduct, ProductState
 from hpc_nqs.wavefunctions.rbm import RBM
 
 BETA_0 = 0.02  # of the seed, in units of the inverse of the largest coupling
+TABLE_BETA_0 = 0.1  # the same for tables of a model with exchange: at 0.02 directions are cut that soon carry the force
 MAX_EXPANSION_BETA = 2.0  # where the cluster expansion of a model in a transverse field ends at the latest, in the same units
 ALPHA = {True: 4.0, False: 8.0}  # hidden units per visible unit, by whether the parameters are complex
 CLUSTER_SIZES = (2, 3, 4, 5, 6)
@@ -99,7 +100,7 @@ def build_ansatz(settings, lattice, model, seed):
     is_exact = sums_over_states(settings.sampling, model, n_slices)
     is_complex = choose_complex(choice, is_exact)
     kind, model = choose_state(choice, lattice, model, is_complex)
-    beta_0 = choose_beta_0(settings.thermal, model, n_slices) / n_slices
+    beta_0 = choose_beta_0(settings.thermal, model, n_slices, kind) / n_slices
     symmetries = choose_symmetries(choice, kind, lattice, model)
     bond_features = choice.bond_features is not False
     purification = purify(model, bond_features and kind != "clusters")
@@ -199,10 +200,12 @@ def n_slices_of(choice):
     return 1 if choice.slices == "auto" else choice.slices
 
 
-def choose_beta_0(thermal, model, n_slices=1):
-    """Return the inverse temperature of the seed, of all slices together: below every reported one."""
+def choose_beta_0(thermal, model, n_slices=1, kind="rbm"):
+    """Return the inverse temperature of the seed, of all slices together: below every reported one, or the smallest."""
     if thermal.beta_0 != "auto":
         return thermal.beta_0
+    if kind == "clusters" and model.conserves_sz:
+        return min(TABLE_BETA_0 / largest_coupling(model), *thermal.report_betas)
     return min(n_slices * BETA_0 / largest_coupling(model), 0.5 * min(thermal.report_betas))
 
 

@@ -2,7 +2,8 @@
 
 Where the thermal state is the same on both layers (up to the flip between opposite Bell pairs), every quantity is
 averaged over the layers; the difference of the two energies is kept as a meter of the error of the state.  The
-reported energy is measured with control variates, whose coefficients the first samples of the report fix.
+reported energy of tables is measured with control variates, whose coefficients the first samples of the report fix; the
+error of a network is larger than what they would take away.
 """
 
 import numpy as np
@@ -32,8 +33,8 @@ class Meter:
         self.observables = observables
         self.sampler = sampler
         self.team = team
-        sampled = not sampler.is_exact and ansatz.purification.terms.size > 0
-        self.controls = ControlVariates(ansatz.purification, ansatz.lattice) if sampled else None
+        sampled_tables = ansatz.kind == "clusters" and not sampler.is_exact
+        self.controls = ControlVariates(ansatz.purification, ansatz.lattice) if sampled_tables else None
 
     def summarize(self, samples, evaluation, beta):
         """Return the meters of one step.  *Collective.*

@@ -31,7 +31,8 @@ REPORT_FACTOR = {True: 48, False: 24}  # samples at a reported temperature, in n
 START_EXPONENT, EXPONENT_STEP = 0.6, 0.05
 EFFECTIVE_FRACTION = (0.1, 0.8)  # of effective samples; outside, the sampling exponent moves
 RING_EFFECTIVE_FRACTION = (0.3, 0.9)  # the same for deep states, whose S is noisier
-ISING_EFFECTIVE_FRACTION = (0.6, 0.9)  # the same for tables in a transverse field, whose hot part makes no steps
+# the same for tables: with exchange the hot part needs rare configurations, with a field it makes no steps
+TABLE_EFFECTIVE_FRACTION = {True: (0.4, 0.9), False: (0.6, 0.9)}  # by whether Sz is conserved
 
 
 class Cooling(Computation):
@@ -67,7 +68,9 @@ class Cooling(Computation):
         """The fractions of effective samples within which the sampling exponent stays."""
         if self.ansatz.has_bra_and_ket:
             return RING_EFFECTIVE_FRACTION
-        return ISING_EFFECTIVE_FRACTION if self.has_ising_tables else EFFECTIVE_FRACTION
+        if self.ansatz.kind == "clusters":
+            return TABLE_EFFECTIVE_FRACTION[self.model.conserves_sz]
+        return EFFECTIVE_FRACTION
 
     @property
     def has_ising_tables(self):
