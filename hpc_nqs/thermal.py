@@ -253,7 +253,11 @@ class Cooling(Computation):
             "seconds": self.seconds,
             "n_ranks": self.team.size,
             "rows": finished_rows(
-                self.rows, self.history_columns(), self.model, self.start_known if self.ansatz.kind == "dbm" else None
+                self.rows,
+                self.history_columns(),
+                self.model,
+                self.start_known if self.ansatz.kind == "dbm" else None,
+                self.ansatz.expansion_beta,
             ),
         }
 

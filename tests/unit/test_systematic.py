@@ -116,3 +116,30 @@ def test_a_trotter_network_is_judged_by_the_extrapolated_energy(exact_path, ring
     assert systematic.estimate(late, ring[0], {"energy": [late.energies[0] + 0.003, 0.004]}).energy[0] < 1e-12
     assert systematic.estimate(late, ring[0], {}).energy[0] < 1e-12
     assert systematic.estimate(late, ring[0]).energy[0] > 1e-12
+
+
+def test_what_happens_where_the_states_are_known_does_not_count(ring, exact_path):
+    # noise of the hot part: energies and variances that are off there
+    model, known = ring[0], 0.5
+    hot = BETAS <= known
+    noisy = dataclasses.replace(
+        exact_path,
+        energies=exact_path.energies + np.where(hot, 0.01, 0.0),
+        variances=exact_path.variances * np.where(hot, 1.1, 1.0),
+        residuals=np.where(hot, 0.5, 0.0),
+        energy_errors=np.where(hot, 0.01, 1e-4),
+    )
+    last = int(np.flatnonzero(hot)[-1])
+    noisy.energies[last], noisy.energy_errors[last] = exact_path.energies[last], 1e-5  # as if reported there
+    assert systematic.estimate(noisy, model).energy.max() > 5e-3
+    errors = systematic.estimate(noisy, model, exact_until=known)
+    assert not errors.energy[hot].any()
+    assert errors.energy.max() < 1e-3
+
+
+def test_a_lag_after_the_known_part_counts(ring, exact_path):
+    model, known, x = ring[0], 0.5, 0.02
+    path = dataclasses.replace(exact_path, residuals=np.full(BETAS.shape, x))
+    late = exact_path.variances * x * (BETAS - known)
+    errors = systematic.estimate(path, model, exact_until=known).energy
+    np.testing.assert_allclose(errors[BETAS > 0.6], late[BETAS > 0.6], rtol=0.2)
