@@ -74,10 +74,9 @@ def estimate(path, model, start=None, exact_until=0.0):
     """
     lag = accumulated_lag(path.betas, path.residuals)
     n_known = int(np.searchsorted(path.betas, exact_until, side="right"))
-    first = int(np.argmin(path.energy_errors[:n_known])) if n_known else None
-    deficit, noise = energy_deficit(path, model, first)
+    deficit, noise = energy_deficit(path, model, quietest(path, n_known) if n_known else None)
     if n_known:
-        lag = np.maximum(0.0, lag - lag[n_known - 1])
+        lag, deficit[:n_known] = np.maximum(0.0, lag - lag[n_known - 1]), 0.0
     elif start is None:
         lag = lag + seed_lag(path, model)
     else:
@@ -112,6 +111,13 @@ def trotter_lag(path, start):
     value, error = start["energy"]
     noise = np.hypot(error, path.energy_errors[0])
     return np.sqrt(max(0.0, (path.energies[0] - value) ** 2 - noise**2)) / path.variances[0]
+
+
+def quietest(path, n_known):
+    """Return which of the first `n_known` points gives the energy at the last of them with the least noise."""
+    changes = np.diff(path.betas[:n_known]) * path.variance_errors[1:n_known]
+    behind = np.append(np.cumsum(np.square(changes)[::-1])[::-1], 0.0)
+    return int(np.argmin(np.square(path.energy_errors[:n_known]) + behind))
 
 
 def energy_deficit(path, model, first=None):
