@@ -26,7 +26,7 @@ TINY = 1e-12
 MIN_OVERLAP = 0.3  # of the effective samples that must survive the reweighting within a step
 MAX_SPEED_UP = 4.0  # of the clock "energy" against the clock "time"
 GROWTH = 1.5  # largest growth of the step size from one step to the next
-EXPANSION_GROWTH = 1.3  # of beta per step, where a cluster expansion gives the state
+EXPANSION_GROWTH = 1.1  # of beta per step, where a cluster expansion gives the state: fine enough for slopes of e(beta)
 # (weights of the velocities so far in each further stage, weights of all in the step)
 HEUN = (((1.0,),), (1 / 2, 1 / 2))
 KUTTA = (((1 / 2,), (-1.0, 2.0)), (1 / 6, 2 / 3, 1 / 6))

@@ -45,6 +45,8 @@ def finished_rows(rows, history, model, start=None, exact_until=0.0):
         first, first_error = start.get("integral") or _first_integral(path, model)
         integrals, integral_errors = integrals + first - integrals[0], np.hypot(integral_errors, first_error)
     off = systematic.estimate(path, model, start, exact_until)
+    # a fit bends through points that are much more certain than their neighbours: none counts for more than most do
+    even = np.maximum(errors, np.median(errors))
     finished = []
     for row in rows:
         beta, k = row["beta"], int(np.searchsorted(betas, row["beta"]))
@@ -57,7 +59,7 @@ def finished_rows(rows, history, model, start=None, exact_until=0.0):
         for name in ("energy", "entropy", "free_energy"):
             row[f"{name}_systematic"] = float(getattr(off, name)[k])
         if len(betas) >= 3:
-            slope, slope_error = thermodynamics.specific_heat_from_slope(betas, energies, errors, beta)
+            slope, slope_error = thermodynamics.specific_heat_from_slope(betas, energies, even, beta)
             row["specific_heat_slope"] = slope
             if np.isfinite(slope_error):
                 row["specific_heat_slope_error"] = slope_error
