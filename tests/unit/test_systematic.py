@@ -7,6 +7,7 @@ import pytest
 
 from hpc_nqs import exact, systematic
 from hpc_nqs.settings import build, parse_settings
+from hpc_nqs.thermal_table import finished_rows
 
 BETAS = np.geomspace(0.02, 4.0, 160)
 
@@ -143,3 +144,19 @@ def test_a_lag_after_the_known_part_counts(ring, exact_path):
     late = exact_path.variances * x * (BETAS - known)
     errors = systematic.estimate(path, model, exact_until=known).energy
     np.testing.assert_allclose(errors[BETAS > 0.6], late[BETAS > 0.6], rtol=0.2)
+
+
+def test_a_certain_row_does_not_bend_the_slope(ring):
+    # three rows that are known a thousand times better than the steps between them
+    model, curve = ring
+    betas = np.geomspace(0.02, 2.2, 50)
+    energies, variances = curve(betas)
+    history = {"beta": betas, "energy": energies, "specific_heat": betas**2 * variances, "tdvp_residual": np.zeros(50)}
+    history |= {"energy_error": np.full(50, 1e-3), "specific_heat_error": np.full(50, 1e-3)}
+    rows = []
+    for beta in (0.5, 1.0, 2.0):
+        (energy,), (variance,) = curve(np.array([beta]))
+        rows.append({"beta": beta, "energy": energy, "energy_error": 1e-6, "tdvp_residual": 0.0})
+        rows[-1] |= {"specific_heat": beta**2 * variance, "specific_heat_error": 1e-3}
+    for row in finished_rows(rows, history, model)[:2]:
+        assert row["specific_heat_slope"] == pytest.approx(row["specific_heat"], rel=0.02)
