@@ -45,7 +45,7 @@ def finished_rows(rows, history, model, start=None, exact_until=0.0):
         first, first_error = start.get("integral") or _first_integral(path, model)
         integrals, integral_errors = integrals + first - integrals[0], np.hypot(integral_errors, first_error)
     off = systematic.estimate(path, model, start, exact_until)
-    # a fit bends through points that are much more certain than their neighbours: none counts for more than most do
+    # rows are far more certain than the steps between them, but the fit is not: its curve bends less than e(beta)
     even = np.maximum(errors, np.median(errors))
     finished = []
     for row in rows:

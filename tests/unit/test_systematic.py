@@ -146,17 +146,19 @@ def test_a_lag_after_the_known_part_counts(ring, exact_path):
     np.testing.assert_allclose(errors[BETAS > 0.6], late[BETAS > 0.6], rtol=0.2)
 
 
-def test_a_certain_row_does_not_bend_the_slope(ring):
-    # three rows that are known a thousand times better than the steps between them
+def test_certain_rows_do_not_make_the_slope_between_them_certain(ring):
+    # three rows that are known a thousand times better than the steps around them: the fit bends less than e(beta)
     model, curve = ring
-    betas = np.geomspace(0.02, 2.2, 50)
+    betas = np.geomspace(0.02, 2.2, 18)
     energies, variances = curve(betas)
-    history = {"beta": betas, "energy": energies, "specific_heat": betas**2 * variances, "tdvp_residual": np.zeros(50)}
-    history |= {"energy_error": np.full(50, 1e-3), "specific_heat_error": np.full(50, 1e-3)}
+    history = {"beta": betas, "energy": energies, "specific_heat": betas**2 * variances, "tdvp_residual": np.zeros(18)}
+    history |= {"energy_error": np.full(18, 1e-3), "specific_heat_error": np.full(18, 1e-3)}
     rows = []
-    for beta in (0.5, 1.0, 2.0):
+    for beta in (0.8, 1.0, 1.2):
         (energy,), (variance,) = curve(np.array([beta]))
         rows.append({"beta": beta, "energy": energy, "energy_error": 1e-6, "tdvp_residual": 0.0})
         rows[-1] |= {"specific_heat": beta**2 * variance, "specific_heat_error": 1e-3}
-    for row in finished_rows(rows, history, model)[:2]:
-        assert row["specific_heat_slope"] == pytest.approx(row["specific_heat"], rel=0.02)
+    row = finished_rows(rows, history, model)[1]
+    off = abs(row["specific_heat_slope"] - row["specific_heat"])
+    assert off < 0.01 * row["specific_heat"]
+    assert off < 2 * row["specific_heat_slope_error"]
