@@ -17,6 +17,8 @@ from hpc_nqs.wavefunctions.pairing import PairProduct, ProductState
 from hpc_nqs.wavefunctions.rbm import RBM
 
 BETA_0 = 0.02  # of the seed, in units of the inverse of the largest coupling
+TABLE_BETA_0 = 0.1  # the same for tables of a model with exchange: at 0.02 directions are cut that soon carry the force
+MAX_EXPANSION_BETA = 2.0  # where the cluster expansion of a model in a transverse field ends at the latest, in the same units
 ALPHA = {True: 4.0, False: 8.0}  # hidden units per visible unit, by whether the parameters are complex
 CLUSTER_SIZES = (2, 3, 4, 5, 6)
 MAX_CLUSTER_PARAMS = 600  # about the most that tables of the size chosen by "auto" have
@@ -47,6 +49,9 @@ class Ansatz:
     n_slices : int
         M: the state is a product of M copies of the wave function, joined by deep layers; of a "dbm" the Trotter
         slices that it starts from.
+    expansion : ClusterExpansion or None
+        Fills tables with the thermal state of a model in a transverse field, from beta_0 up to `expansion_beta`.
+    expansion_beta : float
     """
 
     lattice: Lattice
@@ -59,6 +64,8 @@ class Ansatz:
     beta_0: float
     is_exact: bool
     n_slices: int = 1
+    expansion: object = None
+    expansion_beta: float = 0.0
 
     @property
     def has_bra_and_ket(self):
@@ -93,7 +100,7 @@ def build_ansatz(settings, lattice, model, seed):
     is_exact = sums_over_states(settings.sampling, model, n_slices)
     is_complex = choose_complex(choice, is_exact)
     kind, model = choose_state(choice, lattice, model, is_complex)
-    beta_0 = choose_beta_0(settings.thermal, model, n_slices) / n_slices
+    beta_0 = choose_beta_0(settings.thermal, model, n_slices, kind) / n_slices
     symmetries = choose_symmetries(choice, kind, lattice, model)
     bond_features = choice.bond_features is not False
     purification = purify(model, bond_features and kind != "clusters")
@@ -101,8 +108,12 @@ def build_ansatz(settings, lattice, model, seed):
     layer_exchange = "layer_exchange" in symmetries
     images = input_images(purification, site_images, layer_exchange, "spin_flip" in symmetries)
     if kind == "clusters":
-        wavefunction = choose_clusters(choice, purification, site_images, images, beta_0)
-        return Ansatz(lattice, model, purification, wavefunction, kind, symmetries, len(images), beta_0, is_exact)
+        wavefunction, expansion = choose_clusters(choice, purification, site_images, images, beta_0)
+        ansatz = Ansatz(lattice, model, purification, wavefunction, kind, symmetries, len(images), beta_0, is_exact)
+        if expansion and settings.thermal.beta_0 == "auto":
+            ansatz.expansion = expansion
+            ansatz.expansion_beta = expansion.reach(beta_0, MAX_EXPANSION_BETA / largest_coupling(model))
+        return ansatz
     features, bias = seeds.seed_features(
         purification, site_images, layer_exchange, beta_0, paired=kind == "pair_rbm", is_complex=is_complex
     )
@@ -119,7 +130,7 @@ def build_ansatz(settings, lattice, model, seed):
 
 
 def choose_clusters(choice, purification, site_images, images, beta_0):
-    """Return the seed of kind "clusters"; `cluster_size` "auto" is the largest with few enough parameters.
+    """Return what `cluster_state` does; `cluster_size` "auto" is the largest with few enough parameters.
 
     There are as many as orbits of codes, at least the number of codes over the order of the group.
     """
@@ -189,10 +200,12 @@ def n_slices_of(choice):
     return 1 if choice.slices == "auto" else choice.slices
 
 
-def choose_beta_0(thermal, model, n_slices=1):
-    """Return the inverse temperature of the seed, of all slices together: below every reported one."""
+def choose_beta_0(thermal, model, n_slices=1, kind="rbm"):
+    """Return the inverse temperature of the seed, of all slices together: below every reported one, or the smallest."""
     if thermal.beta_0 != "auto":
         return thermal.beta_0
+    if kind == "clusters" and model.conserves_sz:
+        return min(TABLE_BETA_0 / largest_coupling(model), *thermal.report_betas)
     return min(n_slices * BETA_0 / largest_coupling(model), 0.5 * min(thermal.report_betas))
 
 

@@ -4,12 +4,16 @@ The reference function of `wavefunctions.mismatches` stands at an inverse temper
 where it is too small, chains would never visit configurations that the evolution wants to fill.  The tables take it
 down to beta_0 by a factor per mismatched site, correct its amplitudes on the clusters to sums over matchings, and
 hold the diagonal part of H.
+
+In a transverse field there is no reference function: all amplitudes are positive, and the tables hold a
+`cluster_expansion` of the whole state.
 """
 
 import itertools
 
 import numpy as np
 
+from hpc_nqs.cluster_expansion import ClusterExpansion
 from hpc_nqs.seed import exchange_amplitudes, field_bias, ising_couplings
 from hpc_nqs.wavefunctions.clusters import ClusterFactor, cluster_kinds, connected_clusters
 from hpc_nqs.wavefunctions.mismatches import MismatchFactor
@@ -21,7 +25,7 @@ REFERENCE_BETA = 0.5  # of the reference function, in units of the inverse of th
 def lattice_clusters(model, size):
     """Return all clusters of `size` sites that the bonds of the largest coupling connect, as tuples."""
     strength = np.abs(model.pair_coupling)
-    return connected_clusters(model.pair_sites[strength > (1 - 1e-9) * strength.max()], size)
+    return connected_clusters(model.pair_sites[strength > (1 - 1e-9) * strength.max(initial=0.0)], size)
 
 
 def cluster_state(purification, site_images, images, size, beta_0, reference_beta):
@@ -41,31 +45,26 @@ def cluster_state(purification, site_images, images, size, beta_0, reference_bet
 
     Returns
     -------
-    ClusterFactor or ProductState
+    state : ClusterFactor or ProductState
         The second for a model with exchange.
+    expansion : ClusterExpansion or None
+        What fills the tables at other temperatures, in a transverse field.
     """
     model = purification.model
     pairs = list(itertools.combinations(range(model.n_sites), 2))
     kinds = cluster_kinds(pairs + (lattice_clusters(model, size) if size > 2 else []), site_images, images)
     factor = ClusterFactor(kinds, purification.n_visible)
     if not model.conserves_sz:
-        on_site = _field_couplings(model, beta_0)
-        factor.fill(lambda units, spins: _pair_term(purification, beta_0, on_site, units, spins))
-        return factor
+        expansion = ClusterExpansion(model, factor)
+        expansion.fill(beta_0)
+        return factor, expansion
     reference = exchange_amplitudes(model, reference_beta)
     # sigma_i ancilla_i = 1 on a mismatched site and -1 elsewhere
     on_site = np.full(model.n_sites, 0.25 * np.log(exchange_amplitudes(model, beta_0).max() / reference.max()))
     factor.fill(
         lambda units, spins: _pair_term(purification, beta_0, on_site, units, spins) + _matching_term(reference, units, spins)
     )
-    return ProductState(MismatchFactor(reference), factor)
-
-
-def _field_couplings(model, beta_0):
-    """Return kappa_i of <s|e^{beta_0 Gamma sx / 2}|a> = A e^{kappa_i s_i a_i}, kappa = ln coth(beta_0 Gamma / 2) / 2 (gate 5.1)."""
-    couplings = np.zeros(model.n_sites)
-    couplings[model.flip_sites] = -0.5 * np.log(np.tanh(-0.5 * beta_0 * model.flip_element))
-    return couplings
+    return ProductState(MismatchFactor(reference), factor), None
 
 
 def _pair_term(purification, beta_0, on_site, units, spins):

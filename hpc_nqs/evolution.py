@@ -1,11 +1,15 @@
-"""Imaginary-time evolution of a wave function by stochastic reconfiguration, one adaptive Heun step at a time.
+"""Imaginary-time evolution of a wave function by stochastic reconfiguration, one adaptive Runge-Kutta step at a time.
 
-params(tau + dtau) = params + dtau (v_1 + v_2) / 2; a step dtau advances beta by 2 dtau.  Both stages use the same
-samples, the second one reweighted, so that their difference is the error of the step and not noise.
+Networks make Heun's step, params(tau + dtau) = params + dtau (v_1 + v_2) / 2, tables one of third order (Kutta's): Heun's
+lets the tables of a transverse field lag by 1e-3 of beta near infinite temperature, where they go as ln beta.  A step
+dtau advances beta by 2 dtau.  All stages use the same samples, the later ones reweighted, so that their differences are
+the error of the step and not noise.
 
 The velocity v is x = -S^{-1} F for the clock "time".  Where the network cannot follow, x removes less energy than
 dE/dbeta = -Var(H) demands and the state lags behind its label beta.  The clock "energy" therefore runs by the energy:
-v = x Var(H) / (-F.x), so that dE/dbeta = -Var(H) holds along the path, as it does for every thermal state.
+v = x Var(H) / (-F.x), so that dE/dbeta = -Var(H) holds along the path, as it does for every thermal state.  Of tables
+the Var(H) that is measured grows with the unexplained part of the state, while -F.x stays below that of the thermal
+state: there beta follows (1 - r^2) Var(H) + r^2 (-F.x), r^2 the TDVP residual.
 """
 
 from dataclasses import dataclass
@@ -22,6 +26,10 @@ TINY = 1e-12
 MIN_OVERLAP = 0.3  # of the effective samples that must survive the reweighting within a step
 MAX_SPEED_UP = 4.0  # of the clock "energy" against the clock "time"
 GROWTH = 1.5  # largest growth of the step size from one step to the next
+EXPANSION_GROWTH = 1.1  # of beta per step, where a cluster expansion gives the state: fine enough for slopes of e(beta)
+# (weights of the velocities so far in each further stage, weights of all in the step)
+HEUN = (((1.0,),), (1 / 2, 1 / 2))
+KUTTA = (((1 / 2,), (-1.0, 2.0)), (1 / 6, 2 / 3, 1 / 6))
 
 
 class EvolutionError(RuntimeError):
@@ -35,7 +43,7 @@ class StepControl:
     Attributes
     ----------
     tolerance : float
-        Largest error of a step, sqrt(d^H S d) with d half the difference of the two stages.
+        Largest error of a step, sqrt(d^H S d) with d half the difference of its first and last stage.
     max_dtau : float
         Absolute limit, in inverse energy.
     max_growth : float
@@ -95,6 +103,8 @@ class Evolution:
         self.purification = ansatz.purification
         self.wavefunction = ansatz.wavefunction
         self.between_layers = ansatz.kind == "clusters"
+        self.scheme = KUTTA if ansatz.kind == "clusters" else HEUN
+        self.expansion, self.expansion_beta = ansatz.expansion, ansatz.expansion_beta
         self.regularization = regularization
         self.control = control
         self.team = team
@@ -102,6 +112,11 @@ class Evolution:
         self.dtau = 0.05 * ansatz.beta_0
         self.previous = None
         self.checks_energy = True
+
+    @property
+    def follows_expansion(self):
+        """Whether the next step takes the state from the cluster expansion."""
+        return self.beta < self.expansion_beta
 
     def evaluate(self, samples, amplitude=None):
         """Return the `Evaluation` of the present parameters.  *Collective.*"""
@@ -115,9 +130,16 @@ class Evolution:
 
     def change(self, velocity):
         """Return d params / d(beta / 2) by the clock of this evolution, (n_params,)."""
+        return velocity.x * self._speed(velocity)
+
+    def _speed(self, velocity):
+        """Return d tau / d(beta / 2)."""
         if self.control.clock == "time" or not velocity.power > 0:
-            return velocity.x
-        return velocity.x * min(MAX_SPEED_UP, velocity.thermal_variance / velocity.power)
+            return 1.0
+        excess = velocity.thermal_variance / velocity.power - 1
+        if self.between_layers:
+            excess *= 1 - min(1.0, max(0.0, velocity.residual))
+        return min(MAX_SPEED_UP, 1 + excess)
 
     def advance(self, samples, evaluation, first, beta_target):
         """Make one step, not beyond `beta_target`, and return the `Step`.  *Collective.*
@@ -133,19 +155,21 @@ class Evolution:
         EvolutionError
             No step size works; the parameters are those before the step.
         """
+        if self.follows_expansion:
+            return self._follow(beta_target)
         start = self.wavefunction.params.copy()
         dtau = min(self.dtau, self.control.max_dtau, 0.5 * self.control.max_growth * self.beta)
         error = np.inf
         for n_rejected in range(MAX_RETRIES):
             step = self._fitted(dtau, beta_target)
-            second, error = self._try(samples, evaluation, start, first, step)
+            stages, error = self._try(samples, evaluation, start, first, step)
             if error <= ACCEPTED_ERROR:
                 self.team.broadcast(self.wavefunction.params)
-                self.previous = second.x
+                self.previous = stages[-1].x
                 self.beta = beta_target if step == 0.5 * (beta_target - self.beta) else self.beta + 2 * step
                 grown = min(0.9 * step / np.sqrt(max(error, 1e-300)), GROWTH * dtau)
                 self.dtau = grown if step == dtau else max(dtau, grown)
-                notes = (first.solution.note, second.solution.note)
+                notes = [stage.solution.note for stage in stages]
                 return Step(step, error * self.control.tolerance, n_rejected, tuple(note for note in notes if note))
             self.wavefunction.params = start.copy()
             self.checks_energy = self.checks_energy and n_rejected < ENERGY_RETRIES
@@ -156,6 +180,15 @@ class Evolution:
             "raise sampling.n_samples or reconfiguration.soft_cut, or widen the network (wavefunction.alpha)"
         )
 
+    def _follow(self, beta_target):
+        """Take the next state from the cluster expansion; return the `Step`."""
+        beta = min(EXPANSION_GROWTH * self.beta, self.expansion_beta, beta_target)
+        self.expansion.fill(beta)
+        self.team.broadcast(self.wavefunction.params)
+        step = Step(0.5 * (beta - self.beta), 0.0, 0, ())
+        self.beta, self.dtau = beta, 0.05 * beta
+        return step
+
     def _fitted(self, dtau, beta_target):
         """Return dtau cut to reach `beta_target`, with no tiny last step."""
         left = 0.5 * (beta_target - self.beta)
@@ -164,32 +197,28 @@ class Evolution:
         return 0.5 * left if dtau > 0.5 * left else dtau
 
     def _try(self, samples, evaluation, start, first, dtau):
-        """Make a trial step; return (velocity of its second stage or None, error in units of what is tolerated).
+        """Make a trial step; return (velocities of its stages or None, error in units of what is tolerated).
 
         The error of the state counts, and for exact sums also the difference between the energy change that the
         velocities promise and the one after the step (sampled, that difference is mostly noise).
         """
-        if not np.isfinite(first.x).all():
+        further, weights = self.scheme
+        stages, changes = [first], [self.change(first)]
+        for row in further:
+            if not np.isfinite(stages[-1].x).all():
+                return None, np.inf
+            self.wavefunction.params = start + dtau * sum(map(np.multiply, row, changes))
+            trial = self.evaluate(samples)
+            if not trial.n_effective > MIN_OVERLAP * evaluation.n_effective:
+                return None, np.inf
+            stages.append(self.velocity(samples, trial))
+            changes.append(self.change(stages[-1]))
+        if not np.isfinite(stages[-1].x).all():
             return None, np.inf
-        self.wavefunction.params = start + dtau * self.change(first)
-        trial = self.evaluate(samples)
-        if not trial.n_effective > MIN_OVERLAP * evaluation.n_effective:
-            return None, np.inf
-        second = self.velocity(samples, trial)
-        if not np.isfinite(second.x).all():
-            return None, np.inf
-        changes = self.change(first), self.change(second)
-        state_error = 0.5 * dtau * first.metric(changes[1] - changes[0]) / self.control.tolerance
-        self.wavefunction.params = start + 0.5 * dtau * (changes[0] + changes[1])
-        error = state_error
+        error = 0.5 * dtau * first.metric(changes[-1] - changes[0]) / self.control.tolerance
+        self.wavefunction.params = start + dtau * sum(map(np.multiply, weights, changes))
         if self.checks_energy and samples.exponent == 0:
-            promised = -dtau * (self._cooling_power(first) + self._cooling_power(second))
+            promised = -2 * dtau * np.dot(weights, [self._speed(stage) * stage.power for stage in stages])
             delivered = self.evaluate(samples).energy - evaluation.energy
             error = max(error, abs(delivered - promised) / (MAX_ENERGY_ERROR * abs(promised) + TINY))
-        return second, float(self.team.max(error if np.isfinite(error) else np.inf))
-
-    def _cooling_power(self, velocity):
-        """Return -dE/dtau / 2 by the clock of this evolution."""
-        if self.control.clock == "time" or not velocity.power > 0:
-            return velocity.power
-        return min(MAX_SPEED_UP * velocity.power, velocity.thermal_variance)
+        return stages, float(self.team.max(error if np.isfinite(error) else np.inf))

@@ -1,12 +1,15 @@
 """Means and errors of energies and observables over the samples of all ranks.
 
 Where the thermal state is the same on both layers (up to the flip between opposite Bell pairs), every quantity is
-averaged over the layers; the difference of the two energies is kept as a meter of the error of the state.
+averaged over the layers; the difference of the two energies is kept as a meter of the error of the state.  The
+reported energy of tables is measured with control variates, whose coefficients the first samples of the report fix; the
+error of a network is larger than what they would take away.
 """
 
 import numpy as np
 
 from hpc_nqs.blocks import BlockSums
+from hpc_nqs.control_variates import ControlVariates, fitted_coefficients
 from hpc_nqs.estimators import ChainSums
 
 ENERGY, LAYER_DIFFERENCE, ENERGY_SQUARED = range(3)
@@ -30,6 +33,8 @@ class Meter:
         self.observables = observables
         self.sampler = sampler
         self.team = team
+        sampled_tables = ansatz.kind == "clusters" and not sampler.is_exact
+        self.controls = ControlVariates(ansatz.purification, ansatz.lattice) if sampled_tables else None
 
     def summarize(self, samples, evaluation, beta):
         """Return the meters of one step.  *Collective.*
@@ -75,10 +80,14 @@ class Meter:
             Columns of the table that follow from this temperature alone; per site.
         """
         n = self.purification.n_sites
-        centre, parts = None, []
+        centre, coefficients, parts = None, None, []
         for samples, evaluation in batches:
             centre = evaluation.energy if centre is None else centre
-            parts.append((self._all_columns(samples, evaluation, centre), evaluation.weights))
+            columns = self._all_columns(samples, evaluation, centre)
+            if self.controls is not None:
+                quiet, coefficients = self._quiet_energies(samples, evaluation, columns[:, :, ENERGY], coefficients)
+                columns = np.concatenate([columns, quiet[:, :, None]], axis=2)
+            parts.append((columns, evaluation.weights))
         statistics = self._statistics(parts)
         energies = np.concatenate([part[:, :, ENERGY] for part, _ in parts], axis=1)
         weights = [part.reshape(values.shape[:2]) for values, part in parts]
@@ -89,7 +98,8 @@ class Meter:
         def put(name, function):
             row[name], row[f"{name}_error"] = statistics.estimate(function)
 
-        put("energy", lambda means: (centre + means[:, ENERGY]) / n)
+        energy = ENERGY if self.controls is None else -1
+        put("energy", lambda means: (centre + means[:, energy]) / n)
         put("specific_heat", lambda means: beta**2 * variance_of(means) / n)
         names = list(enumerate(self.observables.names, FIRST_OBSERVABLE))
         if self.purification.model.conserves_sz:
@@ -129,6 +139,17 @@ class Meter:
             axis=1,
         )
         return columns.reshape(*samples.configurations.shape[:2], FIRST_OBSERVABLE)
+
+    def _quiet_energies(self, samples, evaluation, energies, coefficients):
+        """Return energies (n_chains, n_samples) minus control variates, and the coefficients.  *Collective.*
+
+        They are fitted where `coefficients` is None.
+        """
+        controls = self.controls.values(samples.flat, evaluation.amplitude, self.team.threads)
+        controls[evaluation.weights == 0] = 0
+        if coefficients is None:
+            coefficients = fitted_coefficients(energies.ravel(), controls, evaluation.weights, self.team)
+        return energies - (controls @ coefficients).reshape(energies.shape), coefficients
 
     def _all_columns(self, samples, evaluation, centre):
         n = self.purification.n_sites

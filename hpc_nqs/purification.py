@@ -29,6 +29,10 @@ class Purification:
         The moves that chains propose; ergodic in the sector of the Bell pairs.
     hamiltonians : tuple of Hamiltonian
         H x 1 on the physical layer and 1 x H~ on the ancilla layer.
+    terms : (2, n_terms) intp
+        The moves of the off-diagonal terms of H on either layer: exchanges on bonds, then flips.
+    site_moves : (n_sites,) intp
+        The moves of both spins of a site: their exchange where Sz is conserved, else the flip of both.
     """
 
     model: SpinModel
@@ -36,6 +40,8 @@ class Purification:
     moves: Moves
     proposals: np.ndarray
     hamiltonians: tuple
+    terms: np.ndarray
+    site_moves: np.ndarray
 
     @property
     def n_sites(self):
@@ -83,6 +89,8 @@ def purify(model, bond_features):
         moves=moves,
         proposals=np.array(proposals, dtype=np.intp),
         hamiltonians=tuple(_layer_hamiltonian(model, layer, terms[layer]) for layer in (0, 1)),
+        terms=np.array(terms, dtype=np.intp),
+        site_moves=np.array(proposals[-n:], dtype=np.intp),
     )
 
 

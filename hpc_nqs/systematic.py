@@ -52,7 +52,7 @@ class SystematicErrors:
     free_energy: np.ndarray
 
 
-def estimate(path, model, start=None):
+def estimate(path, model, start=None, exact_until=0.0):
     """Estimate the systematic errors along a run.
 
     Parameters
@@ -64,6 +64,8 @@ def estimate(path, model, start=None):
         Of a run that starts from a Trotter network: "energy" holds (value, error) of the extrapolated energy per site at
         the first point, where it is known.  Only what happens after that point counts, and the lag of the first energy.
         None: the run starts so close to infinite temperature that the series judges its first energy.
+    exact_until : float
+        Inverse temperature up to which the states are known and not cooled: only what happens after that counts.
 
     Returns
     -------
@@ -71,8 +73,11 @@ def estimate(path, model, start=None):
         Energies in units of the couplings.
     """
     lag = accumulated_lag(path.betas, path.residuals)
-    deficit, noise = energy_deficit(path, model)
-    if start is None:
+    n_known = int(np.searchsorted(path.betas, exact_until, side="right"))
+    deficit, noise = energy_deficit(path, model, quietest(path, n_known) if n_known else None)
+    if n_known:
+        lag, deficit[:n_known] = np.maximum(0.0, lag - lag[n_known - 1]), 0.0
+    elif start is None:
         lag = lag + seed_lag(path, model)
     else:
         lag, deficit = lag - lag[0] + trotter_lag(path, start), deficit - deficit[0]
@@ -91,11 +96,12 @@ def accumulated_lag(betas, residuals):
 
 
 def seed_lag(path, model):
-    """Return the lag that the first energy has against the series k_1 - k_2 beta + k_3 beta^2 / 2 of E."""
+    """Return the lag that the first energy has against the series k_1 - k_2 beta + k_3 beta^2 / 2 of E, beyond the noise."""
     mean, variance, third = thermodynamics.infinite_temperature_cumulants(model)
     beta = path.betas[0]
     series = (mean - variance * beta + 0.5 * third * beta**2) / model.n_sites
-    return abs(path.energies[0] - series) / path.variances[0] if path.variances[0] > 0 else 0.0
+    off = np.sqrt(max(0.0, (path.energies[0] - series) ** 2 - path.energy_errors[0] ** 2))
+    return off / path.variances[0] if path.variances[0] > 0 else 0.0
 
 
 def trotter_lag(path, start):
@@ -107,17 +113,40 @@ def trotter_lag(path, start):
     return np.sqrt(max(0.0, (path.energies[0] - value) ** 2 - noise**2)) / path.variances[0]
 
 
-def energy_deficit(path, model):
+def quietest(path, n_known):
+    """Return which of the first `n_known` points gives the energy at the last of them with the least noise."""
+    changes = np.diff(path.betas[:n_known]) * path.variance_errors[1:n_known]
+    behind = np.append(np.cumsum(np.square(changes)[::-1])[::-1], 0.0)
+    return int(np.argmin(np.square(path.energy_errors[:n_known]) + behind))
+
+
+def energy_deficit(path, model, first=None):
     """Return e(beta) - e(0) + int_0^beta Var(H) / N dbeta', zero where dE/dbeta = -Var(H) was followed, and its noise.
+
+    Parameters
+    ----------
+    first : int, optional
+        The point to begin from, in place of infinite temperature; up to there nothing is missing.
 
     Returns
     -------
     deficit, noise : (n,) float64
         The noise is the standard error from those of the energies and variances.
     """
-    mean, variance, _ = thermodynamics.infinite_temperature_cumulants(model)
-    betas = np.append(0.0, path.betas)
-    weights = cumulative_simpson(np.eye(len(betas)), x=betas, initial=0.0)[:, 1:]  # of every point in every integral
-    fall = np.append(variance / model.n_sites, path.variances) @ weights
-    noise = np.square(path.variance_errors) @ np.square(weights[1:]) + np.square(path.energy_errors)
-    return path.energies - mean / model.n_sites + fall, np.sqrt(noise)
+    if first is None:
+        mean, variance, _ = thermodynamics.infinite_temperature_cumulants(model)
+        points = [(0.0, mean / model.n_sites, 0.0, variance / model.n_sites, 0.0)]
+    else:
+        points = []
+    columns = path.betas, path.energies, path.energy_errors, path.variances, path.variance_errors
+    points = np.concatenate([np.reshape(points, (-1, 5)), np.transpose(columns)[first or 0 :]])
+    betas, energies, energy_errors, variances, variance_errors = points.T
+    if len(betas) < 2:
+        return np.zeros(len(path.betas)), np.zeros(len(path.betas))
+    weights = cumulative_simpson(np.eye(len(betas)), x=betas, initial=0.0)  # of every point in every integral
+    noise = np.square(variance_errors) @ np.square(weights) + np.square(energy_errors) + energy_errors[0] ** 2
+    noise[0] = 0.0
+    before = np.zeros(len(path.betas) - len(betas) + (1 if first is None else 0))
+    own = slice(1 if first is None else 0, None)
+    deficit = energies - energies[0] + variances @ weights
+    return np.concatenate([before, deficit[own]]), np.concatenate([before, np.sqrt(noise[own])])

@@ -25,11 +25,14 @@ from hpc_nqs.thermal_plan import N_CHAINS, N_SAMPLES, build_state, control_of, r
 from hpc_nqs.thermal_table import finished_rows
 from hpc_nqs.threads import use_threads
 
-HOT_BETA, HOT_FACTOR = 0.5, 4  # above T = J / HOT_BETA rare configurations carry the force: more samples
-REPORT_FACTOR = 24  # samples at a reported temperature, in units of n_samples
+# above T = J / HOT_BETA rare configurations carry the force: more samples, unless an expansion gives the state
+HOT_BETA, HOT_FACTOR = 0.5, 4
+REPORT_FACTOR = {True: 48, False: 24}  # samples at a reported temperature, in n_samples; True: tables in a transverse field
 START_EXPONENT, EXPONENT_STEP = 0.6, 0.05
 EFFECTIVE_FRACTION = (0.1, 0.8)  # of effective samples; outside, the sampling exponent moves
 RING_EFFECTIVE_FRACTION = (0.3, 0.9)  # the same for deep states, whose S is noisier
+# the same for tables: with exchange the hot part needs rare configurations, with a field it makes no steps
+TABLE_EFFECTIVE_FRACTION = {True: (0.4, 0.9), False: (0.6, 0.9)}  # by whether Sz is conserved
 
 
 class Cooling(Computation):
@@ -59,6 +62,20 @@ class Cooling(Computation):
         self.hot_beta = HOT_BETA / largest_coupling(model)
         self.exponent = START_EXPONENT if sampling.exponent == "auto" else sampling.exponent
         self.warm = False
+
+    @property
+    def effective_range(self):
+        """The fractions of effective samples within which the sampling exponent stays."""
+        if self.ansatz.has_bra_and_ket:
+            return RING_EFFECTIVE_FRACTION
+        if self.ansatz.kind == "clusters":
+            return TABLE_EFFECTIVE_FRACTION[self.model.conserves_sz]
+        return EFFECTIVE_FRACTION
+
+    @property
+    def has_ising_tables(self):
+        """Whether the state is tables over clusters of a model in a transverse field."""
+        return self.ansatz.kind == "clusters" and not self.model.conserves_sz
 
     @property
     def n_chains(self):
@@ -108,6 +125,7 @@ class Cooling(Computation):
         first = self.evolution.velocity(samples, evaluation)
         acceptance = self.sampler.acceptance(self.team)
         beta = self.evolution.beta
+        self.warm = not self.evolution.follows_expansion  # the next state is further away than after a small step
         try:
             step = self.evolution.advance(samples, evaluation, first, target)
         except EvolutionError as error:
@@ -136,7 +154,8 @@ class Cooling(Computation):
         wanted = self.settings.sampling.n_samples
         if wanted != "auto":
             return wanted
-        return N_SAMPLES * (HOT_FACTOR if self.evolution.beta <= self.hot_beta else 1)
+        hot = self.evolution.beta <= self.hot_beta and self.ansatz.expansion is None
+        return N_SAMPLES * (HOT_FACTOR if hot else 1)
 
     def _sample(self, n_samples):
         """Return fresh samples of all chains and their evaluation."""
@@ -153,7 +172,7 @@ class Cooling(Computation):
         """Move the sampling exponent and the sweeps per sample towards their targets, from reduced numbers only."""
         sampling = self.settings.sampling
         if sampling.exponent == "auto" and not self.is_exact:
-            low, high = RING_EFFECTIVE_FRACTION if self.ansatz.has_bra_and_ket else EFFECTIVE_FRACTION
+            low, high = self.effective_range
             if summary["effective_fraction"] < low:
                 self.exponent = min(1.0, self.exponent + EXPONENT_STEP)
             elif summary["effective_fraction"] > high:
@@ -164,7 +183,7 @@ class Cooling(Computation):
         """Return the raw results at a requested temperature, from extra samples; None if the run has to stop."""
         wanted = self.settings.thermal.n_samples_report
         n_samples = self._n_samples()
-        n_report = REPORT_FACTOR * n_samples if wanted == "auto" else wanted
+        n_report = REPORT_FACTOR[self.has_ising_tables] * n_samples if wanted == "auto" else wanted
         n_batches = 1 if self.is_exact else max(1, -(-n_report // n_samples))
         self.recorder.hold(self)  # a report cut short is made again, from the chains as they were
         made = []
@@ -234,7 +253,11 @@ class Cooling(Computation):
             "seconds": self.seconds,
             "n_ranks": self.team.size,
             "rows": finished_rows(
-                self.rows, self.history_columns(), self.model, self.start_known if self.ansatz.kind == "dbm" else None
+                self.rows,
+                self.history_columns(),
+                self.model,
+                self.start_known if self.ansatz.kind == "dbm" else None,
+                self.ansatz.expansion_beta,
             ),
         }
 

@@ -62,7 +62,7 @@ def step_sizes(settings, ansatz):
         width=wavefunction.width,
         is_factored=is_factored(wavefunction),
         same_shift=choice.diag_scale == 0,
-        n_stages=2,
+        n_stages=3 if ansatz.kind == "clusters" else 2,
     )
 
 

@@ -5,7 +5,7 @@ import numpy as np
 from hpc_nqs import systematic, thermodynamics
 
 
-def finished_rows(rows, history, model, start=None):
+def finished_rows(rows, history, model, start=None, exact_until=0.0):
     """Complete the measured rows by what needs the whole path from infinite temperature.
 
     Parameters
@@ -19,6 +19,8 @@ def finished_rows(rows, history, model, start=None):
     start : dict or None
         What another run knows of the first point, of a run that starts from a Trotter network: "integral" (of the energy
         per site over beta) and "energy", each (value, error), or neither.  None: the run starts from an analytic seed.
+    exact_until : float
+        Inverse temperature up to which a cluster expansion gives the states.
 
     Returns
     -------
@@ -42,7 +44,9 @@ def finished_rows(rows, history, model, start=None):
     if start is not None:
         first, first_error = start.get("integral") or _first_integral(path, model)
         integrals, integral_errors = integrals + first - integrals[0], np.hypot(integral_errors, first_error)
-    off = systematic.estimate(path, model, start)
+    off = systematic.estimate(path, model, start, exact_until)
+    # rows are far more certain than the steps between them, but the fit is not: its curve bends less than e(beta)
+    even = np.maximum(errors, np.median(errors))
     finished = []
     for row in rows:
         beta, k = row["beta"], int(np.searchsorted(betas, row["beta"]))
@@ -55,7 +59,7 @@ def finished_rows(rows, history, model, start=None):
         for name in ("energy", "entropy", "free_energy"):
             row[f"{name}_systematic"] = float(getattr(off, name)[k])
         if len(betas) >= 3:
-            slope, slope_error = thermodynamics.specific_heat_from_slope(betas, energies, errors, beta)
+            slope, slope_error = thermodynamics.specific_heat_from_slope(betas, energies, even, beta)
             row["specific_heat_slope"] = slope
             if np.isfinite(slope_error):
                 row["specific_heat_slope_error"] = slope_error

@@ -7,7 +7,7 @@ import scipy.linalg
 from hpc_nqs.ansatz import build_ansatz
 from hpc_nqs.chains import Chains, Samples
 from hpc_nqs.enumeration import Enumeration
-from hpc_nqs.evolution import Evolution, StepControl
+from hpc_nqs.evolution import HEUN, KUTTA, Evolution, StepControl
 from hpc_nqs.models import to_sparse
 from hpc_nqs.parallel import Team
 from hpc_nqs.purification import random_pairs
@@ -238,8 +238,9 @@ def test_energy_falls_by_the_explained_variance_per_beta(name):
 
 
 @pytest.mark.parametrize("model", [HEISENBERG, TFIM, TFIM | {"field_z": 0.5}])
-def test_a_step_of_a_complete_network_is_the_exponential(model):
-    # On two sites the tangent vectors of 12 units span the whole space; a Heun step has an error of third order.
+@pytest.mark.parametrize(("scheme", "order"), [(HEUN, 3), (KUTTA, 4)])
+def test_a_step_of_a_complete_network_is_the_exponential(model, scheme, order):
+    # On two sites the tangent vectors of 12 units span the whole space: what is left is the error of the step.
     dense = Dense((PAIR, model, {"symmetries": []}))
     stream = np.random.default_rng(4)
     n_inputs = dense.purification.n_inputs
@@ -254,6 +255,7 @@ def test_a_step_of_a_complete_network_is_the_exponential(model):
         choice = Regularization("dense", 1e-10, 0.0, 1e-8)
         control = StepControl(tolerance=1.0, max_dtau=1.0, max_growth=10.0, clock="time")
         evolution = Evolution(dense.ansatz, choice, control, SERIAL)
+        evolution.scheme = scheme
         samples = dense.samples()
         evaluation = evolution.evaluate(samples)
         first = evolution.velocity(samples, evaluation)
@@ -267,7 +269,7 @@ def test_a_step_of_a_complete_network_is_the_exponential(model):
         moved = np.linalg.norm(expected - before)
         errors.append(np.linalg.norm(dense.vector() - expected))
         assert errors[-1] < 1e-3 * moved
-    assert 7 < errors[0] / errors[1] < 9
+    assert 0.85 * 2**order < errors[0] / errors[1] < 1.15 * 2**order
 
 
 def test_complex_parameters_explain_at_least_as_much_as_real_ones():

@@ -117,10 +117,11 @@ def test_relative_error_of_the_energy_shrinks_with_beta_0(system, monkeypatch):
         lattice, model, ansatz = build_system(system, beta_0)
         energies, _ = meters(ansatz.wavefunction, ansatz.purification)
         errors.append(abs(energies[0] / exact_energy(lattice, model, beta_0) - 1))
-    # A seed with a wrong first order has an error that stays; one exact to first order halves it or better.
+    # A seed with a wrong first order has an error that stays; one exact to first order halves it or better. Tables over
+    # all sites are exact.
     assert errors[0] < 0.15
-    assert errors[1] < 0.7 * errors[0]
-    assert errors[2] < 0.7 * errors[1]
+    assert errors[1] < 0.7 * errors[0] + 1e-12
+    assert errors[2] < 0.7 * errors[1] + 1e-12
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -15,14 +15,15 @@ PACKAGE = ROOT / "hpc_nqs"
 # From the bottom up. A module may import from its own layer and from those below it.
 LAYERS = [
     {"kernels"},
-    {"bonds", "cluster_seed", "deep_units", "gates", "lattice", "machine", "models", "moves", "purification", "quantum_numbers", "seed"}
-    | {"spin_system", "symmetry"}
+    {"bonds", "cluster_expansion", "cluster_seed", "deep_units", "gates", "lattice", "machine", "models", "moves"}
+    | {"purification", "quantum_numbers", "seed", "spin_system", "symmetry"}
     | {"trotter", "wavefunctions", "worldlines"},
-    {"ansatz", "blocks", "chains", "cost_model", "deep_ansatz", "deep_pairs", "deep_sum", "ensembles", "enumeration"}
-    | {"estimators", "extrapolation", "level_meter", "linear", "log_derivatives", "measurement", "ring_meter", "rings"}
+    {"ansatz", "blocks", "chains", "control_variates", "cost_model", "deep_ansatz", "deep_pairs", "deep_sum", "ensembles"}
+    | {"enumeration", "estimators", "extrapolation", "level_meter", "linear", "log_derivatives", "measurement"}
+    | {"observables", "ring_meter", "rings"}
     | {"row_blocks", "sample_space", "spin_ansatz", "thermodynamics"}
     | {"contradictions", "labels", "options", "sections", "settings", "systematic", "toml_text"},
-    {"checkpoint", "correlations", "deep", "descent", "evolution", "level_plan", "lower_states", "observables", "parallel"}
+    {"checkpoint", "correlations", "deep", "descent", "evolution", "level_plan", "lower_states", "parallel"}
     | {"path_table", "progress", "reconfiguration", "recorder", "reporting", "start", "summed_evolution"}
     | {"stopping", "thermal_plan", "thermal_table", "threads"},
     {"computation", "ground_state", "path_integral", "thermal"},

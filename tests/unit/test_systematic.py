@@ -7,6 +7,7 @@ import pytest
 
 from hpc_nqs import exact, systematic
 from hpc_nqs.settings import build, parse_settings
+from hpc_nqs.thermal_table import finished_rows
 
 BETAS = np.geomspace(0.02, 4.0, 160)
 
@@ -116,3 +117,48 @@ def test_a_trotter_network_is_judged_by_the_extrapolated_energy(exact_path, ring
     assert systematic.estimate(late, ring[0], {"energy": [late.energies[0] + 0.003, 0.004]}).energy[0] < 1e-12
     assert systematic.estimate(late, ring[0], {}).energy[0] < 1e-12
     assert systematic.estimate(late, ring[0]).energy[0] > 1e-12
+
+
+def test_what_happens_where_the_states_are_known_does_not_count(ring, exact_path):
+    # noise of the hot part: energies and variances that are off there
+    model, known = ring[0], 0.5
+    hot = BETAS <= known
+    noisy = dataclasses.replace(
+        exact_path,
+        energies=exact_path.energies + np.where(hot, 0.01, 0.0),
+        variances=exact_path.variances * np.where(hot, 1.1, 1.0),
+        residuals=np.where(hot, 0.5, 0.0),
+        energy_errors=np.where(hot, 0.01, 1e-4),
+    )
+    last = int(np.flatnonzero(hot)[-1])
+    noisy.energies[last], noisy.energy_errors[last] = exact_path.energies[last], 1e-5  # as if reported there
+    assert systematic.estimate(noisy, model).energy.max() > 5e-3
+    errors = systematic.estimate(noisy, model, exact_until=known)
+    assert not errors.energy[hot].any()
+    assert errors.energy.max() < 1e-3
+
+
+def test_a_lag_after_the_known_part_counts(ring, exact_path):
+    model, known, x = ring[0], 0.5, 0.02
+    path = dataclasses.replace(exact_path, residuals=np.full(BETAS.shape, x))
+    late = exact_path.variances * x * (BETAS - known)
+    errors = systematic.estimate(path, model, exact_until=known).energy
+    np.testing.assert_allclose(errors[BETAS > 0.6], late[BETAS > 0.6], rtol=0.2)
+
+
+def test_certain_rows_do_not_make_the_slope_between_them_certain(ring):
+    # three rows that are known a thousand times better than the steps around them: the fit bends less than e(beta)
+    model, curve = ring
+    betas = np.geomspace(0.02, 2.2, 18)
+    energies, variances = curve(betas)
+    history = {"beta": betas, "energy": energies, "specific_heat": betas**2 * variances, "tdvp_residual": np.zeros(18)}
+    history |= {"energy_error": np.full(18, 1e-3), "specific_heat_error": np.full(18, 1e-3)}
+    rows = []
+    for beta in (0.8, 1.0, 1.2):
+        (energy,), (variance,) = curve(np.array([beta]))
+        rows.append({"beta": beta, "energy": energy, "energy_error": 1e-6, "tdvp_residual": 0.0})
+        rows[-1] |= {"specific_heat": beta**2 * variance, "specific_heat_error": 1e-3}
+    row = finished_rows(rows, history, model)[1]
+    off = abs(row["specific_heat_slope"] - row["specific_heat"])
+    assert off < 0.01 * row["specific_heat"]
+    assert off < 2 * row["specific_heat_slope_error"]
