@@ -16,7 +16,7 @@ from hpc_nqs.wavefunctions.mismatches import MismatchFactor
 from hpc_nqs.wavefunctions.pairing import ProductState
 
 REFERENCE_BETA = 0.5  # of the reference function, in units of the inverse of the largest coupling
-SIGN_BETA = 3.0  # the same of its sign, where exchanges are frustrated
+SIGN_BETA = 2.0  # the same of its sign, where exchanges are frustrated
 SMALLEST = 0.1  # sum over matchings that cancel each other, in units of the reference function
 
 
@@ -56,9 +56,10 @@ def cluster_state(purification, site_images, images, size, beta_0, strongest):
         factor.fill(lambda units, spins: _pair_term(purification, beta_0, on_site, units, spins))
         return factor
     amplitudes = exchange_amplitudes(model, max(beta_0, REFERENCE_BETA / strongest))
-    reference, transfers = np.abs(amplitudes), None
+    transfers = None
     if np.any(model.exchange_element > 0):
-        transfers = exchange_amplitudes(model, SIGN_BETA / strongest)
+        amplitudes = transfers = exchange_amplitudes(model, SIGN_BETA / strongest)
+    reference = np.abs(amplitudes)
     wanted = np.abs(exchange_amplitudes(model, beta_0))
     scale = wanted.max() / reference.max()
     # sigma_i ancilla_i = 1 on a mismatched site and -1 elsewhere
@@ -101,6 +102,8 @@ def _matching_term(amplitudes, weaker, units, spins):
     if np.any(sigma != ancilla) or pairs.shape[0] != pairs.shape[1] or not pairs.all():
         return 0.0
     reference = np.sqrt(np.prod(np.abs(pairs).sum(axis=0) * np.abs(pairs).sum(axis=1)))
+    if np.any(amplitudes < 0):
+        reference = np.hypot(permanent(pairs), 0.2 * reference)
     growth = weaker.get(tuple(sorted(sites.tolist())), 0.0)
     return growth + np.log(max(SMALLEST, abs(permanent(pairs)) / reference))
 
