@@ -6,7 +6,7 @@ import numpy as np
 from numpy.random import Generator, Philox
 
 from hpc_nqs import seed as seeds
-from hpc_nqs.cluster_seed import REFERENCE_BETA, cluster_state, lattice_clusters
+from hpc_nqs.cluster_seed import cluster_state, lattice_clusters
 from hpc_nqs.enumeration import MAX_AUTO, sums_exactly
 from hpc_nqs.lattice import Lattice
 from hpc_nqs.models import SpinModel, marshall
@@ -136,12 +136,11 @@ def choose_clusters(choice, purification, site_images, images, beta_0):
     """
     n_visible = purification.n_visible
     images = images % purification.n_inputs + n_visible * (images >= purification.n_inputs)
-    reference_beta = max(beta_0, REFERENCE_BETA / largest_coupling(purification.model))
     size = choice.cluster_size
     if size == "auto":
         n_codes = {size: len(lattice_clusters(purification.model, size)) * 4**size for size in CLUSTER_SIZES}
         size = max(size for size in CLUSTER_SIZES if size == 2 or 0 < n_codes[size] <= MAX_CLUSTER_PARAMS * len(images))
-    return cluster_state(purification, site_images, images, size, beta_0, reference_beta)
+    return cluster_state(purification, site_images, images, size, beta_0, largest_coupling(purification.model))
 
 
 def sums_over_states(sampling, model, n_slices):
@@ -166,9 +165,9 @@ def choose_complex(choice, is_exact):
 def choose_state(choice, lattice, model, is_complex):
     """Return the kind of state and the model in its basis.
 
-    "auto" is an RBM with complex parameters, else tables over clusters where all off-diagonal elements are negative or
-    can be made so by the Marshall rotation, else a pair product times an RBM with the model unrotated. Settings that
-    belong to an RBM alone ask for one where there would be tables.
+    "auto" is an RBM with complex parameters or where a transverse field has the other sign, else tables over clusters.
+    Settings that belong to an RBM alone ask for one, or, where the Marshall rotation does not make all off-diagonal
+    elements negative, for a pair product times an RBM with the model unrotated.
     """
     rotated = marshall(model, lattice)
     tried = model if choice.marshall is False else rotated
@@ -179,11 +178,11 @@ def choose_state(choice, lattice, model, is_complex):
         kind = "rbm"
     elif kind == "auto":
         of_rbm = choice.alpha != "auto" or choice.bond_features != "auto" or n_slices_of(choice) > 1
-        kind = "pair_rbm" if not unfrustrated else "rbm" if of_rbm else "clusters"
-    if kind == "clusters" and not unfrustrated:
+        kind = "clusters" if not of_rbm else "rbm" if unfrustrated else "pair_rbm"
+    if kind == "clusters" and not (unfrustrated or model.conserves_sz):
         raise ValueError(
-            'wavefunction.kind = "clusters": needs negative off-diagonal elements, which frustration, marshall = false or '
-            'the sign of the field forbids; allowed are "rbm" and "pair_rbm"'
+            'wavefunction.kind = "clusters": needs negative off-diagonal elements in a transverse field, which its sign '
+            'forbids; allowed is "rbm"'
         )
     if kind == "clusters" and is_complex:
         raise ValueError('wavefunction.parameters = "complex": tables have real parameters; allowed is "real"')

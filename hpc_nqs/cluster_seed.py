@@ -20,6 +20,8 @@ from hpc_nqs.wavefunctions.mismatches import MismatchFactor
 from hpc_nqs.wavefunctions.pairing import ProductState
 
 REFERENCE_BETA = 0.5  # of the reference function, in units of the inverse of the largest coupling
+SIGN_BETA = 2.0  # the same of its sign, where exchanges are frustrated
+SMALLEST = 0.1  # sum over matchings that cancel each other, in units of the reference function
 
 
 def lattice_clusters(model, size):
@@ -28,20 +30,21 @@ def lattice_clusters(model, size):
     return connected_clusters(model.pair_sites[strength > (1 - 1e-9) * strength.max(initial=0.0)], size)
 
 
-def cluster_state(purification, site_images, images, size, beta_0, reference_beta):
+def cluster_state(purification, site_images, images, size, beta_0, strongest):
     """Return the seed at `beta_0`: tables over pairs and connected clusters, times a reference function for exchange.
 
     Parameters
     ----------
     purification : Purification
-        Of a model whose off-diagonal elements are all negative.
     site_images : (order, n_sites) intp
         Lattice symmetries.
     images : (order', n_visible) intp
         Symmetries of the visible units as signed gathers.
     size : int
         Sites of the connected clusters.
-    beta_0, reference_beta : float
+    beta_0 : float
+    strongest : float
+        The largest coupling.
 
     Returns
     -------
@@ -58,13 +61,21 @@ def cluster_state(purification, site_images, images, size, beta_0, reference_bet
         expansion = ClusterExpansion(model, factor)
         expansion.fill(beta_0)
         return factor, expansion
-    reference = exchange_amplitudes(model, reference_beta)
+    amplitudes = exchange_amplitudes(model, max(beta_0, REFERENCE_BETA / strongest))
+    transfers = None
+    if np.any(model.exchange_element > 0):
+        amplitudes = transfers = exchange_amplitudes(model, SIGN_BETA / strongest)
+    reference = np.abs(amplitudes)
+    wanted = np.abs(exchange_amplitudes(model, beta_0))
+    scale = wanted.max() / reference.max()
     # sigma_i ancilla_i = 1 on a mismatched site and -1 elsewhere
-    on_site = np.full(model.n_sites, 0.25 * np.log(exchange_amplitudes(model, beta_0).max() / reference.max()))
+    on_site = np.full(model.n_sites, 0.25 * np.log(scale))
+    weaker = {tuple(sorted(bond)): np.log(wanted[bond] / (scale * reference[bond])) for bond in map(tuple, model.exchange_sites.tolist())}
     factor.fill(
-        lambda units, spins: _pair_term(purification, beta_0, on_site, units, spins) + _matching_term(reference, units, spins)
+        lambda units, spins: _pair_term(purification, beta_0, on_site, units, spins)
+        + _matching_term(amplitudes, weaker, units, spins)
     )
-    return ProductState(MismatchFactor(reference), factor), None
+    return ProductState(MismatchFactor(reference, transfers), factor), None
 
 
 def _pair_term(purification, beta_0, on_site, units, spins):
@@ -79,14 +90,21 @@ def _pair_term(purification, beta_0, on_site, units, spins):
     return single / (purification.n_sites - 1) - 0.25 * beta_0 * coupling * (sigma.prod() + ancilla.prod())
 
 
-def _matching_term(reference, units, spins):
-    """Return ln(sum over matchings / reference function) of a cluster whose sites are all mismatched, else 0."""
+def _matching_term(amplitudes, weaker, units, spins):
+    """Return ln(abs(sum over matchings) / reference function) of a cluster whose sites are all mismatched, else 0.
+
+    `weaker` holds by bond the logarithm of how much faster the amplitude of a weaker bond grows from beta_0 on.
+    """
     sigma, ancilla = np.split(spins, 2)
     sites = units[: len(sigma)]
-    amplitudes = reference[np.ix_(sites[sigma > 0], sites[sigma < 0])]
-    if np.any(sigma != ancilla) or amplitudes.shape[0] != amplitudes.shape[1] or not amplitudes.all():
+    pairs = amplitudes[np.ix_(sites[sigma > 0], sites[sigma < 0])]
+    if np.any(sigma != ancilla) or pairs.shape[0] != pairs.shape[1] or not pairs.all():
         return 0.0
-    return np.log(permanent(amplitudes)) - 0.5 * np.log(amplitudes.sum(axis=0) * amplitudes.sum(axis=1)).sum()
+    reference = np.sqrt(np.prod(np.abs(pairs).sum(axis=0) * np.abs(pairs).sum(axis=1)))
+    if np.any(amplitudes < 0):
+        reference = np.hypot(permanent(pairs), 0.2 * reference)
+    growth = weaker.get(tuple(sorted(sites.tolist())), 0.0)
+    return growth + np.log(max(SMALLEST, abs(permanent(pairs)) / reference))
 
 
 def permanent(matrix):

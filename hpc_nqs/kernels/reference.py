@@ -6,11 +6,13 @@ zeros of Psi.
 """
 
 from dataclasses import dataclass
+from itertools import permutations
 
 import numpy as np
 
 EXCHANGE, JOINT_EXCHANGE, FLIP, JOINT_FLIP = range(4)
 CANCELLED, HUGE = 1e-11, 1e150  # of projections: what counts as a zero, and the ratio of leaving one
+MAX_MATCHED = 12  # pairs of sites up to which the sign of a permanent is computed
 
 
 # ---- moves ---------------------------------------------------------------------------------------------------------
@@ -213,15 +215,23 @@ class MismatchAmplitude(Amplitude):
 
     width, n_params = 1, 0
 
-    def __init__(self, amplitudes):
-        self.amplitudes, self.n_visible = amplitudes, 2 * len(amplitudes)
+    def __init__(self, amplitudes, transfers=None):
+        self.amplitudes, self.transfers, self.n_visible = amplitudes, transfers, 2 * len(amplitudes)
 
     def log_psi(self, visible):
-        """Return ln Psi of one configuration."""
+        """Return ln Psi of one configuration; its sign is that of the permanent of the transfers."""
         sigma, ancilla = np.split(visible, 2)
         up, down = np.flatnonzero(sigma + ancilla > 0), np.flatnonzero(sigma + ancilla < 0)
         between = self.amplitudes[np.ix_(up, down)]
-        return complex(0.5 * np.log(between.sum(axis=0)).sum() + 0.5 * np.log(between.sum(axis=1)).sum())
+        total = complex(0.5 * np.log(between.sum(axis=0)).sum() + 0.5 * np.log(between.sum(axis=1)).sum())
+        if self.transfers is None:
+            return total
+        transfers = self.transfers[np.ix_(up, down)]
+        if len(up) > MAX_MATCHED:
+            value = np.prod(transfers.sum(axis=1))
+        else:
+            value = sum(np.prod(transfers[range(len(up)), list(columns)]) for columns in permutations(range(len(up))))
+        return total + (1j * np.pi if value < 0 else 0)
 
     def log_derivs(self, visible):
         """Return nothing: there are no parameters."""
