@@ -16,11 +16,11 @@ import numpy as np
 from hpc_nqs.cluster_expansion import ClusterExpansion
 from hpc_nqs.seed import exchange_amplitudes, field_bias, ising_couplings
 from hpc_nqs.wavefunctions.clusters import ClusterFactor, cluster_kinds, connected_clusters
-from hpc_nqs.wavefunctions.mismatches import MismatchFactor
+from hpc_nqs.wavefunctions.mismatches import SMOOTH, MismatchFactor
 from hpc_nqs.wavefunctions.pairing import ProductState
 
 REFERENCE_BETA = 0.5  # of the reference function, in units of the inverse of the largest coupling
-SIGN_BETA = 2.0  # the same of its sign, where exchanges are frustrated
+FRUSTRATED_BETA = 2.0  # the same where exchanges are frustrated
 SMALLEST = 0.1  # sum over matchings that cancel each other, in units of the reference function
 
 
@@ -64,7 +64,7 @@ def cluster_state(purification, site_images, images, size, beta_0, strongest):
     amplitudes = exchange_amplitudes(model, max(beta_0, REFERENCE_BETA / strongest))
     transfers = None
     if np.any(model.exchange_element > 0):
-        amplitudes = transfers = exchange_amplitudes(model, SIGN_BETA / strongest)
+        amplitudes = transfers = exchange_amplitudes(model, FRUSTRATED_BETA / strongest)
     reference = np.abs(amplitudes)
     wanted = np.abs(exchange_amplitudes(model, beta_0))
     scale = wanted.max() / reference.max()
@@ -100,11 +100,11 @@ def _matching_term(amplitudes, weaker, units, spins):
     pairs = amplitudes[np.ix_(sites[sigma > 0], sites[sigma < 0])]
     if np.any(sigma != ancilla) or pairs.shape[0] != pairs.shape[1] or not pairs.all():
         return 0.0
-    reference = np.sqrt(np.prod(np.abs(pairs).sum(axis=0) * np.abs(pairs).sum(axis=1)))
+    reference, matched = np.sqrt(np.prod(np.abs(pairs).sum(axis=0) * np.abs(pairs).sum(axis=1))), permanent(pairs)
     if np.any(amplitudes < 0):
-        reference = np.hypot(permanent(pairs), 0.2 * reference)
+        reference = np.hypot(matched, SMOOTH * reference)
     growth = weaker.get(tuple(sorted(sites.tolist())), 0.0)
-    return growth + np.log(max(SMALLEST, abs(permanent(pairs)) / reference))
+    return growth + np.log(max(SMALLEST, abs(matched) / reference))
 
 
 def permanent(matrix):

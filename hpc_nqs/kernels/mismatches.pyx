@@ -1,8 +1,8 @@
 """Reference function of mismatched sites: Psi = prod_i h_i^(1/2), i over the sites with sigma_i = ancilla_i = mu_i.
 
 h_i = sum_k a_ik over the sites k mismatched the other way, mu_k = -mu_i.  A state holds mu and, for all sites, the
-sums of a_ik over the sites with mu_k = 1 and over those with mu_k = -1.  With transfers b_ik the sign of Psi is that of
-the permanent of b_ik, i over the sites with mu_i = 1 and k over those with mu_k = -1.
+sums of a_ik over the sites with mu_k = 1 and over those with mu_k = -1.  With transfers b_ik and p their permanent, i over
+the sites with mu_i = 1 and k over those with mu_k = -1, Psi = sgn(p) (p^2 + smooth^2 prod_i h_i)^(1/2).
 """
 
 from libc.math cimport INFINITY, exp, fabs, isinf, log, pi, sqrt
@@ -14,9 +14,8 @@ from hpc_nqs.kernels.amplitude cimport BLOCK, Amplitude
 from hpc_nqs.kernels.moves cimport Proposal
 
 
-cdef Py_ssize_t MAX_MATCHED = 12  # pairs of sites up to which the permanent is computed
-cdef double SMOOTH = 0.2          # of the reference function without signs where the permanent vanishes
-cdef double CANCELLED = 1e-12     # a permanent this small relative to its terms is the rounding error of zero
+cdef Py_ssize_t MAX_MATCHED = 12 # pairs of sites up to which the permanent is computed
+cdef double CANCELLED = 1e-12  # a permanent this small relative to its terms is the rounding error of zero
 
 
 cdef double permanent(const double *matrix, Py_ssize_t n, double *sums) noexcept nogil:
@@ -57,14 +56,6 @@ cdef double permanent(const double *matrix, Py_ssize_t n, double *sums) noexcept
     return 2 * total if fabs(total) > CANCELLED * scale else 0
 
 
-cdef double with_sign(double matched, double square) noexcept nogil:
-    """Return the reference function, of the sign of the permanent, from its square without signs."""
-    if isinf(matched):
-        return sqrt(square) if matched > 0 else -sqrt(square)
-    square = sqrt(matched * matched + SMOOTH * SMOOTH * square)
-    return -square if matched < 0 else square
-
-
 cdef class MismatchAmplitude(Amplitude):
     """A factor without parameters; `wavefunctions.mismatches.MismatchFactor.amplitude` makes it.
 
@@ -73,7 +64,8 @@ cdef class MismatchAmplitude(Amplitude):
     amplitudes : (n_sites, n_sites) float64
         a_ik >= 0, symmetric, zero on the diagonal.
     transfers : (n_sites, n_sites) float64 or None
-        b_ik of the sign, symmetric; None: Psi is positive.
+        b_ik, symmetric; None: Psi is positive.
+    smooth : float
     """
 
     cdef Py_ssize_t n_sites
@@ -82,12 +74,13 @@ cdef class MismatchAmplitude(Amplitude):
     cdef double[:, :, ::1] fields  # sum_k a_ik over mu_k = +1 and over mu_k = -1 (BLOCK, 2, n_sites)
     cdef bint has_sign
     cdef const double[:, ::1] transfers
+    cdef double smooth
     cdef double[::1] matched       # permanent of every state (BLOCK,)
     cdef int8_t[::1] moved         # mu after a move (n_sites,)
     cdef Py_ssize_t[:, ::1] sides  # sites with mu = +1 and with mu = -1 (2, n_sites)
     cdef double[::1] matrix, sums  # room for the permanent
 
-    def __init__(self, amplitudes, transfers=None):
+    def __init__(self, amplitudes, transfers=None, smooth=0.0):
         self.width = 1
         self.n_sites = len(amplitudes)
         self.n_visible = 2 * self.n_sites
@@ -97,13 +90,15 @@ cdef class MismatchAmplitude(Amplitude):
         self.fields = np.zeros((BLOCK, 2, self.n_sites))
         self.has_sign = transfers is not None
         self.transfers = transfers if self.has_sign else np.zeros((0, 0))
+        self.smooth = smooth
         self.matched = np.ones(BLOCK)
         self.moved = np.zeros(self.n_sites, dtype=np.int8)
         self.sides = np.zeros((2, self.n_sites), dtype=np.intp)
         self.matrix, self.sums = np.zeros(self.n_sites**2), np.zeros(self.n_sites)
 
     def sibling(self):
-        return MismatchAmplitude(np.asarray(self.amplitudes), np.asarray(self.transfers) if self.has_sign else None)
+        transfers = np.asarray(self.transfers) if self.has_sign else None
+        return MismatchAmplitude(np.asarray(self.amplitudes), transfers, self.smooth)
 
     cdef double matchings(self, const int8_t *mismatch) noexcept nogil:
         """Return the permanent of a configuration with the given mu."""
@@ -135,6 +130,13 @@ cdef class MismatchAmplitude(Amplitude):
                     for i in range(self.n_sites):
                         self.fields[row, side, i] += self.amplitudes[k, i]
             self.matched[row] = self.matchings(&self.mismatch[row, 0])
+
+    cdef double value(self, double matched, double square) noexcept nogil:
+        """Return Psi from the permanent and prod_i h_i."""
+        if isinf(matched):
+            return sqrt(square) if matched > 0 else -sqrt(square)
+        square = sqrt(matched * matched + self.smooth * self.smooth * square)
+        return -square if matched < 0 else square
 
     cdef double moved_matchings(self, Py_ssize_t row, int n, const Py_ssize_t *sites, const int8_t *after) noexcept nogil:
         """Return the permanent after a move."""
@@ -192,7 +194,7 @@ cdef class MismatchAmplitude(Amplitude):
             new *= field
         if not new > 0:
             return 0
-        return with_sign(self.moved_matchings(row, n, &sites[0], &after[0]), new) / with_sign(self.matched[row], old)
+        return self.value(self.moved_matchings(row, n, &sites[0], &after[0]), new) / self.value(self.matched[row], old)
 
     cdef void accept(self, Py_ssize_t row, const int8_t *visible, const Proposal *proposal) noexcept nogil:
         cdef Py_ssize_t[4] sites
@@ -220,6 +222,6 @@ cdef class MismatchAmplitude(Amplitude):
                 field = self.fields[row, self.mismatch[row, i] > 0, i]
                 total += log(field) if field > 0 else -INFINITY
         if self.has_sign:
-            field = with_sign(self.matched[row], exp(total))
+            field = self.value(self.matched[row], exp(total))
             return log(fabs(field)) + (1j * pi if field < 0 else 0)
         return 0.5 * total
