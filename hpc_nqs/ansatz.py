@@ -17,7 +17,7 @@ from hpc_nqs.wavefunctions.pairing import PairProduct, ProductState
 from hpc_nqs.wavefunctions.rbm import RBM
 
 BETA_0 = 0.02  # of the seed, in units of the inverse of the largest coupling
-TABLE_BETA_0 = 0.1  # the same for tables of a model with exchange: at 0.02 directions are cut that soon carry the force
+TABLE_BETA_0 = 0.1  # the same for tables of unfrustrated exchange: at 0.02 directions are cut that soon carry the force
 MAX_EXPANSION_BETA = 2.0  # where the cluster expansion of a model in a transverse field ends at the latest, in the same units
 ALPHA = {True: 4.0, False: 8.0}  # hidden units per visible unit, by whether the parameters are complex
 CLUSTER_SIZES = (2, 3, 4, 5, 6)
@@ -165,9 +165,10 @@ def choose_complex(choice, is_exact):
 def choose_state(choice, lattice, model, is_complex):
     """Return the kind of state and the model in its basis.
 
-    "auto" is an RBM with complex parameters or where a transverse field has the other sign, else tables over clusters.
-    Settings that belong to an RBM alone ask for one, or, where the Marshall rotation does not make all off-diagonal
-    elements negative, for a pair product times an RBM with the model unrotated.
+    "auto" is an RBM with complex parameters, else tables over clusters where all off-diagonal elements are negative or
+    can be made so by the Marshall rotation, else a pair product times an RBM with the model unrotated. Settings that
+    belong to an RBM alone ask for one where there would be tables.  Tables of a frustrated magnet are better than the
+    pair product above T = J / 2 and worse below.
     """
     rotated = marshall(model, lattice)
     tried = model if choice.marshall is False else rotated
@@ -178,7 +179,7 @@ def choose_state(choice, lattice, model, is_complex):
         kind = "rbm"
     elif kind == "auto":
         of_rbm = choice.alpha != "auto" or choice.bond_features != "auto" or n_slices_of(choice) > 1
-        kind = "clusters" if not of_rbm else "rbm" if unfrustrated else "pair_rbm"
+        kind = "pair_rbm" if not unfrustrated else "rbm" if of_rbm else "clusters"
     if kind == "clusters" and not (unfrustrated or model.conserves_sz):
         raise ValueError(
             'wavefunction.kind = "clusters": needs negative off-diagonal elements in a transverse field, which its sign '
@@ -203,7 +204,7 @@ def choose_beta_0(thermal, model, n_slices=1, kind="rbm"):
     """Return the inverse temperature of the seed, of all slices together: below every reported one, or the smallest."""
     if thermal.beta_0 != "auto":
         return thermal.beta_0
-    if kind == "clusters" and model.conserves_sz:
+    if kind == "clusters" and model.conserves_sz and not np.any(model.exchange_element > 0):
         return min(TABLE_BETA_0 / largest_coupling(model), *thermal.report_betas)
     return min(n_slices * BETA_0 / largest_coupling(model), 0.5 * min(thermal.report_betas))
 
