@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hpc_nqs.reconfiguration import evaluate, velocity
+from hpc_nqs.reconfiguration import bounded, evaluate, velocity
 
 MAX_RETRIES = 12  # halvings of one step before the run gives up
 ACCEPTED_ERROR = 2.0  # in units of the tolerances
@@ -124,6 +124,8 @@ class Evolution:
 
     def velocity(self, samples, evaluation):
         """Return the `Velocity` at the present parameters.  *Collective.*"""
+        if samples.exponent:
+            evaluation = bounded(evaluation, self.team)
         return velocity(
             evaluation, samples, self.wavefunction, self.regularization, self.team, self.previous, self.between_layers
         )

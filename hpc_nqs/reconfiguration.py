@@ -4,7 +4,7 @@
 uses the mean of H x 1 and 1 x H~, which act alike on the exact thermal state and together fluctuate less.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from hpc_nqs.wavefunctions.rbm import RBM
 BLOCK = 1024  # samples whose log-derivatives are held at a time
 DIAG_SCALE = 1e-4  # default shift relative to the diagonal of S
 MAX_DENSE = 2000  # largest number of parameters for which S is assembled
+MAX_SHARE = 0.01  # of Var(E_loc) that a single of many samples may carry in the force,
+FEW = 30.0  # and of n effective samples this part of n
+N_BOUNDS = 6  # repetitions until the bound no longer follows what it cuts
 FLOOR = 1e-12  # shift relative to the largest diagonal element of S; parameters that move nothing have rounding errors there
 
 
@@ -98,6 +101,29 @@ def evaluate(samples, wavefunction, purification, team, amplitude=None):
         energy=totals[2] / totals[0],
         n_effective=totals[0] ** 2 / totals[1],
     )
+
+
+def bounded(evaluation, team):
+    """Return the evaluation with local energies of which no sample carries more than MAX_SHARE, or FEW / n_effective, of the variance.  *Collective.*
+
+    A configuration next to a node that one sample in a million meets would otherwise be the whole force of its step,
+    and the state follows it.  Deviations from the mean are scaled down, on all layers alike.
+    """
+    energies, weights = evaluation.energies, evaluation.weights
+    largest = max(MAX_SHARE, FEW / evaluation.n_effective)
+    for _ in range(N_BOUNDS):
+        sums = np.array([weights @ energies.mean(axis=1)])
+        team.sum_in_place(sums)
+        deviations = energies - sums[0]
+        shares = weights * np.abs(deviations.mean(axis=1)) ** 2
+        total = np.array([shares.sum()])
+        team.sum_in_place(total)
+        bound = largest * total[0]
+        factors = np.sqrt(np.divide(bound, shares, out=np.ones_like(shares), where=shares > bound))
+        if not team.any(np.any(factors < 1)):
+            break
+        energies = sums[0] + factors[:, None] * deviations
+    return replace(evaluation, energies=energies, energy=float(sums[0].real))
 
 
 @dataclass(frozen=True)
