@@ -5,6 +5,8 @@
 
 import json
 
+import numpy as np
+
 from hpc_nqs.ansatz import largest_coupling
 from hpc_nqs.chains import Chains
 from hpc_nqs.computation import DONE, FAILED, STOPPED, Computation
@@ -28,6 +30,7 @@ from hpc_nqs.threads import use_threads
 # above T = J / HOT_BETA rare configurations carry the force: more samples, unless an expansion gives the state
 HOT_BETA, HOT_FACTOR = 0.5, 4
 REPORT_FACTOR = {True: 48, False: 24}  # samples at a reported temperature, in n_samples; True: tables in a transverse field
+JUMP_NOISE, JUMP = 10.0, 0.1  # of e that is off its path: in standard errors, and beside them relative
 START_EXPONENT, EXPONENT_STEP = 0.6, 0.05
 EFFECTIVE_FRACTION = (0.1, 0.8)  # of effective samples; outside, the sampling exponent moves
 RING_EFFECTIVE_FRACTION = (0.3, 0.9)  # the same for deep states, whose S is noisier
@@ -125,6 +128,11 @@ class Cooling(Computation):
         first = self.evolution.velocity(samples, evaluation)
         acceptance = self.sampler.acceptance(self.team)
         beta = self.evolution.beta
+        if self.history and left_path(self.history[-1], summary, beta):
+            self.progress.message(
+                f"step {len(self.history) + 1}: e went from {self.history[-1]['energy']:.4f} to {summary['energy']:.4f} where the "
+                "steps promise another value: the state has left its path, do not trust lower temperatures; raise sampling.n_samples"
+            )
         self.warm = not self.evolution.follows_expansion  # the next state is further away than after a small step
         try:
             step = self.evolution.advance(samples, evaluation, first, target)
@@ -271,3 +279,20 @@ class Cooling(Computation):
             deep = sliced_network(arrays, n_slices, ansatz.purification.opposite_pairs).network()
             return arrays | {"dbm": deep | {"beta": self.evolution.beta, "n_slices": n_slices}}
         return arrays
+
+
+def left_path(last, summary, beta):
+    """Return whether the energy per site is not where the last step led, by far more than noise and step errors.
+
+    Parameters
+    ----------
+    last : dict
+        "beta", "energy", "energy_error" and "variance" of the last entry of the history, per site.
+    summary : dict
+        The present "energy" and "energy_error".
+    beta : float
+        The present one.
+    """
+    expected = last["energy"] - last["variance"] * (beta - last["beta"])
+    noise = np.hypot(last["energy_error"], summary["energy_error"])
+    return bool(abs(summary["energy"] - expected) > JUMP_NOISE * noise + JUMP * abs(expected))
