@@ -19,7 +19,7 @@ cdef double CANCELLED = 1e-12  # a permanent this small relative to its terms is
 
 
 cdef double permanent(const double *matrix, Py_ssize_t n, double *sums) noexcept nogil:
-    """Return the permanent of a matrix (n, n); of a large one +-INFINITY, the sign of the product of its row sums.
+    """Return the permanent of a matrix (n, n); of a large or empty one +-INFINITY, the sign of the product of its row sums.
 
     A. Nijenhuis, H. S. Wilf, Combinatorial Algorithms (1978), ch. 23: 2^(n - 1) subsets of columns in the order of Gray's
     code; `sums` is room for n numbers.
@@ -34,9 +34,7 @@ cdef double permanent(const double *matrix, Py_ssize_t n, double *sums) noexcept
         scale *= size
         product *= sums[i]
         sums[i] = matrix[i * n + n - 1] - 0.5 * sums[i]
-    if n == 0:
-        return 1
-    if n > MAX_MATCHED:
+    if n == 0 or n > MAX_MATCHED:
         return -INFINITY if product < 0 else INFINITY
     for subset in range(1 << (n - 1)):
         if subset > 0:

@@ -227,7 +227,7 @@ class MismatchAmplitude(Amplitude):
         if self.transfers is None:
             return total
         transfers = self.transfers[np.ix_(up, down)]
-        if len(up) > MAX_MATCHED:
+        if not 0 < len(up) <= MAX_MATCHED:
             return total + (1j * np.pi if np.prod(transfers.sum(axis=1)) < 0 else 0)
         value = sum(np.prod(transfers[range(len(up)), list(columns)]) for columns in permutations(range(len(up))))
         return np.log(np.hypot(value, self.smooth * np.exp(total.real))) + (1j * np.pi if value < 0 else 0)
