@@ -13,7 +13,7 @@ numbers do not depend on how many threads there are.  The `team` is that of `lin
 
 import numpy as np
 
-from hpc_nqs.kernels.factored import apply_factors, multiply_samples, sum_factors
+from hpc_nqs.kernels.factored import apply_factors, sum_factors
 
 GROUP = 512  # samples of a task
 BLOCK = 128  # samples whose products with all hidden units are in the fast caches at a time
@@ -226,7 +226,7 @@ class FactoredDerivatives:
         Returns
         -------
         terms, constant, square
-            As `multiply_samples` takes them with `centred_inputs` and `slopes`; exist if `has_gram`.
+            As `kernels.factored.multiply_samples` takes them with `centred_inputs` and `slopes`; exist if `has_gram`.
         """
         overlap = self.slopes @ self.mean_slopes.conj()
         shift = self._forward_of_means()
