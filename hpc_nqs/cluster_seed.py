@@ -61,21 +61,20 @@ def cluster_state(purification, site_images, images, size, beta_0, strongest):
         expansion = ClusterExpansion(model, factor)
         expansion.fill(beta_0)
         return factor, expansion
-    amplitudes = exchange_amplitudes(model, max(beta_0, REFERENCE_BETA / strongest))
-    transfers = None
-    if np.any(model.exchange_element > 0):
-        amplitudes = transfers = exchange_amplitudes(model, FRUSTRATED_BETA / strongest)
+    frustrated = bool(np.any(model.exchange_element > 0))
+    beta = FRUSTRATED_BETA / strongest if frustrated else max(beta_0, REFERENCE_BETA / strongest)
+    amplitudes, wanted = exchange_amplitudes(model, beta), np.abs(exchange_amplitudes(model, beta_0))
     reference = np.abs(amplitudes)
-    wanted = np.abs(exchange_amplitudes(model, beta_0))
     scale = wanted.max() / reference.max()
     # sigma_i ancilla_i = 1 on a mismatched site and -1 elsewhere
     on_site = np.full(model.n_sites, 0.25 * np.log(scale))
-    weaker = {tuple(sorted(bond)): np.log(wanted[bond] / (scale * reference[bond])) for bond in map(tuple, model.exchange_sites.tolist())}
+    bonds = map(tuple, model.exchange_sites.tolist())
+    weaker = {tuple(sorted(bond)): np.log(wanted[bond] / (scale * reference[bond])) for bond in bonds}
     factor.fill(
         lambda units, spins: _pair_term(purification, beta_0, on_site, units, spins)
-        + _matching_term(amplitudes, weaker, units, spins)
+        + _matching_term(amplitudes, frustrated, weaker, units, spins)
     )
-    return ProductState(MismatchFactor(reference, transfers), factor), None
+    return ProductState(MismatchFactor(reference, amplitudes if frustrated else None), factor), None
 
 
 def _pair_term(purification, beta_0, on_site, units, spins):
@@ -90,7 +89,7 @@ def _pair_term(purification, beta_0, on_site, units, spins):
     return single / (purification.n_sites - 1) - 0.25 * beta_0 * coupling * (sigma.prod() + ancilla.prod())
 
 
-def _matching_term(amplitudes, weaker, units, spins):
+def _matching_term(amplitudes, frustrated, weaker, units, spins):
     """Return ln(abs(sum over matchings) / reference function) of a cluster whose sites are all mismatched, else 0.
 
     `weaker` holds by bond the logarithm of how much faster the amplitude of a weaker bond grows from beta_0 on.
@@ -101,7 +100,7 @@ def _matching_term(amplitudes, weaker, units, spins):
     if np.any(sigma != ancilla) or pairs.shape[0] != pairs.shape[1] or not pairs.all():
         return 0.0
     reference, matched = np.sqrt(np.prod(np.abs(pairs).sum(axis=0) * np.abs(pairs).sum(axis=1))), permanent(pairs)
-    if np.any(amplitudes < 0):
+    if frustrated:
         reference = np.hypot(matched, SMOOTH * reference)
     growth = weaker.get(tuple(sorted(sites.tolist())), 0.0)
     return growth + np.log(max(SMALLEST, abs(matched) / reference))

@@ -11,6 +11,8 @@ Work is cut into groups of samples, always the same ones, whose sums are added i
 numbers do not depend on how many threads there are.  The `team` is that of `linear`.
 """
 
+import functools
+
 import numpy as np
 
 from hpc_nqs.kernels.factored import apply_factors, sum_factors
@@ -22,6 +24,18 @@ BLOCK = 128  # samples whose products with all hidden units are in the fast cach
 def groups(n_samples):
     """Return the slices of the samples of one rank that threads share."""
     return [slice(start, min(start + GROUP, n_samples)) for start in range(0, n_samples, GROUP)]
+
+
+def by_parts(method):
+    """Return a method of real factors that takes the two parts of a complex vector one after the other."""
+
+    @functools.wraps(method)
+    def applied(self, vector):
+        if np.iscomplexobj(vector) and not np.issubdtype(self.dtype, np.complexfloating):
+            return method(self, vector.real) + 1j * method(self, vector.imag)
+        return method(self, vector)
+
+    return applied
 
 
 class StoredDerivatives:
@@ -120,27 +134,24 @@ class FactoredDerivatives:
         padded = np.concatenate([vector, [0]])
         return padded[self.places], padded[self.input_places]
 
+    @by_parts
     def product(self, vector):
         """Return O vector (n_local,)."""
-        if np.iscomplexobj(vector) and not np.issubdtype(self.dtype, np.complexfloating):
-            return self.product(vector.real) + 1j * self.product(vector.imag)
         forward = self._forward(vector)
         parts = self.team.threads.each(forward, groups(len(self.slopes)))
         return np.concatenate([np.zeros(0, self.dtype), *parts])
 
+    @by_parts
     def adjoint(self, vector):
         """Return O^H vector (n_params,) of the samples here."""
-        if np.iscomplexobj(vector) and not np.issubdtype(self.dtype, np.complexfloating):
-            return self.adjoint(vector.real) + 1j * self.adjoint(vector.imag)
         vector = vector.astype(self.dtype)
         return self._joined(
             self.team.threads.each(lambda part: self._backward(part, vector[part]), groups(len(self.slopes)))
         )
 
+    @by_parts
     def covariance(self, vector):
         """Return O^H w O vector (n_params,) of the samples here, in one pass over them."""
-        if np.iscomplexobj(vector) and not np.issubdtype(self.dtype, np.complexfloating):
-            return self.covariance(vector.real) + 1j * self.covariance(vector.imag)
         forward = self._forward(vector)
         return self._joined(
             self.team.threads.each(
