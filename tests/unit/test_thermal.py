@@ -19,3 +19,8 @@ LAST = {"beta": 0.956, "energy": -0.3747, "energy_error": 0.0019, "variance": 0.
 )
 def test_energies_far_from_where_the_last_step_led_are_noticed(energy, error, left):
     assert left_path(LAST, {"energy": energy, "energy_error": error}, 1.0) is left
+
+
+def test_a_long_step_leads_to_lower_energies():
+    assert not left_path(LAST, {"energy": -0.49, "energy_error": 0.002}, 1.3)
+    assert left_path(LAST, {"energy": -0.26, "energy_error": 0.002}, 1.3)
