@@ -108,7 +108,7 @@ def build_ansatz(settings, lattice, model, seed):
     layer_exchange = "layer_exchange" in symmetries
     images = input_images(purification, site_images, layer_exchange, "spin_flip" in symmetries)
     if kind == "clusters":
-        wavefunction, expansion = choose_clusters(choice, purification, site_images, images, beta_0)
+        wavefunction, expansion = choose_clusters(choice, purification, lattice, symmetries, site_images, images, beta_0)
         ansatz = Ansatz(lattice, model, purification, wavefunction, kind, symmetries, len(images), beta_0, is_exact)
         if expansion and settings.thermal.beta_0 == "auto":
             ansatz.expansion = expansion
@@ -129,7 +129,7 @@ def build_ansatz(settings, lattice, model, seed):
     return Ansatz(lattice, model, purification, wavefunction, kind, symmetries, len(images), n_slices * beta_0, is_exact, n_slices)
 
 
-def choose_clusters(choice, purification, site_images, images, beta_0):
+def choose_clusters(choice, purification, lattice, symmetries, site_images, images, beta_0):
     """Return what `cluster_state` does; `cluster_size` "auto" is the largest with few enough parameters.
 
     There are as many as orbits of codes, at least the number of codes over the order of the group.
@@ -140,7 +140,9 @@ def choose_clusters(choice, purification, site_images, images, beta_0):
     if size == "auto":
         n_codes = {size: len(lattice_clusters(purification.model, size)) * 4**size for size in CLUSTER_SIZES}
         size = max(size for size in CLUSTER_SIZES if size == 2 or 0 < n_codes[size] <= MAX_CLUSTER_PARAMS * len(images))
-    return cluster_state(purification, site_images, images, size, beta_0, largest_coupling(purification.model))
+    return cluster_state(
+        purification, lattice, symmetries, site_images, images, size, beta_0, largest_coupling(purification.model)
+    )
 
 
 def sums_over_states(sampling, model, n_slices):
@@ -165,10 +167,9 @@ def choose_complex(choice, is_exact):
 def choose_state(choice, lattice, model, is_complex):
     """Return the kind of state and the model in its basis.
 
-    "auto" is an RBM with complex parameters, else tables over clusters where all off-diagonal elements are negative or
-    can be made so by the Marshall rotation, else a pair product times an RBM with the model unrotated. Settings that
-    belong to an RBM alone ask for one where there would be tables.  Tables of a frustrated magnet are better than the
-    pair product above T = J / 2 and worse below.
+    "auto" is an RBM with complex parameters, else tables over clusters: positive ones where all off-diagonal elements are
+    negative or can be made so by the Marshall rotation, else times a pair product with the model unrotated.  Settings that
+    belong to an RBM alone ask for one where there would be tables, times a pair product for a frustrated magnet.
     """
     rotated = marshall(model, lattice)
     tried = model if choice.marshall is False else rotated
@@ -179,7 +180,7 @@ def choose_state(choice, lattice, model, is_complex):
         kind = "rbm"
     elif kind == "auto":
         of_rbm = choice.alpha != "auto" or choice.bond_features != "auto" or n_slices_of(choice) > 1
-        kind = "pair_rbm" if not unfrustrated else "rbm" if of_rbm else "clusters"
+        kind = "clusters" if not of_rbm else "rbm" if unfrustrated else "pair_rbm"
     if kind == "clusters" and not (unfrustrated or model.conserves_sz):
         raise ValueError(
             'wavefunction.kind = "clusters": needs negative off-diagonal elements in a transverse field, which its sign '
@@ -191,7 +192,8 @@ def choose_state(choice, lattice, model, is_complex):
         raise ValueError('wavefunction.kind = "pair_rbm": singlet pairs need a model that conserves Sz; allowed is "rbm"')
     if kind == "pair_rbm" and is_complex:
         raise ValueError('wavefunction.parameters = "complex": a pair product has real parameters; allowed is "real"')
-    rotate = kind != "pair_rbm" if choice.marshall == "auto" else choice.marshall
+    paired = kind == "pair_rbm" or (kind == "clusters" and not unfrustrated)
+    rotate = not paired if choice.marshall == "auto" else choice.marshall
     return kind, rotated if rotate else model
 
 

@@ -1,11 +1,13 @@
 """Tables over clusters that represent e^{-beta_0 H/2} Psi(0), written down by hand.
 
-The reference function of `wavefunctions.mismatches` stands at an inverse temperature of its own, larger than beta_0:
-where it is too small, chains would never visit configurations that the evolution wants to fill.  The tables take it
-down to beta_0 by a factor per mismatched site, correct its amplitudes on the clusters to sums over matchings, and
-hold the diagonal part of H.
+They multiply a function of the mismatched sites, which knows in how many ways exchanges undo the mismatches: without
+frustration the positive one of `wavefunctions.mismatches`, with it a pair product, whose pairings hop with flux pi through
+the plaquettes (`flux`) and carry the signs.  The tables correct it on small clusters to sums over matchings and hold the
+diagonal part of H.  The positive function stands at an inverse temperature of its own, larger than beta_0: where it is too
+small, chains would never visit configurations that the evolution wants to fill.  There the tables take it down to beta_0 by
+a factor per mismatched site.
 
-In a transverse field there is no reference function: all amplitudes are positive, and the tables hold a
+In a transverse field there is no such function: all amplitudes are positive, and the tables hold a
 `cluster_expansion` of the whole state.
 """
 
@@ -14,30 +16,41 @@ import itertools
 import numpy as np
 
 from hpc_nqs.cluster_expansion import ClusterExpansion
-from hpc_nqs.seed import exchange_amplitudes, field_bias, ising_couplings
+from hpc_nqs.flux import hopping_signs
+from hpc_nqs.purification import input_images
+from hpc_nqs.seed import exchange_amplitudes, field_bias, ising_couplings, seed_pairings
+from hpc_nqs.symmetry import site_symmetries
 from hpc_nqs.wavefunctions.clusters import ClusterFactor, cluster_kinds, connected_clusters
-from hpc_nqs.wavefunctions.mismatches import SMOOTH, MismatchFactor
-from hpc_nqs.wavefunctions.pairing import ProductState
+from hpc_nqs.wavefunctions.mismatches import MismatchFactor
+from hpc_nqs.wavefunctions.pairing import PairProduct, ProductState
+from hpc_nqs.wavefunctions.rbm import log_psi
 
-REFERENCE_BETA = 0.5  # of the reference function, in units of the inverse of the largest coupling
-FRUSTRATED_BETA = 2.0  # the same where exchanges are frustrated
-SMALLEST = 0.1  # sum over matchings that cancel each other, in units of the reference function
+REFERENCE_BETA = 0.5  # of the positive function, in units of the inverse of the largest coupling
+NO_MATCHING = 1e-6  # a determinant this small, in units of the largest amplitude of as many matchings, is zero
+
+
+def strongest_bonds(model):
+    """Return the bonds of the largest coupling, (n, 2)."""
+    strength = np.abs(model.pair_coupling)
+    return model.pair_sites[strength > (1 - 1e-9) * strength.max(initial=0.0)]
 
 
 def lattice_clusters(model, size):
     """Return all clusters of `size` sites that the bonds of the largest coupling connect, as tuples."""
-    strength = np.abs(model.pair_coupling)
-    return connected_clusters(model.pair_sites[strength > (1 - 1e-9) * strength.max(initial=0.0)], size)
+    return connected_clusters(strongest_bonds(model), size)
 
 
-def cluster_state(purification, site_images, images, size, beta_0, strongest):
-    """Return the seed at `beta_0`: tables over pairs and connected clusters, times a reference function for exchange.
+def cluster_state(purification, lattice, symmetries, site_images, images, size, beta_0, strongest):
+    """Return the seed at `beta_0`: tables over pairs and connected clusters, times a function of mismatches for exchange.
 
     Parameters
     ----------
     purification : Purification
+    lattice : Lattice
+    symmetries : tuple of str
+        Those that the state has.
     site_images : (order, n_sites) intp
-        Lattice symmetries.
+        The lattice symmetries among them.
     images : (order', n_visible) intp
         Symmetries of the visible units as signed gathers.
     size : int
@@ -61,49 +74,125 @@ def cluster_state(purification, site_images, images, size, beta_0, strongest):
         expansion = ClusterExpansion(model, factor)
         expansion.fill(beta_0)
         return factor, expansion
-    frustrated = bool(np.any(model.exchange_element > 0))
-    beta = FRUSTRATED_BETA / strongest if frustrated else max(beta_0, REFERENCE_BETA / strongest)
-    amplitudes, wanted = exchange_amplitudes(model, beta), np.abs(exchange_amplitudes(model, beta_0))
-    reference = np.abs(amplitudes)
+    if np.any(model.exchange_element > 0):
+        return _signed_state(purification, lattice, symmetries, factor, beta_0), None
+    return _positive_state(purification, factor, beta_0, REFERENCE_BETA / strongest), None
+
+
+def _positive_state(purification, factor, beta_0, reference_beta):
+    """Fill the tables `factor` and return their product with the positive function of mismatched sites."""
+    model = purification.model
+    reference = exchange_amplitudes(model, max(beta_0, reference_beta))
+    wanted = exchange_amplitudes(model, beta_0)
     scale = wanted.max() / reference.max()
     # sigma_i ancilla_i = 1 on a mismatched site and -1 elsewhere
     on_site = np.full(model.n_sites, 0.25 * np.log(scale))
     bonds = map(tuple, model.exchange_sites.tolist())
     weaker = {tuple(sorted(bond)): np.log(wanted[bond] / (scale * reference[bond])) for bond in bonds}
-    factor.fill(
-        lambda units, spins: _pair_term(purification, beta_0, on_site, units, spins)
-        + _matching_term(amplitudes, frustrated, weaker, units, spins)
-    )
-    return ProductState(MismatchFactor(reference, amplitudes if frustrated else None), factor), None
+    couplings = ising_couplings(model)
+
+    def term(units, spins):
+        return _pair_term(purification, beta_0, couplings, on_site, units, spins) + _matching_term(reference, weaker, units, spins)
+
+    factor.fill(term)
+    return ProductState(MismatchFactor(reference), factor)
 
 
-def _pair_term(purification, beta_0, on_site, units, spins):
+def _signed_state(purification, lattice, symmetries, factor, beta_0):
+    """Fill the tables `factor` and return their product with a pair product of flux pi."""
+    pairs = flux_pairs(purification, lattice, symmetries, beta_0)
+    amplitudes, nothing = exchange_amplitudes(purification.model, beta_0), np.zeros(purification.n_sites)
+    couplings = ising_couplings(purification.model, paired=True)
+
+    def term(units, spins):
+        of_pair = _pair_term(purification, beta_0, couplings, nothing, units, spins)
+        return of_pair + _determinant_term(purification, pairs, amplitudes, units, spins)
+
+    factor.fill(term)
+    return ProductState(pairs, factor)
+
+
+def flux_pairs(purification, lattice, symmetries, beta_0):
+    """Return the `PairProduct` of the seed with flux pi through the plaquettes of the strongest bonds.
+
+    Lattice symmetries keep the pairings up to signs; translations alone do where there are any, which leaves freedom for
+    pairings beyond s-wave.
+
+    Parameters
+    ----------
+    purification : Purification
+    lattice : Lattice
+    symmetries : tuple of str
+        Those that the state shall have.
+    beta_0 : float
+    """
+    model, n = purification.model, purification.n_sites
+    names = [name for name in symmetries if name in ("translation", "point_group")]
+    site_images = site_symmetries(lattice, model, [name for name in names if name == "translation"])
+    if len(site_images) == 1:
+        site_images = site_symmetries(lattice, model, names)
+    signs, kept, gauge = hopping_signs(lattice, strongest_bonds(model), site_images)
+    images = input_images(purification, site_images[kept], "layer_exchange" in symmetries, False)
+    gauge = np.tile(gauge, (len(images) // len(kept), 2))
+    pairings, layer_sign = seed_pairings(purification, beta_0)
+    signed = {(v, w): x * (signs[v % n, w % n] or 1) for (v, w), x in pairings.items()}
+    return PairProduct(images[:, : 2 * n] % purification.n_inputs, signed, layer_sign, gauge)
+
+
+def _pair_term(purification, beta_0, couplings, on_site, units, spins):
     """Return what a pair of sites carries of the Ising part, of the field along z, and of sum_i on_site_i sigma_i ancilla_i."""
     if len(units) != 4:
         return 0.0
     sites, (sigma, ancilla) = units[:2], np.split(spins, 2)
-    coupling = ising_couplings(purification.model).get(tuple(sorted(sites.tolist())), 0.0)
+    coupling = couplings.get(tuple(sorted(sites.tolist())), 0.0)
     bias = field_bias(purification, beta_0)
     single = on_site[sites] @ (sigma * ancilla) + (0.0 if bias is None else bias[units] @ spins)
     # half of e^{-beta_0 c s s / 2} on each layer; every site is in n - 1 pairs
     return single / (purification.n_sites - 1) - 0.25 * beta_0 * coupling * (sigma.prod() + ancilla.prod())
 
 
-def _matching_term(amplitudes, frustrated, weaker, units, spins):
-    """Return ln(abs(sum over matchings) / reference function) of a cluster whose sites are all mismatched, else 0.
+def _mismatched(units, spins):
+    """Return the sites with sigma = ancilla = 1 and those with -1 where all sites of a cluster are mismatched, else None."""
+    sigma, ancilla = np.split(spins, 2)
+    sites = units[: len(sigma)]
+    if np.any(sigma != ancilla) or sigma.sum() != 0:
+        return None
+    return sites[sigma > 0], sites[sigma < 0]
+
+
+def _matching_term(amplitudes, weaker, units, spins):
+    """Return ln(sum over matchings / positive function) of a cluster whose sites are all mismatched, else 0.
 
     `weaker` holds by bond the logarithm of how much faster the amplitude of a weaker bond grows from beta_0 on.
     """
-    sigma, ancilla = np.split(spins, 2)
-    sites = units[: len(sigma)]
-    pairs = amplitudes[np.ix_(sites[sigma > 0], sites[sigma < 0])]
-    if np.any(sigma != ancilla) or pairs.shape[0] != pairs.shape[1] or not pairs.all():
+    sides = _mismatched(units, spins)
+    if sides is None:
         return 0.0
-    reference, matched = np.sqrt(np.prod(np.abs(pairs).sum(axis=0) * np.abs(pairs).sum(axis=1))), permanent(pairs)
-    if frustrated:
-        reference = np.hypot(matched, SMOOTH * reference)
-    growth = weaker.get(tuple(sorted(sites.tolist())), 0.0)
-    return growth + np.log(max(SMALLEST, abs(matched) / reference))
+    pairs = amplitudes[np.ix_(*sides)]
+    if not pairs.all():
+        return 0.0
+    growth = weaker.get(tuple(sorted(np.concatenate(sides).tolist())), 0.0)
+    return growth + np.log(permanent(pairs)) - 0.5 * np.log(pairs.sum(axis=0) * pairs.sum(axis=1)).sum()
+
+
+def _determinant_term(purification, pairs, amplitudes, units, spins):
+    """Return ln(abs(sum over matchings / pair product)) of a cluster whose sites are all mismatched, else 0.
+
+    The pair product relative to the configuration of the same sigma without mismatches.
+    """
+    sides = _mismatched(units, spins)
+    if sides is None:
+        return 0.0
+    up, down = sides
+    sigma = np.ones(purification.n_sites, dtype=np.int8)
+    sigma[down] = -1
+    ancilla = -sigma
+    matched = np.concatenate([sigma, ancilla])
+    ancilla[up], ancilla[down] = 1, -1
+    both = log_psi(pairs, purification.moves, np.stack([np.concatenate([sigma, ancilla]), matched]))
+    found, wanted = np.exp((both[0] - both[1]).real), abs(permanent(amplitudes[np.ix_(up, down)]))
+    zero = NO_MATCHING * np.abs(amplitudes).max() ** len(up)
+    return float(np.log(wanted / found)) if min(found, wanted) > zero else 0.0
 
 
 def permanent(matrix):

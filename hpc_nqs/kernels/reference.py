@@ -6,13 +6,11 @@ zeros of Psi.
 """
 
 from dataclasses import dataclass
-from itertools import permutations
 
 import numpy as np
 
 EXCHANGE, JOINT_EXCHANGE, FLIP, JOINT_FLIP = range(4)
 CANCELLED, HUGE = 1e-11, 1e150  # of projections: what counts as a zero, and the ratio of leaving one
-MAX_MATCHED = 12  # pairs of sites up to which a permanent is computed
 
 
 # ---- moves ---------------------------------------------------------------------------------------------------------
@@ -215,22 +213,15 @@ class MismatchAmplitude(Amplitude):
 
     width, n_params = 1, 0
 
-    def __init__(self, amplitudes, transfers=None, smooth=0.0):
-        self.amplitudes, self.transfers, self.smooth, self.n_visible = amplitudes, transfers, smooth, 2 * len(amplitudes)
+    def __init__(self, amplitudes):
+        self.amplitudes, self.n_visible = amplitudes, 2 * len(amplitudes)
 
     def log_psi(self, visible):
-        """Return ln Psi of one configuration; with transfers of sgn(p) (p^2 + smooth^2 prod_i h_i)^(1/2), p their permanent."""
+        """Return ln Psi of one configuration."""
         sigma, ancilla = np.split(visible, 2)
         up, down = np.flatnonzero(sigma + ancilla > 0), np.flatnonzero(sigma + ancilla < 0)
         between = self.amplitudes[np.ix_(up, down)]
-        total = complex(0.5 * np.log(between.sum(axis=0)).sum() + 0.5 * np.log(between.sum(axis=1)).sum())
-        if self.transfers is None:
-            return total
-        transfers = self.transfers[np.ix_(up, down)]
-        if not 0 < len(up) <= MAX_MATCHED:
-            return total + (1j * np.pi if np.prod(transfers.sum(axis=1)) < 0 else 0)
-        value = sum(np.prod(transfers[range(len(up)), list(columns)]) for columns in permutations(range(len(up))))
-        return np.log(np.hypot(value, self.smooth * np.exp(total.real))) + (1j * np.pi if value < 0 else 0)
+        return complex(0.5 * np.log(between.sum(axis=0)).sum() + 0.5 * np.log(between.sum(axis=1)).sum())
 
     def log_derivs(self, visible):
         """Return nothing: there are no parameters."""

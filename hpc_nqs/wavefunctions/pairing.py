@@ -21,6 +21,8 @@ class PairProduct:
         Values x of f(sigma_i, sigma_j) on bonds of the physical layer.
     layer_sign : dict of (int, int): int
         Sign of f on the ancilla bond relative to the physical one; -1 where absent.
+    gauge : (order, n_visible) int, optional
+        Signs eta of every symmetry, f(g v, g w) = eta_v eta_w f(v, w); where this connects a pair with minus itself f = 0.
 
     Notes
     -----
@@ -31,7 +33,7 @@ class PairProduct:
     is_complex = False
     n_units = 0  # hidden ones
 
-    def __init__(self, images, seeds, layer_sign):
+    def __init__(self, images, seeds, layer_sign, gauge=None):
         self.n_visible = n = images.shape[1]
         n_sites = n // 2
         self.pair_param = np.zeros((n, n), dtype=np.intc)
@@ -39,14 +41,19 @@ class PairProduct:
         sites = np.arange(n_sites)
         self.fixed[sites, sites + n_sites] = self.fixed[sites + n_sites, sites] = 1.0
         signs = self._layer_signs(layer_sign)
-        params = []
+        gauge = np.ones(images.shape, dtype=np.intc) if gauge is None else gauge
+        params, done = [], self.fixed != 0
         for v, w in zip(*np.triu_indices(n, 1), strict=True):
-            if self.fixed[v, w] or self.pair_param[v, w]:
+            if done[v, w]:
+                continue
+            rows, columns = images[:, v], images[:, w]
+            done[rows, columns] = done[columns, rows] = True
+            tied = signs[v, w] * signs[rows, columns] * gauge[:, v] * gauge[:, w]
+            itself = ((rows == v) & (columns == w)) | ((rows == w) & (columns == v))
+            if np.any(tied[itself] < 0):
                 continue
             params.append(seeds.get((v, w), 0.0))
-            rows, columns = images[:, v], images[:, w]
-            tied = len(params) * signs[v, w] * signs[rows, columns]
-            self.pair_param[rows, columns] = self.pair_param[columns, rows] = tied
+            self.pair_param[rows, columns] = self.pair_param[columns, rows] = len(params) * tied
         self.params = np.array(params)
 
     def _layer_signs(self, layer_sign):

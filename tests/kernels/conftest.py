@@ -41,7 +41,6 @@ CASES = {
     "clusters_tfim": (5, TFIM, "clusters", ("point_group",), {"bond_features": False}),
     "clusters_rbm": (6, HEISENBERG, "clusters_rbm", ("translation",), {}),
     "clusters_mismatches": (6, HEISENBERG, "clusters_mismatches", ("translation",), {}),
-    "clusters_signs": (7, HEISENBERG | {"couplings": [1.0, 0.5]}, "clusters_signs", ("translation",), {}),
     "spins": (7, TFIM, "rbm", ("translation",), {"sector": Sector(), "bias": True}),
     "projected": (6, HEISENBERG, "rbm", (), {"sector": Sector((3,), None, -1), "bias": True, "n_features": 3}),
     "projected_complex": (5, TFIM, "rbm", (), {"sector": Sector((1,)), "bias": True, "is_complex": True}),
@@ -141,10 +140,9 @@ def make(n_sites, model, kind, symmetries, options, n_configurations=21):
     if kind in ("rbm", "pair_rbm", "clusters_rbm"):
         wavefunction = random_network(purification, images, stream, **options)
     if kind.startswith("clusters"):
-        if kind in ("clusters_mismatches", "clusters_signs"):
-            amplitudes, transfers = stream.random((n_sites, n_sites)), stream.standard_normal((n_sites, n_sites))
-            signs = transfers + transfers.T if kind == "clusters_signs" else None
-            wavefunction = MismatchFactor((amplitudes + amplitudes.T) * (1 - np.eye(n_sites)), signs)
+        if kind == "clusters_mismatches":
+            amplitudes = stream.random((n_sites, n_sites))
+            wavefunction = MismatchFactor((amplitudes + amplitudes.T) * (1 - np.eye(n_sites)))
         tables = random_tables(purification, site_images, images, stream)
         wavefunction = tables if wavefunction is None else ProductState(wavefunction, tables)
     if kind.startswith("pair"):

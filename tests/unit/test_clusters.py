@@ -10,11 +10,8 @@ from hpc_nqs.purification import input_images, purify
 from hpc_nqs.settings import build, parse_settings
 from hpc_nqs.symmetry import site_symmetries
 from hpc_nqs.wavefunctions.clusters import ClusterFactor, cluster_kinds, connected_clusters
-from hpc_nqs.wavefunctions.mismatches import MismatchFactor
-from hpc_nqs.wavefunctions.rbm import log_psi
 
 FIELD = {"field_z": 0.3}
-REST = {"model": {"kind": "heisenberg"}, "thermal": {"betas": [1.0]}}
 
 
 def system(kind, lengths, **model):
@@ -79,34 +76,3 @@ def test_filled_tables_hold_the_terms():
 def test_permanent():
     assert permanent(np.array([[1.0, 2.0], [3.0, 4.0]])) == 10
     assert permanent(np.ones((3, 3))) == 6
-
-
-def signs_of(matrix):
-    """Return the sign of Psi where the first sites are mismatched one way and the others the other way."""
-    n = len(matrix)
-    transfers = np.zeros((2 * n, 2 * n))
-    transfers[:n, n:], transfers[n:, :n] = matrix, matrix.T
-    factor = MismatchFactor(np.ones((2 * n, 2 * n)) - np.eye(2 * n), transfers)
-    mu = np.repeat([1, -1], n)
-    visible = np.tile(mu, 2)[None].astype(np.int8)
-    system = purify(build(parse_settings({"lattice": {"kind": "chain", "lengths": [2 * n]}, **REST}))[1], False)
-    return np.sign(np.exp(log_psi(factor, system.moves, visible)).real)
-
-
-@pytest.mark.parametrize("n", range(2, 7))
-def test_frustrated_signs_are_those_of_permanents(n):
-    matrices = np.random.default_rng(n).standard_normal((12, n, n))
-    values = [permanent(matrix) for matrix in matrices]
-    assert [signs_of(matrix)[0] for matrix in matrices] == np.sign(values).tolist()
-    assert -12 < np.sign(values).sum() < 12
-
-
-def test_a_permanent_that_vanishes_counts_as_positive():
-    assert signs_of(np.array([[0.1, 0.3], [-0.2, 0.6]]))[0] == 1
-    assert signs_of(np.array([[0.1, 0.3], [-0.2, 0.59]]))[0] == -1
-
-
-def test_many_mismatched_sites_have_the_sign_of_the_sums():
-    matrices = np.random.default_rng(3).standard_normal((8, 14, 14))
-    expected = np.sign(matrices.sum(axis=2)).prod(axis=1)
-    assert [signs_of(matrix)[0] for matrix in matrices] == expected.tolist()

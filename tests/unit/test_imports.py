@@ -15,7 +15,7 @@ PACKAGE = ROOT / "hpc_nqs"
 # From the bottom up. A module may import from its own layer and from those below it.
 LAYERS = [
     {"kernels"},
-    {"bonds", "cluster_expansion", "cluster_seed", "deep_units", "gates", "lattice", "machine", "models", "moves"}
+    {"bonds", "cluster_expansion", "cluster_seed", "deep_units", "flux", "gates", "lattice", "machine", "models", "moves"}
     | {"purification", "quantum_numbers", "seed", "spin_system", "symmetry"}
     | {"trotter", "wavefunctions", "worldlines"},
     {"ansatz", "blocks", "chains", "control_variates", "cost_model", "deep_ansatz", "deep_pairs", "deep_sum", "ensembles"}
