@@ -33,6 +33,7 @@ class Meter:
         self.observables = observables
         self.sampler = sampler
         self.team = team
+        self.between_layers = ansatz.kind == "clusters"  # Var(H) from the covariance of the layers, see `reconfiguration`
         sampled_tables = ansatz.kind == "clusters" and not sampler.is_exact
         self.controls = ControlVariates(ansatz.purification, ansatz.lattice) if sampled_tables else None
 
@@ -128,13 +129,17 @@ class Meter:
         return Statistics(sums.jackknife(), self.sampler.is_exact)
 
     def _energy_columns(self, samples, evaluation, centre):
-        """Return (n_chains, n_samples, 3): energy minus `centre`, difference of the layers, |E_loc - centre|^2."""
+        """Return (n_chains, n_samples, 3): energy minus `centre`, difference of the layers, square of the energy minus `centre`."""
         shifted = evaluation.energies - centre
+        if self.between_layers:
+            squares = (shifted[:, 0].conj() * shifted[:, 1]).real
+        else:
+            squares = (shifted.real**2 + shifted.imag**2).mean(axis=1)
         columns = np.stack(
             [
                 shifted.real.mean(axis=1),
                 shifted.real[:, 0] - shifted.real[:, 1],
-                (shifted.real**2 + shifted.imag**2).mean(axis=1),
+                squares,
             ],
             axis=1,
         )
