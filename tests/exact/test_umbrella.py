@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from hpc_nqs import umbrella
 from hpc_nqs.ansatz import build_ansatz
 from hpc_nqs.chains import Chains, Samples
 from hpc_nqs.enumeration import Enumeration
@@ -72,11 +73,11 @@ def test_every_level_has_its_distribution():
 
 def test_a_chain_draws_the_same_on_any_rank_and_other_numbers_at_the_next_step():
     ansatz = state_of("unfrustrated")
-    samples, umbrella = drawn(ansatz, 7, 2), Umbrella(ansatz.purification, 7, 1.0)
+    samples, drawer = drawn(ansatz, 7, 2), Umbrella(ansatz.purification, 7, 1.0)
 
     def drawn_at(step, first, stop):
         part = Samples(samples.configurations[first:stop], first, 1.0)
-        return umbrella.sample(ansatz.wavefunction, 0.5, part, step, SERIAL.threads).configurations
+        return drawer.sample(ansatz.wavefunction, 0.5, part, step, SERIAL.threads).configurations
 
     whole = drawn_at(3, 0, 7)
     assert whole.shape == (7, N_PER_CHAIN, 8)
@@ -107,8 +108,9 @@ def test_rows_are_taken_from_the_means_of_the_run_and_weighed_by_their_distance(
     assert np.sum(weights * deviations**2) < WEIGHT * variance
 
 
-def test_they_join_in_the_fit_and_in_nothing_else():
-    ansatz = state_of("unfrustrated", 6)
+def test_they_join_in_the_fit_and_in_nothing_else(monkeypatch):
+    monkeypatch.setattr(umbrella, "WEIGHT", 3.0)  # enough to be seen
+    ansatz = state_of("unfrustrated", 8)
     samples, evaluation, aside, of_aside = with_aside(ansatz)
     s_matrix, force, variance = assemble(evaluation, samples, ansatz.wavefunction, SERIAL)
     rows, deviations, weights = fitted_rows((aside, of_aside), evaluation, samples, variance, ansatz.wavefunction, SERIAL)
@@ -122,4 +124,4 @@ def test_they_join_in_the_fit_and_in_nothing_else():
         assert found.variance == pytest.approx(variance, rel=1e-10)
         assert found.residual == pytest.approx((variance + 2 * force @ x + x @ s_matrix @ x) / variance, abs=1e-8)
     alone = velocity(evaluation, samples, ansatz.wavefunction, choice, SERIAL)
-    assert found.metric(found.x - alone.x) > 1e-4 * found.speed
+    assert found.metric(found.x - alone.x) > 1e-3 * found.speed
