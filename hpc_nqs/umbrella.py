@@ -2,8 +2,8 @@
 
 Tables are fitted where |Psi|^2 has its weight.  Elsewhere ln Psi is a sum over hundreds of clusters of what they learned
 from few mismatched sites at a time, and it may go wrong by more than the weight that is missing there: on 6x6 sites the
-configurations with Neel order the other way on the two layers (all sites mismatched, true weight e^-70 at beta J = 0.5)
-were given more than half of the weight at beta J = 0.55; no chain finds them until one does, and then the state is lost.
+configurations with Neel order the other way on the two layers (all sites mismatched, a weight of about e^-70 at beta J =
+0.5) had all of the weight from beta J = 0.53 on; no chain finds them until one does, and then the state is lost.
 
 Umbrella samples (G. M. Torrie, J. P. Valleau, J. Comput. Phys. 23, 187 (1977)) are distributed as |Psi|^2 s^n, n the number
 of mismatched sites.  For a pair of them Psi goes as beta: s = beta' / beta has as many as the state at beta'.

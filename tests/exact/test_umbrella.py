@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hpc_nqs import umbrella
+from hpc_nqs import checkpoint, tasks, umbrella
 from hpc_nqs.ansatz import build_ansatz
 from hpc_nqs.chains import Chains, Samples
 from hpc_nqs.enumeration import Enumeration
@@ -125,3 +125,20 @@ def test_they_join_in_the_fit_and_in_nothing_else(monkeypatch):
         assert found.residual == pytest.approx((variance + 2 * force @ x + x @ s_matrix @ x) / variance, abs=1e-8)
     alone = velocity(evaluation, samples, ansatz.wavefunction, choice, SERIAL)
     assert found.metric(found.x - alone.x) > 1e-3 * found.speed
+
+
+def test_neel_order_the_other_way_on_the_two_layers_stays_rare(tmp_path):
+    # ln(weight / weight of Neel order without mismatches) at T = 1.8: 18 exchanges of amplitude beta / 4 in 90176 ways make
+    # it -48 in e^{-beta H/2} to lowest order.  Without umbrella samples it is about +20 and the run is lost below T = 1.3.
+    tables = {"run": {"seed": 1}, "lattice": {"kind": "square", "lengths": [6, 6]}, "model": {"kind": "heisenberg"}}
+    tables |= {"sampling": {"n_samples": 2048}, "thermal": {"temperatures": [1.8], "n_samples_report": 2048}}
+    settings = parse_settings(tables)
+    assert tasks.run(settings, SERIAL, str(tmp_path / "run.h5")) == 0
+    lattice, model = build(settings)
+    ansatz = build_ansatz(settings, lattice, model, 1)
+    tables = ansatz.wavefunction.second
+    tables.params[tables.code_param - 1] = checkpoint.read_network(tmp_path / "run.h5")["cluster_table"]
+    neel = (-1) ** np.sum(np.divmod(np.arange(36), 6), axis=0)
+    configurations = np.array([[*neel, *-neel], [*neel, *neel]], dtype=np.int8)
+    plain, mismatched_all = log_psi(ansatz.wavefunction, ansatz.purification.moves, configurations).real
+    assert 2 * (mismatched_all - plain) < -10
