@@ -173,9 +173,12 @@ def velocity(evaluation, samples, wavefunction, regularization, team, previous=N
     """
     spread = regularization.soft_cut is None and team.n_nodes > 1
     if regularization.solver == "dense" and not spread:
-        s_matrix, force, variance = assemble(evaluation, samples, wavefunction, team)
-        extra = None if aside is None else fitted_rows(aside, evaluation, samples, variance, wavefunction, team)
-        solution = _solve_dense(*_with_aside(s_matrix, force, extra, team), regularization, team)
+        s_matrix, force, variance, means = _moments(evaluation, samples, wavefunction, team)
+        system = s_matrix, force
+        if aside is not None:
+            rows = fitted_rows(aside, means.real, evaluation.energy, variance, wavefunction, team)
+            system = _with_rows(s_matrix, force, rows, team)
+        solution = _solve_dense(*system, regularization, team)
         product = s_matrix @ solution.x
         metric = _dense_metric(s_matrix)
     else:
@@ -187,7 +190,9 @@ def velocity(evaluation, samples, wavefunction, regularization, team, previous=N
         apply = linear.matrix_free(derivatives, None, team, real_params=real)
         fitted = derivatives, energies, force
         if aside is not None:
-            fitted = _stacked(derivatives, energies, fitted_rows(aside, evaluation, samples, variance, wavefunction, team), team)
+            means = _log_deriv_means(evaluation, samples, wavefunction, team)
+            rows = fitted_rows(aside, means, evaluation.energy, variance, wavefunction, team)
+            fitted = _stacked(derivatives, energies, rows, team)
         solution = _solve_matrix_free(*fitted, regularization, team, previous, real)
         product = apply(solution.x)
         metric = _matrix_free_metric(apply)
@@ -225,6 +230,11 @@ def _thermal_variance(evaluation, between_layers, team):
 
 def assemble(evaluation, samples, wavefunction, team):
     """Return S (n_params, n_params), F (n_params,) and Var(E_loc) over all ranks.  *Collective, two reductions.*"""
+    return _moments(evaluation, samples, wavefunction, team)[:3]
+
+
+def _moments(evaluation, samples, wavefunction, team):
+    """Return S, F, Var(E_loc) and the means of O."""
     n_params, width = wavefunction.n_params, wavefunction.width
     configurations, energies = samples.flat, np.ascontiguousarray(evaluation.force_energies)
     totals = np.zeros(3)
@@ -250,7 +260,7 @@ def assemble(evaluation, samples, wavefunction, team):
     variance = np.array([np.sum(evaluation.weights * np.abs(energies - means[-1]) ** 2)])
     team.sum_in_place(s_matrix, force, variance)
     lower = np.tril(s_matrix)
-    return lower + np.tril(s_matrix, -1).conj().T, force, float(variance[0])
+    return lower + np.tril(s_matrix, -1).conj().T, force, float(variance[0]), means[:-1]
 
 
 def _as_numbers(values, width):
@@ -308,20 +318,32 @@ def _factors(evaluation, configurations, wavefunction, team):
     )
 
 
-def _with_aside(s_matrix, force, extra, team):
-    """Return S and F with the rows that `fitted_rows` gave, or as they are."""
-    if extra is None:
-        return s_matrix, force
-    log_derivs, deviations, weights = extra
+def _with_rows(s_matrix, force, rows, team):
+    """Return S and F with what the rows of `fitted_rows` add."""
+    log_derivs, deviations, weights = rows
     weighted = weights[:, None] * log_derivs
     added, added_force = weighted.T @ log_derivs, weighted.T @ deviations
     team.sum_in_place(added, added_force)
     return s_matrix + added, force + added_force
 
 
-def _stacked(derivatives, energies, extra, team):
-    """Return derivatives, energies and F with the rows that `fitted_rows` gave below those of the run."""
-    log_derivs, deviations, weights = extra
+def _log_deriv_means(evaluation, samples, wavefunction, team):
+    """Return the means of O over the samples of all ranks, (n_params,), of a wave function with real parameters."""
+    means = np.zeros(wavefunction.n_params)
+    for start in range(0, len(samples.flat), BLOCK):
+        part = slice(start, start + BLOCK)
+        weights = evaluation.weights[part]
+        block = np.empty((len(weights), wavefunction.n_params))
+        evaluation.log_derivs(samples.flat, part, block, team.threads)
+        block[weights == 0] = 0
+        means += weights @ block
+    team.sum_in_place(means)
+    return means
+
+
+def _stacked(derivatives, energies, rows, team):
+    """Return derivatives, energies and F with the rows of `fitted_rows` below those of the run."""
+    log_derivs, deviations, weights = rows
     values = np.concatenate([derivatives.values, log_derivs])
     stacked = StoredDerivatives(values, np.concatenate([derivatives.weights, weights]), team)
     energies = np.concatenate([energies, deviations])

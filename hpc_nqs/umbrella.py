@@ -21,7 +21,6 @@ from hpc_nqs.wavefunctions.pairing import ProductState
 LEVELS = (1.0, 2.0, 4.0)  # beta', in units of the inverse of the largest coupling
 N_WARM_UP, N_SWEEPS, N_PER_CHAIN = 16, 4, 8  # sweeps before the first sample and between samples; samples
 WEIGHT = 1e-3  # of their errors in the fit, all of them together, in units of the TDVP residual
-BLOCK = 1024  # samples whose log-derivatives are held at a time
 STREAM = 2**63  # of the Philox key; chain c draws from (seed, STREAM + c) at the step of the run
 
 
@@ -88,7 +87,7 @@ def scaled(wavefunction, factor):
     return ProductState(MismatchFactor(factor * reference.amplitudes, transfers), tables)
 
 
-def fitted_rows(aside, evaluation, samples, variance, wavefunction, team):
+def fitted_rows(aside, means, energy, variance, wavefunction, team):
     """Return (O, deviations, weights) of umbrella samples: rows that join those of the run in the fit of the velocity.  *Collective.*
 
     O and the local energies are taken from the means of the run.  A sample whose local energy is D away has the weight
@@ -98,24 +97,18 @@ def fitted_rows(aside, evaluation, samples, variance, wavefunction, team):
     Parameters
     ----------
     aside : (Samples, Evaluation)
-    evaluation, samples : of the run
-    variance : float
-        Var(E_loc) of the run.
+    means : (n_params,) float64
+        Of O over the run.
+    energy, variance : float
+        Mean and variance of E_loc over the run.
     wavefunction : with real parameters
     """
-    rows, means = aside[0].flat, np.zeros(wavefunction.n_params)
-    for start in range(0, len(samples.flat), BLOCK):
-        part = slice(start, start + BLOCK)
-        weights = evaluation.weights[part]
-        block = np.empty((len(weights), wavefunction.n_params))
-        evaluation.log_derivs(samples.flat, part, block, team.threads)
-        block[weights == 0] = 0
-        means += weights @ block
+    rows = aside[0].flat
     n_rows = np.array([float(len(rows))])
-    team.sum_in_place(means, n_rows)
+    team.sum_in_place(n_rows)
     log_derivs = np.empty((len(rows), wavefunction.n_params))
     aside[1].log_derivs(rows, slice(None), log_derivs, team.threads)
-    deviations = aside[1].force_energies.real - evaluation.energy
+    deviations = aside[1].force_energies.real - energy
     weights = WEIGHT * variance / (n_rows[0] * (deviations**2 + variance))
     unusable = aside[1].weights == 0
     log_derivs[unusable], weights[unusable] = 0, 0

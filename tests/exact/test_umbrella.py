@@ -93,16 +93,20 @@ def with_aside(ansatz):
     return samples, some[0], aside, some[1]
 
 
+def log_derivs_of(samples, evaluation):
+    """Return O of all samples."""
+    out = np.empty((len(samples.flat), evaluation.amplitude.n_params))
+    amplitude_kernel.log_derivs(evaluation.amplitude, samples.flat, out)
+    return out
+
+
 def test_rows_are_taken_from_the_means_of_the_run_and_weighed_by_their_distance():
     ansatz = state_of("unfrustrated", 6)
     samples, evaluation, aside, of_aside = with_aside(ansatz)
     variance = 2.5
-    rows, deviations, weights = fitted_rows((aside, of_aside), evaluation, samples, variance, ansatz.wavefunction, SERIAL)
-    wanted = []
-    for each, found in ((samples, evaluation), (aside, of_aside)):
-        wanted.append(np.empty((len(each.flat), ansatz.wavefunction.n_params)))
-        amplitude_kernel.log_derivs(found.amplitude, each.flat, wanted[-1])
-    np.testing.assert_allclose(rows, wanted[1] - evaluation.weights @ wanted[0], atol=1e-12)
+    means = np.arange(ansatz.wavefunction.n_params) / 7
+    rows, deviations, weights = fitted_rows((aside, of_aside), means, evaluation.energy, variance, ansatz.wavefunction, SERIAL)
+    np.testing.assert_allclose(rows, log_derivs_of(aside, of_aside) - means, atol=1e-12)
     np.testing.assert_allclose(deviations, of_aside.energies.real.mean(axis=1) - evaluation.energy, atol=1e-12)
     np.testing.assert_allclose(weights, WEIGHT * variance / (len(rows) * (deviations**2 + variance)), rtol=1e-12)
     assert np.sum(weights * deviations**2) < WEIGHT * variance
@@ -113,7 +117,8 @@ def test_they_join_in_the_fit_and_in_nothing_else(monkeypatch):
     ansatz = state_of("unfrustrated", 8)
     samples, evaluation, aside, of_aside = with_aside(ansatz)
     s_matrix, force, variance = assemble(evaluation, samples, ansatz.wavefunction, SERIAL)
-    rows, deviations, weights = fitted_rows((aside, of_aside), evaluation, samples, variance, ansatz.wavefunction, SERIAL)
+    means = evaluation.weights @ log_derivs_of(samples, evaluation)
+    rows, deviations, weights = fitted_rows((aside, of_aside), means, evaluation.energy, variance, ansatz.wavefunction, SERIAL)
     whole = s_matrix + rows.T @ (weights[:, None] * rows)
     x = np.linalg.lstsq(whole + 0.01 * np.diag(np.diag(whole)), -force - rows.T @ (weights * deviations), rcond=1e-13)[0]
     for solver in ("dense", "cg", "sample_space"):
