@@ -15,7 +15,7 @@ from numpy.random import Philox
 from hpc_nqs.chains import Samples
 from hpc_nqs.kernels.metropolis import sample_chains
 from hpc_nqs.moves import KIND_NAMES
-from hpc_nqs.wavefunctions.mismatches import MismatchFactor
+from hpc_nqs.wavefunctions.clusters import ClusterFactor, ClusterKind
 from hpc_nqs.wavefunctions.pairing import ProductState
 
 LEVELS = (1.0, 2.0, 4.0)  # beta', in units of the inverse of the largest coupling
@@ -38,14 +38,16 @@ class Umbrella:
     def __init__(self, purification, seed, strongest):
         self.purification, self.seed = purification, seed
         self.betas = [beta / strongest for beta in LEVELS]
+        sites = np.arange(purification.n_sites)
+        equal_or_not = np.array([0, 1, 1, 0])  # classes of (sigma, ancilla) of one site
+        self.factor = ClusterFactor([ClusterKind(np.stack([sites, sites + len(sites)], axis=1), equal_or_not)], 2 * len(sites))
 
     def sample(self, wavefunction, beta, samples, step, threads):
         """Return `Samples` of all levels, N_PER_CHAIN from every chain of this rank.
 
         Parameters
         ----------
-        wavefunction : ProductState
-            A `MismatchFactor` times tables.
+        wavefunction : with real parameters
         beta : float
         samples : Samples
             Of the run; every chain begins at the last one of its own.
@@ -60,9 +62,14 @@ class Umbrella:
             own = np.flatnonzero(numbers % len(self.betas) == level)
             if len(own):
                 configurations[own] = self._chains(
-                    scaled(wavefunction, max(1.0, higher / beta)), visible[own], numbers[own], step, threads
+                    self.scaled(wavefunction, max(1.0, higher / beta)), visible[own], numbers[own], step, threads
                 )
         return Samples(configurations, samples.first_chain, 1.0)
+
+    def scaled(self, wavefunction, factor):
+        """Return the state with an amplitude sqrt(factor) more for every mismatched site."""
+        self.factor.params = np.array([0.5 * np.log(factor), 0.0])
+        return ProductState(wavefunction, self.factor)
 
     def _chains(self, wavefunction, visible, numbers, step, threads):
         """Return N_PER_CHAIN samples of chains `numbers` that begin at `visible`."""
@@ -78,13 +85,6 @@ class Umbrella:
 
         threads.run(wavefunction.amplitude(self.purification.moves), len(visible), advance)
         return out
-
-
-def scaled(wavefunction, factor):
-    """Return the state with an amplitude sqrt(factor) more for every mismatched site."""
-    reference, tables = wavefunction.first, wavefunction.second
-    transfers = None if reference.transfers is None else factor * reference.transfers
-    return ProductState(MismatchFactor(factor * reference.amplitudes, transfers), tables)
 
 
 def fitted_rows(aside, means, energy, variance, wavefunction, team):

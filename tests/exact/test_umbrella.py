@@ -12,7 +12,7 @@ from hpc_nqs.parallel import Team
 from hpc_nqs.purification import random_pairs
 from hpc_nqs.reconfiguration import Regularization, assemble, evaluate, velocity
 from hpc_nqs.settings import build, parse_settings
-from hpc_nqs.umbrella import LEVELS, N_PER_CHAIN, WEIGHT, Umbrella, fitted_rows, scaled
+from hpc_nqs.umbrella import LEVELS, N_PER_CHAIN, WEIGHT, Umbrella, fitted_rows
 from hpc_nqs.wavefunctions.rbm import log_psi
 
 SERIAL = Team.serial()
@@ -50,7 +50,8 @@ def test_scaled_states_have_a_factor_per_mismatched_site(model):
     ansatz = state_of(model)
     configurations = Enumeration(SERIAL, ansatz.purification).configurations[:, 0]
     moves = ansatz.purification.moves
-    change = log_psi(scaled(ansatz.wavefunction, 3.0), moves, configurations) - log_psi(ansatz.wavefunction, moves, configurations)
+    scaled = Umbrella(ansatz.purification, 7, 1.0).scaled(ansatz.wavefunction, 3.0)
+    change = log_psi(scaled, moves, configurations) - log_psi(ansatz.wavefunction, moves, configurations)
     np.testing.assert_allclose(change.real, 0.5 * np.log(3.0) * mismatched(configurations), atol=1e-12)
     np.testing.assert_allclose(np.exp(1j * change.imag), 1.0, atol=1e-12)
 
