@@ -23,12 +23,15 @@ class Samples:
         They are distributed as abs(Psi)^(2 exponent); 0: every configuration once (exact summation).
     log_density : (n_chains * n_per_chain,) float64 or None
         2 exponent ln abs(Psi) at drawing; None until the wave function has been evaluated.
+    aside : Samples or None
+        Umbrella samples that join in the fit of the velocity.
     """
 
     configurations: np.ndarray
     first_chain: int
     exponent: float
     log_density: np.ndarray | None = None
+    aside: "Samples | None" = None
 
     @property
     def flat(self):

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hpc_nqs.reconfiguration import bounded, evaluate, velocity
+from hpc_nqs.reconfiguration import evaluate, velocity
 
 MAX_RETRIES = 12  # halvings of one step before the run gives up
 ACCEPTED_ERROR = 2.0  # in units of the tolerances
@@ -124,10 +124,12 @@ class Evolution:
 
     def velocity(self, samples, evaluation):
         """Return the `Velocity` at the present parameters.  *Collective.*"""
-        if samples.exponent:
-            evaluation = bounded(evaluation, self.team)
+        aside = samples.aside
+        if aside is not None:
+            aside.log_density = None  # no reweighting: they have weights of their own
+            aside = aside, self.evaluate(aside)
         return velocity(
-            evaluation, samples, self.wavefunction, self.regularization, self.team, self.previous, self.between_layers
+            evaluation, samples, self.wavefunction, self.regularization, self.team, self.previous, self.between_layers, aside
         )
 
     def change(self, velocity):

@@ -4,7 +4,7 @@
 uses the mean of H x 1 and 1 x H~, which act alike on the exact thermal state and together fluctuate less.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,14 +16,12 @@ from hpc_nqs.kernels.rbm import unit_slopes
 from hpc_nqs.log_derivatives import FactoredDerivatives, StoredDerivatives
 from hpc_nqs.row_blocks import solve_spread
 from hpc_nqs.sample_space import solve_sample_space
+from hpc_nqs.umbrella import fitted_rows
 from hpc_nqs.wavefunctions.rbm import RBM
 
 BLOCK = 1024  # samples whose log-derivatives are held at a time
 DIAG_SCALE = 1e-4  # default shift relative to the diagonal of S
 MAX_DENSE = 2000  # largest number of parameters for which S is assembled
-MAX_SHARE = 0.01  # of Var(E_loc) that a single of many samples may carry in the force,
-FEW = 30.0  # and of n effective samples this part of n
-N_BOUNDS = 6  # repetitions until the bound no longer follows what it cuts
 FLOOR = 1e-12  # shift relative to the largest diagonal element of S; parameters that move nothing have rounding errors there
 
 
@@ -103,29 +101,6 @@ def evaluate(samples, wavefunction, purification, team, amplitude=None):
     )
 
 
-def bounded(evaluation, team):
-    """Return the evaluation with local energies of which no sample carries more than MAX_SHARE, or FEW / n_effective, of the variance.  *Collective.*
-
-    A configuration next to a node that one sample in a million meets would otherwise be the whole force of its step,
-    and the state follows it.  Deviations from the mean are scaled down, on all layers alike.
-    """
-    energies, weights = evaluation.energies, evaluation.weights
-    largest = max(MAX_SHARE, FEW / evaluation.n_effective)
-    for _ in range(N_BOUNDS):
-        sums = np.array([weights @ energies.mean(axis=1)])
-        team.sum_in_place(sums)
-        deviations = energies - sums[0]
-        shares = weights * np.abs(deviations.mean(axis=1)) ** 2
-        total = np.array([shares.sum()])
-        team.sum_in_place(total)
-        bound = largest * total[0]
-        factors = np.sqrt(np.divide(bound, shares, out=np.ones_like(shares), where=shares > bound))
-        if not team.any(np.any(factors < 1)):
-            break
-        energies = sums[0] + factors[:, None] * deviations
-    return replace(evaluation, energies=energies, energy=float(sums[0].real))
-
-
 @dataclass(frozen=True)
 class Regularization:
     """How S x = -F is solved.
@@ -184,7 +159,7 @@ class Velocity:
     metric: object
 
 
-def velocity(evaluation, samples, wavefunction, regularization, team, previous=None, between_layers=False):
+def velocity(evaluation, samples, wavefunction, regularization, team, previous=None, between_layers=False, aside=None):
     """Return the `Velocity` of the parameters.  *Collective.*
 
     Parameters
@@ -193,11 +168,17 @@ def velocity(evaluation, samples, wavefunction, regularization, team, previous=N
         Take Var(H) from the covariance of the layers, as exact sums always do.
     previous : (n_params,) or None
         Velocity of the step before: start of the conjugate gradients.
+    aside : (Samples, Evaluation), optional
+        Umbrella samples that join in the fit of the velocity, and in nothing else.
     """
     spread = regularization.soft_cut is None and team.n_nodes > 1
     if regularization.solver == "dense" and not spread:
-        s_matrix, force, variance = assemble(evaluation, samples, wavefunction, team)
-        solution = _solve_dense(s_matrix, force, regularization, team)
+        s_matrix, force, variance, means = _moments(evaluation, samples, wavefunction, team)
+        system = s_matrix, force
+        if aside is not None:
+            rows = fitted_rows(aside, means.real, evaluation.energy, variance, wavefunction, team)
+            system = _with_rows(s_matrix, force, rows, team)
+        solution = _solve_dense(*system, regularization, team)
         product = s_matrix @ solution.x
         metric = _dense_metric(s_matrix)
     else:
@@ -207,7 +188,12 @@ def velocity(evaluation, samples, wavefunction, regularization, team, previous=N
         force = np.ascontiguousarray(force.real if real else force)
         team.sum_in_place(force)
         apply = linear.matrix_free(derivatives, None, team, real_params=real)
-        solution = _solve_matrix_free(derivatives, energies, force, regularization, team, previous, real)
+        fitted = derivatives, energies, force
+        if aside is not None:
+            means = _log_deriv_means(evaluation, samples, wavefunction, team)
+            rows = fitted_rows(aside, means, evaluation.energy, variance, wavefunction, team)
+            fitted = _stacked(derivatives, energies, rows, team)
+        solution = _solve_matrix_free(*fitted, regularization, team, previous, real)
         product = apply(solution.x)
         metric = _matrix_free_metric(apply)
     power = -np.vdot(force, solution.x).real
@@ -244,6 +230,11 @@ def _thermal_variance(evaluation, between_layers, team):
 
 def assemble(evaluation, samples, wavefunction, team):
     """Return S (n_params, n_params), F (n_params,) and Var(E_loc) over all ranks.  *Collective, two reductions.*"""
+    return _moments(evaluation, samples, wavefunction, team)[:3]
+
+
+def _moments(evaluation, samples, wavefunction, team):
+    """Return S, F, Var(E_loc) and the means of O."""
     n_params, width = wavefunction.n_params, wavefunction.width
     configurations, energies = samples.flat, np.ascontiguousarray(evaluation.force_energies)
     totals = np.zeros(3)
@@ -269,7 +260,7 @@ def assemble(evaluation, samples, wavefunction, team):
     variance = np.array([np.sum(evaluation.weights * np.abs(energies - means[-1]) ** 2)])
     team.sum_in_place(s_matrix, force, variance)
     lower = np.tril(s_matrix)
-    return lower + np.tril(s_matrix, -1).conj().T, force, float(variance[0])
+    return lower + np.tril(s_matrix, -1).conj().T, force, float(variance[0]), means[:-1]
 
 
 def _as_numbers(values, width):
@@ -325,6 +316,40 @@ def _factors(evaluation, configurations, wavefunction, team):
     return FactoredDerivatives(
         slopes, wavefunction.inputs(configurations), *places, wavefunction.n_params, evaluation.weights, team
     )
+
+
+def _with_rows(s_matrix, force, rows, team):
+    """Return S and F with what the rows of `fitted_rows` add."""
+    log_derivs, deviations, weights = rows
+    weighted = weights[:, None] * log_derivs
+    added, added_force = weighted.T @ log_derivs, weighted.T @ deviations
+    team.sum_in_place(added, added_force)
+    return s_matrix + added, force + added_force
+
+
+def _log_deriv_means(evaluation, samples, wavefunction, team):
+    """Return the means of O over the samples of all ranks, (n_params,), of a wave function with real parameters."""
+    means = np.zeros(wavefunction.n_params)
+    for start in range(0, len(samples.flat), BLOCK):
+        part = slice(start, start + BLOCK)
+        weights = evaluation.weights[part]
+        block = np.empty((len(weights), wavefunction.n_params))
+        evaluation.log_derivs(samples.flat, part, block, team.threads)
+        block[weights == 0] = 0
+        means += weights @ block
+    team.sum_in_place(means)
+    return means
+
+
+def _stacked(derivatives, energies, rows, team):
+    """Return derivatives, energies and F with the rows of `fitted_rows` below those of the run."""
+    log_derivs, deviations, weights = rows
+    values = np.concatenate([derivatives.values, log_derivs])
+    stacked = StoredDerivatives(values, np.concatenate([derivatives.weights, weights]), team)
+    energies = np.concatenate([energies, deviations])
+    force = np.ascontiguousarray(stacked.adjoint(stacked.weights * energies).real)
+    team.sum_in_place(force)
+    return stacked, energies, force
 
 
 def _solve_dense(s_matrix, force, regularization, team):

@@ -26,6 +26,7 @@ from hpc_nqs.summed_evolution import SummedEvolution
 from hpc_nqs.thermal_plan import N_CHAINS, N_SAMPLES, build_state, control_of, regularization_of
 from hpc_nqs.thermal_table import finished_rows
 from hpc_nqs.threads import use_threads
+from hpc_nqs.umbrella import Umbrella
 
 # above T = J / HOT_BETA rare configurations carry the force: more samples, unless an expansion gives the state
 HOT_BETA, HOT_FACTOR = 0.5, 4
@@ -60,6 +61,9 @@ class Cooling(Computation):
             evolution = SummedEvolution
         self.evolution = evolution(self.ansatz, regularization_of(settings, self.ansatz), control_of(settings), team)
         self.sampler = self._make_sampler()
+        self.umbrella = None
+        if self.ansatz.kind == "clusters" and not self.is_exact and model.conserves_sz:
+            self.umbrella = Umbrella(self.ansatz.purification, self.settings.run.seed, largest_coupling(model))
         self.meter = meter(self.ansatz, self.observables, self.sampler, team)
         sampling = settings.sampling
         self.hot_beta = HOT_BETA / largest_coupling(model)
@@ -125,6 +129,10 @@ class Cooling(Computation):
         """Make one step; return an exit code to stop with, or None."""
         samples, evaluation = self._sample(self._n_samples())
         summary = self.meter.summarize(samples, evaluation, self.evolution.beta)
+        if self.umbrella is not None:
+            samples.aside = self.umbrella.sample(
+                self.ansatz.wavefunction, self.evolution.beta, samples, len(self.history), self.team.threads
+            )
         first = self.evolution.velocity(samples, evaluation)
         acceptance = self.sampler.acceptance(self.team)
         beta = self.evolution.beta

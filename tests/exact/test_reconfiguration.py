@@ -11,7 +11,7 @@ from hpc_nqs.evolution import HEUN, KUTTA, Evolution, StepControl
 from hpc_nqs.models import to_sparse
 from hpc_nqs.parallel import Team
 from hpc_nqs.purification import random_pairs
-from hpc_nqs.reconfiguration import Evaluation, Regularization, assemble, bounded, centred_samples, evaluate, velocity
+from hpc_nqs.reconfiguration import Regularization, assemble, centred_samples, evaluate, velocity
 from hpc_nqs.settings import build, parse_settings
 from hpc_nqs.wavefunctions.rbm import RBM, Feature, log_derivs, log_psi
 
@@ -310,23 +310,3 @@ def test_centred_samples_give_the_same_sums():
     np.testing.assert_allclose(weighted @ values, s_matrix, atol=1e-12 * np.abs(s_matrix).max())
     np.testing.assert_allclose(weighted @ energies, force, atol=1e-12 * np.abs(force).max())
     assert same == pytest.approx(variance, rel=1e-12)
-
-
-def test_no_sample_is_the_whole_force():
-    team, n = Team.serial(), 4000
-    energies = np.random.default_rng(5).standard_normal((n, 2)) - 3.0
-    weights = np.full(n, 1 / n)
-
-    def shares(values):
-        deviations = values.mean(axis=1) - weights @ values.mean(axis=1)
-        return deviations**2 / np.sum(deviations**2)
-
-    calm = Evaluation(None, energies.astype(complex), None, weights, float(energies.mean()), float(n))
-    np.testing.assert_array_equal(bounded(calm, team).energies, calm.energies)
-    wild = energies.astype(complex)
-    wild[7] += 1e4
-    found = bounded(Evaluation(None, wild, None, weights, wild.mean().real, float(n)), team)
-    assert shares(wild.real).max() > 0.99
-    assert shares(found.energies.real).max() < 0.012
-    assert abs(found.energy - energies.mean()) < 0.01
-    np.testing.assert_allclose(np.delete(found.energies, 7, axis=0), np.delete(wild, 7, axis=0), rtol=1e-12)

@@ -14,10 +14,13 @@ from hpc_nqs.settings import build, parse_settings
 
 
 @pytest.mark.parametrize("name", accuracy.ROWS)
-def test_rows_are_inputs_of_sixteen_sites(name):
-    lattice, model, lowest, floor, goal, _ = accuracy.ROWS[name]
-    settings = parse_settings({"lattice": lattice, "model": model, "thermal": {"temperatures": [lowest]}})
-    assert build(settings)[0].n_sites == 16
+def test_rows_are_inputs_of_sites_with_a_reference(name):
+    lattice, _, lowest, floor, goal, _ = accuracy.ROWS[name]
+    settings = parse_settings(accuracy.input_of(name, 1))
+    measured = accuracy.monte_carlo(lattice)
+    assert build(settings)[0].n_sites == 16 or measured
+    assert min(settings.thermal.temperatures) == lowest
+    assert not measured or set(settings.thermal.temperatures) <= set(measured)
     assert goal < floor
 
 
@@ -32,6 +35,19 @@ def test_a_line_names_the_largest_error_and_what_it_reaches(monkeypatch, shift, 
     rows[1]["energy"] += shift
     words = accuracy.line("small", settings, {"rows": rows, "seconds": 12.3}).split()
     assert words == ["small", f"{abs(shift):.5f}(0.00001)", "1", "2e-03", "3e-04", "12", "300", verdict]
+
+
+def test_rows_of_36_sites_are_compared_with_monte_carlo():
+    measured = accuracy.monte_carlo(accuracy.ROWS["square_6"][0])
+    rows = [{"temperature": 2.0, "energy": -0.2, "energy_error": 1e-4, "structure_factor": {"1,1": [0.45, 0.001]}}]
+    rows += [{**rows[0], "temperature": 0.5, "energy": measured[0.5]["energy"] + 0.004}]
+    table = {"rows": rows, "seconds": 3.0}
+    assert accuracy.line("square_6", None, table).split()[1:3] == ["0.00400(0.00010)", "0.5"]
+    first = accuracy.comparison("square_6", table)[0].split()
+    assert first[:5] == ["T", "2", "e", "-0.20000(0.00010)", "Monte"]
+    assert first[first.index("de") + 1] == "+0.00181"
+    assert first[-2:] == ["-0.4", "%"]
+    assert accuracy.comparison("chain", table) == []
 
 
 def test_an_unknown_row_is_an_error(capsys):

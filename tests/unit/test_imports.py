@@ -21,7 +21,7 @@ LAYERS = [
     {"ansatz", "blocks", "chains", "control_variates", "cost_model", "deep_ansatz", "deep_pairs", "deep_sum", "ensembles"}
     | {"enumeration", "estimators", "extrapolation", "level_meter", "linear", "log_derivatives", "measurement"}
     | {"observables", "ring_meter", "rings"}
-    | {"row_blocks", "sample_space", "spin_ansatz", "thermodynamics"}
+    | {"row_blocks", "sample_space", "spin_ansatz", "thermodynamics", "umbrella"}
     | {"contradictions", "labels", "options", "sections", "settings", "systematic", "toml_text"},
     {"checkpoint", "correlations", "deep", "descent", "evolution", "level_plan", "lower_states", "parallel"}
     | {"path_table", "progress", "reconfiguration", "recorder", "reporting", "start", "summed_evolution"}
