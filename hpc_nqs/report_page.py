@@ -170,7 +170,7 @@ def _papers(table):
     papers = list(GROUND_STATE_PAPERS if table.get("task") == "ground_state" else PAPERS)
     frustrated = len([value for value in settings.get("model", {}).get("couplings", []) if value]) > 1
     kind = settings.get("wavefunction", {}).get("kind", "auto")
-    if kind == "pair_rbm" or (kind == "auto" and frustrated):
+    if kind == "pair_rbm" or (kind in ("auto", "clusters") and frustrated):
         papers.append(PAIR_PAPER)
     if settings.get("reconfiguration", {}).get("solver") == "sample_space":
         papers.append(SAMPLE_SPACE_PAPER)

@@ -19,7 +19,8 @@ KINDS = {
     "heisenberg": {"model": HEISENBERG},
     "clusters": {"model": HEISENBERG, "wavefunction": {"kind": "clusters"}},
     "rbm": {"model": HEISENBERG, "wavefunction": {"kind": "rbm", "parameters": "real"}},
-    "j1j2_pair_rbm": {"model": HEISENBERG | {"couplings": [1.0, 0.5]}},
+    "j1j2": {"model": HEISENBERG | {"couplings": [1.0, 0.5]}},
+    "j1j2_pair_rbm": {"model": HEISENBERG | {"couplings": [1.0, 0.5]}, "wavefunction": {"kind": "pair_rbm"}},
     "tfim": {"model": TFIM},
     "complex": {"model": HEISENBERG | {"field_z": 0.3}, "wavefunction": {"parameters": "complex"}},
     "cg": {"model": HEISENBERG, "reconfiguration": {"solver": "cg"}},  # starts from the velocity before

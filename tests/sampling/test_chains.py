@@ -34,6 +34,7 @@ STATES = {
     "tfim": (TFIM, {}),
     "tfim_field_z": (TFIM | {"field_z": 0.4}, {"symmetries": []}),
     "heisenberg_clusters": (HEISENBERG, {"kind": "clusters"}),
+    "j1j2_clusters": (J1J2, {"kind": "clusters", "symmetries": ["translation"]}),
     "tfim_clusters": (TFIM | {"field_z": 0.4}, {"kind": "clusters"}),
 }
 
