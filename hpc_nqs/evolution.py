@@ -9,7 +9,7 @@ The velocity v is x = -S^{-1} F for the clock "time".  Where the network cannot 
 dE/dbeta = -Var(H) demands and the state lags behind its label beta.  The clock "energy" therefore runs by the energy:
 v = x Var(H) / (-F.x), so that dE/dbeta = -Var(H) holds along the path, as it does for every thermal state.  Of tables
 the Var(H) that is measured grows with the unexplained part of the state, while -F.x stays below that of the thermal
-state: there beta follows (1 - r^2) Var(H) + r^2 (-F.x), r^2 the TDVP residual.
+state: there beta follows (1 - w) Var(H) + w (-F.x), w = POWER_SHARE r^2, r^2 the TDVP residual.
 """
 
 from dataclasses import dataclass
@@ -24,6 +24,7 @@ MAX_ENERGY_ERROR = 0.0005  # of the energy change of a step, relative
 ENERGY_RETRIES = 3  # where halving does not help, zeros of Psi are the reason and not the step
 TINY = 1e-12
 MIN_OVERLAP = 0.3  # of the effective samples that must survive the reweighting within a step
+POWER_SHARE = 0.75  # of -F.x in the clock "energy" of tables that explain nothing
 MAX_SPEED_UP = 4.0  # of the clock "energy" against the clock "time"
 GROWTH = 1.5  # largest growth of the step size from one step to the next
 EXPANSION_GROWTH = 1.1  # of beta per step, where a cluster expansion gives the state: fine enough for slopes of e(beta)
@@ -142,7 +143,7 @@ class Evolution:
             return 1.0
         excess = velocity.thermal_variance / velocity.power - 1
         if self.between_layers:
-            excess *= 1 - min(1.0, max(0.0, velocity.residual))
+            excess *= 1 - POWER_SHARE * min(1.0, max(0.0, velocity.residual))
         return min(MAX_SPEED_UP, 1 + excess)
 
     def advance(self, samples, evaluation, first, beta_target):

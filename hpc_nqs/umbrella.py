@@ -18,9 +18,9 @@ from hpc_nqs.moves import KIND_NAMES
 from hpc_nqs.wavefunctions.clusters import ClusterFactor, ClusterKind
 from hpc_nqs.wavefunctions.pairing import ProductState
 
-LEVELS = (1.0, 2.0, 4.0)  # beta', in units of the inverse of the largest coupling
+LEVELS = (2.0, 4.0, 8.0)  # beta', in units of the inverse of the largest coupling
 N_WARM_UP, N_SWEEPS, N_PER_CHAIN = 16, 4, 8  # sweeps before the first sample and between samples; samples
-WEIGHT = 1e-3  # of their errors in the fit, all of them together, in units of the TDVP residual
+WEIGHT = 1e-4  # of their errors in the fit, all of them together, in units of the TDVP residual
 STREAM = 2**63  # of the Philox key; chain c draws from (seed, STREAM + c) at the step of the run
 
 
