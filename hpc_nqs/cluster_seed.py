@@ -30,9 +30,11 @@ NO_MATCHING = 1e-6  # a determinant this small, in units of the largest amplitud
 
 
 def strongest_bonds(model):
-    """Return the bonds of the largest coupling, (n, 2)."""
-    strength = np.abs(model.pair_coupling)
-    return model.pair_sites[strength > (1 - 1e-9) * strength.max(initial=0.0)]
+    """Return the bonds of the largest exchange, of the largest coupling where there is none, (n, 2)."""
+    exchange = model.exchange_sites, model.exchange_element
+    sites, strength = exchange if len(model.exchange_sites) else (model.pair_sites, model.pair_coupling)
+    strength = np.abs(strength)
+    return sites[strength > (1 - 1e-9) * strength.max(initial=0.0)]
 
 
 def lattice_clusters(model, size):
