@@ -12,13 +12,16 @@ import os
 import sys
 import time
 import traceback
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cached_property
 
 import numpy as np
 
 # Items (or bytes) in one MPI message; the count of a message is a 32-bit integer.
 BLOCK = 2**27 - 1
+
+# Slices of the items that a thread takes, on average: a core that other programs slow down takes fewer.
+SLICES = 4
 
 # Seconds between a last message and the end of the job: mpiexec drops output it has not forwarded by then
 # (measured without the pause: one message in thirty).
@@ -182,6 +185,30 @@ class Team:
             self.communicator.Scatterv(whole, [local_rows, stop - start, row_type], root=0)
         return local_rows
 
+    def sum_shares(self, array):
+        """Return the part `share(len(array))` of the sum of a one-dimensional array over the ranks. *Collective*.
+
+        With `join_shares` as many bytes as `sum_in_place`; what is done in between is shared by the ranks.
+
+        Parameters
+        ----------
+        array : (n,) float64, complex128 or int64, C-contiguous; n below 2^31
+        """
+        if self.size == 1:
+            return array
+        start, stop = self.share(len(array))
+        own = np.empty(stop - start, array.dtype)
+        self.communicator.Reduce_scatter(array, own, self._counts(len(array)))
+        return own
+
+    def join_shares(self, own, n_items):
+        """Return (n_items,) on every rank from the parts `share(n_items)` of all. *Collective*; like `sum_shares`."""
+        if self.size == 1:
+            return own
+        whole = np.empty(n_items, own.dtype)
+        self.communicator.Allgatherv(own, [whole, self._counts(n_items)])
+        return whole
+
     def any(self, flag):
         """Return whether `flag` is true on at least one rank. *Collective*."""
         return self.max(bool(flag)) > 0
@@ -264,7 +291,7 @@ class Threads:
     """The threads of one rank: they share its chains and samples, and give the numbers that one thread gives.
 
     Kernels work without the lock of the interpreter, so threads of Python are enough; each has an amplitude of its own
-    that shares the tables of the first.
+    that shares the tables of the first.  The calling thread works too, and whoever is free takes the next item.
 
     Parameters
     ----------
@@ -273,26 +300,51 @@ class Threads:
 
     def __init__(self, n_threads=1):
         self.n_threads = n_threads
-        self._pool = ThreadPoolExecutor(n_threads) if n_threads > 1 else None
+        self._pool = ThreadPoolExecutor(n_threads - 1) if n_threads > 1 else None
 
     def run(self, amplitude, n_items, work):
-        """Call work(amplitude, slice of the items) on every thread and return what the calls return, in order.
+        """Call work(amplitude, slice of the items) for slices that cover them and return what the calls return, in order.
 
         An exception of a call is raised here.
         """
         n = min(self.n_threads, n_items)
         if n <= 1:
             return [work(amplitude, slice(0, n_items))]
-        ends = [n_items * k // n for k in range(n + 1)]
-        amplitudes = [amplitude, *(amplitude.sibling() for _ in range(n - 1))]
-        parts = map(slice, ends[:-1], ends[1:])
-        return list(self._pool.map(work, amplitudes, parts))
+        n_slices = min(n_items, n * SLICES)
+        ends = [n_items * k // n_slices for k in range(n_slices + 1)]
+        free = [amplitude, *(amplitude.sibling() for _ in range(n - 1))]
+
+        def work_on(part):
+            own = free.pop()
+            try:
+                return work(own, part)
+            finally:
+                free.append(own)
+
+        return self.each(work_on, list(map(slice, ends[:-1], ends[1:])))
 
     def each(self, work, items):
-        """Call work(item) for every item, on whatever thread is free, and return what the calls return, in order."""
-        if self._pool is None or len(items) < 2:
+        """Call work(item) for every item, on whatever thread is free, and return what the calls return, in order.
+
+        An exception of a call is raised here.
+        """
+        n = min(self.n_threads, len(items))
+        if n <= 1:
             return [work(item) for item in items]
-        return list(self._pool.map(work, items))
+        results, left = [None] * len(items), iter(range(len(items)))
+
+        def take():
+            for k in left:
+                results[k] = work(items[k])
+
+        others = [self._pool.submit(take) for _ in range(n - 1)]
+        try:
+            take()
+        finally:
+            wait(others)
+        for other in others:
+            other.result()
+        return results
 
 
 def available_cores():

@@ -14,10 +14,13 @@ or the one plane of a real matrix.
 The `team` is that of `linear`.
 """
 
+import contextlib
+import math
+
 import numpy as np
 from scipy.linalg import solve_triangular
 
-from hpc_nqs.kernels.triangular import divide, factor, subtract_product
+from hpc_nqs.kernels.triangular import eliminate, factor, subtract_product
 from hpc_nqs.linear import Solution, matrix_free, relative_residual
 
 CHUNK = 32  # rows of a chunk
@@ -66,18 +69,26 @@ class RowBlocks:
         return int(np.searchsorted(self.positions, position))
 
     def row_blocks(self, first, stop=None, size=None):
-        """Return slices of the rows of this rank from `first` to `stop` (the end), `size` (those of a task) rows each."""
-        stop, size = len(self.positions) if stop is None else stop, size or TASK * CHUNK
-        return [slice(start, min(start + size, stop)) for start in range(first, stop, size)]
+        """Return slices of the rows of this rank from `first` to `stop` (the end).
 
-    def whole(self, values, start, stop, first_row=0):
+        Of `size` rows each, or for tasks: those are smaller towards the end, so that threads are done at the same time.
+        """
+        stop, blocks = len(self.positions) if stop is None else stop, []
+        while first < stop:
+            n = size or min(TASK * CHUNK, max(2 * CHUNK, (stop - first) // (3 * CHUNK) * CHUNK))
+            blocks.append(slice(first, min(first + n, stop)))
+            first += n
+        return blocks
+
+    def whole(self, values, start, stop, first_row=0, room=None):
         """Return positions start to stop (stop - start, ...) of values (n_here, ...), on every rank.  *Collective.*
 
-        The values may begin at a `first_row`.  A view on a team of one.
+        The values may begin at a `first_row`.  A view on a team of one, otherwise in a `room` of enough numbers.
         """
         if self.team.size == 1:
             return values[start - first_row : stop - first_row]
-        rows, pieces = np.empty((stop - start, *values.shape[1:]), values.dtype), []
+        shape, pieces = (stop - start, *values.shape[1:]), []
+        rows = np.empty(shape, values.dtype) if room is None else room[: math.prod(shape)].reshape(shape)
         for rank, here, there in self.chunks:
             first, last = max(there.start, start), min(there.stop, stop)
             if first < last:
@@ -109,28 +120,35 @@ class RowBlocks:
             lost.
         """
         factors, lost, each = [], np.zeros(1), self.team.threads.each
+        rooms = _Rooms(strip, self.team.threads.n_threads)
+        panel_room = np.empty(2 * PANEL * CHUNK * self.n_rows if self.team.size > 1 else 0)
+        difference_room = np.empty(PANEL * CHUNK * self.n_rows if len(strip) > 1 else 0)
         for panel in self.panels:
             start, stop = panel.start, panel.stop
             first, below = self.first_from(start), self.first_from(stop)
             # planes change places with rows, so that rows are what is passed round
             finished = strip[:2, :, :start].transpose(1, 0, 2)
-            right = self.whole(finished, start, stop).transpose(1, 0, 2)
-            difference = right[0] - right[-1]
+            right = self.whole(finished, start, stop, room=panel_room).transpose(1, 0, 2)
+            difference = right[0]
+            if len(strip) > 1:
+                difference = difference_room[: right[0].size].reshape(right[0].shape)
+                each(
+                    lambda rows, right=right, difference=difference: np.subtract(*right[:, rows], out=difference[rows]),
+                    [slice(k, k + CHUNK) for k in range(0, stop - start, CHUNK)],
+                )
             diagonal = np.zeros((below - first, stop - start), number_type(strip))
 
             def subtract(rows, right=right, difference=difference, start=start, first=first, diagonal=diagonal):
                 last = int(self.positions[rows.stop - 1]) + 1 - start
-                block = numbers(strip[:, rows, start : start + last])
-                work = np.empty((len(strip), *block.shape))
-                subtract_product(strip[:, rows, :start], right[:, :last], difference[:last], work, block)
-                diagonal[rows.start - first : rows.stop - first, :last] = block
+                with rooms.of(rows.stop - rows.start, last) as (work, block):
+                    matrix, left = strip[:, rows, start : start + last], strip[:, rows, :start]
+                    subtract_product(matrix, left, right[:, :last], difference[:last], work, block)
+                    diagonal[rows.start - first : rows.stop - first, :last] = block
 
             def finish(rows, right=right, difference=difference, panel=panel):
-                block = numbers(strip[:, rows, panel])
-                work = np.empty((len(strip), *block.shape))
-                subtract_product(strip[:, rows, : panel.start], right, difference, work, block)
-                divide(factors[-1], block)
-                store(block, strip[:, rows, panel])
+                with rooms.of(rows.stop - rows.start, panel.stop - panel.start) as (work, block):
+                    left = strip[:, rows, : panel.start]
+                    eliminate(strip[:, rows, panel], left, right, difference, factors[-1], work, block)
 
             each(subtract, self.row_blocks(first, below, CHUNK))
             factors.append(self.whole(diagonal, start, stop, first))
@@ -172,6 +190,22 @@ class RowBlocks:
             if matrix is not None:
                 matrix[there] = block
         return matrix
+
+
+class _Rooms:
+    """Work for the blocks of a factorization, one piece per thread."""
+
+    def __init__(self, strip, n_threads):
+        size = TASK * PANEL * CHUNK**2
+        self.n_planes, kind = len(strip), number_type(strip)
+        self.free = [(np.empty(self.n_planes * size), np.empty(size, kind)) for _ in range(n_threads)]
+
+    @contextlib.contextmanager
+    def of(self, m, n):
+        """Lend work (n_planes, m, n) float64 and a block (m, n) of numbers."""
+        room = self.free.pop()
+        yield room[0][: self.n_planes * m * n].reshape(-1, m, n), room[1][: m * n].reshape(m, n)
+        self.free.append(room)
 
 
 def number_type(planes):

@@ -15,6 +15,19 @@ def sum_factors(inputs, slopes, vector, work, out):
     out += inputs.T @ (slopes.conj() * vector[:, None])
 
 
+def covary_factors(inputs, centred, slopes, sample_weights, weights, field, constant, work, values, out, bias):
+    """Apply O and then w O^H to the samples: add to `out` and `bias`, *in place*, and return the sum of w O vector."""
+    found = sample_weights * (np.sum((inputs @ weights) * slopes, axis=1) + centred @ field - constant)
+    out += inputs.T @ (slopes.conj() * found[:, None])
+    bias += centred.T @ found
+    return found.sum()
+
+
+def covary_rows(rows, sample_weights, vector, values, out):
+    """Add O^H w O vector of stored rows O to `out`, *in place*."""
+    out += rows.conj().T @ (sample_weights * (rows @ vector))
+
+
 def multiply_samples(inputs, slopes, terms, other_inputs, other_slopes, other_terms, constant, square, work, out):
     """Write O O'^H between samples of two sets to the planes of `out`."""
     y, d = inputs @ other_inputs.T, _numbers(slopes) @ _numbers(other_slopes).conj().T
@@ -36,10 +49,19 @@ def _columns(terms):
 # ---- Cholesky factorization ----------------------------------------------------------------------------------------
 
 
-def subtract_product(left, right, difference, work, out):
-    """Subtract left right^H from `out`, *in place*."""
-    product = _numbers(left) @ _numbers(right).conj().T
-    out -= product if np.iscomplexobj(out) else product.real
+def subtract_product(matrix, left, right, difference, work, out):
+    """Write matrix - left right^H to `out`."""
+    product = _numbers(matrix) - _numbers(left) @ _numbers(right).conj().T
+    out[:] = product if np.iscomplexobj(out) else product.real
+
+
+def eliminate(matrix, left, right, difference, factor, work, block):
+    """Replace `matrix` by the finished rows (matrix - left right^H) L^-H, *in place*."""
+    subtract_product(matrix, left, right, difference, work, block)
+    divide(factor, block)
+    matrix[0] = block.real
+    if len(matrix) > 1:
+        matrix[1], matrix[2] = block.imag, block.real + block.imag
 
 
 def divide(factor, rows):

@@ -19,7 +19,7 @@ LAYERS = [
     | {"purification", "quantum_numbers", "seed", "spin_system", "symmetry"}
     | {"trotter", "wavefunctions", "worldlines"},
     {"ansatz", "blocks", "chains", "control_variates", "cost_model", "deep_ansatz", "deep_pairs", "deep_sum", "ensembles"}
-    | {"enumeration", "estimators", "extrapolation", "level_meter", "linear", "log_derivatives", "measurement"}
+    | {"conjugate_gradients", "enumeration", "estimators", "extrapolation", "level_meter", "linear", "log_derivatives", "measurement"}
     | {"observables", "ring_meter", "rings"}
     | {"row_blocks", "sample_space", "spin_ansatz", "thermodynamics"}
     | {"contradictions", "labels", "options", "sections", "settings", "systematic", "toml_text"},

@@ -72,8 +72,9 @@ class Sibling:
 
 def test_items_are_split_and_errors_raised():
     amplitude = Sibling()
-    assert Threads(3).run(amplitude, 7, lambda own, part: (part.start, part.stop)) == [(0, 2), (2, 4), (4, 7)]
-    assert amplitude.copies == 2
+    parts = Threads(3).run(amplitude, 25, lambda own, part: (part.start, part.stop))
+    assert [start for start, _ in parts] == [0, *(stop for _, stop in parts[:-1])] and parts[-1][1] == 25
+    assert len(parts) == 12 and amplitude.copies == 2
     assert Threads(3).run(amplitude, 0, lambda own, part: (part.start, part.stop)) == [(0, 0)]
     with pytest.raises(ZeroDivisionError):
         Threads(2).run(amplitude, 2, lambda own, part: 1 / (part.stop - 2))

@@ -1,0 +1,23 @@
+/* Passes over rows of complex numbers, real and imaginary parts side by side. */
+#ifndef NQS_ROWS_H
+#define NQS_ROWS_H
+
+#include <stddef.h>
+
+#include "nqs_simd.h"
+
+/* out_k = conj(row_k) (re + i im) of n numbers. */
+void nqs_conjugate_times(const double *row, double re, double im, ptrdiff_t n,
+                         double *out);
+
+/* out_k = (re_k + i im_k) - (first_k + second_k) - i (third_k - first_k + second_k):
+ * a difference of planes and a product of three real ones. */
+void nqs_subtract_planes(const double *re, const double *im, const double *first,
+                         const double *second, const double *third, ptrdiff_t n,
+                         double *out);
+
+/* re, im and both = re + im of n numbers. */
+void nqs_split(const double *row, ptrdiff_t n, double *re, double *im,
+               double *both);
+
+#endif
