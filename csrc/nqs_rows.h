@@ -1,4 +1,5 @@
-/* Passes over rows of complex numbers, real and imaginary parts side by side. */
+/* Passes over rows of numbers; complex ones have real and imaginary parts side by
+ * side. */
 #ifndef NQS_ROWS_H
 #define NQS_ROWS_H
 
@@ -19,5 +20,16 @@ void nqs_subtract_planes(const double *re, const double *im, const double *first
 /* re, im and both = re + im of n numbers. */
 void nqs_split(const double *row, ptrdiff_t n, double *re, double *im,
                double *both);
+
+/* x += step direction, remainder -= step product, preconditioned = inverse
+ * remainder; sums[0] = remainder . remainder, sums[1] = remainder .
+ * preconditioned. */
+void nqs_advance(double step, const double *direction, const double *product,
+                 const double *inverse, ptrdiff_t n, double *x,
+                 double *remainder, double *preconditioned, double *sums);
+
+/* direction = preconditioned + factor direction. */
+void nqs_turn(double factor, const double *preconditioned, ptrdiff_t n,
+              double *direction);
 
 #endif

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from hpc_nqs.kernels.conjugate import advance, turn
 from hpc_nqs.linear import Solution, checked_vector
 
 
@@ -79,10 +80,13 @@ def solve_spread_cg(derivatives, force, shift, x0=None, diagonal=None, tolerance
     whole = [derivatives.laid_out(vector) for vector in (*_checked(force, x0, diagonal), shift)]
     n_items = len(whole[0])
     own_force, own_x, own_inverse, own_shift = (vector[slice(*team.share(n_items))] for vector in whole)
+    own_shift = np.repeat(own_shift, own_x.itemsize // 8)
 
     def matvec(vector):
         product = derivatives.covariance_laid_out(team.join_shares(vector, n_items))
-        return team.sum_shares(np.ascontiguousarray(product.real if real_params else product)) + own_shift * vector
+        own = team.sum_shares(np.ascontiguousarray(product.real if real_params else product))
+        own.view(np.float64)[:] += own_shift * vector.view(np.float64)
+        return own
 
     def total(numbers):
         values = np.array(numbers)
@@ -111,12 +115,14 @@ def _iterate(matvec, force, x, inverse_diagonal, tolerance, max_iterations, tota
     if squares[1] > 0.0:
         remainder -= _product(matvec, x)
         iterations = 1
-    direction, slope = np.zeros_like(x), 1.0
+    product, direction, preconditioned = np.zeros_like(x), np.zeros_like(x), np.empty_like(x)
+    inverse_diagonal = np.repeat(inverse_diagonal, x.itemsize // 8)
     best, best_norm = x.copy(), np.inf
+    slope, step = 1.0, 0.0
     with np.errstate(over="ignore", invalid="ignore"):  # diagnosed by the numbers that come out
         while True:
-            preconditioned = inverse_diagonal * remainder
-            square, new_slope = total([_square(remainder), np.vdot(remainder, preconditioned).real])
+            vectors = map(_doubles, (direction, product, inverse_diagonal, x, remainder, preconditioned))
+            square, new_slope = total(advance(step, *vectors))
             norm = np.sqrt(square)
             if norm < best_norm:
                 best[:], best_norm = x, norm
@@ -126,8 +132,7 @@ def _iterate(matvec, force, x, inverse_diagonal, tolerance, max_iterations, tota
             if iterations >= max_iterations:
                 problem = f"stopped after max_iterations = {max_iterations}"
                 break
-            direction *= new_slope / slope
-            direction += preconditioned
+            turn(new_slope / slope, _doubles(preconditioned), _doubles(direction))
             slope = new_slope
             product = _product(matvec, direction)
             iterations += 1
@@ -135,13 +140,16 @@ def _iterate(matvec, force, x, inverse_diagonal, tolerance, max_iterations, tota
             if not curvature > 0.0:
                 problem = "met negative or zero curvature" if np.isfinite(curvature) else "met a number that is not finite"
                 break
-            x += (slope / curvature) * direction
-            product *= slope / curvature
-            remainder -= product
+            step = slope / curvature
     left = np.sqrt(total([_square(_product(matvec, best) + force)])[0])
     residual = float(left / force_norm if force_norm > 0.0 else left)
     note = f"CG {problem}; best iterate returned" if problem else ""
     return Solution(best, "cg", iterations, residual, float(force.size), note)
+
+
+def _doubles(vector):
+    """Return a vector as the doubles that it is made of."""
+    return vector.view(np.float64)
 
 
 def _square(vector):
@@ -151,10 +159,10 @@ def _square(vector):
 
 def _product(matvec: Callable, vector):
     """Apply `matvec`; refuse a complex answer to a real question."""
-    product = np.array(matvec(vector))
+    product = np.asarray(matvec(vector))
     if np.iscomplexobj(product) and not np.iscomplexobj(vector):
         raise ValueError("matvec returned complex numbers for a real vector; for real parameters pass the real part of S")
-    return product
+    return np.ascontiguousarray(product, vector.dtype)
 
 
 def _inverse_diagonal(diagonal, n_params):

@@ -21,7 +21,7 @@ import numpy as np
 from hpc_nqs.kernels.factored import apply_factors, covary_factors, covary_rows, sum_factors
 
 GROUP = 512  # samples of a task
-BLOCK = 128  # samples whose products with all hidden units are in the fast caches at a time
+BLOCK = 64  # samples whose products with all hidden units are in the fast caches at a time
 ITEMS = 2**14  # doubles of a stored matrix that are in the fast caches at a time
 
 
@@ -148,6 +148,7 @@ class FactoredDerivatives:
         self.means = self._inputs_times(weights[:, None] * self.slopes)
         team.sum_in_place(self.means)
         self.means *= self.has_weight
+        self.conjugate_means, self.conjugate_mean_slopes = self.means.conj(), self.mean_slopes.conj()
 
     def _inputs_times(self, rows):
         """Return inputs^T rows, (n_inputs + 1, n_hidden), as one real product."""
@@ -181,21 +182,20 @@ class FactoredDerivatives:
         field = weights[:-1] @ self.mean_slopes + vector[n_weights:]
         constant = self.means.ravel() @ vector[:n_weights]
 
-        def covary(part):
-            sums, values = np.zeros(len(vector), self.dtype), np.empty(BLOCK, self.dtype)
-            total = covary_factors(
-                self.inputs[part], self.centred_inputs[part], self.slopes[part], self.weights[part], weights, field,
-                constant, self._work(), values, sums[:n_weights].reshape(shape), sums[n_weights:],
-            )
-            return sums, total
+        parts = groups(len(self.slopes))
+        sums, totals = np.zeros((len(parts), len(vector)), self.dtype), np.zeros(len(parts), self.dtype)
 
-        sums, total = np.zeros(len(vector), self.dtype), 0.0
-        for more_sums, more in self.team.threads.each(covary, groups(len(self.slopes))):
-            sums += more_sums
-            total += more
+        def covary(k):
+            work, values, part = self._work(), np.empty(BLOCK, self.dtype), parts[k]
+            rows = self.inputs[part], self.centred_inputs[part], self.slopes[part], self.weights[part]
+            out = sums[k, :n_weights].reshape(shape), sums[k, n_weights:]
+            totals[k] = covary_factors(*rows, weights, field, constant, work, values, *out)
+
+        self.team.threads.each(covary, range(len(parts)))
+        sums = sums.sum(axis=0)
         weights = sums[:n_weights].reshape(shape)
-        weights[:-1] += np.outer(sums[n_weights:], self.mean_slopes.conj())
-        weights -= self.means.conj() * total
+        weights[:-1] += sums[n_weights:, None] * self.conjugate_mean_slopes
+        weights -= self.conjugate_means * totals.sum()
         if not self.is_full:
             weights *= self.has_weight
             sums[n_weights:] *= self.has_input_bias

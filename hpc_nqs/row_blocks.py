@@ -5,7 +5,7 @@ factorization; no rank ever holds more than its rows and one panel.  Positions o
 
 The factorization looks left: for a panel of columns every rank gets the finished rows of the panel, takes what they
 contribute off its own rows below in one matrix product, and divides by the factor of the diagonal block, which every
-rank computes for itself.  Blocks of rows are shared by the threads of a rank; the blocks, and so the numbers, do not
+rank computes for itself.  The first substitution goes along, on rows that are still in the caches.  Blocks of rows are shared by the threads of a rank; the blocks, and so the numbers, do not
 depend on how many threads there are.
 
 A matrix is held in real planes, as `kernels.triangular` multiplies them: real part, imaginary part and room for their sum,
@@ -105,38 +105,38 @@ class RowBlocks:
         n_planes = 3 if np.issubdtype(kind, np.complexfloating) else 1
         return np.zeros((n_planes, len(self.positions), self.n_rows))
 
-    def factorize(self, strip):
-        """Replace the lower triangle by its Cholesky factor L, A = L L^H, *in place*.  *Collective.*
+    def factorize(self, strip, target):
+        """Replace the lower triangle by its Cholesky factor L, A = L L^H, *in place*, and solve L y = target.  *Collective.*
 
         Parameters
         ----------
         strip : (n_planes, n_here, n_rows) float64
             Rows of this rank; what stands above the diagonal is not read, and lost.
+        target : (n_rows,)
+            The same on every rank, of the type of the matrix.
 
         Returns
         -------
-        list of (n, n) float64 or complex128, or None
+        factors : list of (n, n) float64 or complex128, or None
             The diagonal blocks of L, one per panel; None where the matrix is not positive definite: the strip is then
             lost.
+        y : (n_rows,)
+            The same on every rank.
         """
-        factors, lost, each = [], np.zeros(1), self.team.threads.each
+        factors, lost, y, each = [], np.zeros(1), np.zeros_like(target), self.team.threads.each
         rooms = _Rooms(strip, self.team.threads.n_threads)
         panel_room = np.empty(2 * PANEL * CHUNK * self.n_rows if self.team.size > 1 else 0)
         difference_room = np.empty(PANEL * CHUNK * self.n_rows if len(strip) > 1 else 0)
+        known = np.zeros(len(self.positions), target.dtype)  # L y of the panels so far
         for panel in self.panels:
             start, stop = panel.start, panel.stop
             first, below = self.first_from(start), self.first_from(stop)
             # planes change places with rows, so that rows are what is passed round
             finished = strip[:2, :, :start].transpose(1, 0, 2)
             right = self.whole(finished, start, stop, room=panel_room).transpose(1, 0, 2)
-            difference = right[0]
-            if len(strip) > 1:
-                difference = difference_room[: right[0].size].reshape(right[0].shape)
-                each(
-                    lambda rows, right=right, difference=difference: np.subtract(*right[:, rows], out=difference[rows]),
-                    [slice(k, k + CHUNK) for k in range(0, stop - start, CHUNK)],
-                )
-            diagonal = np.zeros((below - first, stop - start), number_type(strip))
+            difference = self._difference(right, difference_room)
+            diagonal = np.zeros((below - first, stop - start + 1), number_type(strip))
+            diagonal[:, -1] = known[first:below]
 
             def subtract(rows, right=right, difference=difference, start=start, first=first, diagonal=diagonal):
                 last = int(self.positions[rows.stop - 1]) + 1 - start
@@ -149,36 +149,41 @@ class RowBlocks:
                 with rooms.of(rows.stop - rows.start, panel.stop - panel.start) as (work, block):
                     left = strip[:, rows, : panel.start]
                     eliminate(strip[:, rows, panel], left, right, difference, factors[-1], work, block)
+                    if not lost[0]:
+                        known[rows] += block @ y[panel]
 
             each(subtract, self.row_blocks(first, below, CHUNK))
-            factors.append(self.whole(diagonal, start, stop, first))
+            diagonal = self.whole(diagonal, start, stop, first)
+            factors.append(np.ascontiguousarray(diagonal[:, :-1]))
             lost += not (factor(factors[-1]) and np.isfinite(factors[-1]).all())
+            if not lost[0]:
+                y[panel] = solve_triangular(factors[-1], target[panel] - diagonal[:, -1], lower=True, check_finite=False)
             store(factors[-1][self.positions[first:below] - start], strip[:, first:below, panel])
             each(finish, self.row_blocks(below))
         self.team.sum_in_place(lost)
-        return None if lost[0] else factors
+        return (None if lost[0] else factors), y
 
-    def solve(self, strip, factors, target):
-        """Return A^{-1} target (n_rows,) on every rank, from what `factorize` left.  *Collective.*
+    def _difference(self, right, room):
+        """Return the third plane of a right factor, in a `room` of enough numbers; the only one of a real matrix."""
+        if len(right) == 1:
+            return right[0]
+        difference = room[: right[0].size].reshape(right[0].shape)
+        rows = [slice(start, start + CHUNK) for start in range(0, len(difference), CHUNK)]
+        self.team.threads.each(lambda some: np.subtract(*right[:, some], out=difference[some]), rows)
+        return difference
 
-        Parameters
-        ----------
-        strip : (n_planes, n_here, n_rows) float64
-        factors : list of arrays
-        target : (n_rows,)
-            The same on every rank, of the type of the matrix.
-        """
-        x, known = np.empty_like(target), np.zeros(len(self.positions), target.dtype)
-        for panel, diagonal in zip(self.panels, factors, strict=True):
-            taken = self.whole(known, panel.start, panel.stop)
-            x[panel] = solve_triangular(diagonal, target[panel] - taken, lower=True)
-            below = slice(self.first_from(panel.stop), None)
-            known[below] += _times(strip[:2, below, panel], x[panel], 1j)
+    def solve(self, strip, factors, y):
+        """Solve L^H x = y, (n_rows,) on every rank, with what `factorize` left.  *Collective.*"""
+        x = y.copy()
         for panel, diagonal in zip(reversed(self.panels), reversed(factors), strict=True):
-            below = slice(self.first_from(panel.stop), None)
-            taken = _times(strip[:2, below, panel].transpose(0, 2, 1), x[self.positions[below]], -1j)
+
+            def take(rows, panel=panel):
+                return _times(strip[:2, rows, panel].transpose(0, 2, 1), x[self.positions[rows]], -1j)
+
+            blocks = self.row_blocks(self.first_from(panel.stop), size=4 * TASK * CHUNK)
+            taken = sum(self.team.threads.each(take, blocks), np.zeros(len(diagonal), x.dtype))
             self.team.sum_in_place(taken)
-            x[panel] = solve_triangular(diagonal, x[panel] - taken, lower=True, trans="C")
+            x[panel] = solve_triangular(diagonal, x[panel] - taken, lower=True, trans="C", check_finite=False)
         return x
 
     def gather(self, strip):
@@ -280,8 +285,8 @@ def solve_spread(derivatives, force, shift, real_params=False):
     strip[0, np.arange(stop - start), blocks.positions] += shift[order[blocks.positions]]
     x = np.full_like(force, np.nan)
     note = "matrix not positive definite"
-    factors = blocks.factorize(strip)
+    factors, y = blocks.factorize(strip, -force[order])
     if factors is not None:
-        x[order], note = blocks.solve(strip, factors, -force[order]), ""
+        x[order], note = blocks.solve(strip, factors, y), ""
     product = matrix_free(derivatives, None, team, shift, real_params)(x)
     return Solution(x, "cholesky", residual=relative_residual(product, force), n_kept=float(n_params), note=note)

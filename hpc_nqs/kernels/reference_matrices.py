@@ -1,4 +1,4 @@
-"""NumPy twins of the kernels of factored log-derivatives and of the spread Cholesky factorization; for tests only."""
+"""NumPy twins of the kernels of the solvers: log-derivatives, conjugate gradients, Cholesky factorization; for tests only."""
 
 import numpy as np
 
@@ -44,6 +44,22 @@ def _columns(terms):
     """Return scale, g, o and f as columns (n, 1)."""
     scale, g, o_re, o_im, f_re, f_im = terms[:, :, None]
     return scale, g, o_re + 1j * o_im, f_re + 1j * f_im
+
+
+# ---- conjugate gradients --------------------------------------------------------------------------------------------
+
+
+def advance(step, direction, product, inverse_diagonal, x, remainder, preconditioned):
+    """Make x += step direction, remainder -= step product, preconditioned = inverse_diagonal remainder, *in place*."""
+    x += step * direction
+    remainder -= step * product
+    preconditioned[:] = inverse_diagonal * remainder
+    return remainder @ remainder, remainder @ preconditioned
+
+
+def turn(factor, preconditioned, direction):
+    """Make direction = preconditioned + factor direction, *in place*."""
+    direction[:] = preconditioned + factor * direction
 
 
 # ---- Cholesky factorization ----------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hpc_nqs.kernels import factored, reference_matrices, triangular
+from hpc_nqs.kernels import conjugate, factored, reference_matrices, triangular
 
 BOTH = [(factored, triangular), (reference_matrices, reference_matrices)]
 
@@ -114,3 +114,21 @@ def test_blocks_of_a_factorization(kind, shape):
         np.testing.assert_allclose(rows @ np.tril(block).conj().T, product, atol=1e-12)
     for value, expected in zip(*found, strict=True):
         np.testing.assert_allclose(value, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("n", [0, 5, 8, 27])
+def test_passes_of_conjugate_gradients(n):
+    stream = np.random.default_rng(5)
+    given, own = stream.standard_normal((3, n)), stream.standard_normal((3, n))
+    read_only(given)
+    found = []
+    for kernels in (conjugate, reference_matrices):
+        x, remainder, preconditioned = own.copy()
+        sums = kernels.advance(0.3, *given, x, remainder, preconditioned)
+        direction = given[0].copy()
+        kernels.turn(-1.7, preconditioned, direction)
+        found.append((x, remainder, preconditioned, sums, direction))
+    for value, expected in zip(*found, strict=True):
+        np.testing.assert_allclose(value, expected, atol=1e-13)
+    np.testing.assert_allclose(x, own[0] + 0.3 * given[0], atol=1e-15)
+    np.testing.assert_allclose(remainder, own[1] - 0.3 * given[1], atol=1e-15)
