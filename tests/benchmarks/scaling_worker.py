@@ -18,7 +18,7 @@ PARTS = ("tables", "sampling", "energies", "solution")
 
 
 class CountingTeam(parallel.Team):
-    """A team that counts the messages and bytes of its sums and broadcasts."""
+    """A team that counts the messages of its sums and broadcasts, and the bytes that they give to a rank."""
 
     messages = n_bytes = 0
 
@@ -27,6 +27,18 @@ class CountingTeam(parallel.Team):
         self.messages += len(arrays)
         self.n_bytes += sum(array.nbytes for array in arrays)
         super().sum_in_place(*arrays)
+
+    def sum_shares(self, array):
+        """Sum and count."""
+        self.messages += 1
+        self.n_bytes += array.nbytes // self.size
+        return super().sum_shares(array)
+
+    def join_shares(self, own, n_items):
+        """Join and count."""
+        self.messages += 1
+        self.n_bytes += n_items * own.itemsize
+        return super().join_shares(own, n_items)
 
     def broadcast(self, array, root=0):
         """Broadcast and count."""
