@@ -9,7 +9,8 @@ times threads.  `1+1` is no layout of one step but two independent programs of o
 alone no parallel program can win.  Layouts that have not a core for every thread are marked with an asterisk.
 
 Bytes are those that the sums and broadcasts of a step give to a rank.  The prediction is for one thread per rank; it uses
-the multiply-add peak and the bandwidth measured just before, and the number of iterations that the solution took.  `others` is
+the multiply-add peak and the bandwidth measured just before, latency and bandwidth between the ranks, and the number of
+iterations that the solution took.  `others` is
 what other programs used meanwhile, in cores.
 """
 
@@ -22,6 +23,7 @@ import statistics
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 from hpc_nqs.cost_model import Machine, step_seconds
 from hpc_nqs.parallel import available_cores
@@ -31,12 +33,12 @@ SIDE_BY_SIDE = "1+1"
 COLUMNS = ("ranks x threads", "samples", "seconds", "processor", "efficiency", "predicted", "messages", "MB per step", "others")
 
 
-def start(length, samples, solver, n_ranks=1, n_threads=1, shared=False, chains=N_CHAINS):
+def start(length, samples, solver, n_ranks=1, n_threads=1, shared=False, chains=N_CHAINS, steps=3):
     """Start `scaling_worker` and return the process."""
     launcher = ["mpiexec", "-n", str(n_ranks)] if n_ranks > 1 else []
     command = [*launcher, sys.executable, "-m", "tests.benchmarks.scaling_worker", "--chains", str(chains)]
     command += ["--length", str(length), "--samples", str(samples), "--solver", solver, "--threads", str(n_threads)]
-    command += ["--shared"] if shared else []
+    command += ["--steps", str(steps), *(["--shared"] if shared else [])]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
 
@@ -66,13 +68,14 @@ def own_seconds():
     return used.ru_utime + used.ru_stime
 
 
-def prediction(options, samples, chains, n_ranks, machine, iterations):
+def prediction(options, samples, chains, n_ranks, machine, result):
     """Return the predicted seconds of the step of `scaling_worker`, both Hamiltonians; ranks without a core take turns."""
+    machine = replace(machine, latency=result["latency"], network=result["network"])
     model, purification, wavefunction = unshared_network([options.length] * 2)
     sizes = sizes_of(model, purification, wavefunction, samples, chains, same_shift=True)
-    sizes = type(sizes)(**{**vars(sizes), "n_terms": 2 * sizes.n_terms})
+    sizes = replace(sizes, n_terms=2 * sizes.n_terms)
     turns = max(1.0, n_ranks / available_cores())
-    return turns * sum(step_seconds(sizes, options.solver, n_ranks, machine, iterations).values())
+    return turns * sum(step_seconds(sizes, options.solver, n_ranks, machine, result["iterations"]).values())
 
 
 def over_cores(options):
@@ -86,7 +89,7 @@ def over_cores(options):
             ranks, threads, grown = shape(layout, options.weak)
             arguments = options.length, options.samples * grown, options.solver, ranks, threads, options.shared
             n_programs = 2 if layout == SIDE_BY_SIDE else 1
-            runs = [start(*arguments, N_CHAINS * grown) for _ in range(n_programs)]
+            runs = [start(*arguments, N_CHAINS * grown, options.steps) for _ in range(n_programs)]
             found[layout].append(finish(*runs))
     print("| " + " | ".join(COLUMNS) + " |\n" + "|---" * len(COLUMNS) + "|")
     alone = statistics.median(each["seconds"] for each in found[layouts[0]])
@@ -107,10 +110,10 @@ def row(layout, results, alone, options, machine):
     ranks, threads, grown = shape(layout, options.weak)
     seconds, busy, others = (statistics.median(each[key] for each in results) for key in ("seconds", "processor seconds", "others"))
     share = 1 if options.weak else ranks * threads
-    iterations, samples = results[0]["iterations"], options.samples * grown
+    samples = options.samples * grown
     told = ""
     if threads == 1 and not options.shared and layout != SIDE_BY_SIDE:
-        told = f"{prediction(options, samples, N_CHAINS * grown, ranks, machine, iterations):.3f}"
+        told = f"{prediction(options, samples, N_CHAINS * grown, ranks, machine, results[0]):.3f}"
     name = layout if layout == SIDE_BY_SIDE else f"{ranks} x {threads}" + "*" * (ranks * threads > available_cores())
     sent = (results[0]["messages"], results[0]["bytes"] / 1e6) if ranks > 1 else (0, 0)
     cells = f"{seconds:.3f}", f"{busy:.3f}", f"{alone / (share * seconds):.0%}", told, f"{sent[0]:.0f}", f"{sent[1]:.2f}", f"{others:.2f}"
@@ -137,6 +140,7 @@ def main():
     parser.add_argument("--samples", type=int, default=4096)
     parser.add_argument("--solver", default="sample_space")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--weak", action="store_true")
     parser.add_argument("--shared", action="store_true")
     options = parser.parse_args()

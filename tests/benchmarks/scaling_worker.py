@@ -67,6 +67,20 @@ def shared_network(length):
     return ansatz.purification, ansatz.wavefunction
 
 
+def network(team):
+    """Return seconds per message and bytes per second between the ranks, shortest of some sums and broadcasts.  *Collective.*"""
+    least = {}
+    for name, array, send in (("latency", np.zeros(1), team.sum_in_place), ("bandwidth", np.zeros(2**19), team.broadcast)):
+        seconds = []
+        for _ in range(20):
+            team.barrier()
+            start = time.perf_counter()
+            send(array)
+            seconds.append(time.perf_counter() - start)
+        least[name] = team.max(min(seconds))
+    return least["latency"], 2**22 / least["bandwidth"]
+
+
 def step(purification, wavefunction, chains, team, n_per_chain, regularization):
     """Return the seconds of every part of one step on this rank, and the iterations of its solution."""
     marks = [time.perf_counter()]
@@ -99,6 +113,7 @@ def main():
     relative = {"diag_scale": 1e-3} if options.shared else {"diag_scale": 0.0, "diag_shift": 1e-3}
     regularization = Regularization(options.solver, None, tolerance=1e-5, **relative)
     n_per_chain = options.samples // options.chains
+    between_ranks = network(team)
     seconds = []
     for turn in range(options.steps + 1):
         if turn == 1:
@@ -112,6 +127,7 @@ def main():
     if team.is_root:
         medians = np.median(seconds, axis=0)
         facts = {"seconds": medians[0], "processor seconds": medians[1], "iterations": iterations}
+        facts |= dict(zip(("latency", "network"), between_ranks, strict=True))
         facts |= {"messages": team.messages / options.steps, "bytes": team.n_bytes / options.steps}
         print(json.dumps(facts | dict(zip(PARTS, medians[2:], strict=True)) | {"parameters": wavefunction.n_params}), flush=True)
 
