@@ -10,18 +10,17 @@ Every method marked *Collective* must be called by all ranks of the team, in the
 import hashlib
 import os
 import sys
+import threading
 import time
 import traceback
-from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cached_property
 
 import numpy as np
 
+from hpc_nqs.thread_pool import Threads
+
 # Items (or bytes) in one MPI message; the count of a message is a 32-bit integer.
 BLOCK = 2**27 - 1
-
-# Slices of the items that a thread takes, on average: a core that other programs slow down takes fewer.
-SLICES = 4
 
 # Seconds between a last message and the end of the job: mpiexec drops output it has not forwarded by then
 # (measured without the pause: one message in thirty).
@@ -113,21 +112,26 @@ class Team:
         for block in self._blocks(array, as_bytes=True):
             self.communicator.Bcast([block, self._mpi.BYTE], root=root)
 
-    def broadcast_together(self, pieces):
+    def start_broadcasts(self, pieces):
         """Overwrite every array by that of its root, all messages on their way at once. *Collective*, *in place*.
 
         Parameters
         ----------
         pieces : list of (array, root)
             As for `broadcast`; in the same order on every rank.
+
+        Returns
+        -------
+        UnderWay
+            The arrays are in use until it is finished.
         """
-        under_way = [
-            self.communicator.Ibcast([block, self._mpi.BYTE], root=root)
-            for array, root in pieces
-            for block in self._blocks(array, as_bytes=True)
-        ]
-        if under_way:
-            self._mpi.Request.Waitall(under_way)
+        return UnderWay(
+            [
+                self.communicator.Ibcast([block, self._mpi.BYTE], root=root)
+                for array, root in pieces
+                for block in self._blocks(array, as_bytes=True)
+            ]
+        )
 
     def broadcast_object(self, value):
         """Return rank 0's value, a small picklable object such as the text of the settings. *Collective*."""
@@ -287,64 +291,22 @@ class Team:
             yield flat[start : start + BLOCK]
 
 
-class Threads:
-    """The threads of one rank: they share its chains and samples, and give the numbers that one thread gives.
+class UnderWay:
+    """Messages under way.  MPI moves many of them along only when it is called: `progress` between pieces of work does that."""
 
-    Kernels work without the lock of the interpreter, so threads of Python are enough; each has an amplitude of its own
-    that shares the tables of the first.  The calling thread works too, and whoever is free takes the next item.
+    def __init__(self, requests):
+        self._requests, self._thread = requests, threading.get_ident()
 
-    Parameters
-    ----------
-    n_threads : int
-    """
+    def progress(self):
+        """Move the messages along; does nothing on other threads than the one that started them."""
+        if self._requests and threading.get_ident() == self._thread:
+            self._requests[0].Testall(self._requests)
 
-    def __init__(self, n_threads=1):
-        self.n_threads = n_threads
-        self._pool = ThreadPoolExecutor(n_threads - 1) if n_threads > 1 else None
-
-    def run(self, amplitude, n_items, work):
-        """Call work(amplitude, slice of the items) for slices that cover them and return what the calls return, in order.
-
-        An exception of a call is raised here.
-        """
-        n = min(self.n_threads, n_items)
-        if n <= 1:
-            return [work(amplitude, slice(0, n_items))]
-        n_slices = min(n_items, n * SLICES)
-        ends = [n_items * k // n_slices for k in range(n_slices + 1)]
-        free = [amplitude, *(amplitude.sibling() for _ in range(n - 1))]
-
-        def work_on(part):
-            own = free.pop()
-            try:
-                return work(own, part)
-            finally:
-                free.append(own)
-
-        return self.each(work_on, list(map(slice, ends[:-1], ends[1:])))
-
-    def each(self, work, items):
-        """Call work(item) for every item, on whatever thread is free, and return what the calls return, in order.
-
-        An exception of a call is raised here.
-        """
-        n = min(self.n_threads, len(items))
-        if n <= 1:
-            return [work(item) for item in items]
-        results, left = [None] * len(items), iter(range(len(items)))
-
-        def take():
-            for k in left:
-                results[k] = work(items[k])
-
-        others = [self._pool.submit(take) for _ in range(n - 1)]
-        try:
-            take()
-        finally:
-            wait(others)
-        for other in others:
-            other.result()
-        return results
+    def finish(self):
+        """Wait for all messages."""
+        if self._requests:
+            self._requests[0].Waitall(self._requests)
+            self._requests = []
 
 
 def available_cores():

@@ -15,6 +15,7 @@ The `team` is that of `linear`.
 """
 
 import contextlib
+import itertools
 import math
 
 import numpy as np
@@ -80,13 +81,22 @@ class RowBlocks:
             first += n
         return blocks
 
-    def whole(self, values, start, stop, first_row=0, room=None):
+    def whole(self, values, start, stop, first_row=0):
         """Return positions start to stop (stop - start, ...) of values (n_here, ...), on every rank.  *Collective.*
 
-        The values may begin at a `first_row`.  A view on a team of one, otherwise in a `room` of enough numbers.
+        The values may begin at a `first_row`.  A view on a team of one.
+        """
+        rows, under_way = self.start_whole(values, start, stop, first_row)
+        under_way.finish()
+        return rows
+
+    def start_whole(self, values, start, stop, first_row=0, room=None):
+        """Return the array that will hold what `whole` returns, and its messages under way.  *Collective.*
+
+        The array is in a `room` of enough numbers where one is given.
         """
         if self.team.size == 1:
-            return values[start - first_row : stop - first_row]
+            return values[start - first_row : stop - first_row], self.team.start_broadcasts([])
         shape, pieces = (stop - start, *values.shape[1:]), []
         rows = np.empty(shape, values.dtype) if room is None else room[: math.prod(shape)].reshape(shape)
         for rank, here, there in self.chunks:
@@ -97,8 +107,7 @@ class RowBlocks:
                     row = here.start + first - there.start - first_row
                     piece[:] = values[row : row + last - first]
                 pieces.append((piece, rank))
-        self.team.broadcast_together(pieces)
-        return rows
+        return rows, self.team.start_broadcasts(pieces)
 
     def strip(self, kind):
         """Return zeros (n_planes, n_here, n_rows) for the rows of this rank, of a matrix of type `kind`."""
@@ -123,54 +132,19 @@ class RowBlocks:
         y : (n_rows,)
             The same on every rank.
         """
-        factors, lost, y, each = [], np.zeros(1), np.zeros_like(target), self.team.threads.each
-        rooms = _Rooms(strip, self.team.threads.n_threads)
-        panel_room = np.empty(2 * PANEL * CHUNK * self.n_rows if self.team.size > 1 else 0)
-        difference_room = np.empty(PANEL * CHUNK * self.n_rows if len(strip) > 1 else 0)
-        known = np.zeros(len(self.positions), target.dtype)  # L y of the panels so far
-        for panel in self.panels:
-            start, stop = panel.start, panel.stop
-            first, below = self.first_from(start), self.first_from(stop)
-            # planes change places with rows, so that rows are what is passed round
-            finished = strip[:2, :, :start].transpose(1, 0, 2)
-            right = self.whole(finished, start, stop, room=panel_room).transpose(1, 0, 2)
-            difference = self._difference(right, difference_room)
-            diagonal = np.zeros((below - first, stop - start + 1), number_type(strip))
-            diagonal[:, -1] = known[first:below]
-
-            def subtract(rows, right=right, difference=difference, start=start, first=first, diagonal=diagonal):
-                last = int(self.positions[rows.stop - 1]) + 1 - start
-                with rooms.of(rows.stop - rows.start, last) as (work, block):
-                    matrix, left = strip[:, rows, start : start + last], strip[:, rows, :start]
-                    subtract_product(matrix, left, right[:, :last], difference[:last], work, block)
-                    diagonal[rows.start - first : rows.stop - first, :last] = block
-
-            def finish(rows, right=right, difference=difference, panel=panel):
-                with rooms.of(rows.stop - rows.start, panel.stop - panel.start) as (work, block):
-                    left = strip[:, rows, : panel.start]
-                    eliminate(strip[:, rows, panel], left, right, difference, factors[-1], work, block)
-                    if not lost[0]:
-                        known[rows] += block @ y[panel]
-
-            each(subtract, self.row_blocks(first, below, CHUNK))
-            diagonal = self.whole(diagonal, start, stop, first)
-            factors.append(np.ascontiguousarray(diagonal[:, :-1]))
-            lost += not (factor(factors[-1]) and np.isfinite(factors[-1]).all())
-            if not lost[0]:
-                y[panel] = solve_triangular(factors[-1], target[panel] - diagonal[:, -1], lower=True, check_finite=False)
-            store(factors[-1][self.positions[first:below] - start], strip[:, first:below, panel])
-            each(finish, self.row_blocks(below))
-        self.team.sum_in_place(lost)
-        return (None if lost[0] else factors), y
-
-    def _difference(self, right, room):
-        """Return the third plane of a right factor, in a `room` of enough numbers; the only one of a real matrix."""
-        if len(right) == 1:
-            return right[0]
-        difference = room[: right[0].size].reshape(right[0].shape)
-        rows = [slice(start, start + CHUNK) for start in range(0, len(difference), CHUNK)]
-        self.team.threads.each(lambda some: np.subtract(*right[:, some], out=difference[some]), rows)
-        return difference
+        state = _Factorization(self, strip, target)
+        state.take(self.panels[0], state.pass_rows(self.panels[0]))
+        state.add_factor(self.panels[0])
+        for panel, following in itertools.pairwise(self.panels):
+            right, middle = state.right, self.first_from(following.stop)
+            state.finish(panel, self.row_blocks(self.first_from(panel.stop), middle), right)
+            passed, later = state.pass_rows(following), self.row_blocks(middle)
+            state.finish(panel, later[: len(later) // 2], right, passed[1])
+            diagonal = state.take(following, passed)
+            state.finish(panel, later[len(later) // 2 :], right, diagonal)
+            state.add_factor(following)
+        self.team.sum_in_place(state.lost)
+        return (None if state.lost[0] else state.factors), state.y
 
     def solve(self, strip, factors, y):
         """Solve L^H x = y, (n_rows,) on every rank, with what `factorize` left.  *Collective.*"""
@@ -197,20 +171,101 @@ class RowBlocks:
         return matrix
 
 
-class _Rooms:
-    """Work for the blocks of a factorization, one piece per thread."""
+class _Factorization:
+    """A factorization under way, see `RowBlocks.factorize`: `take` and `add_factor` begin a panel, `finish` ends rows of it.
 
-    def __init__(self, strip, n_threads):
-        size = TASK * PANEL * CHUNK**2
-        self.n_planes, kind = len(strip), number_type(strip)
-        self.free = [(np.empty(self.n_planes * size), np.empty(size, kind)) for _ in range(n_threads)]
+    Attributes
+    ----------
+    factors, y : what has been found so far
+    lost : (1,) float64
+        Positive where the matrix is not positive definite.
+    right : (planes, difference)
+        Right factor of the panel that was taken last.
+    """
+
+    def __init__(self, blocks, strip, target):
+        self.blocks, self.strip, self.target = blocks, strip, target
+        self.each = blocks.team.threads.each
+        self.factors, self.lost, self.y = [], np.zeros(1), np.zeros_like(target)
+        self.known = np.zeros(len(blocks.positions), target.dtype)  # L y of the panels so far
+        size, kind, n_planes = PANEL * CHUNK, number_type(strip), len(strip)
+        n_threads = blocks.team.threads.n_threads
+        self.free = [(np.empty(n_planes * TASK * CHUNK * size), np.empty(TASK * CHUNK * size, kind)) for _ in range(n_threads)]
+        # the panel before is still in use when the next one comes in
+        self.passed = [np.empty(2 * size * blocks.n_rows if blocks.team.size > 1 else 0) for _ in range(2)]
+        self.differences = [np.empty(size * blocks.n_rows if n_planes > 1 else 0) for _ in range(2)]
 
     @contextlib.contextmanager
-    def of(self, m, n):
+    def _room(self, m, n):
         """Lend work (n_planes, m, n) float64 and a block (m, n) of numbers."""
         room = self.free.pop()
-        yield room[0][: self.n_planes * m * n].reshape(-1, m, n), room[1][: m * n].reshape(m, n)
+        yield room[0][: len(self.strip) * m * n].reshape(-1, m, n), room[1][: m * n].reshape(m, n)
         self.free.append(room)
+
+    def pass_rows(self, panel):
+        """Send the finished part of the rows of a panel round; return (the array that will hold them, messages under way)."""
+        self.passed.reverse()
+        # planes change places with rows, so that rows are what is passed round
+        finished = self.strip[:2, :, : panel.start].transpose(1, 0, 2)
+        return self.blocks.start_whole(finished, panel.start, panel.stop, room=self.passed[0])
+
+    def take(self, panel, passed):
+        """Take finished columns off the diagonal block and send it round, with L y; return (array, messages under way)."""
+        rows, under_way = passed
+        under_way.finish()
+        planes = rows.transpose(1, 0, 2)
+        self.right = right, difference = planes, self._difference(planes)
+        start, stop = panel.start, panel.stop
+        first, below = self.blocks.first_from(start), self.blocks.first_from(stop)
+        diagonal = np.zeros((below - first, stop - start + 1), number_type(self.strip))
+        diagonal[:, -1] = self.known[first:below]
+
+        def subtract(rows):
+            last = int(self.blocks.positions[rows.stop - 1]) + 1 - start
+            with self._room(rows.stop - rows.start, last) as (work, block):
+                matrix, left = self.strip[:, rows, start : start + last], self.strip[:, rows, :start]
+                subtract_product(matrix, left, right[:, :last], difference[:last], work, block)
+                diagonal[rows.start - first : rows.stop - first, :last] = block
+
+        self.each(subtract, self.blocks.row_blocks(first, below, CHUNK))
+        self.diagonal = self.blocks.start_whole(diagonal, start, stop, first)
+        return self.diagonal[1]
+
+    def _difference(self, right):
+        """Return the third plane of a right factor; the only one of a real matrix."""
+        if len(right) == 1:
+            return right[0]
+        self.differences.reverse()
+        difference = self.differences[0][: right[0].size].reshape(right[0].shape)
+        rows = [slice(start, start + CHUNK) for start in range(0, len(difference), CHUNK)]
+        self.each(lambda some: np.subtract(*right[:, some], out=difference[some]), rows)
+        return difference
+
+    def add_factor(self, panel):
+        """Factorize the diagonal block that `take` sent round."""
+        block, under_way = self.diagonal
+        under_way.finish()
+        self.factors.append(np.ascontiguousarray(block[:, :-1]))
+        self.lost += not (factor(self.factors[-1]) and np.isfinite(self.factors[-1]).all())
+        if not self.lost[0]:
+            target = self.target[panel] - block[:, -1]
+            self.y[panel] = solve_triangular(self.factors[-1], target, lower=True, check_finite=False)
+        own = slice(self.blocks.first_from(panel.start), self.blocks.first_from(panel.stop))
+        store(self.factors[-1][self.blocks.positions[own] - panel.start], self.strip[:, own, panel])
+
+    def finish(self, panel, row_blocks, right, under_way=None):
+        """Finish the columns of a panel in some rows below it; messages under way move along in between."""
+        factor, y, lost = self.factors[-1], self.y[panel], self.lost[0]
+
+        def eliminate_rows(rows):
+            with self._room(rows.stop - rows.start, len(factor)) as (work, block):
+                eliminate(self.strip[:, rows, panel], self.strip[:, rows, : panel.start], *right, factor, work, block)
+                if not lost:
+                    self.known[rows] += block @ y
+            if under_way is not None:
+                under_way.progress()
+
+        self.each(eliminate_rows, row_blocks)
 
 
 def number_type(planes):

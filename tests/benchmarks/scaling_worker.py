@@ -46,11 +46,11 @@ class CountingTeam(parallel.Team):
         self.n_bytes += array.nbytes
         super().broadcast(array, root)
 
-    def broadcast_together(self, pieces):
+    def start_broadcasts(self, pieces):
         """Broadcast and count."""
         self.messages += len(pieces)
         self.n_bytes += sum(array.nbytes for array, _ in pieces)
-        super().broadcast_together(pieces)
+        return super().start_broadcasts(pieces)
 
 
 def shared_network(length):
