@@ -68,17 +68,19 @@ def shared_network(length):
 
 
 def network(team):
-    """Return seconds per message and bytes per second between the ranks, shortest of some sums and broadcasts.  *Collective.*"""
-    least = {}
-    for name, array, send in (("latency", np.zeros(1), team.sum_in_place), ("bandwidth", np.zeros(2**19), team.broadcast)):
-        seconds = []
-        for _ in range(20):
+    """Return seconds per message and bytes per second that a rank receives, medians of sums and of broadcasts by all.  *Collective.*"""
+    number, pieces = np.zeros(1), [(np.zeros(2**17), rank) for rank in range(team.size)]
+    seconds = []
+    for _ in range(20):
+        marks = []
+        for send in (lambda: team.sum_in_place(number), lambda: team.start_broadcasts(pieces).finish()):
             team.barrier()
             start = time.perf_counter()
-            send(array)
-            seconds.append(time.perf_counter() - start)
-        least[name] = team.max(min(seconds))
-    return least["latency"], 2**22 / least["bandwidth"]
+            send()
+            marks.append(time.perf_counter() - start)
+        seconds.append(marks)
+    latency, passing = map(team.max, np.median(seconds, axis=0))
+    return latency, max(1, team.size - 1) * 2**20 / passing
 
 
 def step(purification, wavefunction, chains, team, n_per_chain, regularization):
