@@ -202,7 +202,7 @@ def memory(sizes, solver, tables, n_ranks=1):
     held = {
         "dense": 3 * item * sizes.n_params**2,
         "cg": 8 * item * sizes.n_params,
-        "sample_space": 8 * (2 * sizes.width - 1) * here * n + 8 * item * sizes.n_params,
+        "sample_space": 8 * (2 * sizes.width - 1) * here * n + 48 * PANEL * n + 8 * item * sizes.n_params,
     }[solver]
     if sizes.is_factored:
         derivatives = 3 * here * (item * sizes.n_hidden + 16 * sizes.n_inputs)

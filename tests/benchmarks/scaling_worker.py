@@ -49,7 +49,7 @@ class CountingTeam(parallel.Team):
     def start_broadcasts(self, pieces):
         """Broadcast and count."""
         self.messages += len(pieces)
-        self.n_bytes += sum(array.nbytes for array, _ in pieces)
+        self.n_bytes += sum(array.nbytes for array, root in pieces if root != self.rank)
         return super().start_broadcasts(pieces)
 
 
