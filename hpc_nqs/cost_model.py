@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 ITERATIONS = 200  # products with S that conjugate gradients are taken to need
 EFFICIENT = 0.7  # parallel efficiency down to which ranks are recommended
 SET_UP = 8  # products with O before and after the iterations: centring, diagonal of S, force, residuals
+MESSAGES = 6  # of an iteration of conjugate gradients: a sum, a collection, two small sums that rank 0 hands out
+WHOLE_VECTORS, SHARED_VECTORS = 8, 14  # passes over the vectors of an iteration on every rank, and over its part of them
 PASSES = 12  # over the matrix between samples: filling, panels read again, substitutions (measured at 6x6)
 PANEL, CHUNK = 128, 32  # columns factorized at a time, rows dealt out at a time: those of `row_blocks`
 SOLVERS = ("dense", "cg", "sample_space")
@@ -105,10 +107,12 @@ def solver_cost(sizes, solver, n_ranks=1, iterations=ITERATIONS):
         arithmetic = product + sizes.factor * (here * p**2 / 2 + p**3 / 6)
         return arithmetic, number * p**2, 6 * depth, 2 * number * p**2 * bool(depth)
     sent = iterations * 2 * number * p * bool(depth)
+    vectors = number * p * (WHOLE_VECTORS + SHARED_VECTORS / n_ranks)
+    messages = MESSAGES * iterations * depth
     if sizes.is_factored:
-        moved = here * (2 * number * sizes.n_hidden + 32 * sizes.n_inputs) + 20 * number * p
-        return (2 * iterations + SET_UP) * product, iterations * moved, 3 * iterations * depth, sent
-    return product, iterations * 2 * here * p * number, 3 * iterations * depth, sent
+        moved = here * (4 * number * sizes.n_hidden + 16 * sizes.n_inputs) + vectors
+        return (2 * iterations + SET_UP) * product, iterations * moved, messages, sent
+    return product, iterations * (here * p * number + vectors), messages, sent
 
 
 def _sample_space_cost(sizes, n_ranks, product, depth):
@@ -198,7 +202,7 @@ def memory(sizes, solver, tables, n_ranks=1):
     held = {
         "dense": 3 * item * sizes.n_params**2,
         "cg": 8 * item * sizes.n_params,
-        "sample_space": 8 * (2 * sizes.width - 1) * here * n + 8 * item * sizes.n_params,
+        "sample_space": 8 * (2 * sizes.width - 1) * here * n + 48 * PANEL * n + 8 * item * sizes.n_params,
     }[solver]
     if sizes.is_factored:
         derivatives = 3 * here * (item * sizes.n_hidden + 16 * sizes.n_inputs)

@@ -1,7 +1,7 @@
 """Solvers of the stochastic-reconfiguration system S x = -F.
 
-Dense (`solve_soft_cut`, `solve_cholesky`) and iterative (`solve_cg`, with the dense product ``S @ v`` or with
-`matrix_free`). The third form lives in `sample_space`. At equal shift, or equal cut, all agree to rounding.
+The dense ones (`solve_soft_cut`, `solve_cholesky`) and the product with S that needs no matrix (`matrix_free`). Two more
+solvers live in `conjugate_gradients` and `sample_space`. At equal shift, or equal cut, all agree to rounding.
 
 The centred log-derivatives O (n_local, P) of one rank and the importance weights w (n_local,), normalised to one over
 *all* ranks, define S = sum_s w_s O_s^H O_s and F = sum_s w_s O_s^* E_s with the centred local energy E. For real parameters
@@ -11,12 +11,12 @@ This module moves no messages itself. Functions that must add up numbers of seve
 
 - ``rank``, ``size``: index of this process and number of processes,
 - ``sum_in_place(array)``: sum over ranks into the same contiguous float64 or complex128 array on every rank,
-- ``broadcast(array, root)``: the array of one rank into those of the others (sample space only),
-- ``broadcast_together(pieces)``: the same for a list of (array, root) (matrices spread over ranks only),
+- ``broadcast(array, root)``: the array of one rank into those of the others,
+- ``share(n)``, ``sum_shares(array)``, ``join_shares(array, n)``: vectors spread over the ranks (conjugate gradients only),
+- ``start_broadcasts(pieces)``: the same for a list of (array, root), under way until they are finished (spread matrices only),
 - ``threads.each(work, items)``: work(item) of every item, on the threads of this rank.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -155,80 +155,6 @@ def solve_cholesky(s_matrix, force, diag_scale=0.0, diag_shift=0.0):
     return Solution(x, "cholesky", residual=relative_residual(shifted @ x, force), n_kept=float(force.size))
 
 
-def solve_cg(matvec, force, x0=None, diagonal=None, tolerance=1e-6, max_iterations=1000, team=None):
-    """Solve A x = -F by conjugate gradients, preconditioned by the diagonal of A.
-
-    A singular but consistent system (F = O^H E always is) converges to a solution. On negative curvature, on a number
-    that is not finite, or at `max_iterations` the iterate of smallest residual is returned, with a note.
-
-    *Collective* if `matvec` is. Every rank then has to stop at the same iteration. With identical processors that is
-    so, because all start from the same numbers; on mixed node types pass `team`: decisions are taken on rank 0's
-    numbers, at the price of one reduction of two numbers per iteration.
-
-    Parameters
-    ----------
-    matvec : callable
-        v (P,) -> A v (P,), A Hermitian positive semidefinite. ``lambda v: s_matrix @ v``, or `matrix_free`.
-    force : (P,) float64 or complex128
-    x0 : (P,), optional
-        Start, e.g. the velocity of the step before; zero if not given.
-    diagonal : (P,) float64, optional
-        Diagonal of A. Entries <= 0 (parameters without effect) are replaced by the largest one.
-    tolerance : float
-        Stop at |A x + F| <= tolerance |F|.
-    max_iterations : int
-    team : optional
-        See above.
-
-    Returns
-    -------
-    Solution
-        `residual` is recomputed from `x`, not the one of the recurrence.
-
-    Raises
-    ------
-    ValueError
-        Non-finite or mis-shaped input, or a complex product in a real system.
-    """
-    force = checked_vector("force", force)
-    x = np.zeros_like(force) if x0 is None else checked_vector("x0", x0, force.size)
-    x = x.astype(np.result_type(x, force))
-    inverse_diagonal = _inverse_diagonal(diagonal, force.size)
-    target = tolerance * np.linalg.norm(force)
-    iterations = 0
-    remainder = -force.astype(x.dtype)
-    if x0 is not None:
-        remainder -= _product(matvec, x)
-        iterations = 1
-    direction, slope = np.zeros_like(x), 1.0
-    best, best_norm = x.copy(), np.inf
-    with np.errstate(over="ignore", invalid="ignore"):  # diagnosed by the numbers that come out
-        while True:
-            preconditioned = inverse_diagonal * remainder
-            norm, new_slope = _agreed(team, np.linalg.norm(remainder), np.vdot(remainder, preconditioned).real)
-            if norm < best_norm:
-                best, best_norm = x.copy(), norm
-            problem = "" if np.isfinite(norm) else "met a number that is not finite"
-            if norm <= target or problem:
-                break
-            if iterations >= max_iterations:
-                problem = f"stopped after max_iterations = {max_iterations}"
-                break
-            direction = preconditioned + (new_slope / slope) * direction
-            slope = new_slope
-            product = _product(matvec, direction)
-            iterations += 1
-            (curvature,) = _agreed(team, np.vdot(direction, product).real)
-            if not curvature > 0.0:
-                problem = "met negative or zero curvature" if np.isfinite(curvature) else "met a number that is not finite"
-                break
-            x += (slope / curvature) * direction
-            remainder -= (slope / curvature) * product
-    residual = relative_residual(_product(matvec, best), force)
-    note = f"CG {problem}; best iterate returned" if problem else ""
-    return Solution(best, "cg", iterations, residual, float(force.size), note)
-
-
 def matrix_free(log_derivs_centred, weights, team, shift=0.0, real_params=False):
     """Return the product v -> S v + shift v that never builds S.
 
@@ -306,35 +232,6 @@ def _fallback(s_matrix, force, reason):
 def adjoint_product(matrix, vector):
     """Compute matrix^H vector without a conjugated copy of the matrix."""
     return (vector.conj() @ matrix).conj()
-
-
-def _product(matvec: Callable, vector):
-    """Apply `matvec`; refuse a complex answer to a real question."""
-    product = np.asarray(matvec(vector))
-    if np.iscomplexobj(product) and not np.iscomplexobj(vector):
-        raise ValueError("matvec returned complex numbers for a real vector; for real parameters pass the real part of S")
-    return product
-
-
-def _agreed(team, *numbers):
-    """Return rank 0's numbers on every rank (the local ones without a team). *Collective* with a team."""
-    values = np.array(numbers, dtype=np.float64)
-    if team is not None:
-        if team.rank != 0:
-            values[:] = 0.0
-        team.sum_in_place(values)
-    return values
-
-
-def _inverse_diagonal(diagonal, n_params):
-    """Return the reciprocal preconditioner (P,), one if there is no diagonal to take it from."""
-    if diagonal is None:
-        return np.ones(n_params)
-    diagonal = checked_vector("diagonal", diagonal, n_params).real
-    largest = diagonal.max(initial=0.0)
-    if largest <= 0.0:
-        return np.ones(n_params)
-    return 1.0 / np.where(diagonal > largest * 1e-30, diagonal, largest)
 
 
 def relative_residual(product, force):

@@ -9,16 +9,20 @@ O_(j,u) - <O_(j,u)> = d_j x_u + mean t_j y_u - <d_j x_u>.
 
 Work is cut into groups of samples, always the same ones, whose sums are added in order: threads share the groups and the
 numbers do not depend on how many threads there are.  The `team` is that of `linear`.
+
+Both classes have an order of the parameters of their own, in which products cost least: `laid_out` takes a vector there,
+`collected` brings it back.
 """
 
 import functools
 
 import numpy as np
 
-from hpc_nqs.kernels.factored import apply_factors, sum_factors
+from hpc_nqs.kernels.factored import apply_factors, covary_factors, covary_rows, sum_factors
 
 GROUP = 512  # samples of a task
-BLOCK = 128  # samples whose products with all hidden units are in the fast caches at a time
+BLOCK = 64  # samples whose products with all hidden units are in the fast caches at a time
+ITEMS = 2**14  # doubles of a stored matrix that are in the fast caches at a time
 
 
 def groups(n_samples):
@@ -53,7 +57,7 @@ class StoredDerivatives:
     is_factored = False
 
     def __init__(self, values, weights, team):
-        self.values, self.weights, self.team = values, weights, team
+        self.values, self.weights, self.team = np.ascontiguousarray(values), np.ascontiguousarray(weights), team
         self.shape, self.dtype = values.shape, values.dtype
 
     def product(self, vector):
@@ -70,15 +74,34 @@ class StoredDerivatives:
             total += part
         return total.conj()
 
+    @by_parts
     def covariance(self, vector):
-        """Return O^H w O vector (n_params,) of the samples here."""
-        return self.adjoint(self.weights * self.product(vector))
+        """Return O^H w O vector (n_params,) of the samples here, in one pass over them."""
+        vector, n_params = np.ascontiguousarray(vector, self.dtype), self.shape[1]
+        n_block = max(1, ITEMS * 8 // max(1, n_params * self.dtype.itemsize))
+
+        def covary(part):
+            sums = np.zeros(n_params, self.dtype)
+            covary_rows(self.values[part], self.weights[part], vector, np.empty(n_block, self.dtype), sums)
+            return sums
+
+        return sum(self.team.threads.each(covary, groups(len(self.values))), np.zeros(n_params, self.dtype))
+
+    covariance_laid_out = covariance
+
+    def laid_out(self, vector):
+        """Return a vector (n_params,) in the order of these derivatives: as it is."""
+        return vector
+
+    def collected(self, vector):
+        """Return a vector of the order of these derivatives as (n_params,): as it is."""
+        return vector
 
     def square_sums(self):
         """Return the sums of w |O_k|^2 over the samples of all ranks, (n_params,) float64.  *Collective.*"""
-        sums = np.einsum("s,sk,sk->k", self.weights, self.values.real, self.values.real)
-        if np.iscomplexobj(self.values):
-            sums += np.einsum("s,sk,sk->k", self.weights, self.values.imag, self.values.imag)
+        values = self.values.view(np.float64)
+        parts = self.team.threads.each(lambda part: self.weights[part] @ np.square(values[part]), groups(len(values)))
+        sums = sum(parts, np.zeros(values.shape[1])).reshape(self.shape[1], -1).sum(axis=1)
         self.team.sum_in_place(sums)
         return sums
 
@@ -109,10 +132,11 @@ class FactoredDerivatives:
 
     def __init__(self, slopes, inputs, places, input_places, n_params, weights, team):
         self.places, self.input_places = np.ascontiguousarray(places), input_places
-        self.weights, self.team = weights, team
+        self.weights, self.team = np.ascontiguousarray(weights), team
         self.shape, self.dtype = (len(slopes), n_params), slopes.dtype
         self.has_weight = places < n_params
         self.has_input_bias = input_places < n_params
+        self.is_full = bool(self.has_weight.all() and self.has_input_bias.all())
         means = np.concatenate([weights @ slopes, weights @ inputs]).astype(np.complex128)
         team.sum_in_place(means)
         means = means if np.iscomplexobj(slopes) else means.real
@@ -124,15 +148,11 @@ class FactoredDerivatives:
         self.means = self._inputs_times(weights[:, None] * self.slopes)
         team.sum_in_place(self.means)
         self.means *= self.has_weight
+        self.conjugate_means, self.conjugate_mean_slopes = self.means.conj(), self.mean_slopes.conj()
 
     def _inputs_times(self, rows):
         """Return inputs^T rows, (n_inputs + 1, n_hidden), as one real product."""
         return (self.inputs.T @ np.ascontiguousarray(rows).view(np.float64)).view(rows.dtype)
-
-    def _spread(self, vector):
-        """Return a vector over the parameters as (weights and biases (n_inputs + 1, n_hidden), visible biases)."""
-        padded = np.concatenate([vector, [0]])
-        return padded[self.places], padded[self.input_places]
 
     @by_parts
     def product(self, vector):
@@ -152,16 +172,51 @@ class FactoredDerivatives:
     @by_parts
     def covariance(self, vector):
         """Return O^H w O vector (n_params,) of the samples here, in one pass over them."""
-        forward = self._forward(vector)
-        return self._joined(
-            self.team.threads.each(
-                lambda part: self._backward(part, self.weights[part] * forward(part)), groups(len(self.slopes))
-            )
-        )
+        return self.collected(self.covariance_laid_out(self.laid_out(vector)))
+
+    @by_parts
+    def covariance_laid_out(self, vector):
+        """Return `covariance` of a vector in the order of `laid_out`, in that order."""
+        vector, shape, n_weights = np.ascontiguousarray(vector, self.dtype), self.places.shape, self.places.size
+        weights = vector[:n_weights].reshape(shape)
+        field = weights[:-1] @ self.mean_slopes + vector[n_weights:]
+        constant = self.means.ravel() @ vector[:n_weights]
+
+        parts = groups(len(self.slopes))
+        sums, totals = np.zeros((len(parts), len(vector)), self.dtype), np.zeros(len(parts), self.dtype)
+
+        def covary(k):
+            work, values, part = self._work(), np.empty(BLOCK, self.dtype), parts[k]
+            rows = self.inputs[part], self.centred_inputs[part], self.slopes[part], self.weights[part]
+            out = sums[k, :n_weights].reshape(shape), sums[k, n_weights:]
+            totals[k] = covary_factors(*rows, weights, field, constant, work, values, *out)
+
+        self.team.threads.each(covary, range(len(parts)))
+        sums = sums.sum(axis=0)
+        weights = sums[:n_weights].reshape(shape)
+        weights[:-1] += sums[n_weights:, None] * self.conjugate_mean_slopes
+        weights -= self.conjugate_means * totals.sum()
+        if not self.is_full:
+            weights *= self.has_weight
+            sums[n_weights:] *= self.has_input_bias
+        return sums
+
+    def laid_out(self, vector):
+        """Return a vector (n_params,) as weights (n_inputs + 1, n_hidden), row by row, and visible biases; 0 where there is none."""
+        padded = np.concatenate([vector, [0]])
+        return np.concatenate([padded[self.places.ravel()], padded[self.input_places]])
+
+    def collected(self, vector):
+        """Return a vector of the order of `laid_out` as (n_params,)."""
+        out = np.zeros(self.shape[1] + 1, vector.dtype)
+        out[self.places.ravel()] = vector[: self.places.size]
+        out[self.input_places] = vector[self.places.size :]
+        return out[:-1]
 
     def _forward(self, vector):
         """Return the function of a group of samples that computes their part of O vector."""
-        weights, bias = self._spread(vector.astype(self.dtype))
+        weights, bias = np.split(self.laid_out(vector.astype(self.dtype)), [self.places.size])
+        weights = weights.reshape(self.places.shape)
         field = weights[:-1] @ self.mean_slopes + bias
         constant = np.sum(self.means * weights)
 
@@ -189,10 +244,7 @@ class FactoredDerivatives:
             total = total + more
         weights[:-1] += np.outer(bias, self.mean_slopes.conj())
         weights -= self.means.conj() * total
-        out = np.zeros(self.shape[1] + 1, self.dtype)
-        out[self.places] = weights
-        out[self.input_places] = bias
-        return out[:-1]
+        return self.collected(np.concatenate([weights.ravel(), bias]))
 
     def _work(self):
         return np.empty((BLOCK, self.slopes.shape[1]), self.dtype)

@@ -10,12 +10,14 @@ Every method marked *Collective* must be called by all ranks of the team, in the
 import hashlib
 import os
 import sys
+import threading
 import time
 import traceback
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 
 import numpy as np
+
+from hpc_nqs.thread_pool import Threads
 
 # Items (or bytes) in one MPI message; the count of a message is a 32-bit integer.
 BLOCK = 2**27 - 1
@@ -110,21 +112,26 @@ class Team:
         for block in self._blocks(array, as_bytes=True):
             self.communicator.Bcast([block, self._mpi.BYTE], root=root)
 
-    def broadcast_together(self, pieces):
+    def start_broadcasts(self, pieces):
         """Overwrite every array by that of its root, all messages on their way at once. *Collective*, *in place*.
 
         Parameters
         ----------
         pieces : list of (array, root)
             As for `broadcast`; in the same order on every rank.
+
+        Returns
+        -------
+        UnderWay
+            The arrays are in use until it is finished.
         """
-        under_way = [
-            self.communicator.Ibcast([block, self._mpi.BYTE], root=root)
-            for array, root in pieces
-            for block in self._blocks(array, as_bytes=True)
-        ]
-        if under_way:
-            self._mpi.Request.Waitall(under_way)
+        return UnderWay(
+            [
+                self.communicator.Ibcast([block, self._mpi.BYTE], root=root)
+                for array, root in pieces
+                for block in self._blocks(array, as_bytes=True)
+            ]
+        )
 
     def broadcast_object(self, value):
         """Return rank 0's value, a small picklable object such as the text of the settings. *Collective*."""
@@ -181,6 +188,30 @@ class Team:
             whole = [np.ascontiguousarray(rows), self._counts(shape[0]), row_type] if self.is_root else None
             self.communicator.Scatterv(whole, [local_rows, stop - start, row_type], root=0)
         return local_rows
+
+    def sum_shares(self, array):
+        """Return the part `share(len(array))` of the sum of a one-dimensional array over the ranks. *Collective*.
+
+        With `join_shares` as many bytes as `sum_in_place`; what is done in between is shared by the ranks.
+
+        Parameters
+        ----------
+        array : (n,) float64, complex128 or int64, C-contiguous; n below 2^31
+        """
+        if self.size == 1:
+            return array
+        start, stop = self.share(len(array))
+        own = np.empty(stop - start, array.dtype)
+        self.communicator.Reduce_scatter(array, own, self._counts(len(array)))
+        return own
+
+    def join_shares(self, own, n_items):
+        """Return (n_items,) on every rank from the parts `share(n_items)` of all. *Collective*; like `sum_shares`."""
+        if self.size == 1:
+            return own
+        whole = np.empty(n_items, own.dtype)
+        self.communicator.Allgatherv(own, [whole, self._counts(n_items)])
+        return whole
 
     def any(self, flag):
         """Return whether `flag` is true on at least one rank. *Collective*."""
@@ -260,39 +291,22 @@ class Team:
             yield flat[start : start + BLOCK]
 
 
-class Threads:
-    """The threads of one rank: they share its chains and samples, and give the numbers that one thread gives.
+class UnderWay:
+    """Messages under way.  MPI moves many of them along only when it is called: `progress` between pieces of work does that."""
 
-    Kernels work without the lock of the interpreter, so threads of Python are enough; each has an amplitude of its own
-    that shares the tables of the first.
+    def __init__(self, requests):
+        self._requests, self._thread = requests, threading.get_ident()
 
-    Parameters
-    ----------
-    n_threads : int
-    """
+    def progress(self):
+        """Move the messages along; does nothing on other threads than the one that started them."""
+        if self._requests and threading.get_ident() == self._thread:
+            self._requests[0].Testall(self._requests)
 
-    def __init__(self, n_threads=1):
-        self.n_threads = n_threads
-        self._pool = ThreadPoolExecutor(n_threads) if n_threads > 1 else None
-
-    def run(self, amplitude, n_items, work):
-        """Call work(amplitude, slice of the items) on every thread and return what the calls return, in order.
-
-        An exception of a call is raised here.
-        """
-        n = min(self.n_threads, n_items)
-        if n <= 1:
-            return [work(amplitude, slice(0, n_items))]
-        ends = [n_items * k // n for k in range(n + 1)]
-        amplitudes = [amplitude, *(amplitude.sibling() for _ in range(n - 1))]
-        parts = map(slice, ends[:-1], ends[1:])
-        return list(self._pool.map(work, amplitudes, parts))
-
-    def each(self, work, items):
-        """Call work(item) for every item, on whatever thread is free, and return what the calls return, in order."""
-        if self._pool is None or len(items) < 2:
-            return [work(item) for item in items]
-        return list(self._pool.map(work, items))
+    def finish(self):
+        """Wait for all messages."""
+        if self._requests:
+            self._requests[0].Waitall(self._requests)
+            self._requests = []
 
 
 def available_cores():

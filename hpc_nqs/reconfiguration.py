@@ -9,17 +9,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from hpc_nqs import linear
+from hpc_nqs.conjugate_gradients import solve_spread_cg
 from hpc_nqs.kernels import amplitude as amplitude_kernel
-from hpc_nqs.kernels.accumulate import accumulate
+from hpc_nqs.kernels.accumulate import accumulate, add_products
 from hpc_nqs.kernels.local_energy import local_energies
 from hpc_nqs.kernels.rbm import unit_slopes
-from hpc_nqs.log_derivatives import FactoredDerivatives, StoredDerivatives
+from hpc_nqs.log_derivatives import FactoredDerivatives, StoredDerivatives, groups
 from hpc_nqs.row_blocks import solve_spread
 from hpc_nqs.sample_space import solve_sample_space
 from hpc_nqs.umbrella import fitted_rows
 from hpc_nqs.wavefunctions.rbm import RBM
 
 BLOCK = 1024  # samples whose log-derivatives are held at a time
+PANEL = 64  # rows of S that a thread adds to at a time
 DIAG_SCALE = 1e-4  # default shift relative to the diagonal of S
 MAX_DENSE = 2000  # largest number of parameters for which S is assembled
 FLOOR = 1e-12  # shift relative to the largest diagonal element of S; parameters that move nothing have rounding errors there
@@ -241,13 +243,17 @@ def _moments(evaluation, samples, wavefunction, team):
     mean = np.zeros(n_params * width)
     s_matrix = np.zeros((n_params, n_params * width))
     force = np.zeros(n_params * width)
+    panels = range(0, n_params, PANEL)[::-1]  # the longest rows first
     for start in range(0, len(configurations), BLOCK):
         part = slice(start, start + BLOCK)
         weights = evaluation.weights[part]
-        block = np.empty((len(weights), n_params * width))
+        block = np.empty((len(weights) + 1, n_params * width))
         evaluation.log_derivs(configurations, part, block, team.threads)
-        block[weights == 0] = 0
-        accumulate(block, energies[part], weights, totals, mean, s_matrix, force, width)
+        block[:-1][weights == 0] = 0
+        accumulate(block, energies[part], weights, totals, mean, force, width)
+        team.threads.each(
+            lambda start, block=block: add_products(block, start, min(start + PANEL, n_params), s_matrix, width), panels
+        )
     numbers = np.complex128 if width == 2 else np.float64
     mean_energy, mean = totals[1] + 1j * totals[2], mean.view(numbers)
     means = np.concatenate([totals[0] * mean, [totals[0] * mean_energy]]).astype(np.complex128)
@@ -296,9 +302,11 @@ def _stored(evaluation, configurations, wavefunction, team):
     log_derivs = np.empty((len(configurations), wavefunction.n_params), dtype=numbers)
     evaluation.log_derivs(configurations, slice(None), log_derivs.view(np.float64), team.threads)
     log_derivs[evaluation.weights == 0] = 0
-    means = evaluation.weights @ log_derivs
+    parts = groups(len(log_derivs))
+    sums = team.threads.each(lambda part: evaluation.weights[part] @ log_derivs[part], parts)
+    means = sum(sums, np.zeros(wavefunction.n_params, numbers))
     team.sum_in_place(means)
-    log_derivs -= means
+    team.threads.each(lambda part: np.subtract(log_derivs[part], means, out=log_derivs[part]), parts)
     return StoredDerivatives(log_derivs, evaluation.weights, team)
 
 
@@ -377,13 +385,10 @@ def _solve_matrix_free(derivatives, energies, force, regularization, team, previ
     shift = regularization.diag_scale * diagonal + floor
     if regularization.solver == "dense":
         return solve_spread(derivatives, force, shift, real)
-    apply = linear.matrix_free(derivatives, None, team, shift=shift, real_params=real)
-    solution = linear.solve_cg(
-        apply, force, x0=previous, diagonal=diagonal + shift, tolerance=regularization.tolerance, max_iterations=500, team=team
+    return solve_spread_cg(
+        derivatives, force, shift, x0=previous, diagonal=diagonal + shift, tolerance=regularization.tolerance,
+        max_iterations=500, real_params=real,
     )
-    x = solution.x
-    team.broadcast(x)
-    return solution
 
 
 def _dense_metric(s_matrix):

@@ -169,9 +169,9 @@ class _Rows:
         blocks = self.blocks
         if rtol is None:
             gram = self._shifted_gram(column_scale)
-            factors = blocks.factorize(gram)
+            factors, y = blocks.factorize(gram, target)
             if factors is not None:
-                return blocks.solve(gram, factors, target), blocks.n_rows, False
+                return blocks.solve(gram, factors, y), blocks.n_rows, False
         if blocks.n_rows > MAX_ROWS:
             raise ValueError(f"{blocks.n_rows} rows in a soft cut of the sample-space solver; allowed: 1 to {MAX_ROWS}")
         gram = blocks.gather(self.gram(column_scale) if rtol is not None else self._shifted_gram(column_scale))

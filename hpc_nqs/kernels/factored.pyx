@@ -1,9 +1,12 @@
-"""Products with log-derivatives in two factors, O_(u,j) = x_u t_j: matrix products over blocks of samples.
+"""Products with log-derivatives: stored, or in two factors, O_(u,j) = x_u t_j, as matrix products over blocks of samples.
 
 Inputs x are real.  The matrices are C-contiguous, so that complex numbers are pairs of doubles in one real product.
 """
 
-from scipy.linalg.cython_blas cimport ddot, dgemm, zdotu
+from scipy.linalg.cython_blas cimport ddot, dgemm, dgemv, zdotu, zgemv
+
+cdef extern from "nqs_rows.h" nogil:
+    void nqs_conjugate_times(const double *, double, double, Py_ssize_t, double *)
 
 ctypedef fused number:
     double
@@ -57,25 +60,126 @@ def sum_factors(const double[:, ::1] inputs, const number[:, ::1] slopes, const 
         while start < n:
             m = <int>min(work.shape[0], n - start)
             for s in range(m):
-                conjugate_times(<const double *>&slopes[start + s, 0], <const double *>&vector[start + s], columns,
+                conjugate_times(<const double *>&slopes[start + s, 0], <const double *>&vector[start + s], j,
                                 sizeof(number) // 8, <double *>&work[s, 0])
             dgemm('N', 'T', &columns, &u, &m, &unit, <double *>&work[0, 0], &columns, <double *>&inputs[start, 0], &u,
                   &unit, <double *>&out[0, 0], &columns)
             start += m
 
 
-cdef void conjugate_times(const double *row, const double *factor, Py_ssize_t n, int width, double *out) noexcept nogil:
-    """Write conj(row) factor[0] to `out`, numbers of `width` doubles."""
-    cdef Py_ssize_t k
-    cdef double re = factor[0], im
-    if width == 1:
-        for k in range(n):
-            out[k] = re * row[k]
+def covary_factors(const double[:, ::1] inputs, const double[:, ::1] centred, const number[:, ::1] slopes,
+                   const double[::1] sample_weights, const number[:, ::1] weights, const number[::1] field,
+                   number constant, number[:, ::1] work, number[::1] values, number[:, ::1] out, number[::1] bias):
+    """Apply O and then w O^H to the samples, block by block: both while a block is in the fast caches.
+
+    With v_s = w_s (sum_uj inputs_su weights_uj slopes_sj + sum_u centred_su field_u - constant) add
+    sum_s inputs_su conj(slopes_sj) v_s to `out` and sum_s centred_su v_s to `bias`, *in place*.
+
+    Parameters
+    ----------
+    inputs : (n, n_inputs + 1) float64
+    centred : (n, n_inputs) float64
+    slopes : (n, n_hidden) float64 or complex128
+    sample_weights : (n,) float64
+    weights : (n_inputs + 1, n_hidden), like slopes
+    field : (n_inputs,), like slopes
+    constant : number
+    work : (n_block, n_hidden), like slopes
+    values : (n_block,), like slopes
+    out : (n_inputs + 1, n_hidden), like slopes
+    bias : (n_inputs,), like slopes
+
+    Returns
+    -------
+    number
+        sum_s v_s.
+    """
+    cdef int width = <int>(sizeof(number) // 8), u = <int>inputs.shape[1], y = <int>centred.shape[1], one = 1, m
+    cdef int j = <int>slopes.shape[1], columns = width * j
+    cdef Py_ssize_t n = inputs.shape[0], start = 0, s
+    cdef double unit = 1, zero = 0
+    cdef number total = 0
+    with nogil:
+        while start < n:
+            m = <int>min(work.shape[0], n - start)
+            dgemm('N', 'N', &columns, &m, &u, &unit, <double *>&weights[0, 0], &columns, <double *>&inputs[start, 0], &u,
+                  &zero, <double *>&work[0, 0], &columns)
+            dgemm('N', 'N', &width, &m, &y, &unit, <double *>&field[0], &width, <double *>&centred[start, 0], &y, &zero,
+                  <double *>&values[0], &width)
+            for s in range(m):
+                if number is double:
+                    values[s] += ddot(&j, <double *>&slopes[start + s, 0], &one, &work[s, 0], &one)
+                else:
+                    values[s] = values[s] + zdotu(&j, <double complex *>&slopes[start + s, 0], &one, &work[s, 0], &one)
+                values[s] = sample_weights[start + s] * (values[s] - constant)
+                total = total + values[s]
+                conjugate_times(<const double *>&slopes[start + s, 0], <const double *>&values[s], j, width,
+                                <double *>&work[s, 0])
+            dgemm('N', 'T', &columns, &u, &m, &unit, <double *>&work[0, 0], &columns, <double *>&inputs[start, 0], &u,
+                  &unit, <double *>&out[0, 0], &columns)
+            dgemm('N', 'T', &width, &y, &m, &unit, <double *>&values[0], &width, <double *>&centred[start, 0], &y, &unit,
+                  <double *>&bias[0], &width)
+            start += m
+    return total
+
+
+def covary_rows(const number[:, ::1] rows, const double[::1] sample_weights, const number[::1] vector,
+                number[::1] values, number[::1] out):
+    """Add O^H w O vector of stored rows O to `out`, *in place*, in one pass over the rows.
+
+    Parameters
+    ----------
+    rows : (n, n_params) float64 or complex128
+    sample_weights : (n,) float64
+    vector : (n_params,), like rows
+    values : (n_block,), like rows
+        Samples are taken n_block at a time.
+    out : (n_params,), like rows
+    """
+    cdef int p = <int>rows.shape[1], one = 1, m
+    cdef Py_ssize_t n = rows.shape[0], start = 0, s
+    cdef number unit = 1, zero = 0
+    if p == 0:
         return
-    im = factor[1]
-    for k in range(0, n, 2):
-        out[k] = row[k] * re + row[k + 1] * im
-        out[k + 1] = row[k] * im - row[k + 1] * re
+    with nogil:
+        if number is not double:
+            conjugate(<double *>&out[0], p)
+        while start < n:
+            m = <int>min(values.shape[0], n - start)
+            if number is double:
+                dgemv('T', &p, &m, &unit, <double *>&rows[start, 0], &p, <double *>&vector[0], &one, &zero, &values[0], &one)
+            else:
+                zgemv('T', &p, &m, &unit, <double complex *>&rows[start, 0], &p, <double complex *>&vector[0], &one, &zero,
+                      &values[0], &one)
+            for s in range(m):
+                if number is double:
+                    values[s] *= sample_weights[start + s]
+                else:
+                    values[s] = sample_weights[start + s] * values[s].conjugate()
+            if number is double:
+                dgemv('N', &p, &m, &unit, <double *>&rows[start, 0], &p, &values[0], &one, &unit, &out[0], &one)
+            else:
+                zgemv('N', &p, &m, &unit, <double complex *>&rows[start, 0], &p, &values[0], &one, &unit, &out[0], &one)
+            start += m
+        if number is not double:
+            conjugate(<double *>&out[0], p)
+
+
+cdef void conjugate(double *numbers, Py_ssize_t n) noexcept nogil:
+    """Conjugate n complex numbers, *in place*."""
+    cdef Py_ssize_t k
+    for k in range(n):
+        numbers[2 * k + 1] = -numbers[2 * k + 1]
+
+
+cdef void conjugate_times(const double *row, const double *factor, Py_ssize_t n, int width, double *out) noexcept nogil:
+    """Write conj(row) factor[0] to `out`, n numbers of `width` doubles."""
+    cdef Py_ssize_t k
+    if width == 2:
+        nqs_conjugate_times(row, factor[0], factor[1], n, out)
+        return
+    for k in range(n):
+        out[k] = factor[0] * row[k]
 
 
 def multiply_samples(const double[:, ::1] inputs, const double[:, :, ::1] slopes, const double[:, ::1] terms,

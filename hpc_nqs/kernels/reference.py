@@ -433,13 +433,14 @@ def follow_path(visible, amplitude, moves, path, smallest, ratios):
 # ---- sums ----------------------------------------------------------------------------------------------------------
 
 
-def accumulate(log_derivs, energies, weights, totals, mean_log_derivs, s_matrix, force, width):
-    """Merge one block of samples into the running weight, means and centred sums (lower triangle of S)."""
+def accumulate(log_derivs, energies, weights, totals, mean_log_derivs, force, width):
+    """Merge one block of samples into the running weight, means and F, and leave the rows whose products belong to S."""
     numbers = np.complex128 if width == 2 else np.float64
     weight = weights.sum()
     if weight == 0:
+        log_derivs[:] = 0
         return
-    o, mean, s, f = (array.view(numbers) for array in (log_derivs, mean_log_derivs, s_matrix, force))
+    o, mean, f = (array.view(numbers) for array in (log_derivs[:-1], mean_log_derivs, force))
     block_mean, block_energy = weights @ o / weight, weights @ energies / weight
     o -= block_mean
     o *= np.sqrt(weights)[:, None]
@@ -448,12 +449,19 @@ def accumulate(log_derivs, energies, weights, totals, mean_log_derivs, s_matrix,
     old = totals[0]
     d_o, d_e = block_mean - mean, block_energy - (totals[1] + 1j * totals[2])
     pair_weight = old * weight / (old + weight)
-    s += np.tril(o.conj().T @ o + pair_weight * np.outer(d_o.conj(), d_o))
+    log_derivs[-1].view(numbers)[:] = np.sqrt(pair_weight) * d_o
     change = o.conj().T @ e + pair_weight * d_o.conj() * d_e
     f += change if width == 2 else change.real
     mean += weight / (old + weight) * d_o
     energy = (old * (totals[1] + 1j * totals[2]) + weight * block_energy) / (old + weight)
     totals[:] = old + weight, energy.real, energy.imag
+
+
+def add_products(rows, start, stop, s_matrix, width):
+    """Add rows^H rows to the rows `start` to `stop` of the lower triangle of S, *in place*."""
+    numbers = np.complex128 if width == 2 else np.float64
+    products = rows.view(numbers).conj().T @ rows.view(numbers)
+    s_matrix.view(numbers)[start:stop] += np.tril(products)[start:stop]
 
 
 # ---- yardsticks ----------------------------------------------------------------------------------------------------

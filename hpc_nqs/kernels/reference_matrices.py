@@ -1,4 +1,4 @@
-"""NumPy twins of the kernels of factored log-derivatives and of the spread Cholesky factorization; for tests only."""
+"""NumPy twins of the kernels of the solvers: log-derivatives, conjugate gradients, Cholesky factorization; for tests only."""
 
 import numpy as np
 
@@ -13,6 +13,19 @@ def apply_factors(inputs, slopes, weights, work, out):
 def sum_factors(inputs, slopes, vector, work, out):
     """Add sum_s inputs_su conj(slopes_sj) vector_s to `out`, *in place*."""
     out += inputs.T @ (slopes.conj() * vector[:, None])
+
+
+def covary_factors(inputs, centred, slopes, sample_weights, weights, field, constant, work, values, out, bias):
+    """Apply O and then w O^H to the samples: add to `out` and `bias`, *in place*, and return the sum of w O vector."""
+    found = sample_weights * (np.sum((inputs @ weights) * slopes, axis=1) + centred @ field - constant)
+    out += inputs.T @ (slopes.conj() * found[:, None])
+    bias += centred.T @ found
+    return found.sum()
+
+
+def covary_rows(rows, sample_weights, vector, values, out):
+    """Add O^H w O vector of stored rows O to `out`, *in place*."""
+    out += rows.conj().T @ (sample_weights * (rows @ vector))
 
 
 def multiply_samples(inputs, slopes, terms, other_inputs, other_slopes, other_terms, constant, square, work, out):
@@ -33,13 +46,38 @@ def _columns(terms):
     return scale, g, o_re + 1j * o_im, f_re + 1j * f_im
 
 
+# ---- conjugate gradients --------------------------------------------------------------------------------------------
+
+
+def advance(step, direction, product, inverse_diagonal, x, remainder, preconditioned):
+    """Make x += step direction, remainder -= step product, preconditioned = inverse_diagonal remainder, *in place*."""
+    x += step * direction
+    remainder -= step * product
+    preconditioned[:] = inverse_diagonal * remainder
+    return remainder @ remainder, remainder @ preconditioned
+
+
+def turn(factor, preconditioned, direction):
+    """Make direction = preconditioned + factor direction, *in place*."""
+    direction[:] = preconditioned + factor * direction
+
+
 # ---- Cholesky factorization ----------------------------------------------------------------------------------------
 
 
-def subtract_product(left, right, difference, work, out):
-    """Subtract left right^H from `out`, *in place*."""
-    product = _numbers(left) @ _numbers(right).conj().T
-    out -= product if np.iscomplexobj(out) else product.real
+def subtract_product(matrix, left, right, difference, work, out):
+    """Write matrix - left right^H to `out`."""
+    product = _numbers(matrix) - _numbers(left) @ _numbers(right).conj().T
+    out[:] = product if np.iscomplexobj(out) else product.real
+
+
+def eliminate(matrix, left, right, difference, factor, work, block):
+    """Replace `matrix` by the finished rows (matrix - left right^H) L^-H, *in place*."""
+    subtract_product(matrix, left, right, difference, work, block)
+    divide(factor, block)
+    matrix[0] = block.real
+    if len(matrix) > 1:
+        matrix[1], matrix[2] = block.imag, block.real + block.imag
 
 
 def divide(factor, rows):

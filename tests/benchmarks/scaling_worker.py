@@ -18,7 +18,7 @@ PARTS = ("tables", "sampling", "energies", "solution")
 
 
 class CountingTeam(parallel.Team):
-    """A team that counts the messages and bytes of its sums and broadcasts."""
+    """A team that counts the messages of its sums and broadcasts, and the bytes that they give to a rank."""
 
     messages = n_bytes = 0
 
@@ -28,17 +28,29 @@ class CountingTeam(parallel.Team):
         self.n_bytes += sum(array.nbytes for array in arrays)
         super().sum_in_place(*arrays)
 
+    def sum_shares(self, array):
+        """Sum and count."""
+        self.messages += 1
+        self.n_bytes += array.nbytes // self.size
+        return super().sum_shares(array)
+
+    def join_shares(self, own, n_items):
+        """Join and count."""
+        self.messages += 1
+        self.n_bytes += n_items * own.itemsize
+        return super().join_shares(own, n_items)
+
     def broadcast(self, array, root=0):
         """Broadcast and count."""
         self.messages += 1
         self.n_bytes += array.nbytes
         super().broadcast(array, root)
 
-    def broadcast_together(self, pieces):
+    def start_broadcasts(self, pieces):
         """Broadcast and count."""
         self.messages += len(pieces)
-        self.n_bytes += sum(array.nbytes for array, _ in pieces)
-        super().broadcast_together(pieces)
+        self.n_bytes += sum(array.nbytes for array, root in pieces if root != self.rank)
+        return super().start_broadcasts(pieces)
 
 
 def shared_network(length):
@@ -53,6 +65,22 @@ def shared_network(length):
     )
     ansatz = build_ansatz(settings, *build(settings), seed=1)
     return ansatz.purification, ansatz.wavefunction
+
+
+def network(team):
+    """Return seconds per message and bytes per second that a rank receives, medians of sums and of broadcasts by all.  *Collective.*"""
+    number, pieces = np.zeros(1), [(np.zeros(2**17), rank) for rank in range(team.size)]
+    seconds = []
+    for _ in range(20):
+        marks = []
+        for send in (lambda: team.sum_in_place(number), lambda: team.start_broadcasts(pieces).finish()):
+            team.barrier()
+            start = time.perf_counter()
+            send()
+            marks.append(time.perf_counter() - start)
+        seconds.append(marks)
+    latency, passing = map(team.max, np.median(seconds, axis=0))
+    return latency, max(1, team.size - 1) * 2**20 / passing
 
 
 def step(purification, wavefunction, chains, team, n_per_chain, regularization):
@@ -87,6 +115,7 @@ def main():
     relative = {"diag_scale": 1e-3} if options.shared else {"diag_scale": 0.0, "diag_shift": 1e-3}
     regularization = Regularization(options.solver, None, tolerance=1e-5, **relative)
     n_per_chain = options.samples // options.chains
+    between_ranks = network(team)
     seconds = []
     for turn in range(options.steps + 1):
         if turn == 1:
@@ -100,6 +129,7 @@ def main():
     if team.is_root:
         medians = np.median(seconds, axis=0)
         facts = {"seconds": medians[0], "processor seconds": medians[1], "iterations": iterations}
+        facts |= dict(zip(("latency", "network"), between_ranks, strict=True))
         facts |= {"messages": team.messages / options.steps, "bytes": team.n_bytes / options.steps}
         print(json.dumps(facts | dict(zip(PARTS, medians[2:], strict=True)) | {"parameters": wavefunction.n_params}), flush=True)
 

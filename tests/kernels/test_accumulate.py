@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from hpc_nqs.kernels import reference
-from hpc_nqs.kernels.accumulate import accumulate
+from hpc_nqs.kernels import accumulate, reference
 
 N_SAMPLES, N_PARAMS = 300, 6
 
@@ -22,15 +21,24 @@ def samples(width, seed=0, mean=0.0, spread=1.0):
     return derivs, energies, stream.exponential(size=N_SAMPLES)
 
 
-def summed(derivs, energies, weights, width, cuts=(), kernel=accumulate):
+def summed(derivs, energies, weights, width, cuts=(), kernels=accumulate, panel=4):
     """Return (totals, means, lower triangle of S, F) after all blocks."""
     numbers = complex if width == 2 else float
     totals, means = np.zeros(3), np.zeros(N_PARAMS * width)
     s_matrix, force = np.zeros((N_PARAMS, N_PARAMS * width)), np.zeros(N_PARAMS * width)
     for part in np.split(np.arange(len(weights)), cuts):
-        block = np.ascontiguousarray(derivs[part]).view(float).reshape(len(part), N_PARAMS * width)
-        kernel(block, energies[part], weights[part], totals, means, s_matrix, force, width)
+        block = with_room(derivs[part], width)
+        kernels.accumulate(block, energies[part], weights[part], totals, means, force, width)
+        for start in range(0, N_PARAMS, panel):
+            kernels.add_products(block, start, min(start + panel, N_PARAMS), s_matrix, width)
     return totals, means.view(numbers), np.tril(s_matrix.view(numbers)), force.view(numbers)
+
+
+def with_room(derivs, width):
+    """Return the block (n + 1, p * width) that `accumulate` takes."""
+    block = np.full((len(derivs) + 1, N_PARAMS * width), np.nan)
+    block[:-1] = np.ascontiguousarray(derivs).view(float).reshape(len(derivs), N_PARAMS * width)
+    return block
 
 
 def definition(derivs, energies, weights, width):
@@ -53,10 +61,11 @@ def assert_equal(one, other, tolerance):
 
 
 @pytest.mark.parametrize("width", [1, 2])
-@pytest.mark.parametrize("kernel", [accumulate, reference.accumulate])
-def test_definition(width, kernel):
+@pytest.mark.parametrize("panel", [1, 4, 6])
+@pytest.mark.parametrize("kernels", [accumulate, reference])
+def test_definition(width, kernels, panel):
     data = samples(width)
-    assert_equal(summed(*data, width, kernel=kernel), definition(*data, width), 1e-13)
+    assert_equal(summed(*data, width, kernels=kernels, panel=panel), definition(*data, width), 1e-13)
 
 
 def test_numpy_covariance():
@@ -117,8 +126,10 @@ def test_blocks_without_weight_change_nothing(width):
 def test_only_the_lower_triangle_is_written(width):
     derivs, energies, weights = samples(width)
     s_matrix, force = np.full((N_PARAMS, N_PARAMS * width), 7.0), np.zeros(N_PARAMS * width)
-    block = np.ascontiguousarray(derivs).view(float)
-    accumulate(block, energies, weights, np.zeros(3), np.zeros(N_PARAMS * width), s_matrix, force, width)
+    block = with_room(derivs, width)
+    accumulate.accumulate(block, energies, weights, np.zeros(3), np.zeros(N_PARAMS * width), force, width)
+    for start in (0, 4):
+        accumulate.add_products(block, start, min(start + 4, N_PARAMS), s_matrix, width)
     numbers = s_matrix.view(complex) if width == 2 else s_matrix
     untouched = 7 + 7j if width == 2 else 7
     assert np.all(numbers[np.triu_indices(N_PARAMS, 1)] == untouched)
@@ -128,9 +139,9 @@ def test_only_the_lower_triangle_is_written(width):
 def test_twin_destroys_and_returns_the_same(width):
     derivs, energies, weights = samples(width)
     blocks = []
-    for kernel in (accumulate, reference.accumulate):
-        block = np.ascontiguousarray(derivs).view(float).copy()
-        sums = [np.zeros(shape) for shape in (3, N_PARAMS * width, (N_PARAMS, N_PARAMS * width), N_PARAMS * width)]
-        kernel(block, energies, weights, *sums, width)
+    for kernels in (accumulate, reference):
+        block = with_room(derivs, width)
+        sums = [np.array([0.7, 0.1, 0.2]), np.ones(N_PARAMS * width), np.zeros(N_PARAMS * width)]
+        kernels.accumulate(block, energies, weights, *sums, width)
         blocks.append(block)
     np.testing.assert_allclose(*blocks, rtol=0, atol=1e-13)

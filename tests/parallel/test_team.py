@@ -40,9 +40,25 @@ def test_broadcast(team, monkeypatch, block, dtype):
 def test_broadcasts_from_every_rank_at_once(team, monkeypatch, block):
     monkeypatch.setattr(parallel, "BLOCK", block)
     pieces = [(numbers((3, 4), team.rank), root) for root in [*range(team.size), 0]]
-    team.broadcast_together([*pieces, (np.zeros((0, 4)), team.size - 1)])
+    under_way = team.start_broadcasts([*pieces, (np.zeros((0, 4)), team.size - 1)])
+    under_way.progress()
+    under_way.finish()
     for values, root in pieces:
         np.testing.assert_array_equal(values, numbers((3, 4), root))
+
+
+@pytest.mark.parametrize("dtype", [np.int64, float, complex])
+@pytest.mark.parametrize("n", [0, 1, 7, 12])
+def test_shares_of_a_sum(team, n, dtype):
+    """What every rank gets are the parts of the sum; joined they are what `sum_in_place` leaves."""
+    own = numbers((n,), team.rank).astype(dtype)
+    whole = sum(numbers((n,), rank).astype(dtype) for rank in range(team.size))
+    part = team.sum_shares(own.copy())
+    np.testing.assert_allclose(part, whole[slice(*team.share(n))])
+    joined = team.join_shares(part, n)
+    team.sum_in_place(own)
+    assert joined.dtype == own.dtype
+    np.testing.assert_allclose(joined, own)
 
 
 def test_broadcast_object(team):

@@ -79,12 +79,24 @@ class ThreadTeam:
     def sum_in_place(self, array):
         array[...] = sum(self._exchange(array))
 
+    def share(self, n_items, rank=None):
+        return parallel.Team.share(self, n_items, rank)
+
+    def sum_shares(self, array):
+        return sum(self._exchange(array))[slice(*self.share(len(array)))]
+
+    def join_shares(self, own, n_items):
+        whole = np.concatenate(self._exchange(own))
+        assert len(whole) == n_items
+        return whole
+
     def broadcast(self, array, root=0):
         array[...] = self._exchange(array)[root]
 
-    def broadcast_together(self, pieces):
+    def start_broadcasts(self, pieces):
         for array, root in pieces:
             self.broadcast(array, root)
+        return parallel.UnderWay([])
 
 
 @pytest.fixture

@@ -16,10 +16,10 @@ PACKAGE = ROOT / "hpc_nqs"
 LAYERS = [
     {"kernels"},
     {"bonds", "cluster_expansion", "cluster_seed", "deep_units", "flux", "gates", "lattice", "machine", "models", "moves"}
-    | {"purification", "quantum_numbers", "seed", "spin_system", "symmetry"}
+    | {"purification", "quantum_numbers", "seed", "spin_system", "symmetry", "thread_pool"}
     | {"trotter", "wavefunctions", "worldlines"},
     {"ansatz", "blocks", "chains", "control_variates", "cost_model", "deep_ansatz", "deep_pairs", "deep_sum", "ensembles"}
-    | {"enumeration", "estimators", "extrapolation", "level_meter", "linear", "log_derivatives", "measurement"}
+    | {"conjugate_gradients", "enumeration", "estimators", "extrapolation", "level_meter", "linear", "log_derivatives", "measurement"}
     | {"observables", "ring_meter", "rings"}
     | {"row_blocks", "sample_space", "spin_ansatz", "thermodynamics", "umbrella"}
     | {"contradictions", "labels", "options", "sections", "settings", "systematic", "toml_text"},
@@ -73,7 +73,7 @@ def complaints(name, source):
         if target == "plotting" and at_module_level:
             yield f"{name} imports plotting when it is imported, but matplotlib may be missing"
         mover = own in ("parallel", "checkpoint", "stopping") or own == "recorder" and target not in ("checkpoint", "stopping")
-        if mover and target not in ("labels", "machine"):
+        if mover and target not in ("labels", "machine", "thread_pool"):
             yield f"{name} imports {target}; it moves arrays and knows no physics"
         if rest.startswith("kernels.reference") and LEVEL[own] <= DRIVERS:
             yield f"{name} imports kernels.reference, which is for tests and comparisons"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hpc_nqs import linear, row_blocks, sample_space
+from hpc_nqs import conjugate_gradients, linear, row_blocks, sample_space
 from hpc_nqs.log_derivatives import StoredDerivatives
 from hpc_nqs.parallel import Team
 
@@ -39,12 +39,12 @@ def test_all_forms_give_the_same_update_at_equal_shift(kind):
     exact = np.linalg.solve(s_matrix + np.diag(diagonal), -force)
 
     cholesky = linear.solve_cholesky(s_matrix, force, scale, shift)
-    dense_cg = linear.solve_cg(
+    dense_cg = conjugate_gradients.solve_cg(
         lambda v: s_matrix @ v + diagonal * v, force, diagonal=np.diag(s_matrix).real + diagonal, tolerance=1e-13
     )
     product = linear.matrix_free(log_derivs, weights, SERIAL, diagonal)
     s_diag = linear.s_diagonal(log_derivs, weights, SERIAL)
-    free_cg = linear.solve_cg(product, force, diagonal=s_diag + diagonal, tolerance=1e-13, x0=np.ones(force.size))
+    free_cg = conjugate_gradients.solve_cg(product, force, diagonal=s_diag + diagonal, tolerance=1e-13, x0=np.ones(force.size))
     samples_form = sample_space.solve_sample_space(log_derivs, weights, local_energy, SERIAL, scale, shift)
 
     np.testing.assert_allclose(s_diag, np.diag(s_matrix).real, rtol=1e-13)
@@ -131,8 +131,9 @@ def test_distributed_forms_do_not_depend_on_the_number_of_ranks(shares, real_par
         team.sum_in_place(force)
         force = force.real.copy() if real_params else force
         shift = 1e-3 * linear.s_diagonal(*local, team) + 1e-4
-        product = linear.matrix_free(*local, team, shift, real_params)
-        iterative = linear.solve_cg(product, force, diagonal=shift * 1001, tolerance=1e-13, team=team)
+        iterative = conjugate_gradients.solve_spread_cg(
+            linear.as_derivatives(*local, team), force, shift, diagonal=shift * 1001, tolerance=1e-13, real_params=real_params
+        )
         return shifted, cut, iterative
 
     (alone,) = on_ranks(1, lambda team: work_alone(log_derivs, weights, local_energy, previous, real_params, team))
@@ -158,22 +159,32 @@ def work_alone(log_derivs, weights, local_energy, previous, real_params, team):
     )
 
 
-def test_collective_decisions_follow_rank_zero(on_ranks):
-    """A rank whose own numbers say otherwise must still leave the loop at rank 0's iteration, or the job hangs."""
-    s_matrix = np.diag([1.0, 2.0, 3.0, 4.0])
+def test_ranks_leave_the_loop_together(on_ranks):
+    """A rank that meets other numbers than rank 0 must still leave the loop at its iteration, or the job hangs."""
+    log_derivs, weights, local_energy = samples()
+    _, force = system(log_derivs, weights, local_energy)
 
     def work(team):
-        force = np.ones(4) if team.rank == 0 else np.ones(4) * (1 + 1e-3)
+        derivatives = linear.as_derivatives(log_derivs[team.rank :: 2], weights[team.rank :: 2], team)
+        wrong = force if team.rank == 0 else force * (1 + 1e-3)
+        return conjugate_gradients.solve_spread_cg(derivatives, wrong, np.full(force.size, 1e-3), tolerance=1e-14)
 
-        def product(vector):
-            result = s_matrix @ vector
-            team.sum_in_place(result)
-            return result / team.size
+    first, second = on_ranks(2, work)
+    assert first.iterations == second.iterations > 0
+    np.testing.assert_array_equal(first.x, second.x)
 
-        return linear.solve_cg(product, force, tolerance=1e-14, team=team)
 
-    iterations = {solution.iterations for solution in on_ranks(2, work)}
-    assert len(iterations) == 1
+def test_more_ranks_than_parameters(on_ranks):
+    log_derivs, weights, local_energy = samples(n_params=2)
+    s_matrix, force = system(log_derivs, weights, local_energy)
+
+    def work(team):
+        mine = slice(None) if team.rank == 1 else slice(0)
+        derivatives = linear.as_derivatives(log_derivs[mine], weights[mine], team)
+        return conjugate_gradients.solve_spread_cg(derivatives, force, np.full(2, 1e-3), tolerance=1e-13)
+
+    for solution in on_ranks(3, work):
+        np.testing.assert_allclose(solution.x, np.linalg.solve(s_matrix + 1e-3 * np.eye(2), -force), rtol=1e-10)
 
 
 def test_cholesky_falls_back_and_says_so():
@@ -187,9 +198,9 @@ def test_cg_solves_a_singular_consistent_system_from_any_start():
     log_derivs, weights, local_energy = samples(n_samples=12, n_params=30)
     s_matrix, force = system(log_derivs, weights, local_energy)
     for x0 in (None, np.ones(30)):
-        solution = linear.solve_cg(lambda v: s_matrix @ v, force, x0, np.diag(s_matrix).real, tolerance=1e-9)
+        solution = conjugate_gradients.solve_cg(lambda v: s_matrix @ v, force, x0, np.diag(s_matrix).real, tolerance=1e-9)
         assert solution.note == "" and solution.residual <= 2e-9 and 0 < solution.iterations <= 60
-    again = linear.solve_cg(lambda v: s_matrix @ v, force, solution.x, np.diag(s_matrix).real, tolerance=1e-8)
+    again = conjugate_gradients.solve_cg(lambda v: s_matrix @ v, force, solution.x, np.diag(s_matrix).real, tolerance=1e-8)
     assert again.iterations == 1
 
 
@@ -205,14 +216,14 @@ def test_cg_solves_a_singular_consistent_system_from_any_start():
 def test_cg_returns_a_finite_best_iterate_with_a_note(s_matrix, max_iterations, word):
     force = np.array([1.0, 2.0, 3.0])
     with np.errstate(invalid="ignore"):
-        solution = linear.solve_cg(lambda v: s_matrix @ v, force, tolerance=1e-12, max_iterations=max_iterations)
+        solution = conjugate_gradients.solve_cg(lambda v: s_matrix @ v, force, tolerance=1e-12, max_iterations=max_iterations)
     assert np.isfinite(solution.x).all() and word in solution.note
     if word:
         assert solution.note.startswith("CG ")
 
 
 def test_zero_force_needs_no_iterations():
-    solution = linear.solve_cg(lambda v: v, np.zeros(3))
+    solution = conjugate_gradients.solve_cg(lambda v: v, np.zeros(3))
     assert solution.iterations == 0 and solution.residual == 0.0 and not solution.x.any()
 
 
@@ -227,8 +238,8 @@ def test_zero_force_needs_no_iterations():
         (lambda: linear.solve_soft_cut(np.array([[1.0, 2.0], [0.0, 1.0]]), np.ones(2), 1e-4), "not Hermitian"),
         (lambda: linear.solve_soft_cut(np.zeros((0, 0)), np.zeros(0), 1e-4), "no parameters"),
         (lambda: linear.solve_cholesky(np.eye(2), np.ones(2), diag_shift=-1.0), "diag_shift = -1"),
-        (lambda: linear.solve_cg(lambda v: v, np.array([np.nan])), r"force\[0\] = nan"),
-        (lambda: linear.solve_cg(lambda v: 1j * v, np.ones(2)), "complex numbers"),
+        (lambda: conjugate_gradients.solve_cg(lambda v: v, np.array([np.nan])), r"force\[0\] = nan"),
+        (lambda: conjugate_gradients.solve_cg(lambda v: 1j * v, np.ones(2)), "complex numbers"),
         (lambda: linear.matrix_free(np.full((2, 2), np.inf), np.ones(2), SERIAL), "log_derivs has entries"),
         (lambda: linear.matrix_free(np.ones((2, 2)), np.array([1.0, -1.0]), SERIAL), "not negative"),
         (lambda: linear.matrix_free(np.ones((2, 2)), np.ones(3), SERIAL), "wanted"),
@@ -250,8 +261,9 @@ def test_sample_space_refuses_more_rows_than_rank_zero_can_hold(monkeypatch):
 
 
 def test_sample_space_notices_a_matrix_that_cannot_be_factorized(monkeypatch):
-    def refuse(blocks, strip):
+    def refuse(blocks, strip, target):
         strip[:] = np.nan
+        return None, target
 
     monkeypatch.setattr(row_blocks.RowBlocks, "factorize", refuse)
     solution = sample_space.solve_sample_space(*samples(), SERIAL, diag_shift=1.0)
@@ -275,11 +287,11 @@ def test_rows_spread_over_ranks_are_factorized_and_solved(shares, kind, monkeypa
         row_blocks.store(matrix[blocks.positions], strip)
         row_blocks.store((matrix - 60 * np.eye(40))[blocks.positions], indefinite)
         whole = blocks.gather(strip)
-        assert blocks.factorize(indefinite) is None
+        assert blocks.factorize(indefinite, target)[0] is None
         indefinite[:] = strip
         indefinite[:, blocks.positions == 20, 20] = np.nan
-        assert blocks.factorize(indefinite) is None
-        return blocks.solve(strip, blocks.factorize(strip), target), whole
+        assert blocks.factorize(indefinite, target)[0] is None
+        return blocks.solve(strip, *blocks.factorize(strip, target)), whole
 
     for rank, (solved, whole) in enumerate(on_ranks(len(shares), work)):
         np.testing.assert_allclose(matrix @ solved, target, atol=1e-10)
@@ -315,5 +327,5 @@ def test_inputs_are_left_alone():
         array.flags.writeable = False
     linear.solve_soft_cut(s_matrix, force, 1e-3, force)
     linear.solve_cholesky(s_matrix, force, 1e-3, 1e-3)
-    linear.solve_cg(linear.matrix_free(log_derivs, weights, SERIAL, 1e-3), force, x0=force)
+    conjugate_gradients.solve_cg(linear.matrix_free(log_derivs, weights, SERIAL, 1e-3), force, x0=force)
     sample_space.solve_sample_space(log_derivs, weights, local_energy, SERIAL, rtol=1e-3, previous=force)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hpc_nqs import log_derivatives, row_blocks, threads
+from hpc_nqs import log_derivatives, reconfiguration, row_blocks, threads
 from hpc_nqs.ansatz import build_ansatz
 from hpc_nqs.chains import Chains
 from hpc_nqs.parallel import Team, Threads, available_cores
@@ -36,12 +36,14 @@ def step(network, n_threads, solver="cg"):
     return samples.configurations, chains.counts, evaluation.energies, evaluation.log_psi, found.x
 
 
-@pytest.mark.parametrize("solver", ["cg", "sample_space"])
+@pytest.mark.parametrize("solver", ["cg", "dense", "sample_space"])
 @pytest.mark.parametrize("n_threads", [2, 3, 16])
 @pytest.mark.parametrize("network", CASES.values(), ids=CASES)
 def test_any_number_of_threads_gives_the_same_numbers(network, n_threads, solver, monkeypatch):
     monkeypatch.setattr(log_derivatives, "GROUP", 8)
     monkeypatch.setattr(row_blocks, "CHUNK", 2)
+    monkeypatch.setattr(reconfiguration, "PANEL", 2)
+    monkeypatch.setattr(reconfiguration, "BLOCK", 9)
     for values, expected in zip(step(network, n_threads, solver), step(network, 1, solver), strict=True):
         np.testing.assert_array_equal(values, expected)
 
@@ -72,8 +74,9 @@ class Sibling:
 
 def test_items_are_split_and_errors_raised():
     amplitude = Sibling()
-    assert Threads(3).run(amplitude, 7, lambda own, part: (part.start, part.stop)) == [(0, 2), (2, 4), (4, 7)]
-    assert amplitude.copies == 2
+    parts = Threads(3).run(amplitude, 25, lambda own, part: (part.start, part.stop))
+    assert [start for start, _ in parts] == [0, *(stop for _, stop in parts[:-1])] and parts[-1][1] == 25
+    assert len(parts) == 12 and amplitude.copies == 2
     assert Threads(3).run(amplitude, 0, lambda own, part: (part.start, part.stop)) == [(0, 0)]
     with pytest.raises(ZeroDivisionError):
         Threads(2).run(amplitude, 2, lambda own, part: 1 / (part.stop - 2))
