@@ -26,8 +26,13 @@ ITEMS = 2**14  # doubles of a stored matrix that are in the fast caches at a tim
 
 
 def groups(n_samples):
-    """Return the slices of the samples of one rank that threads share."""
-    return [slice(start, min(start + GROUP, n_samples)) for start in range(0, n_samples, GROUP)]
+    """Return the slices of the samples of one rank that threads share: shorter ones at the end, so that threads finish together."""
+    found, start = [], 0
+    while start < n_samples:
+        stop = min(start + (GROUP if n_samples - start > 2 * GROUP else max(1, GROUP // 2)), n_samples)
+        found.append(slice(start, stop))
+        start = stop
+    return found
 
 
 def by_parts(method):

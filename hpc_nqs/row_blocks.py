@@ -139,9 +139,10 @@ class RowBlocks:
             right, middle = state.right, self.first_from(following.stop)
             state.finish(panel, self.row_blocks(self.first_from(panel.stop), middle), right)
             passed, later = state.pass_rows(following), self.row_blocks(middle)
-            state.finish(panel, later[: len(later) // 2], right, passed[1])
+            half = len(later) // 2 if self.team.size > 1 else len(later)  # alone, nothing is under way
+            state.finish(panel, later[:half], right, passed[1])
             diagonal = state.take(following, passed)
-            state.finish(panel, later[len(later) // 2 :], right, diagonal)
+            state.finish(panel, later[half:], right, diagonal)
             state.add_factor(following)
         self.team.sum_in_place(state.lost)
         return (None if state.lost[0] else state.factors), state.y
