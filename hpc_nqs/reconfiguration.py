@@ -248,7 +248,7 @@ def _moments(evaluation, samples, wavefunction, team):
         part = slice(start, start + BLOCK)
         weights = evaluation.weights[part]
         block = np.empty((len(weights) + 1, n_params * width))
-        evaluation.log_derivs(configurations, part, block, team.threads)
+        evaluation.log_derivs(configurations, part, block[:-1], team.threads)
         block[:-1][weights == 0] = 0
         accumulate(block, energies[part], weights, totals, mean, force, width)
         team.threads.each(
