@@ -22,6 +22,7 @@ MAX_EXPANSION_BETA = 2.0  # where the cluster expansion of a model in a transver
 ALPHA = {True: 4.0, False: 8.0}  # hidden units per visible unit, by whether the parameters are complex
 CLUSTER_SIZES = (2, 3, 4, 5, 6)
 MAX_CLUSTER_PARAMS = 600  # about the most that tables of the size chosen by "auto" have
+PAIRED_CLUSTER_SIZE = 4  # the largest that "auto" takes beside a pair product: six sites of a chain leave the path at once
 FEATURE_STREAM = 2**64 - 1  # Philox key of the random features; chains use their global index
 
 
@@ -140,6 +141,7 @@ def choose_clusters(choice, purification, lattice, symmetries, site_images, imag
     if size == "auto":
         n_codes = {size: len(lattice_clusters(purification.model, size)) * 4**size for size in CLUSTER_SIZES}
         size = max(size for size in CLUSTER_SIZES if size == 2 or 0 < n_codes[size] <= MAX_CLUSTER_PARAMS * len(images))
+        size = min(size, PAIRED_CLUSTER_SIZE) if np.any(purification.model.exchange_element > 0) else size
     return cluster_state(
         purification, lattice, symmetries, site_images, images, size, beta_0, largest_coupling(purification.model)
     )
