@@ -6,8 +6,9 @@ import numpy as np
 from numpy.random import Generator, Philox
 
 from hpc_nqs import seed as seeds
-from hpc_nqs.cluster_seed import cluster_state, lattice_clusters
+from hpc_nqs.cluster_seed import cluster_state, lattice_clusters, strongest_bonds
 from hpc_nqs.enumeration import MAX_AUTO, sums_exactly
+from hpc_nqs.flux import has_triangles
 from hpc_nqs.lattice import Lattice
 from hpc_nqs.models import SpinModel, marshall
 from hpc_nqs.purification import Purification, input_images, purify
@@ -171,7 +172,8 @@ def choose_state(choice, lattice, model, is_complex):
 
     "auto" is an RBM with complex parameters, else tables over clusters: positive ones where all off-diagonal elements are
     negative or can be made so by the Marshall rotation, else times a pair product with the model unrotated.  Settings that
-    belong to an RBM alone ask for one where there would be tables, times a pair product for a frustrated magnet.
+    belong to an RBM alone ask for one where there would be tables, times a pair product for a frustrated magnet; so do
+    triangles of the strongest bonds.
     """
     rotated = marshall(model, lattice)
     tried = model if choice.marshall is False else rotated
@@ -182,7 +184,8 @@ def choose_state(choice, lattice, model, is_complex):
         kind = "rbm"
     elif kind == "auto":
         of_rbm = choice.alpha != "auto" or choice.bond_features != "auto" or n_slices_of(choice) > 1
-        kind = "clusters" if not of_rbm else "rbm" if unfrustrated else "pair_rbm"
+        tables = not of_rbm and (unfrustrated or not has_triangles(model.n_sites, strongest_bonds(model)))
+        kind = "clusters" if tables else "rbm" if unfrustrated else "pair_rbm"
     if kind == "clusters" and not (unfrustrated or model.conserves_sz):
         raise ValueError(
             'wavefunction.kind = "clusters": needs negative off-diagonal elements in a transverse field, which its sign '

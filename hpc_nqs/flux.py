@@ -13,6 +13,17 @@ import itertools
 import numpy as np
 
 
+def has_triangles(n_sites, bonds):
+    """Return whether three of the bonds close a path: then flux pi through the plaquettes is not all that matters.
+
+    Tables times such a pair product leave the path on the kagome lattice near T = 8 J, and on the triangular one they are
+    worse than an RBM times a pair product below T = J / 2.
+    """
+    adjacent = np.zeros((n_sites, n_sites))
+    adjacent[bonds[:, 0], bonds[:, 1]] = adjacent[bonds[:, 1], bonds[:, 0]] = 1.0
+    return bool(np.any((adjacent @ adjacent)[adjacent > 0]))
+
+
 def plaquettes(lattice, bonds):
     """Return the closed paths over four bonds that do not wind around the lattice, as tuples of sites.
 

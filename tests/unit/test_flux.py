@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from hpc_nqs.ansatz import build_ansatz
 from hpc_nqs.cluster_seed import flux_pairs, strongest_bonds
 from hpc_nqs.flux import hopping_signs, plaquettes
 from hpc_nqs.kernels import reference
@@ -63,6 +64,19 @@ def test_bonds_that_allow_no_uniform_flux_have_none():
     signs, kept, _ = hopping_signs(lattice, bonds, translations)
     assert len(kept) == len(translations)
     assert {product(signs, path) for path in plaquettes(lattice, bonds)} == {1}
+
+
+@pytest.mark.parametrize(
+    "kind, lengths, couplings, expected",
+    [("square", [6, 6], [1.0, 0.5], "clusters"), ("chain", [16], [1.0, 0.5], "clusters"), ("ladder", [8, 2], [1.0, 0.5], "clusters"),
+     ("square", [4, 4], [1.0, 1.0], "pair_rbm"), ("triangular", [4, 4], [1.0], "pair_rbm"), ("kagome", [2, 2], [1.0], "pair_rbm"),
+     ("square", [6, 6], [1.0], "clusters")],
+)  # fmt: skip
+def test_triangles_of_the_strongest_bonds_decide_the_state(kind, lengths, couplings, expected):
+    model = {"kind": "heisenberg", "couplings": couplings}
+    sections = {"lattice": {"kind": kind, "lengths": lengths}, "model": model, "thermal": {"betas": [1.0]}}
+    settings = parse_settings(sections)
+    assert build_ansatz(settings, *build(settings), seed=1).kind == expected
 
 
 def test_on_custom_lattices_all_paths_over_four_bonds_count():
