@@ -8,11 +8,18 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from hpc_nqs.parallel import Team, start
+
+RANK = os.environ.get("PMI_RANK") or os.environ.get("OMPI_COMM_WORLD_RANK")
+if RANK is not None and "PYTEST_DEBUG_TEMPROOT" not in os.environ:
+    # Ranks that share one root clear away each other's folders: now and then one fails over that, long after its tests.
+    os.environ["PYTEST_DEBUG_TEMPROOT"] = str(Path(tempfile.gettempdir(), f"pytest-rank-{RANK}"))
+    os.makedirs(os.environ["PYTEST_DEBUG_TEMPROOT"], exist_ok=True)
 
 
 @pytest.fixture(scope="session")
