@@ -121,7 +121,7 @@ def _residual(rows):
     if value <= RESIDUAL_LIMIT:
         return Verdict("residual", shown, LOOK, "A small part of the evolution is outside the network.")
     down_to = f" It is below {RESIDUAL_LIMIT:g} down to T = {min(reached):g}." if reached else ""
-    words = "Much of the evolution is outside the network, and errors add up below; raise wavefunction.alpha."
+    words = "Much of the evolution is outside the network, and errors add up below; compare with other settings of [wavefunction]."
     return Verdict("residual", shown, BAD, words + down_to)
 
 

@@ -284,7 +284,7 @@ def table_remarks(rows):
     if high:
         remarks.append(
             f"Residual above {RESIDUAL_LIMIT:g} at {high} of {len(rows)} temperatures: this part of the evolution is "
-            "outside the network; compare with a larger wavefunction.alpha."
+            "outside the network; compare with other settings of [wavefunction]."
         )
     apart = sum(row.get("r_hat", 1.0) > R_HAT_LIMIT for row in rows)
     if apart:
