@@ -184,7 +184,7 @@ def velocity(evaluation, samples, wavefunction, regularization, team, previous=N
         product = s_matrix @ solution.x
         metric = _dense_metric(s_matrix)
     else:
-        derivatives, energies, variance = centred_samples(evaluation, samples, wavefunction, team)
+        derivatives, energies, variance, means = _centred(evaluation, samples, wavefunction, team)
         real = not wavefunction.is_complex
         force = derivatives.adjoint(evaluation.weights * energies)
         force = np.ascontiguousarray(force.real if real else force)
@@ -192,7 +192,6 @@ def velocity(evaluation, samples, wavefunction, regularization, team, previous=N
         apply = linear.matrix_free(derivatives, None, team, real_params=real)
         fitted = derivatives, energies, force
         if aside is not None:
-            means = _log_deriv_means(evaluation, samples, wavefunction, team)
             rows = fitted_rows(aside, means, evaluation.energy, variance, wavefunction, team)
             fitted = _stacked(derivatives, energies, rows, team)
         solution = _solve_matrix_free(*fitted, regularization, team, previous, real)
@@ -284,6 +283,11 @@ def centred_samples(evaluation, samples, wavefunction, team):
 
     O of a Boltzmann machine without sharing stays in its two factors and is never stored.
     """
+    return _centred(evaluation, samples, wavefunction, team)[:3]
+
+
+def _centred(evaluation, samples, wavefunction, team):
+    """Return centred O, centred energies, Var(E_loc) and the means of O, None where O stays in its factors."""
     configurations, energies, weights = samples.flat, evaluation.force_energies, evaluation.weights
     means = np.array([weights @ energies])
     team.sum_in_place(means)
@@ -291,13 +295,14 @@ def centred_samples(evaluation, samples, wavefunction, team):
     variance = np.array([np.sum(weights * np.abs(energies) ** 2)])
     team.sum_in_place(variance)
     if is_factored(wavefunction):
-        derivatives = _factors(evaluation, configurations, wavefunction, team)
+        derivatives, log_deriv_means = _factors(evaluation, configurations, wavefunction, team), None
     else:
-        derivatives = _stored(evaluation, configurations, wavefunction, team)
-    return derivatives, energies, float(variance[0])
+        derivatives, log_deriv_means = _stored(evaluation, configurations, wavefunction, team)
+    return derivatives, energies, float(variance[0]), log_deriv_means
 
 
 def _stored(evaluation, configurations, wavefunction, team):
+    """Return centred O as `StoredDerivatives` and their means, (n_params,)."""
     numbers = np.complex128 if wavefunction.is_complex else np.float64
     log_derivs = np.empty((len(configurations), wavefunction.n_params), dtype=numbers)
     evaluation.log_derivs(configurations, slice(None), log_derivs.view(np.float64), team.threads)
@@ -307,7 +312,7 @@ def _stored(evaluation, configurations, wavefunction, team):
     means = sum(sums, np.zeros(wavefunction.n_params, numbers))
     team.sum_in_place(means)
     team.threads.each(lambda part: np.subtract(log_derivs[part], means, out=log_derivs[part]), parts)
-    return StoredDerivatives(log_derivs, evaluation.weights, team)
+    return StoredDerivatives(log_derivs, evaluation.weights, team), means
 
 
 def _factors(evaluation, configurations, wavefunction, team):
@@ -333,20 +338,6 @@ def _with_rows(s_matrix, force, rows, team):
     added, added_force = weighted.T @ log_derivs, weighted.T @ deviations
     team.sum_in_place(added, added_force)
     return s_matrix + added, force + added_force
-
-
-def _log_deriv_means(evaluation, samples, wavefunction, team):
-    """Return the means of O over the samples of all ranks, (n_params,), of a wave function with real parameters."""
-    means = np.zeros(wavefunction.n_params)
-    for start in range(0, len(samples.flat), BLOCK):
-        part = slice(start, start + BLOCK)
-        weights = evaluation.weights[part]
-        block = np.empty((len(weights), wavefunction.n_params))
-        evaluation.log_derivs(samples.flat, part, block, team.threads)
-        block[weights == 0] = 0
-        means += weights @ block
-    team.sum_in_place(means)
-    return means
 
 
 def _stacked(derivatives, energies, rows, team):
