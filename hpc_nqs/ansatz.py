@@ -142,7 +142,7 @@ def choose_clusters(choice, purification, lattice, symmetries, site_images, imag
     if size == "auto":
         n_codes = {size: len(lattice_clusters(purification.model, size)) * 4**size for size in CLUSTER_SIZES}
         size = max(size for size in CLUSTER_SIZES if size == 2 or 0 < n_codes[size] <= MAX_CLUSTER_PARAMS * len(images))
-        size = min(size, PAIRED_CLUSTER_SIZE) if np.any(purification.model.exchange_element > 0) else size
+        size = min(size, PAIRED_CLUSTER_SIZE) if purification.model.has_positive_exchange else size
     return cluster_state(
         purification, lattice, symmetries, site_images, images, size, beta_0, largest_coupling(purification.model)
     )
@@ -211,7 +211,7 @@ def choose_beta_0(thermal, model, n_slices=1, kind="rbm"):
     """Return the inverse temperature of the seed, of all slices together: below every reported one, or the smallest."""
     if thermal.beta_0 != "auto":
         return thermal.beta_0
-    if kind == "clusters" and model.conserves_sz and not np.any(model.exchange_element > 0):
+    if kind == "clusters" and model.conserves_sz and not model.has_positive_exchange:
         return min(TABLE_BETA_0 / largest_coupling(model), *thermal.report_betas)
     return min(n_slices * BETA_0 / largest_coupling(model), 0.5 * min(thermal.report_betas))
 

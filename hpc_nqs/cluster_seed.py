@@ -76,7 +76,7 @@ def cluster_state(purification, lattice, symmetries, site_images, images, size, 
         expansion = ClusterExpansion(model, factor)
         expansion.fill(beta_0)
         return factor, expansion
-    if np.any(model.exchange_element > 0):
+    if model.has_positive_exchange:
         return _signed_state(purification, lattice, symmetries, factor, beta_0), None
     return _positive_state(purification, factor, beta_0, REFERENCE_BETA / strongest), None
 

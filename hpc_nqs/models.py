@@ -67,6 +67,11 @@ class SpinModel:
         return len(self.flip_sites) == 0
 
     @property
+    def has_positive_exchange(self):
+        """Whether an exchange element of H is positive: in the basis of Marshall's rule, whether exchange is frustrated."""
+        return bool(np.any(self.exchange_element > 0))
+
+    @property
     def spin_flip_symmetric(self):
         """Whether H commutes with the flip of all spins."""
         return not self.site_field.any()

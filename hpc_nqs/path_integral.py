@@ -39,7 +39,7 @@ class PathIntegral(Computation):
         self.observables = build_observables(settings, self.lattice, self.model)
         self.measurement = _measurement(self.observables, self.model)
         # the rotated estimate needs averages over flips, which signs forbid
-        self.rotates = is_isotropic(self.model) and not (self.model.exchange_element > 0.0).any()
+        self.rotates = is_isotropic(self.model) and not self.model.has_positive_exchange
         self.scale = _scale(settings)
         self.dtaus, self.betas, self.ladder = _points(settings)
         self.n_chains = _n_chains(settings)

@@ -113,7 +113,7 @@ def default_momentum(settings, lattice, model):
     rotated, n_up = marshall(model, lattice), system_of(settings, model).n_up
     if settings.wavefunction.symmetries != "auto":
         return None
-    if np.any(rotated.exchange_element > 0):
+    if rotated.has_positive_exchange:
         wanted = 2 * n_up == model.n_sites
     else:
         wanted = sums_exactly(settings.sampling, model.n_sites, n_up, len(translations(lattice, model)))
@@ -127,7 +127,7 @@ def default_point_group(settings, lattice, model):
     many times the hidden units (6x6, J2 = 0, 500 steps of 1024 to 4096 samples: 5e-4 without, below 2e-4 with it).
     """
     rotated, n_up = marshall(model, lattice), system_of(settings, model).n_up
-    unfrustrated = len(rotated.exchange_element) and not np.any(rotated.exchange_element > 0)
+    unfrustrated = len(rotated.exchange_element) and not rotated.has_positive_exchange
     if settings.wavefunction.symmetries != "auto" or not unfrustrated or len(lattice.lengths) < 2:
         return None
     if sums_exactly(settings.sampling, model.n_sites, n_up, len(translations(lattice, model))):
@@ -195,7 +195,7 @@ def choose_kind(choice, rotated, balanced, sector, lattice):
     )
     possible = balanced and real and choice.parameters != "complex"
     if choice.kind == "auto":
-        return "pair_rbm" if possible and np.any(rotated.exchange_element > 0) else "rbm"
+        return "pair_rbm" if possible and rotated.has_positive_exchange else "rbm"
     if choice.kind == "pair_rbm" and not possible:
         raise ValueError(
             'wavefunction.kind = "pair_rbm": singlet pairs have real parameters, so they need Sz = 0 and momenta 0 or pi; '

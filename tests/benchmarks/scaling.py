@@ -10,8 +10,7 @@ alone no parallel program can win.  Layouts that have not a core for every threa
 
 Bytes are those that the sums and broadcasts of a step give to a rank.  The prediction is for one thread per rank; it uses
 the multiply-add peak and the bandwidth measured just before, latency and bandwidth between the ranks, and the number of
-iterations that the solution took.  `others` is
-what other programs used meanwhile, in cores.
+iterations that the solution took.  `others` is what other programs used meanwhile, in cores.
 """
 
 import argparse
