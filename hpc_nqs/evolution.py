@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hpc_nqs.conserved import conserved_directions, split
 from hpc_nqs.reconfiguration import evaluate, velocity
 
 MAX_RETRIES = 12  # halvings of one step before the run gives up
@@ -106,6 +107,10 @@ class Evolution:
         self.between_layers = ansatz.kind == "clusters"
         self.scheme = KUTTA if ansatz.kind == "clusters" else HEUN
         self.expansion, self.expansion_beta = ansatz.expansion, ansatz.expansion_beta
+        self.conserved = None
+        if ansatz.kind == "clusters" and ansatz.model.conserves_sz:
+            state = ansatz.wavefunction
+            self.conserved = conserved_directions(ansatz.model, state.first.n_params, state.second)
         self.regularization = regularization
         self.control = control
         self.team = team
@@ -135,7 +140,12 @@ class Evolution:
 
     def change(self, velocity):
         """Return d params / d(beta / 2) by the clock of this evolution, (n_params,)."""
-        return velocity.x * self._speed(velocity)
+        speed = self._speed(velocity)
+        if self.conserved is None or speed == 1:
+            return velocity.x * speed
+        along, rest, power = split(self.conserved, velocity)
+        left = velocity.power - power
+        return along + rest * (1 + (speed - 1) * velocity.power / left if left > 0 else speed)
 
     def _speed(self, velocity):
         """Return d tau / d(beta / 2)."""

@@ -147,8 +147,10 @@ class Velocity:
         (Var + 2 Re F^H x + x^H S x) / Var, between 0 and 1.
     speed : float
         sqrt(x^H S x), the norm of the change of the normalised state per tau.
-    metric : callable
-        v -> sqrt(v^H S v).
+    force : (n_params,)
+        F.
+    apply : callable
+        v -> S v, *collective* for solvers without a matrix.
     """
 
     x: np.ndarray
@@ -158,7 +160,12 @@ class Velocity:
     power: float
     residual: float
     speed: float
-    metric: object
+    force: np.ndarray
+    apply: object
+
+    def metric(self, vector):
+        """Return sqrt(v^H S v)."""
+        return np.sqrt(max(0.0, np.vdot(vector, self.apply(vector)).real))
 
 
 def velocity(evaluation, samples, wavefunction, regularization, team, previous=None, between_layers=False, aside=None):
@@ -181,8 +188,7 @@ def velocity(evaluation, samples, wavefunction, regularization, team, previous=N
             rows = fitted_rows(aside, means.real, evaluation.energy, variance, wavefunction, team)
             system = _with_rows(s_matrix, force, rows, team)
         solution = _solve_dense(*system, regularization, team)
-        product = s_matrix @ solution.x
-        metric = _dense_metric(s_matrix)
+        apply = s_matrix.__matmul__
     else:
         derivatives, energies, variance, means = _centred(evaluation, samples, wavefunction, team)
         real = not wavefunction.is_complex
@@ -195,10 +201,8 @@ def velocity(evaluation, samples, wavefunction, regularization, team, previous=N
             rows = fitted_rows(aside, means, evaluation.energy, variance, wavefunction, team)
             fitted = _stacked(derivatives, energies, rows, team)
         solution = _solve_matrix_free(*fitted, regularization, team, previous, real)
-        product = apply(solution.x)
-        metric = _matrix_free_metric(apply)
     power = -np.vdot(force, solution.x).real
-    square = np.vdot(solution.x, product).real
+    square = np.vdot(solution.x, apply(solution.x)).real
     return Velocity(
         x=solution.x,
         solution=solution,
@@ -207,7 +211,8 @@ def velocity(evaluation, samples, wavefunction, regularization, team, previous=N
         power=power,
         residual=1 - (2 * power - square) / variance if variance > 0 else 0.0,
         speed=np.sqrt(max(0.0, square)),
-        metric=metric,
+        force=force,
+        apply=apply,
     )
 
 
@@ -381,10 +386,3 @@ def _solve_matrix_free(derivatives, energies, force, regularization, team, previ
         max_iterations=500, real_params=real,
     )
 
-
-def _dense_metric(s_matrix):
-    return lambda v: np.sqrt(max(0.0, np.vdot(v, s_matrix @ v).real))
-
-
-def _matrix_free_metric(apply):
-    return lambda v: np.sqrt(max(0.0, np.vdot(v, apply(v)).real))

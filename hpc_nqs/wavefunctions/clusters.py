@@ -146,20 +146,23 @@ class ClusterFactor:
         return len(self.first_unit) - 1
 
     def fill(self, term):
-        """Set every table entry to term(units of a cluster, their spins); it must be the same within a class.
+        """Set every table entry to that of `values`."""
+        self.params[:] = self.values(term)
+
+    def values(self, term):
+        """Return term(units of a cluster, their spins) for every parameter, (n_params,); it must be the same within a class.
 
         Parameters
         ----------
         term : callable
             (n_units,) intp, (n_units,) +1/-1 -> float
         """
-        first = 0
+        values = []
         for kind in self.kinds:
             n_units = kind.units.shape[1]
             _, codes = np.unique(kind.classes, return_index=True)
-            for k, code in enumerate(codes, first):
-                self.params[k] = term(kind.units[0], 2 * ((code >> np.arange(n_units)) & 1) - 1)
-            first += len(codes)
+            values += [term(kind.units[0], 2 * ((code >> np.arange(n_units)) & 1) - 1) for code in codes]
+        return np.array(values)
 
     def table(self):
         """Return the terms of ln Psi, (n_codes,), of every code of every kind."""
