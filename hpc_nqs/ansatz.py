@@ -75,6 +75,16 @@ class Ansatz:
         return not self.is_exact if self.kind == "dbm" else self.n_slices > 1
 
     @property
+    def has_exchange_tables(self):
+        """Whether the state is tables over clusters of a model that conserves Sz."""
+        return self.kind == "clusters" and self.model.conserves_sz
+
+    @property
+    def has_ising_tables(self):
+        """Whether the state is tables over clusters of a model in a transverse field."""
+        return self.kind == "clusters" and not self.model.conserves_sz
+
+    @property
     def layers_equivalent(self):
         """Whether the wave function is symmetric under exchange of the layers."""
         return "layer_exchange" in self.symmetries

@@ -108,7 +108,7 @@ class Evolution:
         self.scheme = KUTTA if ansatz.kind == "clusters" else HEUN
         self.expansion, self.expansion_beta = ansatz.expansion, ansatz.expansion_beta
         self.conserved = None
-        if ansatz.kind == "clusters" and ansatz.model.conserves_sz:
+        if ansatz.has_exchange_tables:
             state = ansatz.wavefunction
             self.conserved = conserved_directions(ansatz.model, state.first.n_params, state.second)
         self.regularization = regularization
@@ -146,6 +146,10 @@ class Evolution:
         along, rest, power = split(self.conserved, velocity)
         left = velocity.power - power
         return along + rest * (1 + (speed - 1) * velocity.power / left if left > 0 else speed)
+
+    def heat(self, velocity):
+        """Return -dE/dbeta along the path in units of Var(H): what the clock takes of what `velocity` measures."""
+        return self._speed(velocity) * velocity.power / velocity.thermal_variance if velocity.thermal_variance > 0 else 1.0
 
     def _speed(self, velocity):
         """Return d tau / d(beta / 2)."""

@@ -12,7 +12,7 @@ UNITS = {
     **dict.fromkeys(("temperature", "energy", "bond_energy", "free_energy", "layer_energy_difference"), "J"),
     **dict.fromkeys(("beta", "dtau", "susceptibility"), "1/J"),
     **dict.fromkeys(("specific_heat", "specific_heat_slope", "entropy", "ln_z"), "k_B"),
-    **{"variance": "J^2", "seconds": "s", "autocorrelation": "samples"},
+    **{"variance": "J^2", "energy_variance": "J^2", "seconds": "s", "autocorrelation": "samples"},
 }
 # Coordinates of quantities that are dicts: dimension, names of the numbers in a key, their units.
 KEYS = {

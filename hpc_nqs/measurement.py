@@ -11,9 +11,11 @@ import numpy as np
 from hpc_nqs.blocks import BlockSums
 from hpc_nqs.control_variates import ControlVariates, fitted_coefficients
 from hpc_nqs.estimators import ChainSums
+from hpc_nqs.isotropy import SpinAverages
 
 ENERGY, LAYER_DIFFERENCE, ENERGY_SQUARED = range(3)
 FIRST_OBSERVABLE = 3
+N_MAGNETIZATIONS = 2  # columns of M and M^2 before all other observables
 
 
 class Meter:
@@ -36,6 +38,8 @@ class Meter:
         self.between_layers = ansatz.kind == "clusters"  # Var(H) from the covariance of the layers, see `reconfiguration`
         sampled_tables = ansatz.kind == "clusters" and not sampler.is_exact
         self.controls = ControlVariates(ansatz.purification, ansatz.lattice) if sampled_tables else None
+        averages = ansatz.kind == "clusters" and ansatz.model.is_isotropic and len(observables.names) > N_MAGNETIZATIONS
+        self.averages = SpinAverages(ansatz, observables) if averages else None
 
     def summarize(self, samples, evaluation, beta):
         """Return the meters of one step.  *Collective.*
@@ -81,7 +85,7 @@ class Meter:
             Columns of the table that follow from this temperature alone; per site.
         """
         n = self.purification.n_sites
-        centre, coefficients, parts = None, None, []
+        centre, coefficients, parts, averaged = None, None, [], []
         for samples, evaluation in batches:
             centre = evaluation.energy if centre is None else centre
             columns = self._all_columns(samples, evaluation, centre)
@@ -89,6 +93,8 @@ class Meter:
                 quiet, coefficients = self._quiet_energies(samples, evaluation, columns[:, :, ENERGY], coefficients)
                 columns = np.concatenate([columns, quiet[:, :, None]], axis=2)
             parts.append((columns, evaluation.weights))
+            if self.averages is not None:
+                averaged.append(self._averaged_columns(samples, evaluation))
         statistics = self._statistics(parts)
         energies = np.concatenate([part[:, :, ENERGY] for part, _ in parts], axis=1)
         weights = [part.reshape(values.shape[:2]) for values, part in parts]
@@ -101,12 +107,16 @@ class Meter:
 
         energy = ENERGY if self.controls is None else -1
         put("energy", lambda means: (centre + means[:, energy]) / n)
-        put("specific_heat", lambda means: beta**2 * variance_of(means) / n)
-        names = list(enumerate(self.observables.names, FIRST_OBSERVABLE))
+        put("energy_variance", lambda means: variance_of(means) / n)
+        row["specific_heat"], row["specific_heat_error"] = beta**2 * row["energy_variance"], beta**2 * row["energy_variance_error"]
         if self.purification.model.conserves_sz:
             put("susceptibility", lambda means: beta * (means[:, FIRST_OBSERVABLE + 1] - means[:, FIRST_OBSERVABLE] ** 2) / n)
-        for column, (name, key) in names:
-            value = statistics.estimate(lambda means, column=column: means[:, column])
+        averages = self._statistics(averaged) if averaged else None
+        for column, (name, key) in enumerate(self.observables.names):
+            if averages is not None and column >= N_MAGNETIZATIONS:
+                value = averages.estimate(lambda means, column=column: means[:, column - N_MAGNETIZATIONS])
+            else:
+                value = statistics.estimate(lambda means, column=column: means[:, FIRST_OBSERVABLE + column])
             if key:
                 row.setdefault(name, {})[key] = list(value)
             elif name == "magnetization":
@@ -155,6 +165,15 @@ class Meter:
         if coefficients is None:
             coefficients = fitted_coefficients(energies.ravel(), controls, evaluation.weights, self.team)
         return energies - (controls @ coefficients).reshape(energies.shape), coefficients
+
+    def _averaged_columns(self, samples, evaluation):
+        """Return columns of `SpinAverages` for some samples of every chain, (n_chains, n_kept, n_columns), and their weights."""
+        stride = 1 if self.sampler.is_exact else self.averages.stride
+        kept = np.ascontiguousarray(samples.configurations[:, ::stride])
+        weights = np.ascontiguousarray(evaluation.weights.reshape(samples.configurations.shape[:2])[:, ::stride])
+        columns = self.averages.measure(kept.reshape(-1, kept.shape[2]), self.team.threads)
+        columns[weights.ravel() == 0] = 0
+        return columns.reshape(*kept.shape[:2], columns.shape[1]), weights.ravel()
 
     def _all_columns(self, samples, evaluation, centre):
         n = self.purification.n_sites

@@ -72,6 +72,15 @@ class SpinModel:
         return bool(np.any(self.exchange_element > 0))
 
     @property
+    def is_isotropic(self):
+        """Whether H is a sum of J S_i.S_j over bonds: all components of the spins are alike."""
+        if not self.conserves_sz or self.site_field.any() or not np.array_equal(self.pair_sites, self.exchange_sites):
+            return False
+        i, j = self.exchange_sites.T
+        exchange = self.exchange_element * (1 if self.sublattice is None else self.sublattice[i] * self.sublattice[j])
+        return bool(np.allclose(exchange, 2 * self.pair_coupling, rtol=1e-12, atol=0))
+
+    @property
     def spin_flip_symmetric(self):
         """Whether H commutes with the flip of all spins."""
         return not self.site_field.any()

@@ -14,6 +14,7 @@ class Observables:
 
     Attributes
     ----------
+    n_sites : int
     spin : float
         Sz = spin * sigma.
     phases : dict of str: (n_sites,) complex128
@@ -24,6 +25,7 @@ class Observables:
         Weights of all pairs at each distance, each pair once; they sum to 1. See `pairs_by_distance`.
     """
 
+    n_sites: int
     spin: float
     phases: dict
     shells: dict
@@ -52,6 +54,20 @@ class Observables:
         columns += [np.mean(sz[:, bonds[:, 0]] * sz[:, bonds[:, 1]], axis=1) for bonds in self.shells.values()]
         columns += [correlation(sz, weights) for weights in self.distances.values()]
         return np.stack(columns, axis=1)
+
+    def pair_weights(self):
+        """Return the weights w_ij of Sz_i Sz_j in all columns of `measure` beyond M and M^2, (n_columns, n_sites, n_sites)."""
+        weights = [np.real(np.outer(phases.conj(), phases)) / len(phases) for phases in self.phases.values()]
+        weights += [_mean_over(bonds, self.n_sites) for bonds in self.shells.values()]
+        weights += [pairs.toarray() for pairs in self.distances.values()]
+        return np.reshape(weights, (-1, self.n_sites, self.n_sites))
+
+
+def _mean_over(bonds, n_sites):
+    """Return the weights (n_sites, n_sites) of the mean over bonds."""
+    weights = np.zeros((n_sites, n_sites))
+    np.add.at(weights, (bonds[:, 0], bonds[:, 1]), 1 / len(bonds))
+    return weights
 
 
 def correlation(sz, weights):
@@ -87,4 +103,4 @@ def build_observables(settings, lattice, model):
     if lattice.kind != "custom":
         shells = {shell: lattice.bonds(shell) for shell in range(1, n_shells + 1)}
     pairs = pairs_by_distance(lattice) if settings.observables.correlations else {}
-    return Observables(model.spin, phases, shells, pairs)
+    return Observables(model.n_sites, model.spin, phases, shells, pairs)

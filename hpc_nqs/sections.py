@@ -215,8 +215,11 @@ class ThermalSettings:
         about="run file whose deep Boltzmann machine is the start (analytic method, or kind dbm), empty: none",
         only_for=_NUMERICAL,
     )
-    step_tolerance: float = option(
-        number(0.0, 10.0, above=True), 3e-3, about="error per step that sets the step size", only_for=_NUMERICAL
+    step_tolerance: float | str = option(
+        auto_or(number(0.0, 10.0, above=True)),
+        "auto",
+        about="error per step that sets the step size",
+        only_for=_NUMERICAL,
     )
     max_dtau: float = option(
         number(0.0, 10.0, above=True), 0.05, about="largest imaginary-time step", unit="1/energy", only_for=_NUMERICAL

@@ -6,8 +6,9 @@ A network follows the fraction 1 - r^2 of the evolution (r^2 the TDVP residual),
 
 as if the state were that of beta - delta_beta: its energy is off by Var(H) delta_beta.  Three more meters count: the
 energy of the seed against the high-temperature series (of a Trotter network: against the extrapolated energy), carried
-along as a lag too; the difference between the measured energy and E(0) - int Var(H) dbeta' beyond its noise, which is
-the gap between the two specific heats, integrated; and the difference of the energies of the two layers.  They are
+along as a lag too; the difference between the measured energy and E(0) - int Var(H) dbeta', which is the gap between the
+two specific heats, integrated, or its noise where that is larger, since beta followed Var(H) as it was measured; and the
+difference of the energies of the two layers.  They are
 combined in quadrature.  The estimate is a measure, not a bound: the lag has a sign in the textbook clock only, and no
 meter sees an error that all samples share.
 """
@@ -81,7 +82,7 @@ def estimate(path, model, start=None, exact_until=0.0):
         lag = lag + seed_lag(path, model)
     else:
         lag, deficit = lag - lag[0] + trotter_lag(path, start), deficit - deficit[0]
-    parts = path.variances * lag, np.sqrt(np.maximum(0.0, deficit**2 - noise**2)), 0.5 * path.layer_differences
+    parts = path.variances * lag, np.maximum(np.abs(deficit), noise), 0.5 * path.layer_differences
     energy = np.sqrt(np.sum(np.square(parts), axis=0))
     integral = cumulative_trapezoid(np.append(0.0, energy), np.append(0.0, path.betas), initial=0.0)[1:]
     # s = ln 2 + beta e - int e dbeta'; half of the integral beside, since the error may change its sign on the way

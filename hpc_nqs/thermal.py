@@ -23,14 +23,18 @@ from hpc_nqs.rings import RingEnumeration, Rings
 from hpc_nqs.settings import SettingsError
 from hpc_nqs.start import load_start
 from hpc_nqs.summed_evolution import SummedEvolution
-from hpc_nqs.thermal_plan import N_CHAINS, N_SAMPLES, build_state, control_of, regularization_of
+from hpc_nqs.thermal_plan import (
+    N_CHAINS,
+    build_state,
+    control_of,
+    regularization_of,
+    samples_per_report,
+    samples_per_step,
+)
 from hpc_nqs.thermal_table import finished_rows
 from hpc_nqs.threads import use_threads
 from hpc_nqs.umbrella import Umbrella
 
-# above T = J / HOT_BETA rare configurations carry the force: more samples, unless an expansion gives the state
-HOT_BETA, HOT_FACTOR = 0.5, 4
-REPORT_FACTOR = {True: 48, False: 24}  # samples at a reported temperature, in n_samples; True: tables in a transverse field
 JUMP_NOISE, JUMP = 10.0, 0.1  # of e that is off its path: in standard errors, and beside them relative
 START_EXPONENT, EXPONENT_STEP = 0.6, 0.05
 EFFECTIVE_FRACTION = (0.1, 0.8)  # of effective samples; outside, the sampling exponent moves
@@ -59,14 +63,13 @@ class Cooling(Computation):
         evolution, meter = (DeepEvolution, RingMeter) if self.ansatz.has_bra_and_ket else (Evolution, Meter)
         if self.ansatz.kind == "dbm" and self.is_exact:
             evolution = SummedEvolution
-        self.evolution = evolution(self.ansatz, regularization_of(settings, self.ansatz), control_of(settings), team)
+        self.evolution = evolution(self.ansatz, regularization_of(settings, self.ansatz), control_of(settings, self.ansatz), team)
         self.sampler = self._make_sampler()
         self.umbrella = None
-        if self.ansatz.kind == "clusters" and not self.is_exact and model.conserves_sz:
+        if self.ansatz.has_exchange_tables and not self.is_exact:
             self.umbrella = Umbrella(self.ansatz.purification, self.settings.run.seed, largest_coupling(model))
         self.meter = meter(self.ansatz, self.observables, self.sampler, team)
         sampling = settings.sampling
-        self.hot_beta = HOT_BETA / largest_coupling(model)
         self.exponent = START_EXPONENT if sampling.exponent == "auto" else sampling.exponent
         self.warm = False
 
@@ -78,11 +81,6 @@ class Cooling(Computation):
         if self.ansatz.kind == "clusters":
             return TABLE_EFFECTIVE_FRACTION[self.model.conserves_sz]
         return EFFECTIVE_FRACTION
-
-    @property
-    def has_ising_tables(self):
-        """Whether the state is tables over clusters of a model in a transverse field."""
-        return self.ansatz.kind == "clusters" and not self.model.conserves_sz
 
     @property
     def n_chains(self):
@@ -167,11 +165,7 @@ class Cooling(Computation):
 
     def _n_samples(self):
         """Return the number of samples per step at the present temperature."""
-        wanted = self.settings.sampling.n_samples
-        if wanted != "auto":
-            return wanted
-        hot = self.evolution.beta <= self.hot_beta and self.ansatz.expansion is None
-        return N_SAMPLES * (HOT_FACTOR if hot else 1)
+        return samples_per_step(self.settings, self.ansatz, self.evolution.beta)
 
     def _sample(self, n_samples):
         """Return fresh samples of all chains and their evaluation."""
@@ -197,17 +191,18 @@ class Cooling(Computation):
 
     def _report(self, beta):
         """Return the raw results at a requested temperature, from extra samples; None if the run has to stop."""
-        wanted = self.settings.thermal.n_samples_report
         n_samples = self._n_samples()
-        n_report = REPORT_FACTOR[self.has_ising_tables] * n_samples if wanted == "auto" else wanted
-        n_batches = 1 if self.is_exact else max(1, -(-n_report // n_samples))
+        n_batches = 1 if self.is_exact else max(1, -(-samples_per_report(self.settings, self.ansatz) // n_samples))
         self.recorder.hold(self)  # a report cut short is made again, from the chains as they were
         made = []
         row = self.meter.report(self._batches(n_batches, n_samples, made), beta)
         if len(made) < n_batches:
             return None
-        residual = self.evolution.velocity(*made[-1]).residual
-        return row | {"tdvp_residual": residual, "acceptance": self.sampler.acceptance(self.team)}
+        velocity = self.evolution.velocity(*made[-1])
+        if self.ansatz.kind == "clusters":  # c = -beta^2 dE/dbeta; Var(H) of tables has errors that the clock leaves out
+            share = self.evolution.heat(velocity)
+            row["specific_heat"], row["specific_heat_error"] = share * row["specific_heat"], share * row["specific_heat_error"]
+        return row | {"tdvp_residual": velocity.residual, "acceptance": self.sampler.acceptance(self.team)}
 
     def _batches(self, n_batches, n_samples, made):
         """Yield batches of (samples, evaluation), fewer if the run has to stop; `made` holds the last one alone."""

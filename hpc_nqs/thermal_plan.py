@@ -1,6 +1,8 @@
 """What a thermal run starts from and will take, and the choices of its steps that "auto" leaves to the system."""
 
-from hpc_nqs.ansatz import build_ansatz
+import math
+
+from hpc_nqs.ansatz import build_ansatz, largest_coupling
 from hpc_nqs.cost_model import StepSizes, cheapest_solver, plan_of_costs
 from hpc_nqs.deep_ansatz import build_deep_ansatz, is_deep_network
 from hpc_nqs.evolution import StepControl
@@ -10,6 +12,12 @@ from hpc_nqs.settings import build
 from hpc_nqs.start import load_start
 
 N_SAMPLES, N_CHAINS = 8192, 64
+# above T = J / HOT_BETA rare configurations carry the force: more samples, unless an expansion gives the state; everywhere
+# for tables beside a pair product, where beta follows a Var(H) with the long tails of configurations next to zeros of Psi
+HOT_BETA, MANY_SAMPLES = 0.5, 4
+# samples at a reported temperature in N_SAMPLES: of tables in a transverse field, where an expansion gives cheap energies
+REPORT_FACTOR = {True: 48, False: 24}
+STEP_TOLERANCE, TABLE_TOLERANCE = 3e-3, 2.5e-3  # of networks and in a transverse field; of tables with exchange, times sqrt(N)
 SOFT_CUT = {"tfim": 1e-8, "rbm": 1e-5, "clusters": 1e-7, "pair_rbm": 1e-5, "dbm": 1e-6}  # of chains, by state
 EXACT_SOFT_CUT = {True: 1e-8, False: 1e-6}  # of exact sums; True: complex parameters or tables, no nodes in the way
 SLICED_SOFT_CUT = 1e-6  # of exact sums over rings: at 1e-8 rounding moves two slices on a 4-site ring by 0.02 in e
@@ -46,12 +54,31 @@ def regularization_of(settings, ansatz):
     return Regularization(solver, soft_cut, diag_scale, choice.tolerance, choice.diag_shift)
 
 
+def samples_per_step(settings, ansatz, beta=math.inf):
+    """Return the number of samples per step at an inverse temperature, over all ranks."""
+    wanted = settings.sampling.n_samples
+    if wanted != "auto":
+        return wanted
+    hot = ansatz.expansion is None and beta <= HOT_BETA / largest_coupling(ansatz.model)
+    has_zeros = ansatz.has_exchange_tables and ansatz.model.has_positive_exchange
+    return N_SAMPLES * (MANY_SAMPLES if hot or has_zeros else 1)
+
+
+def samples_per_report(settings, ansatz):
+    """Return the number of samples at a reported temperature, over all ranks."""
+    wanted = settings.thermal.n_samples_report
+    if wanted != "auto":
+        return wanted
+    per_step = settings.sampling.n_samples
+    return REPORT_FACTOR[ansatz.has_ising_tables] * (N_SAMPLES if per_step == "auto" else per_step)
+
+
 def step_sizes(settings, ansatz):
     """Return the `StepSizes` of one step, of chains."""
     sampling, choice = settings.sampling, settings.reconfiguration
     purification, model, wavefunction = ansatz.purification, ansatz.model, ansatz.wavefunction
     return StepSizes(
-        n_samples=N_SAMPLES if sampling.n_samples == "auto" else sampling.n_samples,
+        n_samples=samples_per_step(settings, ansatz),
         n_chains=N_CHAINS if sampling.n_chains == "auto" else sampling.n_chains,
         n_proposals=purification.n_visible * (1 if sampling.sweeps_per_sample == "auto" else sampling.sweeps_per_sample),
         n_terms=2 * (len(model.exchange_sites) + 2 * len(model.flip_sites)),
@@ -66,10 +93,13 @@ def step_sizes(settings, ansatz):
     )
 
 
-def control_of(settings):
-    """Return the `StepControl` of the settings."""
-    thermal = settings.thermal
-    return StepControl(tolerance=thermal.step_tolerance, max_dtau=thermal.max_dtau, max_growth=MAX_GROWTH, clock=thermal.clock)
+def control_of(settings, ansatz):
+    """Return the `StepControl`; errors per step of tables with exchange may grow with the norm of a change, as sqrt(N)."""
+    thermal, tolerance = settings.thermal, settings.thermal.step_tolerance
+    if tolerance == "auto":
+        n_sites = ansatz.model.n_sites
+        tolerance = TABLE_TOLERANCE * math.sqrt(n_sites) if ansatz.has_exchange_tables else STEP_TOLERANCE
+    return StepControl(tolerance=tolerance, max_dtau=thermal.max_dtau, max_growth=MAX_GROWTH, clock=thermal.clock)
 
 
 def plan(settings):

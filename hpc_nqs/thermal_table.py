@@ -91,6 +91,9 @@ def _path(rows, history):
     columns = [history.get(name, []) for name in names]
     points = {float(point[0]): point for point in zip(*columns, differences, strict=True)}
     for row in rows:
-        points[row["beta"]] = (*(row[name] for name in names), row.get("layer_energy_difference", 0.0))
+        beta = row["beta"]
+        if "energy_variance" in row:  # of tables c is not beta^2 Var(H)
+            row = row | {"specific_heat": beta**2 * row["energy_variance"], "specific_heat_error": beta**2 * row["energy_variance_error"]}
+        points[beta] = (*(row[name] for name in names), row.get("layer_energy_difference", 0.0))
     betas, energies, errors, heats, heat_errors, residuals, differences = np.array([points[beta] for beta in sorted(points)]).T
     return systematic.Path(betas, energies, errors, heats / betas**2, heat_errors / betas**2, residuals, differences)

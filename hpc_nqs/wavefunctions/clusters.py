@@ -134,7 +134,7 @@ class ClusterFactor:
         self.units = np.concatenate([kind.units.ravel() for kind in self.kinds])
         sizes = np.repeat([kind.units.shape[1] for kind in self.kinds], counts)
         self.first_unit = np.concatenate([[0], np.cumsum(sizes)]).astype(np.intp)
-        self._changes = None  # of the first moves that it meets; a state belongs to one system
+        self._changes = []  # (moves, code changes) of all moves that it met, of two at most
 
     @property
     def n_params(self):
@@ -179,8 +179,10 @@ class ClusterFactor:
 
     def amplitude(self, moves):
         """Return the compiled amplitude at the present parameters, with the code changes of `moves` (a `Moves`)."""
-        if self._changes is None:
-            self._changes = self._code_changes(moves)
+        changes = next((changes for known, changes in self._changes if known is moves), None)
+        if changes is None:
+            changes = self._code_changes(moves)
+            self._changes.append((moves, changes))
         return ClusterAmplitude(
             self.n_visible,
             self.n_params,
@@ -189,7 +191,7 @@ class ClusterFactor:
             self.first_code,
             self.table(),
             self.code_param,
-            *self._changes,
+            *changes,
         )
 
     def _code_changes(self, moves):

@@ -15,11 +15,11 @@ PACKAGE = ROOT / "hpc_nqs"
 # From the bottom up. A module may import from its own layer and from those below it.
 LAYERS = [
     {"kernels"},
-    {"bonds", "cluster_expansion", "cluster_seed", "deep_units", "flux", "gates", "lattice", "machine", "models", "moves"}
+    {"bonds", "cluster_expansion", "cluster_seed", "conserved", "deep_units", "flux", "gates", "lattice", "machine", "models", "moves"}
     | {"purification", "quantum_numbers", "seed", "spin_system", "symmetry", "thread_pool"}
     | {"trotter", "wavefunctions", "worldlines"},
     {"ansatz", "blocks", "chains", "control_variates", "cost_model", "deep_ansatz", "deep_pairs", "deep_sum", "ensembles"}
-    | {"conjugate_gradients", "enumeration", "estimators", "extrapolation", "level_meter", "linear", "log_derivatives", "measurement"}
+    | {"conjugate_gradients", "enumeration", "estimators", "extrapolation", "isotropy", "level_meter", "linear", "log_derivatives", "measurement"}
     | {"observables", "ring_meter", "rings"}
     | {"row_blocks", "sample_space", "spin_ansatz", "thermodynamics", "umbrella"}
     | {"contradictions", "labels", "options", "sections", "settings", "systematic", "toml_text"},

@@ -83,6 +83,14 @@ def test_noise_of_energies_and_variances_is_not_taken_for_an_error(ring, exact_p
     assert np.mean(ratios) == pytest.approx(1.0, abs=0.3)
 
 
+def test_noise_along_the_path_is_an_error_of_the_label_beta(ring, exact_path):
+    # beta followed Var(H) as it was measured
+    noisy = dataclasses.replace(exact_path, variance_errors=0.05 * exact_path.variances)
+    errors, (_, noise) = systematic.estimate(noisy, ring[0]), systematic.energy_deficit(noisy, ring[0])
+    assert noise[-1] > 1e-3
+    np.testing.assert_allclose(errors.energy, noise, atol=1e-5)
+
+
 def test_the_error_of_the_seed_is_carried_along_and_heals(ring):
     shift = 1e-3
     energies, variances = ring[1](BETAS)
