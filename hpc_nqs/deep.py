@@ -302,7 +302,8 @@ class DeepEvolution(Evolution):
             power=float(power),
             residual=float(1 - (2 * power - square) / variance) if variance > 0 else 0.0,
             speed=np.sqrt(max(0.0, np.vdot(x, s_matrix @ x).real)),
-            metric=lambda v: np.sqrt(max(0.0, np.vdot(v, s_matrix @ v).real)),
+            force=force,
+            apply=s_matrix.__matmul__,
         )
 
     def _solve(self, s_matrix, spread, force, samples, evaluation):

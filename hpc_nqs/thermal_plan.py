@@ -12,12 +12,12 @@ from hpc_nqs.settings import build
 from hpc_nqs.start import load_start
 
 N_SAMPLES, N_CHAINS = 8192, 64
-# above T = J / HOT_BETA rare configurations carry the force: more samples, unless an expansion gives the state; everywhere
-# for tables beside a pair product, where beta follows a Var(H) with the long tails of configurations next to zeros of Psi
-HOT_BETA, MANY_SAMPLES = 0.5, 4
+# above T = J / HOT_BETA rare configurations carry the force: more samples, unless an expansion gives the state
+HOT_BETA, HOT_FACTOR = 0.5, 4
 # samples at a reported temperature in N_SAMPLES: of tables in a transverse field, where an expansion gives cheap energies
 REPORT_FACTOR = {True: 48, False: 24}
-STEP_TOLERANCE, TABLE_TOLERANCE = 3e-3, 2.5e-3  # of networks and in a transverse field; of tables with exchange, times sqrt(N)
+STEP_TOLERANCE = 3e-3  # of networks and in a transverse field
+TABLE_TOLERANCE = {False: 1.25e-3, True: 2.5e-3}  # of tables with exchange, times sqrt(N); True: beside a pair product
 SOFT_CUT = {"tfim": 1e-8, "rbm": 1e-5, "clusters": 1e-7, "pair_rbm": 1e-5, "dbm": 1e-6}  # of chains, by state
 EXACT_SOFT_CUT = {True: 1e-8, False: 1e-6}  # of exact sums; True: complex parameters or tables, no nodes in the way
 SLICED_SOFT_CUT = 1e-6  # of exact sums over rings: at 1e-8 rounding moves two slices on a 4-site ring by 0.02 in e
@@ -60,8 +60,7 @@ def samples_per_step(settings, ansatz, beta=math.inf):
     if wanted != "auto":
         return wanted
     hot = ansatz.expansion is None and beta <= HOT_BETA / largest_coupling(ansatz.model)
-    has_zeros = ansatz.has_exchange_tables and ansatz.model.has_positive_exchange
-    return N_SAMPLES * (MANY_SAMPLES if hot or has_zeros else 1)
+    return N_SAMPLES * (HOT_FACTOR if hot else 1)
 
 
 def samples_per_report(settings, ansatz):
@@ -97,8 +96,9 @@ def control_of(settings, ansatz):
     """Return the `StepControl`; errors per step of tables with exchange may grow with the norm of a change, as sqrt(N)."""
     thermal, tolerance = settings.thermal, settings.thermal.step_tolerance
     if tolerance == "auto":
-        n_sites = ansatz.model.n_sites
-        tolerance = TABLE_TOLERANCE * math.sqrt(n_sites) if ansatz.has_exchange_tables else STEP_TOLERANCE
+        model, tolerance = ansatz.model, STEP_TOLERANCE
+        if ansatz.has_exchange_tables:
+            tolerance = TABLE_TOLERANCE[model.has_positive_exchange] * math.sqrt(model.n_sites)
     return StepControl(tolerance=tolerance, max_dtau=thermal.max_dtau, max_growth=MAX_GROWTH, clock=thermal.clock)
 
 
