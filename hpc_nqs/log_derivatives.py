@@ -18,7 +18,7 @@ import functools
 
 import numpy as np
 
-from hpc_nqs.kernels.factored import apply_factors, covary_factors, covary_rows, sum_factors
+from hpc_nqs.kernels.factored import apply_factors, covary_factors, covary_rows, join_sums, sum_factors
 
 GROUP = 512  # samples of a task
 BLOCK = 64  # samples whose products with all hidden units are in the fast caches at a time
@@ -197,14 +197,12 @@ class FactoredDerivatives:
             totals[k] = covary_factors(*rows, weights, field, constant, work, values, *out)
 
         self.team.threads.each(covary, range(len(parts)))
-        sums = sums.sum(axis=0)
-        weights = sums[:n_weights].reshape(shape)
-        weights[:-1] += sums[n_weights:, None] * self.conjugate_mean_slopes
-        weights -= self.conjugate_means * totals.sum()
+        found = np.empty(len(vector), self.dtype)
+        join_sums(sums, self.conjugate_means, self.conjugate_mean_slopes, totals.sum(), found)
         if not self.is_full:
-            weights *= self.has_weight
-            sums[n_weights:] *= self.has_input_bias
-        return sums
+            found[:n_weights].reshape(shape)[:] *= self.has_weight
+            found[n_weights:] *= self.has_input_bias
+        return found
 
     def laid_out(self, vector):
         """Return a vector (n_params,) as weights (n_inputs + 1, n_hidden), row by row, and visible biases; 0 where there is none."""
