@@ -29,6 +29,7 @@ from hpc_nqs.row_blocks import RowBlocks, right_planes, store
 
 MAX_ROWS = 16384  # of a cut: 2 GiB (real) or 4 GiB (complex) on rank 0, and about twice as much again for its reduction
 _BLOCK_ITEMS = 2**22  # matrix elements passed round at a time
+_DIAGONAL_ROWS = 128  # of a task that the diagonal passes through
 _COLUMNS = 512  # of the elementwise product, computed at a time
 
 
@@ -227,7 +228,9 @@ class _Rows:
                 work = np.empty((len(strip) + 1, rows.stop - rows.start, n))
                 multiply_samples(*own, *other, constant, square, work, strip[:, rows, start : start + n])
 
-            self.team.threads.each(fill, blocks.row_blocks(blocks.first_from(start)))
+            # small blocks where the diagonal passes: less is computed above it
+            first, below = blocks.first_from(start), blocks.first_from(stop)
+            self.team.threads.each(fill, blocks.row_blocks(first, below, _DIAGONAL_ROWS) + blocks.row_blocks(below))
 
     def adjoint_local(self, vector):
         """Compute X^H vector from the local samples' (n_local,) entries."""
