@@ -328,15 +328,18 @@ def _stored(evaluation, configurations, wavefunction, team):
 
 
 def _factors(evaluation, configurations, wavefunction, team):
-    planes = np.empty((len(configurations), wavefunction.width * wavefunction.n_units))
-    team.threads.run(
-        evaluation.amplitude,
-        len(configurations),
-        lambda own, part: unit_slopes(own, configurations[part], planes[part]),
-    )
-    planes[evaluation.weights == 0] = 0
-    n = wavefunction.n_units
-    slopes = planes[:, :n] + 1j * planes[:, n:] if wavefunction.is_complex else planes
+    n, unusable = wavefunction.n_units, evaluation.weights == 0
+    slopes = np.empty((len(configurations), n), np.complex128 if wavefunction.is_complex else np.float64)
+
+    def fill(own, part):
+        planes = np.empty((part.stop - part.start, wavefunction.width * n))
+        unit_slopes(own, configurations[part], planes)
+        planes[unusable[part]] = 0
+        slopes[part].real = planes[:, :n]
+        if wavefunction.is_complex:
+            slopes[part].imag = planes[:, n:]
+
+    team.threads.run(evaluation.amplitude, len(configurations), fill)
     places = wavefunction.places()
     return FactoredDerivatives(
         slopes, wavefunction.inputs(configurations), *places, wavefunction.n_params, evaluation.weights, team
