@@ -205,6 +205,17 @@ def test_partial_products_that_drift_apart(is_complex):
         np.testing.assert_allclose(ratio, np.exp(change), rtol=1e-9)
 
 
+@pytest.mark.parametrize(("weight", "imaginary"), [(2.5, False), (1.5, True)])
+def test_leading_numbers_far_outside_the_range_of_doubles(weight, imaginary):
+    """Even units: Psi stays as it is, while cosh^2 or cos^2 of half the shift goes to 1e2500 or 1e-3600 over all units."""
+    n_units = 1600
+    moves, configurations = flips(1)
+    amplitude = network(np.full((n_units, 1), weight), np.zeros(n_units), np.full(n_units, imaginary), moves)
+    for visible in configurations:
+        ratio = looked_at(amplitude, moves.kernel(), visible, np.array([0]))[0]
+        np.testing.assert_allclose(ratio, 1.0, rtol=1e-9)
+
+
 @pytest.mark.parametrize("is_complex", [False, True])
 def test_zeros_of_the_wave_function(is_complex):
     """Angles within rounding of pi/2, where t is 1e16, and close to it, where ratios still have digits."""
