@@ -24,6 +24,17 @@ static inline void nqs_multiply(nqs_scale *product, double re, double im)
     }
 }
 
+/* The same of a product that is real so far and stays real. */
+static inline void nqs_multiply_real(nqs_scale *product, double factor)
+{
+    product->re *= factor;
+    if (!(fabs(product->re) > 1e-100 && fabs(product->re) < 1e100)) {
+        int exponent = 0;
+        product->re = frexp(product->re, &exponent);
+        product->exponent += exponent;
+    }
+}
+
 struct nqs_native {
     const char *name;
 

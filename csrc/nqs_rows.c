@@ -1,5 +1,7 @@
 #include "nqs_rows.h"
 
+#include <string.h>
+
 NQS_DISPATCH
 void nqs_conjugate_times(const double *restrict row, double re, double im,
                          ptrdiff_t n, double *restrict out)
@@ -8,6 +10,26 @@ void nqs_conjugate_times(const double *restrict row, double re, double im,
         out[2 * k] = row[2 * k] * re + row[2 * k + 1] * im;
         out[2 * k + 1] = row[2 * k] * im - row[2 * k + 1] * re;
     }
+}
+
+NQS_DISPATCH
+void nqs_add_times(const double *restrict row, double re, double im, ptrdiff_t n,
+                   double *restrict out)
+{
+    for (ptrdiff_t k = 0; k < n; k++) {
+        out[2 * k] += row[2 * k] * re - row[2 * k + 1] * im;
+        out[2 * k + 1] += row[2 * k] * im + row[2 * k + 1] * re;
+    }
+}
+
+NQS_DISPATCH
+void nqs_sum_rows(const double *rows, ptrdiff_t n_rows, ptrdiff_t stride,
+                  ptrdiff_t n, double *restrict out)
+{
+    memset(out, 0, n * sizeof(double));
+    for (ptrdiff_t row = 0; row < n_rows; row++)
+        for (ptrdiff_t k = 0; k < n; k++)
+            out[k] += rows[row * stride + k];
 }
 
 NQS_DISPATCH

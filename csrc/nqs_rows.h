@@ -11,6 +11,14 @@
 void nqs_conjugate_times(const double *row, double re, double im, ptrdiff_t n,
                          double *out);
 
+/* out_k += row_k (re + i im) of n numbers. */
+void nqs_add_times(const double *row, double re, double im, ptrdiff_t n,
+                   double *out);
+
+/* The sums of n doubles over n_rows rows that lie `stride` doubles apart. */
+void nqs_sum_rows(const double *rows, ptrdiff_t n_rows, ptrdiff_t stride,
+                  ptrdiff_t n, double *out);
+
 /* out_k = (re_k + i im_k) - (first_k + second_k) - i (third_k - first_k + second_k):
  * a difference of planes and a product of three real ones. */
 void nqs_subtract_planes(const double *re, const double *im, const double *first,

@@ -31,24 +31,40 @@ int nqs_unit_ratio(const double *t, const double *half, const nqs_scale *scale,
     return safe;
 }
 
+/* Largest absolute value of n numbers. */
+NQS_DISPATCH
+static double largest(const double *shift, ptrdiff_t n)
+{
+    double found[NQS_LANES] = {0};
+    for (ptrdiff_t j = 0; j < n; j += NQS_LANES)
+        for (int lane = 0; lane < NQS_LANES; lane++) {
+            double size = fabs(shift[j + lane]);
+            found[lane] = size > found[lane] ? size : found[lane];
+        }
+    for (int lane = 1; lane < NQS_LANES; lane++)
+        found[0] = found[lane] > found[0] ? found[lane] : found[0];
+    return found[0];
+}
+
 void nqs_unit_tables(double *shift, const nqs_shape *shape, double *half,
                      nqs_scale *scale)
 {
     ptrdiff_t n_real = shape->n_cosh + shape->n_cos, n = shape->n_complex;
-    double widest = 0;
-    for (ptrdiff_t j = 0; j < n_real + n; j++)
-        if (j < shape->n_cosh || j >= n_real)
-            widest = fmax(widest, fabs(shift[j]));
+    double widest = largest(shift, shape->n_cosh);
+    double other = largest(shift + n_real, n);
+    widest = other > widest ? other : widest;
     nqs_unit_halves(shift, shape, half);
     /* counts are multiples of NQS_LANES; one chain of products would wait for
      * itself */
     nqs_scale part[NQS_LANES];
     for (int lane = 0; lane < NQS_LANES; lane++)
         part[lane] = (nqs_scale){1, 0, 0};
-    for (ptrdiff_t j = 0; j < n_real + n; j += NQS_LANES)
+    for (ptrdiff_t j = 0; j < n_real; j += NQS_LANES)
         for (int lane = 0; lane < NQS_LANES; lane++)
-            nqs_multiply(&part[lane], shift[j + lane],
-                         j < n_real ? 0 : shift[n + j + lane]);
+            nqs_multiply_real(&part[lane], shift[j + lane]);
+    for (ptrdiff_t j = n_real; j < n_real + n; j += NQS_LANES)
+        for (int lane = 0; lane < NQS_LANES; lane++)
+            nqs_multiply(&part[lane], shift[j + lane], shift[n + j + lane]);
     *scale = (nqs_scale){1, 0, widest < WIDEST ? 0 : INFINITY};
     for (int lane = 0; lane < NQS_LANES; lane++) {
         nqs_multiply(scale, part[lane].re, part[lane].im);

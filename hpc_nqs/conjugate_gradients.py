@@ -88,13 +88,7 @@ def solve_spread_cg(derivatives, force, shift, x0=None, diagonal=None, tolerance
         own.view(np.float64)[:] += own_shift * vector.view(np.float64)
         return own
 
-    def total(numbers):
-        values = np.array(numbers)
-        team.sum_in_place(values)
-        team.broadcast(values)
-        return values
-
-    solution = _iterate(matvec, own_force, own_x, own_inverse, tolerance, max_iterations, total)
+    solution = _iterate(matvec, own_force, own_x, own_inverse, tolerance, max_iterations, team.summed)
     x = derivatives.collected(team.join_shares(solution.x, n_items))
     return replace(solution, x=x, n_kept=float(len(force)))
 

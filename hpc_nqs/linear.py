@@ -12,7 +12,8 @@ This module moves no messages itself. Functions that must add up numbers of seve
 - ``rank``, ``size``: index of this process and number of processes,
 - ``sum_in_place(array)``: sum over ranks into the same contiguous float64 or complex128 array on every rank,
 - ``broadcast(array, root)``: the array of one rank into those of the others,
-- ``share(n)``, ``sum_shares(array)``, ``join_shares(array, n)``: vectors spread over the ranks (conjugate gradients only),
+- ``share(n)``, ``sum_shares(array)``, ``join_shares(array, n)``, ``summed(numbers)``: vectors spread over the ranks
+  (conjugate gradients only),
 - ``start_broadcasts(pieces)``: the same for a list of (array, root), under way until they are finished (spread matrices only),
 - ``threads.each(work, items)``: work(item) of every item, on the threads of this rank.
 """
@@ -23,8 +24,11 @@ import numpy as np
 import scipy.linalg
 
 from hpc_nqs.log_derivatives import StoredDerivatives
+from hpc_nqs.tridiagonal import Tridiagonal
 
 FALLBACK_RTOL = 1e-8  # soft cut used when a factorization fails
+SMALLEST_CUT = 1e-12  # from which the soft cut needs no eigenvectors
+NEGATIVE = 0.01  # of the cut: eigenvalues below minus this are not rounding, only eigenvectors tell them apart
 
 
 @dataclass(frozen=True)
@@ -108,15 +112,37 @@ def solve_soft_cut(s_matrix, force, rtol, previous=None):
     s_matrix, force = _checked_system(s_matrix, force)
     if not rtol >= 0.0:
         raise ValueError(f"rtol = {rtol}; allowed: 0 or more")
-    eigenvalues, vectors = scipy.linalg.eigh(s_matrix, driver="evd", check_finite=False)
-    kept, inverse = soft_cut(eigenvalues, rtol)
-    # Products with the conjugate transpose, written without a conjugated copy of the vectors.
-    x = vectors @ (-inverse * (force.conj() @ vectors).conj())
     if previous is not None:
         previous = checked_vector("previous", previous, force.size)
-        x = x + previous - vectors @ (kept * (previous.conj() @ vectors).conj())
-    note = "" if eigenvalues[-1] > 0.0 else "S has no positive eigenvalue: nothing was solved"
-    return Solution(x, "soft_cut", residual=relative_residual(s_matrix @ x, force), n_kept=float(kept.sum()), note=note)
+    # x = previous - (g / lambda) (F + S previous)
+    solved, kept, largest = cut_solution(s_matrix, force if previous is None else force + s_matrix @ previous, rtol)
+    x = -solved if previous is None else previous - solved
+    note = "" if largest > 0.0 else "S has no positive eigenvalue: nothing was solved"
+    return Solution(x, "soft_cut", residual=relative_residual(s_matrix @ x, force), n_kept=kept, note=note)
+
+
+def cut_solution(matrix, vector, rtol):
+    """Return U (g / lambda) U^H vector, the sum of g and the largest lambda; lambda and U of a matrix, g of `soft_cut`.
+
+    Eigenvectors are computed only where the cut is so small, or the matrix so far from positive, that `Tridiagonal`
+    cannot do without.
+
+    Parameters
+    ----------
+    matrix : (n, n) float64 or complex128
+        Hermitian; only its lower triangle is read.
+    vector : (n,)
+    rtol : float, >= 0
+    """
+    kind = np.result_type(matrix, vector)
+    reduced = Tridiagonal(matrix.astype(kind, copy=False))
+    eigenvalues = reduced.eigenvalues()
+    cut = rtol * eigenvalues[-1]
+    if rtol >= SMALLEST_CUT and cut > 0.0 and eigenvalues[0] > -NEGATIVE * cut:
+        return reduced.cut_solution(vector.astype(kind), cut), float(soft_cut(eigenvalues, rtol)[0].sum()), eigenvalues[-1]
+    eigenvalues, vectors = scipy.linalg.eigh(matrix, driver="evd", check_finite=False)
+    kept, inverse = soft_cut(eigenvalues, rtol)
+    return vectors @ (inverse * adjoint_product(vectors, vector)), float(kept.sum()), eigenvalues[-1]
 
 
 def solve_cholesky(s_matrix, force, diag_scale=0.0, diag_shift=0.0):

@@ -18,7 +18,7 @@ import functools
 
 import numpy as np
 
-from hpc_nqs.kernels.factored import apply_factors, covary_factors, covary_rows, sum_factors
+from hpc_nqs.kernels.factored import apply_factors, covary_factors, covary_rows, join_sums, sum_factors
 
 GROUP = 512  # samples of a task
 BLOCK = 64  # samples whose products with all hidden units are in the fast caches at a time
@@ -147,17 +147,20 @@ class FactoredDerivatives:
         means = means if np.iscomplexobj(slopes) else means.real
         n_hidden = slopes.shape[1]
         self.mean_slopes, self.mean_inputs = means[:n_hidden].copy(), means[n_hidden:].real.copy()
-        self.slopes = slopes - self.mean_slopes
+        self.slopes = np.empty_like(slopes)
         self.inputs = np.concatenate([inputs, np.ones((len(inputs), 1))], axis=1)
         self.centred_inputs = inputs - self.mean_inputs
-        self.means = self._inputs_times(weights[:, None] * self.slopes)
+
+        def centre(part):
+            """Centre the slopes of a group; return what it adds to the means of products, in doubles."""
+            own = np.subtract(slopes[part], self.mean_slopes, out=self.slopes[part])
+            return self.inputs[part].T @ (weights[part, None] * own).view(np.float64)
+
+        parts = team.threads.each(centre, groups(len(slopes)))
+        self.means = sum(parts, np.zeros((places.shape[0], n_hidden * slopes.itemsize // 8))).view(slopes.dtype)
         team.sum_in_place(self.means)
         self.means *= self.has_weight
         self.conjugate_means, self.conjugate_mean_slopes = self.means.conj(), self.mean_slopes.conj()
-
-    def _inputs_times(self, rows):
-        """Return inputs^T rows, (n_inputs + 1, n_hidden), as one real product."""
-        return (self.inputs.T @ np.ascontiguousarray(rows).view(np.float64)).view(rows.dtype)
 
     @by_parts
     def product(self, vector):
@@ -197,14 +200,12 @@ class FactoredDerivatives:
             totals[k] = covary_factors(*rows, weights, field, constant, work, values, *out)
 
         self.team.threads.each(covary, range(len(parts)))
-        sums = sums.sum(axis=0)
-        weights = sums[:n_weights].reshape(shape)
-        weights[:-1] += sums[n_weights:, None] * self.conjugate_mean_slopes
-        weights -= self.conjugate_means * totals.sum()
+        found = np.empty(len(vector), self.dtype)
+        join_sums(sums, self.conjugate_means, self.conjugate_mean_slopes, totals.sum(), found)
         if not self.is_full:
-            weights *= self.has_weight
-            sums[n_weights:] *= self.has_input_bias
-        return sums
+            found[:n_weights].reshape(shape)[:] *= self.has_weight
+            found[n_weights:] *= self.has_input_bias
+        return found
 
     def laid_out(self, vector):
         """Return a vector (n_params,) as weights (n_inputs + 1, n_hidden), row by row, and visible biases; 0 where there is none."""

@@ -35,12 +35,14 @@ class Moves:
     _sites: list = field(default_factory=list)
     _n_variants: list = field(default_factory=list)
     _changes: list = field(default_factory=list)
+    _input_changes: tuple | None = field(default=None, compare=False)  # of `input_changes`, until a move is added
 
     def _add(self, kind, a, b, changes):
         self._kinds.append(kind)
         self._sites.append((a, b))
         self._n_variants.append(len(changes))
         self._changes.extend(changes)
+        self._input_changes = None
         return len(self._kinds) - 1
 
     def _bond_input(self, unit):
@@ -91,10 +93,13 @@ class Moves:
         return MoveSet(np.array(self._kinds, dtype=np.int8), n_variants, self.sites, entry, self.n_sites)
 
     def input_changes(self):
-        """Return (inputs, changes), both (n_entries, 4): x[inputs] += sign * changes, padded with zeros."""
-        inputs = np.zeros((len(self._changes), 4), dtype=np.intp)
-        changes = np.zeros((len(self._changes), 4))
-        for row, change in enumerate(self._changes):
-            inputs[row, : len(change)] = list(change.keys())
-            changes[row, : len(change)] = list(change.values())
-        return inputs, changes
+        """Return (inputs, changes), both (n_entries, 4), read-only: x[inputs] += sign * changes, padded with zeros."""
+        if self._input_changes is None:
+            inputs = np.zeros((len(self._changes), 4), dtype=np.intp)
+            changes = np.zeros((len(self._changes), 4))
+            for row, change in enumerate(self._changes):
+                inputs[row, : len(change)] = list(change.keys())
+                changes[row, : len(change)] = list(change.values())
+            inputs.flags.writeable = changes.flags.writeable = False
+            self._input_changes = inputs, changes
+        return self._input_changes

@@ -11,7 +11,7 @@ import numpy as np
 from hpc_nqs import linear
 from hpc_nqs.conjugate_gradients import solve_spread_cg
 from hpc_nqs.kernels import amplitude as amplitude_kernel
-from hpc_nqs.kernels.accumulate import accumulate, add_products
+from hpc_nqs.kernels.accumulate import accumulate, add_products, add_totals
 from hpc_nqs.kernels.local_energy import local_energies
 from hpc_nqs.kernels.rbm import unit_slopes
 from hpc_nqs.log_derivatives import FactoredDerivatives, StoredDerivatives, groups
@@ -247,17 +247,20 @@ def _moments(evaluation, samples, wavefunction, team):
     mean = np.zeros(n_params * width)
     s_matrix = np.zeros((n_params, n_params * width))
     force = np.zeros(n_params * width)
-    panels = range(0, n_params, PANEL)[::-1]  # the longest rows first
+    panels, room = _panels(n_params), np.empty((min(BLOCK, len(configurations)) + 1, n_params * width))
     for start in range(0, len(configurations), BLOCK):
         part = slice(start, start + BLOCK)
         weights = evaluation.weights[part]
-        block = np.empty((len(weights) + 1, n_params * width))
+        block = room[: len(weights) + 1]
         evaluation.log_derivs(configurations, part, block[:-1], team.threads)
         block[:-1][weights == 0] = 0
-        accumulate(block, energies[part], weights, totals, mean, force, width)
-        team.threads.each(
-            lambda start, block=block: add_products(block, start, min(start + PANEL, n_params), s_matrix, width), panels
-        )
+
+        def centre(rows, block=block, part=part, weights=weights):
+            accumulate(block, rows.start, rows.stop, energies[part], weights, totals, mean, force, width)
+
+        team.threads.each(centre, panels)
+        add_totals(energies[part], weights, totals)
+        team.threads.each(lambda rows, block=block: add_products(block, rows.start, rows.stop, s_matrix, width), panels)
     numbers = np.complex128 if width == 2 else np.float64
     mean_energy, mean = totals[1] + 1j * totals[2], mean.view(numbers)
     means = np.concatenate([totals[0] * mean, [totals[0] * mean_energy]]).astype(np.complex128)
@@ -269,8 +272,17 @@ def _moments(evaluation, samples, wavefunction, team):
     force += totals[0] * offset.conj() * energy_offset
     variance = np.array([np.sum(evaluation.weights * np.abs(energies - means[-1]) ** 2)])
     team.sum_in_place(s_matrix, force, variance)
-    lower = np.tril(s_matrix)
-    return lower + np.tril(s_matrix, -1).conj().T, force, float(variance[0]), means[:-1]
+    return _from_lower_triangle(s_matrix), force, float(variance[0]), means[:-1]
+
+
+def _panels(n_params):
+    """Return slices of the rows of S that threads take one after the other, the longest rows first."""
+    return [slice(start, min(start + PANEL, n_params)) for start in range(0, n_params, PANEL)[::-1]]
+
+
+def _from_lower_triangle(matrix):
+    """Return the Hermitian matrix of this lower triangle."""
+    return np.tril(matrix) + np.tril(matrix, -1).conj().T
 
 
 def _as_numbers(values, width):
@@ -321,15 +333,18 @@ def _stored(evaluation, configurations, wavefunction, team):
 
 
 def _factors(evaluation, configurations, wavefunction, team):
-    planes = np.empty((len(configurations), wavefunction.width * wavefunction.n_units))
-    team.threads.run(
-        evaluation.amplitude,
-        len(configurations),
-        lambda own, part: unit_slopes(own, configurations[part], planes[part]),
-    )
-    planes[evaluation.weights == 0] = 0
-    n = wavefunction.n_units
-    slopes = planes[:, :n] + 1j * planes[:, n:] if wavefunction.is_complex else planes
+    n, unusable = wavefunction.n_units, evaluation.weights == 0
+    slopes = np.empty((len(configurations), n), np.complex128 if wavefunction.is_complex else np.float64)
+
+    def fill(own, part):
+        planes = np.empty((part.stop - part.start, wavefunction.width * n))
+        unit_slopes(own, configurations[part], planes)
+        planes[unusable[part]] = 0
+        slopes[part].real = planes[:, :n]
+        if wavefunction.is_complex:
+            slopes[part].imag = planes[:, n:]
+
+    team.threads.run(evaluation.amplitude, len(configurations), fill)
     places = wavefunction.places()
     return FactoredDerivatives(
         slopes, wavefunction.inputs(configurations), *places, wavefunction.n_params, evaluation.weights, team
@@ -339,10 +354,12 @@ def _factors(evaluation, configurations, wavefunction, team):
 def _with_rows(s_matrix, force, rows, team):
     """Return S and F with what the rows of `fitted_rows` add."""
     log_derivs, deviations, weights = rows
-    weighted = weights[:, None] * log_derivs
-    added, added_force = weighted.T @ log_derivs, weighted.T @ deviations
+    added, added_force = np.zeros_like(s_matrix), (weights * deviations) @ log_derivs
+    if len(weights):
+        weighted = np.sqrt(weights)[:, None] * log_derivs
+        team.threads.each(lambda rows: add_products(weighted, rows.start, rows.stop, added, 1), _panels(len(force)))
     team.sum_in_place(added, added_force)
-    return s_matrix + added, force + added_force
+    return s_matrix + _from_lower_triangle(added), force + added_force
 
 
 def _stacked(derivatives, energies, rows, team):

@@ -72,11 +72,12 @@ class RowBlocks:
     def row_blocks(self, first, stop=None, size=None):
         """Return slices of the rows of this rank from `first` to `stop` (the end).
 
-        Of `size` rows each, or for tasks: those are smaller towards the end, so that threads are done at the same time.
+        Of `size` rows each, or for tasks: the last ones are smaller, so that threads are done at about the same time, but not
+        small, because every product packs its right factor again.
         """
         stop, blocks = len(self.positions) if stop is None else stop, []
         while first < stop:
-            n = size or min(TASK * CHUNK, max(2 * CHUNK, (stop - first) // (3 * CHUNK) * CHUNK))
+            n = size or min(TASK * CHUNK, max(TASK // 2 * CHUNK, (stop - first) // (2 * CHUNK) * CHUNK))
             blocks.append(slice(first, min(first + n, stop)))
             first += n
         return blocks

@@ -7,30 +7,29 @@ R. Rende et al., Commun. Phys. 7, 260 (2024)).
 
 The matrix is computed in strips of rows, one per rank, and factorized where it lies (`row_blocks`). Of factored
 log-derivatives and a shift that is the same for all parameters it is an elementwise product of two small products, at
-cost n_rows^2 (n_hidden + n_inputs). A soft cut needs eigenvectors: rank 0 alone then collects the matrix, which limits
+cost n_rows^2 (n_hidden + n_inputs). A soft cut needs eigenvalues: rank 0 alone then collects the matrix, which limits
 that form to `MAX_ROWS` rows.
 """
 
 import numpy as np
-import scipy.linalg
 
 from hpc_nqs.kernels.factored import multiply_samples
 from hpc_nqs.linear import (
     FALLBACK_RTOL,
     Solution,
-    adjoint_product,
     as_derivatives,
     checked_vector,
+    cut_solution,
     matrix_free,
     relative_residual,
     s_diagonal,
     shifts,
-    soft_cut,
 )
 from hpc_nqs.row_blocks import RowBlocks, right_planes, store
 
-MAX_ROWS = 16384  # of a cut: 2 GiB (real) or 4 GiB (complex) on rank 0, and about as much again for the eigenvectors
+MAX_ROWS = 16384  # of a cut: 2 GiB (real) or 4 GiB (complex) on rank 0, and about twice as much again for its reduction
 _BLOCK_ITEMS = 2**22  # matrix elements passed round at a time
+_DIAGONAL_ROWS = 128  # of a task that the diagonal passes through
 _COLUMNS = 512  # of the elementwise product, computed at a time
 
 
@@ -177,7 +176,7 @@ class _Rows:
         gram = blocks.gather(self.gram(column_scale) if rtol is not None else self._shifted_gram(column_scale))
         solved, facts = np.zeros(blocks.n_rows, target.dtype), np.zeros(1)
         if gram is not None:
-            solved[:], facts[0] = _solve_cut(gram, target, FALLBACK_RTOL if rtol is None else rtol)
+            solved[:], facts[0], _ = cut_solution(gram, target, FALLBACK_RTOL if rtol is None else rtol)
         return self.from_rank_zero(solved), self.from_rank_zero(facts)[0], rtol is None
 
     def _shifted_gram(self, column_scale):
@@ -229,7 +228,9 @@ class _Rows:
                 work = np.empty((len(strip) + 1, rows.stop - rows.start, n))
                 multiply_samples(*own, *other, constant, square, work, strip[:, rows, start : start + n])
 
-            self.team.threads.each(fill, blocks.row_blocks(blocks.first_from(start)))
+            # small blocks where the diagonal passes: less is computed above it
+            first, below = blocks.first_from(start), blocks.first_from(stop)
+            self.team.threads.each(fill, blocks.row_blocks(first, below, _DIAGONAL_ROWS) + blocks.row_blocks(below))
 
     def adjoint_local(self, vector):
         """Compute X^H vector from the local samples' (n_local,) entries."""
@@ -251,9 +252,3 @@ class _Rows:
         self.team.broadcast(values)
         return values
 
-
-def _solve_cut(gram, target, rtol):
-    """Return U (g / lambda) U^H target and the sum of g, from the lower triangle of `gram`."""
-    eigenvalues, vectors = scipy.linalg.eigh(gram, driver="evd", check_finite=False)
-    kept, inverse = soft_cut(eigenvalues, rtol)
-    return vectors @ (inverse * adjoint_product(vectors, target)), kept.sum()

@@ -10,9 +10,11 @@ from libc.math cimport sqrt
 from scipy.linalg.cython_blas cimport dgemm, dsyrk, zgemm, zherk
 
 
-def accumulate(double[:, ::1] log_derivs, const double complex[::1] energies, const double[::1] weights,
-               double[::1] totals, double[::1] mean_log_derivs, double[::1] force, int width):
-    """Merge one block of samples into the running weight, means and F, and leave the rows whose products belong to S.
+def accumulate(double[:, ::1] log_derivs, Py_ssize_t start, Py_ssize_t stop, const double complex[::1] energies,
+               const double[::1] weights, const double[::1] totals, double[::1] mean_log_derivs, double[::1] force, int width):
+    """Merge parameters `start` to `stop` of one block of samples into the running means and F.
+
+    `add_totals` has to follow when all parameters are done.
 
     Parameters
     ----------
@@ -22,49 +24,71 @@ def accumulate(double[:, ::1] log_derivs, const double complex[::1] energies, co
     energies : (n,) complex128
     weights : (n,) float64
         Importance weights, >= 0.
-    totals : (3,) float64, in place
-        Sum of weights, real and imaginary part of the mean of E_loc.
+    totals : (3,) float64
+        Of the blocks before: sum of weights, real and imaginary part of the mean of E_loc.
     mean_log_derivs : (n_params * width,) float64, in place
     force : (n_params * width,) float64, in place
         Sum of w conj(O_k) E of centred O and E.
     width : int
         1 for real, 2 for complex O.  Real O take the real part of E.
     """
-    cdef Py_ssize_t n = log_derivs.shape[0] - 1, m = log_derivs.shape[1], i, k
-    cdef double weight = 0, energy_re = 0, energy_im = 0, root, fraction, old = totals[0], d_re, d_im
-    cdef double *mean = &log_derivs[n, 0]
+    cdef Py_ssize_t n = log_derivs.shape[0] - 1, first = start * width, m = (stop - start) * width, i, k
+    cdef double root, fraction, pair
+    cdef double[3] block
+    cdef double *own
+    cdef double *mean = &log_derivs[n, first]
+    cdef double *sums = &force[first]
     with nogil:
+        block_totals(energies, weights, block)
         for k in range(m):
             mean[k] = 0
         for i in range(n):
-            weight += weights[i]
-            energy_re += weights[i] * energies[i].real
-            energy_im += weights[i] * energies[i].imag
+            own = &log_derivs[i, first]
             for k in range(m):
-                mean[k] += weights[i] * log_derivs[i, k]
-        if weight > 0:
-            energy_re /= weight
-            energy_im /= weight
+                mean[k] += weights[i] * own[k]
+        if block[0] > 0:
             for k in range(m):
-                mean[k] /= weight
+                mean[k] /= block[0]
         for i in range(n):
+            own = &log_derivs[i, first]
             root = sqrt(weights[i])
             for k in range(m):
-                log_derivs[i, k] = root * (log_derivs[i, k] - mean[k])
-            add_force(&log_derivs[i, 0], root * (energies[i].real - energy_re),
-                      root * (energies[i].imag - energy_im), m, width, &force[0])
-        if weight > 0:
-            fraction = weight / (old + weight)
-            d_re = energy_re - totals[1]
-            d_im = energy_im - totals[2]
+                own[k] = root * (own[k] - mean[k])
+            add_force(own, root * (energies[i].real - block[1]), root * (energies[i].imag - block[2]), m, width, sums)
+        if block[0] > 0:
+            fraction = block[0] / (totals[0] + block[0])
+            pair = sqrt(totals[0] * fraction)
             for k in range(m):
-                mean[k] -= mean_log_derivs[k]
-                mean_log_derivs[k] += fraction * mean[k]
-                mean[k] *= sqrt(old * fraction)
-            add_force(mean, sqrt(old * fraction) * d_re, sqrt(old * fraction) * d_im, m, width, &force[0])
-            totals[0] = old + weight
-            totals[1] += fraction * d_re
-            totals[2] += fraction * d_im
+                mean[k] -= mean_log_derivs[first + k]
+                mean_log_derivs[first + k] += fraction * mean[k]
+                mean[k] *= pair
+            add_force(mean, pair * (block[1] - totals[1]), pair * (block[2] - totals[2]), m, width, sums)
+
+
+def add_totals(const double complex[::1] energies, const double[::1] weights, double[::1] totals):
+    """Merge one block of samples into the running weight and mean energy, *in place*; arguments as for `accumulate`."""
+    cdef double fraction
+    cdef double[3] block
+    with nogil:
+        block_totals(energies, weights, block)
+        if block[0] > 0:
+            fraction = block[0] / (totals[0] + block[0])
+            totals[0] += block[0]
+            totals[1] += fraction * (block[1] - totals[1])
+            totals[2] += fraction * (block[2] - totals[2])
+
+
+cdef void block_totals(const double complex[::1] energies, const double[::1] weights, double *block) noexcept nogil:
+    """Write the sum of weights and both parts of the mean energy to `block` (3)."""
+    cdef Py_ssize_t i
+    block[0] = block[1] = block[2] = 0
+    for i in range(weights.shape[0]):
+        block[0] += weights[i]
+        block[1] += weights[i] * energies[i].real
+        block[2] += weights[i] * energies[i].imag
+    if block[0] > 0:
+        block[1] /= block[0]
+        block[2] /= block[0]
 
 
 cdef void add_force(const double *o, double e_re, double e_im, Py_ssize_t m, int width,

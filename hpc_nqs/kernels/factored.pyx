@@ -7,6 +7,8 @@ from scipy.linalg.cython_blas cimport ddot, dgemm, dgemv, zdotu, zgemv
 
 cdef extern from "nqs_rows.h" nogil:
     void nqs_conjugate_times(const double *, double, double, Py_ssize_t, double *)
+    void nqs_add_times(const double *, double, double, Py_ssize_t, double *)
+    void nqs_sum_rows(const double *, Py_ssize_t, Py_ssize_t, Py_ssize_t, double *)
 
 ctypedef fused number:
     double
@@ -121,6 +123,48 @@ def covary_factors(const double[:, ::1] inputs, const double[:, ::1] centred, co
                   <double *>&bias[0], &width)
             start += m
     return total
+
+
+def join_sums(const number[:, ::1] sums, const number[:, ::1] means, const number[::1] slopes, number total,
+              number[::1] out):
+    """Add up what `covary_factors` left for groups of samples, and centre it.
+
+    With the sums over groups A_uj of `out`, b_u of `bias` and t of what is returned: A_uj + b_u conj(mean t_j) -
+    conj(<d_j x_u>) t, then b_u.
+
+    Parameters
+    ----------
+    sums : (n_groups, (n_inputs + 1) * n_hidden + n_inputs) float64 or complex128
+    means : (n_inputs + 1, n_hidden), like sums
+        conj(<d_j x_u>).
+    slopes : (n_hidden,), like sums
+        conj(mean t_j).
+    total : number
+    out : like a row of sums
+    """
+    cdef int width = <int>(sizeof(number) // 8)
+    cdef Py_ssize_t n_items = out.shape[0], j = means.shape[1], n_weights = means.shape[0] * j, u
+    cdef double *found = <double *>&out[0]
+    cdef const double *rows = <const double *>&sums[0, 0] if sums.shape[0] else NULL
+    with nogil:
+        nqs_sum_rows(rows + width * n_weights, sums.shape[0], width * n_items, width * (n_items - n_weights),
+                     found + width * n_weights)
+        for u in range(means.shape[0]):
+            nqs_sum_rows(rows + width * u * j, sums.shape[0], width * n_items, width * j, found + width * u * j)
+            if n_weights + u < n_items:
+                add_times(<const double *>&slopes[0], <const double *>&out[n_weights + u], 1, j, width, found + width * u * j)
+            add_times(<const double *>&means[u, 0], <const double *>&total, -1, j, width, found + width * u * j)
+
+
+cdef void add_times(const double *row, const double *factor, double sign, Py_ssize_t n, int width,
+                    double *out) noexcept nogil:
+    """out += sign row factor[0], n numbers of `width` doubles."""
+    cdef Py_ssize_t k
+    if width == 2:
+        nqs_add_times(row, sign * factor[0], sign * factor[1], n, out)
+        return
+    for k in range(n):
+        out[k] += sign * factor[0] * row[k]
 
 
 def covary_rows(const number[:, ::1] rows, const double[::1] sample_weights, const number[::1] vector,

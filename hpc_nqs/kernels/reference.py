@@ -433,14 +433,15 @@ def follow_path(visible, amplitude, moves, path, smallest, ratios):
 # ---- sums ----------------------------------------------------------------------------------------------------------
 
 
-def accumulate(log_derivs, energies, weights, totals, mean_log_derivs, force, width):
-    """Merge one block of samples into the running weight, means and F, and leave the rows whose products belong to S."""
+def accumulate(log_derivs, start, stop, energies, weights, totals, mean_log_derivs, force, width):
+    """Merge parameters `start` to `stop` of one block of samples into the running means and F."""
     numbers = np.complex128 if width == 2 else np.float64
+    arrays = log_derivs[:-1], log_derivs[-1], mean_log_derivs, force
+    o, last, mean, f = (array.view(numbers)[..., start:stop] for array in arrays)
     weight = weights.sum()
     if weight == 0:
-        log_derivs[:] = 0
+        o[:], last[:] = 0, 0
         return
-    o, mean, f = (array.view(numbers) for array in (log_derivs[:-1], mean_log_derivs, force))
     block_mean, block_energy = weights @ o / weight, weights @ energies / weight
     o -= block_mean
     o *= np.sqrt(weights)[:, None]
@@ -449,12 +450,18 @@ def accumulate(log_derivs, energies, weights, totals, mean_log_derivs, force, wi
     old = totals[0]
     d_o, d_e = block_mean - mean, block_energy - (totals[1] + 1j * totals[2])
     pair_weight = old * weight / (old + weight)
-    log_derivs[-1].view(numbers)[:] = np.sqrt(pair_weight) * d_o
+    last[:] = np.sqrt(pair_weight) * d_o
     change = o.conj().T @ e + pair_weight * d_o.conj() * d_e
     f += change if width == 2 else change.real
     mean += weight / (old + weight) * d_o
-    energy = (old * (totals[1] + 1j * totals[2]) + weight * block_energy) / (old + weight)
-    totals[:] = old + weight, energy.real, energy.imag
+
+
+def add_totals(energies, weights, totals):
+    """Merge one block of samples into the running weight and mean energy, *in place*."""
+    total = totals[0] + weights.sum()
+    if total > 0:
+        energy = (totals[0] * (totals[1] + 1j * totals[2]) + weights @ energies) / total
+        totals[:] = total, energy.real, energy.imag
 
 
 def add_products(rows, start, stop, s_matrix, width):

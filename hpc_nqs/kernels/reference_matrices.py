@@ -23,6 +23,14 @@ def covary_factors(inputs, centred, slopes, sample_weights, weights, field, cons
     return found.sum()
 
 
+def join_sums(sums, means, slopes, total, out):
+    """Add up what `covary_factors` left for groups of samples, and centre it."""
+    out[:] = sums.sum(axis=0)
+    weights, bias = out[: means.size].reshape(means.shape), out[means.size :]
+    weights[:-1] += np.outer(bias, slopes)
+    weights -= means * total
+
+
 def covary_rows(rows, sample_weights, vector, values, out):
     """Add O^H w O vector of stored rows O to `out`, *in place*."""
     out += rows.conj().T @ (sample_weights * (rows @ vector))

@@ -5,8 +5,8 @@
 
 A layout is ranks x threads.  Every round runs all layouts one after the other, so that a change of the load meets all of
 them; medians over the rounds.  Strong scaling keeps the samples and chains, with --weak they grow with the number of ranks
-times threads.  `1+1` is no layout of one step but two independent programs of one rank side by side: what they lose against one
-alone no parallel program can win.  Layouts that have not a core for every thread are marked with an asterisk.
+times threads.  `1+1` is no layout of one step but two independent programs of one rank side by side, the slower one counts:
+what it loses against one alone no two ranks can win, since each has its part of the samples.  Layouts that have not a core for every thread are marked with an asterisk.
 
 Bytes are those that the sums and broadcasts of a step give to a rank.  The prediction is for one thread per rank; it uses
 the multiply-add peak and the bandwidth measured just before, latency and bandwidth between the ranks, and the number of
@@ -43,14 +43,14 @@ def start(length, samples, solver, n_ranks=1, n_threads=1, shared=False, chains=
 
 
 def finish(*processes):
-    """Return what `scaling_worker` prints; seconds are the mean of several processes, `others` what was busy besides."""
+    """Return what `scaling_worker` prints; seconds are those of the slowest of several processes, `others` what was busy besides."""
     began, busy, own = time.perf_counter(), machine_seconds(), own_seconds()
     texts = [process.communicate()[0] for process in processes]
     if any(process.returncode for process in processes):
         sys.exit("a run of scaling_worker failed; its message stands above")
     results = [json.loads(text.strip().splitlines()[-1]) for text in texts]
     elsewhere = machine_seconds() - busy - (own_seconds() - own)
-    seconds = statistics.mean(each["seconds"] for each in results)
+    seconds = max(each["seconds"] for each in results)
     return results[0] | {"seconds": seconds, "others": elsewhere / (time.perf_counter() - began)}
 
 

@@ -40,6 +40,12 @@ class CountingTeam(parallel.Team):
         self.n_bytes += n_items * own.itemsize
         return super().join_shares(own, n_items)
 
+    def summed(self, numbers):
+        """Sum and count."""
+        self.messages += 1
+        self.n_bytes += 8 * len(numbers) * self.size
+        return super().summed(numbers)
+
     def broadcast(self, array, root=0):
         """Broadcast and count."""
         self.messages += 1

@@ -28,9 +28,12 @@ def summed(derivs, energies, weights, width, cuts=(), kernels=accumulate, panel=
     s_matrix, force = np.zeros((N_PARAMS, N_PARAMS * width)), np.zeros(N_PARAMS * width)
     for part in np.split(np.arange(len(weights)), cuts):
         block = with_room(derivs[part], width)
-        kernels.accumulate(block, energies[part], weights[part], totals, means, force, width)
-        for start in range(0, N_PARAMS, panel):
-            kernels.add_products(block, start, min(start + panel, N_PARAMS), s_matrix, width)
+        panels = [(start, min(start + panel, N_PARAMS)) for start in range(0, N_PARAMS, panel)]
+        for start, stop in reversed(panels):
+            kernels.accumulate(block, start, stop, energies[part], weights[part], totals, means, force, width)
+        kernels.add_totals(energies[part], weights[part], totals)
+        for start, stop in panels:
+            kernels.add_products(block, start, stop, s_matrix, width)
     return totals, means.view(numbers), np.tril(s_matrix.view(numbers)), force.view(numbers)
 
 
@@ -127,7 +130,7 @@ def test_only_the_lower_triangle_is_written(width):
     derivs, energies, weights = samples(width)
     s_matrix, force = np.full((N_PARAMS, N_PARAMS * width), 7.0), np.zeros(N_PARAMS * width)
     block = with_room(derivs, width)
-    accumulate.accumulate(block, energies, weights, np.zeros(3), np.zeros(N_PARAMS * width), force, width)
+    accumulate.accumulate(block, 0, N_PARAMS, energies, weights, np.zeros(3), np.zeros(N_PARAMS * width), force, width)
     for start in (0, 4):
         accumulate.add_products(block, start, min(start + 4, N_PARAMS), s_matrix, width)
     numbers = s_matrix.view(complex) if width == 2 else s_matrix
@@ -136,12 +139,18 @@ def test_only_the_lower_triangle_is_written(width):
 
 
 @pytest.mark.parametrize("width", [1, 2])
-def test_twin_destroys_and_returns_the_same(width):
+@pytest.mark.parametrize("weighted", [True, False])
+def test_twin_destroys_and_returns_the_same(width, weighted):
+    """Parameters 1 to 4 alone, after a block before; the others stay as they are."""
     derivs, energies, weights = samples(width)
-    blocks = []
+    found = []
     for kernels in (accumulate, reference):
-        block = with_room(derivs, width)
-        sums = [np.array([0.7, 0.1, 0.2]), np.ones(N_PARAMS * width), np.zeros(N_PARAMS * width)]
-        kernels.accumulate(block, energies, weights, *sums, width)
-        blocks.append(block)
-    np.testing.assert_allclose(*blocks, rtol=0, atol=1e-13)
+        block, before = with_room(derivs, width), np.array([0.7, 0.1, 0.2])
+        sums = [np.ones(N_PARAMS * width), np.zeros(N_PARAMS * width)]
+        kernels.accumulate(block, 1, 4, energies, weights * weighted, before, *sums, width)
+        np.testing.assert_array_equal(before, [0.7, 0.1, 0.2])
+        kernels.add_totals(energies, weights * weighted, before)
+        found.append([block, before, *sums])
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-13, atol=1e-12)
+    assert np.isnan(found[0][0][-1, [0, -1]]).all()

@@ -64,6 +64,25 @@ def test_covariances_are_products_one_after_the_other(kind, n):
 
 
 @pytest.mark.parametrize("kind", [float, complex])
+@pytest.mark.parametrize("n_groups", [0, 1, 4])
+def test_sums_of_groups(kind, n_groups):
+    stream = np.random.default_rng(4)
+    sums, means, slopes = numbers(stream, kind, n_groups, 6 * 7 + 5), numbers(stream, kind, 6, 7), numbers(stream, kind, 7)
+    total = kind(0.3 + (0.8j if kind is complex else 0))
+    read_only(sums, means, slopes)
+    found = []
+    for kernels, _ in BOTH:
+        out = np.full(6 * 7 + 5, np.nan, kind)
+        kernels.join_sums(sums, means, slopes, total, out)
+        found.append(out)
+    np.testing.assert_allclose(*found, rtol=0, atol=1e-13)
+    bias = sums[:, 42:].sum(axis=0)
+    np.testing.assert_allclose(found[0][42:], bias, rtol=0, atol=1e-14)
+    wanted = sums[:, 7:14].sum(axis=0) + bias[1] * slopes - means[1] * total
+    np.testing.assert_allclose(found[0][7:14], wanted, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("kind", [float, complex])
 @pytest.mark.parametrize("shape", [(6, 9), (1, 4), (0, 4)])
 def test_products_between_samples(kind, shape):
     stream = np.random.default_rng(2)

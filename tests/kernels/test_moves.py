@@ -107,6 +107,17 @@ def test_twin_proposes_the_same(bond_features, monkeypatch):
     assert used == set(range(len(inputs)))
 
 
+def test_changes_of_moves_that_are_added_later():
+    moves = Moves(4, 2, bond_features=False)
+    moves.add_flip(1)
+    assert moves.input_changes() is moves.input_changes()
+    moves.add_exchange(0, 3)
+    inputs, changes = moves.input_changes()
+    np.testing.assert_array_equal(inputs, [[1, 0, 0, 0], [0, 3, 0, 0]])
+    np.testing.assert_array_equal(changes, [[-2, 0, 0, 0], [-2, 2, 0, 0]])
+    assert not (inputs.flags.writeable or changes.flags.writeable)
+
+
 def test_number_of_moves():
     moves = every_move(bond_features=True)[0]
     kernel = moves.kernel()

@@ -205,6 +205,18 @@ def test_partial_products_that_drift_apart(is_complex):
         np.testing.assert_allclose(ratio, np.exp(change), rtol=1e-9)
 
 
+def test_leading_numbers_of_one_lane_outside_the_range_of_products():
+    """cosh^2 of half the shift goes to 1e110 over every eighth of 560 units, the only ones with weights."""
+    n_units = 560
+    weights, bias = np.where(np.arange(n_units) % 8 == 0, 2.5, 0.0)[:, None], np.full(n_units, 20.0)
+    moves, configurations = flips(1)
+    amplitude = network(weights, bias, np.zeros(n_units, bool), moves)
+    logs = exact_log_psi(weights, bias, np.zeros(n_units, bool), configurations)
+    for row in (0, 1):
+        ratio = looked_at(amplitude, moves.kernel(), configurations[row], np.array([0]))[0]
+        np.testing.assert_allclose(ratio, np.exp(logs[1 - row] - logs[row]), rtol=1e-9)
+
+
 @pytest.mark.parametrize("is_complex", [False, True])
 def test_zeros_of_the_wave_function(is_complex):
     """Angles within rounding of pi/2, where t is 1e16, and close to it, where ratios still have digits."""

@@ -61,6 +61,18 @@ def test_shares_of_a_sum(team, n, dtype):
     np.testing.assert_allclose(joined, own)
 
 
+def test_sums_of_numbers_are_added_in_the_order_of_the_ranks(team):
+    """1 + 1e-16 - 1 is 0 from left to right and 1e-16 in another order: all ranks have the same last bit."""
+    own = [[1.0, 2.0], [1e-16, 3.0], [-1.0, 4.0]][team.rank % 3]
+    rows = [[1.0, 2.0], [1e-16, 3.0], [-1.0, 4.0]]
+    expected = np.zeros(2)
+    for rank in range(team.size):
+        expected = expected + rows[rank % 3]
+    found = team.summed(own)
+    np.testing.assert_array_equal(found, expected)
+    assert found.dtype == float and team.summed([7]).tolist() == [7.0 * team.size]
+
+
 def test_broadcast_object(team):
     assert team.broadcast_object({"seed": team.rank, "text": f"from {team.rank}"}) == {"seed": 0, "text": "from 0"}
 

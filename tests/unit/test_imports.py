@@ -17,7 +17,7 @@ LAYERS = [
     {"kernels"},
     {"bonds", "cluster_expansion", "cluster_seed", "conserved", "deep_units", "flux", "gates", "lattice", "machine", "models", "moves"}
     | {"purification", "quantum_numbers", "seed", "spin_system", "symmetry", "thread_pool"}
-    | {"trotter", "wavefunctions", "worldlines"},
+    | {"tridiagonal", "trotter", "wavefunctions", "worldlines"},
     {"ansatz", "blocks", "chains", "control_variates", "cost_model", "deep_ansatz", "deep_pairs", "deep_sum", "ensembles"}
     | {"conjugate_gradients", "enumeration", "estimators", "extrapolation", "isotropy", "level_meter", "linear", "log_derivatives", "measurement"}
     | {"observables", "ring_meter", "rings"}

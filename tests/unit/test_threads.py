@@ -48,6 +48,26 @@ def test_any_number_of_threads_gives_the_same_numbers(network, n_threads, solver
         np.testing.assert_array_equal(values, expected)
 
 
+@pytest.mark.parametrize("parameters", ["complex", "real"])
+def test_samples_without_weight_have_no_slopes(parameters):
+    """A zero of Psi has slopes that are not finite, and no weight."""
+    network = {"kind": "rbm", "alpha": 1, "symmetries": [], "parameters": parameters}
+    settings = parse_settings(CHAIN | {"wavefunction": network, "thermal": {"temperatures": [1.0]}})
+    ansatz, team = build_ansatz(settings, *build(settings), seed=1), Team.serial()
+    purification, wavefunction = ansatz.purification, ansatz.wavefunction
+    wavefunction.params = wavefunction.params + 0.1
+    samples = Chains(team, 5, 3, lambda stream: random_pairs(purification, stream)).sample(
+        wavefunction.amplitude(purification.moves), purification, 4, 1, 1.0
+    )
+    evaluation = evaluate(samples, wavefunction, purification, team)
+    evaluation.weights[[3, 7]] = 0
+    derivatives = reconfiguration.centred_samples(evaluation, samples, wavefunction, team)[0]
+    slopes = derivatives.slopes + derivatives.mean_slopes
+    assert derivatives.is_factored and slopes.dtype == wavefunction.params.dtype
+    np.testing.assert_allclose(slopes[[3, 7]], 0, rtol=0, atol=1e-15)
+    assert np.abs(slopes[[0, 1, 2]]).max(axis=1).min() > 1e-3
+
+
 def test_projected_states_too():
     settings = parse_settings(CHAIN | {"run": {"task": "ground_state"}, "ground_state": {"momentum": [3], "spin_parity": -1}})
     lattice, model = build(settings)
