@@ -9,11 +9,12 @@ import numpy as np
 
 from hpc_nqs.ansatz import build_ansatz
 from hpc_nqs.chains import Chains
+from hpc_nqs.evaluation import evaluate
 from hpc_nqs.kernels import amplitude as amplitude_kernel
 from hpc_nqs.machine import processor
 from hpc_nqs.parallel import Team
 from hpc_nqs.purification import random_pairs
-from hpc_nqs.reconfiguration import Regularization, evaluate, velocity
+from hpc_nqs.reconfiguration import Regularization, velocity
 from hpc_nqs.roofline import roofline_table, roofline_text
 from hpc_nqs.settings import build, parse_settings
 

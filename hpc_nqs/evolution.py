@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from hpc_nqs.conserved import conserved_directions, split
-from hpc_nqs.reconfiguration import evaluate, velocity
+from hpc_nqs.evaluation import evaluate
+from hpc_nqs.reconfiguration import velocity
 
 MAX_RETRIES = 12  # halvings of one step before the run gives up
 ACCEPTED_ERROR = 2.0  # in units of the tolerances

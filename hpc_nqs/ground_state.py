@@ -11,11 +11,12 @@ from hpc_nqs.computation import DONE, FAILED, STOPPED, Computation
 from hpc_nqs.correlations import build_correlations
 from hpc_nqs.descent import Descent, default_step, width_bound
 from hpc_nqs.enumeration import Enumeration
+from hpc_nqs.evaluation import evaluate
 from hpc_nqs.kernels.amplitude import log_psi
 from hpc_nqs.level_meter import LevelMeter
 from hpc_nqs.level_plan import N_CHAINS, N_SAMPLES, last_scale, refusing, regularization_of, steps_are_exact, words
 from hpc_nqs.lower_states import STRENGTH, LowerStates, check_same_sector, load_lower_state
-from hpc_nqs.reconfiguration import evaluate, velocity
+from hpc_nqs.reconfiguration import velocity
 from hpc_nqs.settings import SettingsError
 from hpc_nqs.spin_ansatz import build_spin_ansatz, sectors_of
 from hpc_nqs.spin_system import random_spins

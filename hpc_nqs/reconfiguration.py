@@ -10,9 +10,7 @@ import numpy as np
 
 from hpc_nqs import linear
 from hpc_nqs.conjugate_gradients import solve_spread_cg
-from hpc_nqs.kernels import amplitude as amplitude_kernel
 from hpc_nqs.kernels.accumulate import accumulate, add_products, add_totals
-from hpc_nqs.kernels.local_energy import local_energies
 from hpc_nqs.kernels.rbm import unit_slopes
 from hpc_nqs.log_derivatives import FactoredDerivatives, StoredDerivatives, groups
 from hpc_nqs.row_blocks import solve_spread
@@ -25,82 +23,6 @@ PANEL = 64  # rows of S that a thread adds to at a time
 DIAG_SCALE = 1e-4  # default shift relative to the diagonal of S
 MAX_DENSE = 2000  # largest number of parameters for which S is assembled
 FLOOR = 1e-12  # shift relative to the largest diagonal element of S; parameters that move nothing have rounding errors there
-
-
-@dataclass
-class Evaluation:
-    """A wave function on the samples of this rank.
-
-    Attributes
-    ----------
-    amplitude : Amplitude
-    energies : (n, n_hamiltonians) complex128
-        Local energies of H x 1 and 1 x H~, or of H alone, totals.
-    log_psi : (n,) complex128
-    weights : (n,) float64
-        abs(Psi)^2 over the density that was sampled, normalised to sum 1 over all ranks.
-    energy : float
-        Mean over all ranks, total.
-    n_effective : float
-        Kish's effective number of samples over all ranks, 1 / sum of squared weights.
-    penalty : (n,) complex128 or None
-        Local energy of a penalty, in the force alone.
-    """
-
-    amplitude: object
-    energies: np.ndarray
-    log_psi: np.ndarray
-    weights: np.ndarray
-    energy: float
-    n_effective: float
-    penalty: np.ndarray | None = None
-
-    @property
-    def force_energies(self):
-        """Local energy in the force, (n,): the mean over the layers, with the penalty."""
-        energies = self.energies.mean(axis=1)
-        return energies if self.penalty is None else energies + self.penalty
-
-    def log_derivs(self, configurations, part, out, threads):
-        """Write O_k of the samples `part` to `out` (n, n_params * width) float64, *in place*, by some `Threads`."""
-        rows = configurations[part]
-        threads.run(
-            self.amplitude, len(rows), lambda own, some: amplitude_kernel.log_derivs(own, rows[some], out[some])
-        )
-
-
-def evaluate(samples, wavefunction, purification, team, amplitude=None):
-    """Return the `Evaluation` of `wavefunction` on `samples`.  *Collective.*
-
-    Fresh samples (log_density None) are taken to be distributed as abs(Psi)^(2 exponent) of this wave function;
-    others are reweighted.
-    """
-    moves = purification.moves
-    amplitude = amplitude or wavefunction.amplitude(moves)
-    n = len(samples.flat)
-    energies = np.empty((n, len(purification.hamiltonians)), dtype=np.complex128)
-    log_psi = np.empty(n, dtype=np.complex128)
-    kernel, hamiltonians, flat = moves.kernel(), list(purification.hamiltonians), samples.flat
-    team.threads.run(
-        amplitude, n, lambda own, part: local_energies(flat[part], own, kernel, hamiltonians, energies[part], log_psi[part])
-    )
-    if samples.log_density is None:
-        samples.log_density = 2 * samples.exponent * log_psi.real if samples.exponent else np.zeros(n)
-    # a numerical zero of Psi, reached by exact summation or by rounding, has no local energy and no weight
-    usable = np.isfinite(energies).all(axis=1) & np.isfinite(log_psi) & np.isfinite(samples.log_density)
-    log_weights = np.where(usable, 2 * np.where(usable, log_psi.real, 0) - np.where(usable, samples.log_density, 0), -np.inf)
-    weights = np.exp(log_weights - team.max(log_weights.max(initial=-np.inf)))
-    energies[weights == 0] = 0
-    totals = np.array([weights.sum(), np.square(weights).sum(), weights @ energies.real.mean(axis=1)])
-    team.sum_in_place(totals)
-    return Evaluation(
-        amplitude=amplitude,
-        energies=energies,
-        log_psi=log_psi,
-        weights=weights / totals[0],
-        energy=totals[2] / totals[0],
-        n_effective=totals[0] ** 2 / totals[1],
-    )
 
 
 @dataclass(frozen=True)

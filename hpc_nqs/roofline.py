@@ -9,13 +9,14 @@ import numpy as np
 
 from hpc_nqs.chains import Chains
 from hpc_nqs.cost_model import SOLVERS, Machine, StepSizes, solver_seconds
+from hpc_nqs.evaluation import evaluate
 from hpc_nqs.kernels.local_energy import local_energies
 from hpc_nqs.kernels.metropolis import follow_path
 from hpc_nqs.kernels.rbm import instruction_sets
 from hpc_nqs.kernels.roofline import multiply_adds, triad
 from hpc_nqs.parallel import Team
 from hpc_nqs.purification import purify, random_pairs
-from hpc_nqs.reconfiguration import Regularization, evaluate, velocity
+from hpc_nqs.reconfiguration import Regularization, velocity
 from hpc_nqs.settings import build, parse_settings
 from hpc_nqs.wavefunctions.rbm import RBM, Feature
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from hpc_nqs.deep_sum import DeepSum, bits_of
+from hpc_nqs.evaluation import Evaluation
 from hpc_nqs.evolution import Evolution
 from hpc_nqs.models import to_sparse
-from hpc_nqs.reconfiguration import Evaluation
 
 
 @dataclass(kw_only=True)

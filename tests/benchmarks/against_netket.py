@@ -25,10 +25,11 @@ from pathlib import Path
 import numpy as np
 
 from hpc_nqs.chains import Chains
+from hpc_nqs.evaluation import evaluate
 from hpc_nqs.kernels.local_energy import local_energies
 from hpc_nqs.parallel import Team
 from hpc_nqs.purification import random_pairs
-from hpc_nqs.reconfiguration import Regularization, evaluate, velocity
+from hpc_nqs.reconfiguration import Regularization, velocity
 from hpc_nqs.roofline import unshared_network
 
 N_SAMPLES, N_CHAINS = 1024, 64

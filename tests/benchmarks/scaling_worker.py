@@ -9,8 +9,9 @@ import numpy as np
 from hpc_nqs import parallel
 from hpc_nqs.ansatz import build_ansatz
 from hpc_nqs.chains import Chains
+from hpc_nqs.evaluation import evaluate
 from hpc_nqs.purification import random_pairs
-from hpc_nqs.reconfiguration import Regularization, evaluate, velocity
+from hpc_nqs.reconfiguration import Regularization, velocity
 from hpc_nqs.roofline import unshared_network
 from hpc_nqs.settings import build, parse_settings
 

@@ -7,8 +7,8 @@ from hpc_nqs import checkpoint, exact, tasks
 from hpc_nqs.ansatz import build_ansatz
 from hpc_nqs.control_variates import ControlVariates, fitted_coefficients
 from hpc_nqs.enumeration import Enumeration
+from hpc_nqs.evaluation import evaluate
 from hpc_nqs.parallel import Team
-from hpc_nqs.reconfiguration import evaluate
 from hpc_nqs.settings import build, parse_settings
 
 SERIAL = Team.serial()

@@ -7,11 +7,12 @@ from hpc_nqs import checkpoint, exact, tasks
 from hpc_nqs.chains import Chains
 from hpc_nqs.correlations import build_correlations
 from hpc_nqs.enumeration import Enumeration
+from hpc_nqs.evaluation import evaluate
 from hpc_nqs.level_meter import LevelMeter
 from hpc_nqs.models import to_sparse
 from hpc_nqs.parallel import Team
 from hpc_nqs.quantum_numbers import IRREPS, Sector, projector
-from hpc_nqs.reconfiguration import assemble, evaluate
+from hpc_nqs.reconfiguration import assemble
 from hpc_nqs.settings import SettingsError, build, parse_settings
 from hpc_nqs.spin_ansatz import build_spin_ansatz, sectors_of
 from hpc_nqs.spin_system import random_spins, spin_system

@@ -6,10 +6,11 @@ import pytest
 from hpc_nqs import checkpoint, tasks
 from hpc_nqs.chains import Chains
 from hpc_nqs.enumeration import Enumeration
+from hpc_nqs.evaluation import evaluate
 from hpc_nqs.lower_states import LowerStates, load_lower_state
 from hpc_nqs.models import to_sparse
 from hpc_nqs.parallel import Team
-from hpc_nqs.reconfiguration import assemble, evaluate
+from hpc_nqs.reconfiguration import assemble
 from hpc_nqs.settings import SettingsError, build, parse_settings
 from hpc_nqs.spin_ansatz import build_spin_ansatz
 from hpc_nqs.spin_system import random_spins

@@ -7,11 +7,12 @@ import scipy.linalg
 from hpc_nqs.ansatz import build_ansatz
 from hpc_nqs.chains import Chains, Samples
 from hpc_nqs.enumeration import Enumeration
+from hpc_nqs.evaluation import evaluate
 from hpc_nqs.evolution import HEUN, KUTTA, Evolution, StepControl
 from hpc_nqs.models import to_sparse
 from hpc_nqs.parallel import Team
 from hpc_nqs.purification import random_pairs
-from hpc_nqs.reconfiguration import Regularization, assemble, centred_samples, evaluate, velocity
+from hpc_nqs.reconfiguration import Regularization, assemble, centred_samples, velocity
 from hpc_nqs.settings import build, parse_settings
 from hpc_nqs.wavefunctions.rbm import RBM, Feature, log_derivs, log_psi
 

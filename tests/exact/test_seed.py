@@ -9,10 +9,11 @@ import scipy.linalg
 from hpc_nqs import exact, flux, seed
 from hpc_nqs.ansatz import build_ansatz
 from hpc_nqs.enumeration import Enumeration
+from hpc_nqs.evaluation import evaluate
 from hpc_nqs.models import to_sparse
 from hpc_nqs.parallel import Team
 from hpc_nqs.purification import input_images, purify
-from hpc_nqs.reconfiguration import assemble, evaluate
+from hpc_nqs.reconfiguration import assemble
 from hpc_nqs.settings import build, parse_settings
 from hpc_nqs.symmetry import site_symmetries
 from hpc_nqs.wavefunctions.pairing import PairProduct

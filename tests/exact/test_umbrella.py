@@ -7,10 +7,11 @@ from hpc_nqs import checkpoint, tasks, umbrella
 from hpc_nqs.ansatz import build_ansatz
 from hpc_nqs.chains import Chains, Samples
 from hpc_nqs.enumeration import Enumeration
+from hpc_nqs.evaluation import evaluate
 from hpc_nqs.kernels import amplitude as amplitude_kernel
 from hpc_nqs.parallel import Team
 from hpc_nqs.purification import random_pairs
-from hpc_nqs.reconfiguration import Regularization, assemble, evaluate, velocity
+from hpc_nqs.reconfiguration import Regularization, assemble, velocity
 from hpc_nqs.settings import build, parse_settings
 from hpc_nqs.umbrella import LEVELS, N_PER_CHAIN, WEIGHT, Umbrella, fitted_rows
 from hpc_nqs.wavefunctions.rbm import log_psi

@@ -7,9 +7,10 @@ import pytest
 
 from hpc_nqs import row_blocks
 from hpc_nqs.chains import Chains
+from hpc_nqs.evaluation import evaluate
 from hpc_nqs.parallel import Team, Threads
 from hpc_nqs.purification import random_pairs
-from hpc_nqs.reconfiguration import Regularization, evaluate, velocity
+from hpc_nqs.reconfiguration import Regularization, velocity
 from hpc_nqs.roofline import unshared_network
 
 pytestmark = pytest.mark.mpi(min_size=2)

@@ -13,11 +13,11 @@ import scipy.stats
 from hpc_nqs.ansatz import build_ansatz
 from hpc_nqs.chains import Chains
 from hpc_nqs.enumeration import Enumeration
+from hpc_nqs.evaluation import evaluate
 from hpc_nqs.measurement import Meter
 from hpc_nqs.observables import build_observables
 from hpc_nqs.parallel import Team
 from hpc_nqs.purification import random_pairs
-from hpc_nqs.reconfiguration import evaluate
 from hpc_nqs.settings import build, parse_settings
 from hpc_nqs.wavefunctions.rbm import log_psi
 

@@ -23,8 +23,8 @@ LAYERS = [
     | {"observables", "ring_meter", "rings"}
     | {"row_blocks", "sample_space", "spin_ansatz", "thermodynamics", "umbrella"}
     | {"contradictions", "labels", "options", "sections", "settings", "systematic", "toml_text"},
-    {"checkpoint", "correlations", "deep", "descent", "evolution", "level_plan", "lower_states", "parallel"}
-    | {"path_table", "progress", "reconfiguration", "recorder", "reporting", "start", "summed_evolution"}
+    {"checkpoint", "correlations", "deep", "descent", "evaluation", "evolution", "level_plan", "lower_states"}
+    | {"parallel", "path_table", "progress", "reconfiguration", "recorder", "reporting", "start", "summed_evolution"}
     | {"stopping", "thermal_plan", "thermal_table", "threads"},
     {"computation", "ground_state", "path_integral", "thermal"},
     {"bench", "exact", "exact_table", "plotting", "roofline", "sectors", "tasks", "templates"}

@@ -6,9 +6,10 @@ import pytest
 from hpc_nqs import log_derivatives, reconfiguration, row_blocks, threads
 from hpc_nqs.ansatz import build_ansatz
 from hpc_nqs.chains import Chains
+from hpc_nqs.evaluation import evaluate
 from hpc_nqs.parallel import Team, Threads, available_cores
 from hpc_nqs.purification import random_pairs
-from hpc_nqs.reconfiguration import Regularization, evaluate, velocity
+from hpc_nqs.reconfiguration import Regularization, velocity
 from hpc_nqs.settings import SettingsError, build, parse_settings
 from hpc_nqs.spin_ansatz import build_spin_ansatz, sectors_of
 from hpc_nqs.spin_system import random_spins
