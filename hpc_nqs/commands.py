@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 from hpc_nqs import exact_table, reporting, tasks
-from hpc_nqs.cli import DONE, CommandError, UnusableFile
 from hpc_nqs.figure_commands import plot, report
 from hpc_nqs.launch import agreed, drive, print_charts, start_team
+from hpc_nqs.outcomes import DONE, CommandError, UnusableFile
 from hpc_nqs.settings import SettingsError, changed_foundations
 from hpc_nqs.sources import exact_rows_of, read_input, read_run_file, stored_settings, validated
 from hpc_nqs.stopping import StopRequest

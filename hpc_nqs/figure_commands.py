@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from hpc_nqs import exact_table
-from hpc_nqs.cli import DONE, CommandError
+from hpc_nqs.outcomes import DONE, CommandError
 from hpc_nqs.settings import SettingsError
 from hpc_nqs.sources import exact_rows_of, read_run_file
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import hpc_nqs
 from hpc_nqs import reporting, tasks
-from hpc_nqs.cli import DONE, FAILED, STOPPED, CommandError, QuietExit, UnusableFile, exit_code, explain
+from hpc_nqs.outcomes import DONE, FAILED, STOPPED, CommandError, QuietExit, UnusableFile, exit_code, explain
 from hpc_nqs.settings import SettingsError
 from hpc_nqs.sources import read_run_file
 

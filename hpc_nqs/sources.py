@@ -4,7 +4,7 @@ from pathlib import Path
 
 from hpc_nqs import exact_table
 from hpc_nqs import settings as settings_of_runs
-from hpc_nqs.cli import CommandError, UnusableFile
+from hpc_nqs.outcomes import CommandError, UnusableFile
 from hpc_nqs.settings import SettingsError
 
 

@@ -3,9 +3,9 @@
 import sys
 from pathlib import Path
 
-from hpc_nqs.cli import DONE, STOPPED, CommandError, UnusableFile
 from hpc_nqs.figure_commands import import_plotting, save
 from hpc_nqs.launch import agreed, drive, start_team
+from hpc_nqs.outcomes import DONE, STOPPED, CommandError, UnusableFile
 from hpc_nqs.settings import SettingsError
 from hpc_nqs.sources import read_run_file, stored_settings
 from hpc_nqs.stopping import StopRequest

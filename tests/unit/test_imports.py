@@ -30,7 +30,7 @@ LAYERS = [
     {"bench", "exact", "exact_table", "plotting", "roofline", "sectors", "tasks", "templates"}
     | {"carry_over", "curves", "expert_mode", "judgement", "panels", "report_page", "standard_mode", "sweep", "terminal_plot"}
     | {"variance_limit"},
-    {"__main__", "api", "cli", "commands", "figure_commands", "launch", "sources", "sweep_commands"},
+    {"__main__", "api", "cli", "commands", "figure_commands", "launch", "outcomes", "sources", "sweep_commands"},
 ]
 LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}
 DRIVERS = LEVEL["thermal"]
