@@ -26,7 +26,8 @@ from hpc_nqs.wavefunctions.pairing import PairProduct, ProductState
 from hpc_nqs.wavefunctions.rbm import log_psi
 
 REFERENCE_BETA = 0.5  # of the positive function, in units of the inverse of the largest coupling
-NO_MATCHING = 1e-6  # a determinant this small, in units of the largest amplitude of as many matchings, is zero
+NO_MATCHING = 1e-6  # a sum over matchings this small, in units of the largest amplitude of as many, is none
+ZERO = 0.1  # a determinant below this part of the sum over matchings is a zero of the state: no table makes up for it
 
 
 def strongest_bonds(model):
@@ -194,7 +195,7 @@ def _determinant_term(purification, pairs, amplitudes, units, spins):
     both = log_psi(pairs, purification.moves, np.stack([np.concatenate([sigma, ancilla]), matched]))
     found, wanted = np.exp((both[0] - both[1]).real), abs(permanent(amplitudes[np.ix_(up, down)]))
     zero = NO_MATCHING * np.abs(amplitudes).max() ** len(up)
-    return float(np.log(wanted / found)) if min(found, wanted) > zero else 0.0
+    return float(np.log(wanted / found)) if wanted > zero and found > ZERO * wanted else 0.0
 
 
 def permanent(matrix):

@@ -11,6 +11,7 @@ from hpc_nqs.lattice import build as build_lattice
 from hpc_nqs.purification import purify, random_pairs
 from hpc_nqs.settings import build, parse_settings
 from hpc_nqs.symmetry import site_symmetries
+from hpc_nqs.wavefunctions.rbm import log_psi
 
 J1J2 = {"kind": "heisenberg", "couplings": [1.0, 0.5]}
 LATTICES = {
@@ -101,3 +102,21 @@ def test_translations_keep_the_pair_product(kind, lengths):
         for image in translations:
             moved = spins[np.concatenate([image, image + n])]
             assert amplitude.log_psi(moved).real == pytest.approx(expected, abs=1e-8)
+
+
+@pytest.mark.parametrize(
+    "kind, lengths, couplings",
+    [("square", [4, 4], [1.0, 0.5]), ("square", [4, 4], [1.0, 1.5]), ("chain", [12], [0.5, 1.0]), ("square", [4, 4], [-1.0, 1.5])],
+)
+def test_tables_do_not_make_up_for_zeros_of_the_determinant(kind, lengths, couplings):
+    """All sites mismatched is a power n / 2 of beta_0 less; with J2 = 1.5 J1 such states had more weight than matched ones."""
+    model = {"kind": "heisenberg", "couplings": couplings}
+    settings = parse_settings({"lattice": {"kind": kind, "lengths": lengths}, "model": model, "thermal": {"betas": [1.0]}})
+    ansatz = build_ansatz(settings, *build(settings), seed=1)
+    assert ansatz.has_exchange_tables and ansatz.model.has_positive_exchange
+    n, stream = ansatz.model.n_sites, np.random.default_rng(5)
+    sigma = stream.permuted(np.tile(np.repeat([1, -1], n // 2), (200, 1)), axis=1)
+    spins = [np.ascontiguousarray(np.concatenate([sigma, ancilla], axis=1), dtype=np.int8) for ancilla in (sigma, -sigma)]
+    mismatched, matched = (log_psi(ansatz.wavefunction, ansatz.purification.moves, each).real for each in spins)
+    largest = np.abs(ansatz.model.exchange_element).max() * ansatz.beta_0
+    assert (mismatched - matched).max() < 0.5 * (n // 2) * np.log(largest)
