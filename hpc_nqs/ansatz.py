@@ -150,7 +150,7 @@ def choose_clusters(choice, purification, lattice, symmetries, site_images, imag
     images = images % purification.n_inputs + n_visible * (images >= purification.n_inputs)
     size = choice.cluster_size
     if size == "auto":
-        n_codes = {size: len(lattice_clusters(purification.model, size)) * 4**size for size in CLUSTER_SIZES}
+        n_codes = {size: len(lattice_clusters(lattice, purification.model, size)) * 4**size for size in CLUSTER_SIZES}
         size = max(size for size in CLUSTER_SIZES if size == 2 or 0 < n_codes[size] <= MAX_CLUSTER_PARAMS * len(images))
         size = min(size, PAIRED_CLUSTER_SIZE) if purification.model.has_positive_exchange else size
     return cluster_state(
@@ -194,7 +194,7 @@ def choose_state(choice, lattice, model, is_complex):
         kind = "rbm"
     elif kind == "auto":
         of_rbm = choice.alpha != "auto" or choice.bond_features != "auto" or n_slices_of(choice) > 1
-        tables = not of_rbm and (unfrustrated or not has_triangles(model.n_sites, strongest_bonds(model)))
+        tables = not of_rbm and (unfrustrated or not has_triangles(model.n_sites, strongest_bonds(lattice, model)))
         kind = "clusters" if tables else "rbm" if unfrustrated else "pair_rbm"
     if kind == "clusters" and not (unfrustrated or model.conserves_sz):
         raise ValueError(

@@ -16,7 +16,7 @@ import itertools
 import numpy as np
 
 from hpc_nqs.cluster_expansion import ClusterExpansion
-from hpc_nqs.flux import hopping_signs
+from hpc_nqs.flux import has_triangles, hopping_signs
 from hpc_nqs.purification import input_images
 from hpc_nqs.seed import exchange_amplitudes, field_bias, ising_couplings, seed_pairings
 from hpc_nqs.symmetry import site_symmetries
@@ -30,17 +30,24 @@ NO_MATCHING = 1e-6  # a sum over matchings this small, in units of the largest a
 ZERO = 0.1  # a determinant below this part of the sum over matchings is a zero of the state: no table makes up for it
 
 
-def strongest_bonds(model):
-    """Return the bonds of the largest exchange, of the largest coupling where there is none, (n, 2)."""
+def strongest_bonds(lattice, model):
+    """Return the bonds of the largest exchange, of the largest coupling where there is none, (n, 2).
+
+    Of several lengths with the same exchange, as for J1 = J2, the shortest if they form triangles together.
+    """
     exchange = model.exchange_sites, model.exchange_element
     sites, strength = exchange if len(model.exchange_sites) else (model.pair_sites, model.pair_coupling)
     strength = np.abs(strength)
-    return sites[strength > (1 - 1e-9) * strength.max(initial=0.0)]
+    bonds = sites[strength > (1 - 1e-9) * strength.max(initial=0.0)]
+    if has_triangles(model.n_sites, bonds):
+        lengths = lattice.distances()[bonds[:, 0], bonds[:, 1]]
+        bonds = bonds[lengths < (1 + 1e-9) * lengths.min()]
+    return bonds
 
 
-def lattice_clusters(model, size):
+def lattice_clusters(lattice, model, size):
     """Return all clusters of `size` sites that the bonds of the largest coupling connect, as tuples."""
-    return connected_clusters(strongest_bonds(model), size)
+    return connected_clusters(strongest_bonds(lattice, model), size)
 
 
 def cluster_state(purification, lattice, symmetries, site_images, images, size, beta_0, strongest):
@@ -71,7 +78,7 @@ def cluster_state(purification, lattice, symmetries, site_images, images, size, 
     """
     model = purification.model
     pairs = list(itertools.combinations(range(model.n_sites), 2))
-    kinds = cluster_kinds(pairs + (lattice_clusters(model, size) if size > 2 else []), site_images, images)
+    kinds = cluster_kinds(pairs + (lattice_clusters(lattice, model, size) if size > 2 else []), site_images, images)
     factor = ClusterFactor(kinds, purification.n_visible)
     if not model.conserves_sz:
         expansion = ClusterExpansion(model, factor)
@@ -134,7 +141,7 @@ def flux_pairs(purification, lattice, symmetries, beta_0):
     site_images = site_symmetries(lattice, model, [name for name in names if name == "translation"])
     if len(site_images) == 1:
         site_images = site_symmetries(lattice, model, names)
-    signs, kept, gauge = hopping_signs(lattice, strongest_bonds(model), site_images)
+    signs, kept, gauge = hopping_signs(lattice, strongest_bonds(lattice, model), site_images)
     images = input_images(purification, site_images[kept], "layer_exchange" in symmetries, False)
     gauge = np.tile(gauge, (len(images) // len(kept), 2))
     pairings, layer_sign = seed_pairings(purification, beta_0)

@@ -15,19 +15,19 @@ FIELD = {"field_z": 0.3}
 
 
 def system(kind, lengths, **model):
-    """Return (model, site images, images of the visible units) with all symmetries."""
+    """Return (lattice, model, site images, images of the visible units) with all symmetries."""
     settings = parse_settings(
         {"lattice": {"kind": kind, "lengths": lengths}, "model": {"kind": "heisenberg", **model}, "thermal": {"betas": [1.0]}}
     )
     lattice, model = build(settings)
     site_images = site_symmetries(lattice, model)
-    return model, site_images, input_images(purify(model, False), site_images, True, True)
+    return lattice, model, site_images, input_images(purify(model, False), site_images, True, True)
 
 
 @pytest.mark.parametrize(("lengths", "size", "number"), [([5, 5], 3, 6), ([6, 6], 4, 19), ([6, 6], 5, 63)])
 def test_connected_clusters_are_the_fixed_polyominoes(lengths, size, number):
-    model, _, _ = system("square", lengths)
-    assert len(lattice_clusters(model, size)) == number * np.prod(lengths)
+    lattice, model, _, _ = system("square", lengths)
+    assert len(lattice_clusters(lattice, model, size)) == number * np.prod(lengths)
 
 
 def test_connected_clusters_of_a_path():
@@ -35,15 +35,15 @@ def test_connected_clusters_of_a_path():
 
 
 def test_clusters_follow_the_largest_coupling():
-    model, _, _ = system("chain", [8], couplings=[0.5, 1.0])
-    assert (0, 2, 4) in lattice_clusters(model, 3)
-    assert (0, 1, 2) not in lattice_clusters(model, 3)
+    lattice, model, _, _ = system("chain", [8], couplings=[0.5, 1.0])
+    assert (0, 2, 4) in lattice_clusters(lattice, model, 3)
+    assert (0, 1, 2) not in lattice_clusters(lattice, model, 3)
 
 
 @pytest.mark.parametrize(("kind", "lengths", "options"), [("chain", [5], {}), ("chain", [5], FIELD), ("ladder", [3, 2], {})])
 def test_two_codes_are_one_class_if_and_only_if_a_symmetry_connects_configurations_that_hold_them(kind, lengths, options):
-    model, site_images, images = system(kind, lengths, **options)
-    clusters = lattice_clusters(model, 3)
+    lattice, model, site_images, images = system(kind, lengths, **options)
+    clusters = lattice_clusters(lattice, model, 3)
     for group in cluster_kinds(clusters, site_images, images):
         units, n_visible = group.units[0], images.shape[1]
         weights = 1 << np.arange(len(units))
@@ -60,8 +60,8 @@ def test_two_codes_are_one_class_if_and_only_if_a_symmetry_connects_configuratio
 
 
 def test_filled_tables_hold_the_terms():
-    model, site_images, images = system("chain", [6])
-    factor = ClusterFactor(cluster_kinds([*itertools.combinations(range(6), 2), *lattice_clusters(model, 4)], site_images, images), 12)
+    lattice, model, site_images, images = system("chain", [6])
+    factor = ClusterFactor(cluster_kinds([*itertools.combinations(range(6), 2), *lattice_clusters(lattice, model, 4)], site_images, images), 12)
     factor.fill(lambda units, spins: spins[: len(units) // 2] @ spins[len(units) // 2 :] / len(units))
     table, start = factor.table(), 0
     for kind in factor.kinds:

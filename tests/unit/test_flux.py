@@ -60,8 +60,9 @@ def test_flux_through_the_holes_closes_the_shell(length, winding):
 
 def test_bonds_that_allow_no_uniform_flux_have_none():
     lattice, model, translations = case("square", [4, 4], {"kind": "heisenberg", "couplings": [1.0, 1.0]})
-    bonds = strongest_bonds(model)
+    bonds = model.exchange_sites
     assert len(bonds) == 64
+    assert len(strongest_bonds(lattice, model)) == 32  # of one length
     signs, kept, _ = hopping_signs(lattice, bonds, translations)
     assert len(kept) == len(translations)
     assert {product(signs, path) for path in plaquettes(lattice, bonds)} == {1}
@@ -70,7 +71,7 @@ def test_bonds_that_allow_no_uniform_flux_have_none():
 @pytest.mark.parametrize(
     "kind, lengths, couplings, expected",
     [("square", [6, 6], [1.0, 0.5], "clusters"), ("chain", [16], [1.0, 0.5], "clusters"), ("ladder", [8, 2], [1.0, 0.5], "clusters"),
-     ("square", [4, 4], [1.0, 1.0], "pair_rbm"), ("triangular", [4, 4], [1.0], "pair_rbm"), ("kagome", [2, 2], [1.0], "pair_rbm"),
+     ("square", [4, 4], [1.0, 1.0], "clusters"), ("chain", [12], [1.0, 1.0], "clusters"), ("triangular", [4, 4], [1.0], "pair_rbm"), ("kagome", [2, 2], [1.0], "pair_rbm"),
      ("square", [6, 6], [1.0], "clusters")],
 )  # fmt: skip
 def test_triangles_of_the_strongest_bonds_decide_the_state(kind, lengths, couplings, expected):
