@@ -186,6 +186,7 @@ def draw(results, path):
         for side, mark in (("theirs", "s--"), ("ours", "o-")):
             values = [result["parts"][part]["seconds"][side] for result in results]
             axis.semilogy([result["length"] for result in results], values, mark, label="NetKet" if side == "theirs" else "hpc_nqs")
+        axis.set_xticks([result["length"] for result in results])
         axis.set_title(name, fontsize="medium")
         axis.set_xlabel("L")
     axes[0].set_ylabel("seconds, one core")
