@@ -33,16 +33,18 @@ ZERO = 0.1  # a determinant below this part of the sum over matchings is a zero 
 def strongest_bonds(lattice, model):
     """Return the bonds of the largest exchange, of the largest coupling where there is none, (n, 2).
 
-    Of several lengths with the same exchange, as for J1 = J2, the shortest if they form triangles together.
+    Of several lengths with the same exchange, as for J1 = J2, the shortest if they form triangles together; a custom lattice
+    has no lengths.
     """
     exchange = model.exchange_sites, model.exchange_element
     sites, strength = exchange if len(model.exchange_sites) else (model.pair_sites, model.pair_coupling)
     strength = np.abs(strength)
     bonds = sites[strength > (1 - 1e-9) * strength.max(initial=0.0)]
-    if has_triangles(model.n_sites, bonds):
-        lengths = lattice.distances()[bonds[:, 0], bonds[:, 1]]
-        bonds = bonds[lengths < (1 + 1e-9) * lengths.min()]
-    return bonds
+    if lattice.positions is None:
+        return bonds
+    lengths = np.linalg.norm(lattice.displacement(*bonds.T), axis=-1)
+    shortest = lengths < (1 + 1e-9) * lengths.min(initial=np.inf)
+    return bonds if shortest.all() or not has_triangles(model.n_sites, bonds) else bonds[shortest]
 
 
 def lattice_clusters(lattice, model, size):
@@ -201,8 +203,8 @@ def _determinant_term(purification, pairs, amplitudes, units, spins):
     ancilla[up], ancilla[down] = 1, -1
     both = log_psi(pairs, purification.moves, np.stack([np.concatenate([sigma, ancilla]), matched]))
     found, wanted = np.exp((both[0] - both[1]).real), abs(permanent(amplitudes[np.ix_(up, down)]))
-    zero = NO_MATCHING * np.abs(amplitudes).max() ** len(up)
-    return float(np.log(wanted / found)) if wanted > zero and found > ZERO * wanted else 0.0
+    has_matchings = wanted > NO_MATCHING * np.abs(amplitudes).max() ** len(up)
+    return float(np.log(wanted / found)) if has_matchings and found > ZERO * wanted else 0.0
 
 
 def permanent(matrix):

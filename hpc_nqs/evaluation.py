@@ -1,8 +1,4 @@
-"""A wave function on samples: local energies, log Psi and weights.
-
-The local energies of a purified state are those of H x 1 and 1 x H~, which act alike on the exact thermal state and
-together fluctuate less.
-"""
+"""A wave function on samples: local energies, log Psi and weights."""
 
 from dataclasses import dataclass
 

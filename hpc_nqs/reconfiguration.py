@@ -324,4 +324,3 @@ def _solve_matrix_free(derivatives, energies, force, regularization, team, previ
         derivatives, force, shift, x0=previous, diagonal=diagonal + shift, tolerance=regularization.tolerance,
         max_iterations=500, real_params=real,
     )
-

@@ -8,9 +8,8 @@ as if the state were that of beta - delta_beta: its energy is off by Var(H) delt
 energy of the seed against the high-temperature series (of a Trotter network: against the extrapolated energy), carried
 along as a lag too; the difference between the measured energy and E(0) - int Var(H) dbeta', which is the gap between the
 two specific heats, integrated, or its noise where that is larger, since beta followed Var(H) as it was measured; and the
-difference of the energies of the two layers.  They are
-combined in quadrature.  The estimate is a measure, not a bound: the lag has a sign in the textbook clock only, and no
-meter sees an error that all samples share.
+difference of the energies of the two layers.  They are combined in quadrature.  The estimate is a measure, not a bound:
+the lag has a sign in the textbook clock only, and no meter sees an error that all samples share.
 """
 
 from dataclasses import dataclass
