@@ -15,7 +15,7 @@ From Python::
 `make_input`, `read_input`, `run`, `resume`, `load`, `diagonalize`, `Run` and `SettingsError` are the public names.
 """
 
-__version__ = "0.1.0"
+from hpc_nqs.version import __version__
 
 __all__ = ["Run", "SettingsError", "__version__", "diagonalize", "load", "make_input", "read_input", "resume", "run"]
 

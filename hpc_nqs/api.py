@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from hpc_nqs import checkpoint, labels
-from hpc_nqs.reporting import csv_text, flat_row, json_text, table_text
-from hpc_nqs.settings import Settings, SettingsError, parse_settings, read_settings, validate
+from hpc_nqs.reports.text import csv_text, flat_row, json_text, table_text
+from hpc_nqs.runs import labelled_arrays as labels
+from hpc_nqs.runs import run_file as checkpoint
+from hpc_nqs.settings.parsing import Settings, SettingsError, parse_settings, read_settings
+from hpc_nqs.settings.system import validate
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -151,7 +153,7 @@ def resume(path, overrides=()):
     checkpoint.RunFileError
         When the file cannot be used.
     """
-    from hpc_nqs.settings import changed_foundations, read_tables
+    from hpc_nqs.settings.parsing import changed_foundations, read_tables
 
     team = _start()
     tables = read_tables(team.broadcast_object(checkpoint.read_settings_text(path) if team.is_root else None))
@@ -193,13 +195,13 @@ def diagonalize(settings):
     SettingsError
         More than 16 sites, or too large a block.
     """
-    from hpc_nqs.exact_table import exact_table
+    from hpc_nqs.exact.table import exact_table
 
     return Run("", settings, exact_table(settings), {}, {})
 
 
 def _start():
-    from hpc_nqs import parallel
+    from hpc_nqs.parallel import team as parallel
 
     return parallel.start()
 

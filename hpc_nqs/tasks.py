@@ -1,8 +1,8 @@
 """Which computation an input asks for: numerical or analytic purification, or the optimization of a ground state."""
 
-from hpc_nqs.progress import Progress
-from hpc_nqs.recorder import Recorder
-from hpc_nqs.stopping import NEVER
+from hpc_nqs.runs.progress import Progress
+from hpc_nqs.runs.recorder import Recorder
+from hpc_nqs.runs.stopping import NEVER
 
 
 def run(settings, team, output_path, resume_from=None, stop=NEVER):
@@ -44,12 +44,12 @@ def plan(settings):
 def _task(settings):
     """Return the class of the computation and the function that plans it."""
     if settings.run.task == "ground_state":
-        from hpc_nqs.ground_state import Optimization as kind
-        from hpc_nqs.level_plan import plan as plan_of
+        from hpc_nqs.ground_state.driver import Optimization as kind
+        from hpc_nqs.ground_state.plan import plan as plan_of
     elif settings.thermal.method == "analytic":
-        from hpc_nqs.path_integral import PathIntegral as kind
-        from hpc_nqs.path_integral import plan as plan_of
+        from hpc_nqs.path_integral.driver import PathIntegral as kind
+        from hpc_nqs.path_integral.driver import plan as plan_of
     else:
-        from hpc_nqs.thermal import Cooling as kind
-        from hpc_nqs.thermal_plan import plan as plan_of
+        from hpc_nqs.thermal.driver import Cooling as kind
+        from hpc_nqs.thermal.plan import plan as plan_of
     return kind, plan_of

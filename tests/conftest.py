@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from hpc_nqs.parallel import Team, start
+from hpc_nqs.parallel.team import Team, start
 
 RANK = os.environ.get("PMI_RANK") or os.environ.get("OMPI_COMM_WORLD_RANK")
 if RANK is not None and "PYTEST_DEBUG_TEMPROOT" not in os.environ:

@@ -16,9 +16,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from hpc_nqs import checkpoint, exact
-from hpc_nqs.settings import build, read_settings
-from hpc_nqs.toml_text import format_tables
+from hpc_nqs.exact import diagonalization as exact
+from hpc_nqs.runs import run_file as checkpoint
+from hpc_nqs.settings.parsing import read_settings
+from hpc_nqs.settings.system import build
+from hpc_nqs.settings.toml_text import format_tables
 
 TEMPERATURES = [10.0, 4.0, 2.0, 1.4, 1.0, 0.7, 0.5, 0.35, 0.25, 0.2]
 TFIM = {"kind": "tfim", "coupling": 1.0}

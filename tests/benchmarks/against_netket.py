@@ -24,13 +24,13 @@ from pathlib import Path
 
 import numpy as np
 
-from hpc_nqs.chains import Chains
-from hpc_nqs.evaluation import evaluate
+from hpc_nqs.benchmarks.roofline import unshared_network
+from hpc_nqs.hilbert.purification import random_pairs
 from hpc_nqs.kernels.local_energy import local_energies
-from hpc_nqs.parallel import Team
-from hpc_nqs.purification import random_pairs
-from hpc_nqs.reconfiguration import Regularization, velocity
-from hpc_nqs.roofline import unshared_network
+from hpc_nqs.parallel.team import Team
+from hpc_nqs.reconfiguration.velocity import Regularization, velocity
+from hpc_nqs.sampling.chains import Chains
+from hpc_nqs.sampling.evaluation import evaluate
 
 N_SAMPLES, N_CHAINS = 1024, 64
 N_COMPILING = 2  # first rounds, in which the other side compiles, again after its first step; left out

@@ -24,9 +24,9 @@ import sys
 import time
 from dataclasses import replace
 
-from hpc_nqs.cost_model import Machine, step_seconds
-from hpc_nqs.parallel import available_cores
-from hpc_nqs.roofline import N_CHAINS, measure_core, sizes_of, unshared_network
+from hpc_nqs.benchmarks.roofline import N_CHAINS, measure_core, sizes_of, unshared_network
+from hpc_nqs.parallel.team import available_cores
+from hpc_nqs.reconfiguration.cost_model import Machine, step_seconds
 
 SIDE_BY_SIDE = "1+1"
 COLUMNS = ("ranks x threads", "samples", "seconds", "processor", "efficiency", "predicted", "messages", "MB per step", "others")

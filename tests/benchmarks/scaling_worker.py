@@ -6,14 +6,15 @@ import time
 
 import numpy as np
 
-from hpc_nqs import parallel
-from hpc_nqs.ansatz import build_ansatz
-from hpc_nqs.chains import Chains
-from hpc_nqs.evaluation import evaluate
-from hpc_nqs.purification import random_pairs
-from hpc_nqs.reconfiguration import Regularization, velocity
-from hpc_nqs.roofline import unshared_network
-from hpc_nqs.settings import build, parse_settings
+from hpc_nqs.benchmarks.roofline import unshared_network
+from hpc_nqs.hilbert.purification import random_pairs
+from hpc_nqs.parallel import team as parallel
+from hpc_nqs.reconfiguration.velocity import Regularization, velocity
+from hpc_nqs.sampling.chains import Chains
+from hpc_nqs.sampling.evaluation import evaluate
+from hpc_nqs.settings.parsing import parse_settings
+from hpc_nqs.settings.system import build
+from hpc_nqs.thermal.ansatz import build_ansatz
 
 PARTS = ("tables", "sampling", "energies", "solution")
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from hpc_nqs import checkpoint
-from hpc_nqs.settings import parse_settings
+from hpc_nqs.runs import run_file as checkpoint
+from hpc_nqs.settings.parsing import parse_settings
 
 pytestmark = pytest.mark.cluster
 

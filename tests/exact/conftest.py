@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from hpc_nqs.trotter import EXCHANGE, FIELD
+from hpc_nqs.path_integral.trotter import EXCHANGE, FIELD
 
 
 @pytest.fixture(scope="session")

@@ -4,13 +4,16 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from hpc_nqs import checkpoint, exact, tasks
-from hpc_nqs.ansatz import build_ansatz
-from hpc_nqs.cluster_expansion import LAST_ORDER
+from hpc_nqs import tasks
+from hpc_nqs.exact import diagonalization as exact
+from hpc_nqs.hamiltonians.spin_model import spins_of, to_sparse
 from hpc_nqs.kernels.amplitude import log_psi
-from hpc_nqs.models import spins_of, to_sparse
-from hpc_nqs.parallel import Team
-from hpc_nqs.settings import build, parse_settings
+from hpc_nqs.parallel.team import Team
+from hpc_nqs.runs import run_file as checkpoint
+from hpc_nqs.settings.parsing import parse_settings
+from hpc_nqs.settings.system import build
+from hpc_nqs.thermal.ansatz import build_ansatz
+from hpc_nqs.thermal.high_temperature.cluster_expansion import LAST_ORDER
 
 TFIM = {"kind": "tfim"}
 SYSTEMS = {

@@ -2,9 +2,10 @@
 
 import pytest
 
-from hpc_nqs import checkpoint, tasks
-from hpc_nqs.parallel import Team
-from hpc_nqs.settings import parse_settings
+from hpc_nqs import tasks
+from hpc_nqs.parallel.team import Team
+from hpc_nqs.runs import run_file as checkpoint
+from hpc_nqs.settings.parsing import parse_settings
 
 SERIAL = Team.serial()
 SQUARE = {"lattice": {"kind": "square", "lengths": [4, 4]}, "model": {"kind": "heisenberg"}}

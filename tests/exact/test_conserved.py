@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
-from hpc_nqs.ansatz import build_ansatz
-from hpc_nqs.conserved import split
-from hpc_nqs.enumeration import Enumeration
-from hpc_nqs.evolution import Evolution, StepControl
-from hpc_nqs.parallel import Team
-from hpc_nqs.reconfiguration import Regularization
-from hpc_nqs.settings import build, parse_settings
+from hpc_nqs.parallel.team import Team
+from hpc_nqs.reconfiguration.velocity import Regularization
+from hpc_nqs.sampling.enumeration import Enumeration
+from hpc_nqs.settings.parsing import parse_settings
+from hpc_nqs.settings.system import build
+from hpc_nqs.thermal.ansatz import build_ansatz
+from hpc_nqs.thermal.conserved import split
+from hpc_nqs.thermal.evolution import Evolution, StepControl
 
 SERIAL = Team.serial()
 MODELS = {

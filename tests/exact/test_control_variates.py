@@ -3,13 +3,16 @@
 import numpy as np
 import pytest
 
-from hpc_nqs import checkpoint, exact, tasks
-from hpc_nqs.ansatz import build_ansatz
-from hpc_nqs.control_variates import ControlVariates, fitted_coefficients
-from hpc_nqs.enumeration import Enumeration
-from hpc_nqs.evaluation import evaluate
-from hpc_nqs.parallel import Team
-from hpc_nqs.settings import build, parse_settings
+from hpc_nqs import tasks
+from hpc_nqs.exact import diagonalization as exact
+from hpc_nqs.observables.control_variates import ControlVariates, fitted_coefficients
+from hpc_nqs.parallel.team import Team
+from hpc_nqs.runs import run_file as checkpoint
+from hpc_nqs.sampling.enumeration import Enumeration
+from hpc_nqs.sampling.evaluation import evaluate
+from hpc_nqs.settings.parsing import parse_settings
+from hpc_nqs.settings.system import build
+from hpc_nqs.thermal.ansatz import build_ansatz
 
 SERIAL = Team.serial()
 TFIM, HEISENBERG = {"kind": "tfim"}, {"kind": "heisenberg"}

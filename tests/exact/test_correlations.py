@@ -5,9 +5,12 @@ import itertools
 import numpy as np
 import pytest
 
-from hpc_nqs import exact, lattice, models
-from hpc_nqs.observables import build_observables, correlation, pairs_by_distance
-from hpc_nqs.settings import build, parse_settings
+from hpc_nqs.exact import diagonalization as exact
+from hpc_nqs.hamiltonians import spin_model as models
+from hpc_nqs.lattices import lattice
+from hpc_nqs.observables.diagonal import build_observables, correlation, pairs_by_distance
+from hpc_nqs.settings.parsing import parse_settings
+from hpc_nqs.settings.system import build
 
 
 def test_pairs_of_the_square_lattice():

@@ -6,16 +6,20 @@ phi as a matrix A[s, d] = phi(s, -d) (phi(s, d) with equal Bell pairs) gives Psi
 import numpy as np
 import pytest
 
-from hpc_nqs import checkpoint, deep, exact, tasks
-from hpc_nqs.ansatz import build_ansatz
-from hpc_nqs.computation import DONE
-from hpc_nqs.deep_units import sliced_network
-from hpc_nqs.models import to_sparse
-from hpc_nqs.parallel import Team
-from hpc_nqs.rings import RingEnumeration
-from hpc_nqs.settings import build, parse_settings
+from hpc_nqs import tasks
+from hpc_nqs.exact import diagonalization as exact
+from hpc_nqs.hamiltonians.spin_model import to_sparse
+from hpc_nqs.parallel.team import Team
+from hpc_nqs.runs import run_file as checkpoint
+from hpc_nqs.runs.computation import DONE
+from hpc_nqs.settings.parsing import parse_settings
+from hpc_nqs.settings.system import build
+from hpc_nqs.thermal.ansatz import build_ansatz
+from hpc_nqs.thermal.deep import ring_evaluation, ring_moments
+from hpc_nqs.thermal.deep.ring_chains import RingEnumeration
+from hpc_nqs.thermal.deep.unit_columns import sliced_network
 from hpc_nqs.wavefunctions.dbm import DBM
-from hpc_nqs.wavefunctions.rbm import log_derivs, log_psi
+from hpc_nqs.wavefunctions.wavefunction import log_derivs, log_psi
 
 HEISENBERG, TFIM = {"kind": "heisenberg"}, {"kind": "tfim"}
 J1J2 = HEISENBERG | {"couplings": [1.0, 0.5]}
@@ -65,10 +69,10 @@ def dense_state(ansatz):
 
 
 def ring_averages(ansatz):
-    """Return the evaluation of all rings and what `deep.assemble` makes of it."""
+    """Return the evaluation of all rings and what `ring_moments.assemble` makes of it."""
     samples = RingEnumeration(SERIAL, ansatz.purification, ansatz.n_slices).sample(None, None, 1, 1, 1.0)
-    evaluation = deep.evaluate_rings(samples, ansatz.wavefunction, ansatz.purification, SERIAL)
-    return evaluation, deep.assemble(evaluation, samples, ansatz.wavefunction, SERIAL)[0].moments()
+    evaluation = ring_evaluation.evaluate_rings(samples, ansatz.wavefunction, ansatz.purification, SERIAL)
+    return evaluation, ring_moments.assemble(evaluation, samples, ansatz.wavefunction, SERIAL)[0].moments()
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -112,8 +116,8 @@ def test_halves_of_the_samples_add_up(case):
     _, expected = ring_averages(ansatz)
     samples = RingEnumeration(SERIAL, ansatz.purification, ansatz.n_slices).sample(None, None, 1, 1, 1.0)
     samples.exponent, samples.log_density = 1.0, np.zeros(len(samples.rings))
-    evaluation = deep.evaluate_rings(samples, ansatz.wavefunction, ansatz.purification, SERIAL)
-    first, second = deep.assemble(evaluation, samples, ansatz.wavefunction, SERIAL)
+    evaluation = ring_evaluation.evaluate_rings(samples, ansatz.wavefunction, ansatz.purification, SERIAL)
+    first, second = ring_moments.assemble(evaluation, samples, ansatz.wavefunction, SERIAL)
     for found, wanted in zip((first + second).moments(), expected, strict=True):
         np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-10 * np.abs(wanted).max())
     assert first.totals[0] + second.totals[0] == pytest.approx(1.0)

@@ -5,22 +5,27 @@ import dataclasses
 import numpy as np
 import pytest
 
-from hpc_nqs import checkpoint, deep, exact, lattice, tasks
-from hpc_nqs.computation import DONE
-from hpc_nqs.deep_ansatz import build_deep_ansatz
-from hpc_nqs.deep_pairs import PairSamples
-from hpc_nqs.deep_sum import DeepSum, bits_of
-from hpc_nqs.deep_units import joined, shared_entries, with_reach, without_bell_pairs
-from hpc_nqs.enumeration import Enumeration
-from hpc_nqs.evolution import StepControl
-from hpc_nqs.models import build_model, marshall, to_sparse
-from hpc_nqs.parallel import Team
-from hpc_nqs.reconfiguration import Regularization, assemble
-from hpc_nqs.settings import build, parse_settings
-from hpc_nqs.summed_evolution import SummedEvolution
-from hpc_nqs.trotter import network_of, trotter_product
-from hpc_nqs.wavefunctions.deep_network import DeepNetwork
-from hpc_nqs.wavefunctions.rbm import log_derivs, log_psi
+from hpc_nqs import tasks
+from hpc_nqs.exact import diagonalization as exact
+from hpc_nqs.hamiltonians.spin_model import build_model, marshall, to_sparse
+from hpc_nqs.lattices import lattice
+from hpc_nqs.parallel.team import Team
+from hpc_nqs.path_integral.trotter import network_of, trotter_product
+from hpc_nqs.reconfiguration.velocity import Regularization, assemble
+from hpc_nqs.runs import run_file as checkpoint
+from hpc_nqs.runs.computation import DONE
+from hpc_nqs.sampling.enumeration import Enumeration
+from hpc_nqs.settings.parsing import parse_settings
+from hpc_nqs.settings.system import build
+from hpc_nqs.thermal.deep import ring_evaluation, ring_moments
+from hpc_nqs.thermal.deep.ansatz import build_deep_ansatz
+from hpc_nqs.thermal.deep.ket_bra_chains import PairSamples
+from hpc_nqs.thermal.deep.summed_evolution import SummedEvolution
+from hpc_nqs.thermal.deep.unit_columns import joined, shared_entries, with_reach, without_bell_pairs
+from hpc_nqs.thermal.deep.unit_sum import DeepSum, bits_of
+from hpc_nqs.thermal.evolution import StepControl
+from hpc_nqs.wavefunctions.variational_dbm import DeepNetwork
+from hpc_nqs.wavefunctions.wavefunction import log_derivs, log_psi
 
 SERIAL = Team.serial()
 REGULARIZATION = Regularization("dense", 1e-10, 0.0, 1e-8)
@@ -146,8 +151,8 @@ def test_bra_and_ket_copies_give_the_dense_averages(case):
     ansatz = ansatz_of(case, "metropolis")
     wanted, samples = dense_averages(ansatz), all_pairs(ansatz)
     real = not ansatz.wavefunction.is_complex
-    evaluation = deep.evaluate_rings(samples, ansatz.wavefunction, ansatz.purification, SERIAL)
-    s_matrix, spread, force, variance = deep.assemble(evaluation, samples, ansatz.wavefunction, SERIAL)[0].moments()
+    evaluation = ring_evaluation.evaluate_rings(samples, ansatz.wavefunction, ansatz.purification, SERIAL)
+    s_matrix, spread, force, variance = ring_moments.assemble(evaluation, samples, ansatz.wavefunction, SERIAL)[0].moments()
     assert evaluation.energy == pytest.approx(wanted["energy"], rel=1e-10)
     close(s_matrix, wanted["s"].real if real else wanted["s"])
     close(force, wanted["force"].real if real else wanted["force"])

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from hpc_nqs import lattice
-from hpc_nqs.models import build_model, marshall, to_sparse
-from hpc_nqs.trotter import network_of, trotter_product
+from hpc_nqs.hamiltonians.spin_model import build_model, marshall, to_sparse
+from hpc_nqs.lattices import lattice
+from hpc_nqs.path_integral.trotter import network_of, trotter_product
 
 RING3, RING4 = lattice.build("chain", [3]), lattice.build("chain", [4])
 

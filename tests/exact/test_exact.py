@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hpc_nqs import exact, sectors
-from hpc_nqs import lattice as lattices
-from hpc_nqs.models import build_model, marshall, spins_of, to_sparse
+from hpc_nqs.exact import diagonalization as exact
+from hpc_nqs.exact import symmetry_blocks as sectors
+from hpc_nqs.hamiltonians.spin_model import build_model, marshall, spins_of, to_sparse
+from hpc_nqs.lattices import lattice as lattices
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 PER_SITE = ("energy", "specific_heat", "entropy", "ln_z", "susceptibility")

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from hpc_nqs import gates, lattice
-from hpc_nqs.models import build_model, marshall, to_sparse
-from hpc_nqs.trotter import edge_colouring, merged_bonds, network_of, trotter_product, unit_counts
+from hpc_nqs.hamiltonians.spin_model import build_model, marshall, to_sparse
+from hpc_nqs.lattices import lattice
+from hpc_nqs.path_integral import gates
+from hpc_nqs.path_integral.trotter import edge_colouring, merged_bonds, network_of, trotter_product, unit_counts
 from hpc_nqs.wavefunctions.dbm import DBM
 
 SX = np.array([[0.0, 1.0], [1.0, 0.0]])

@@ -3,20 +3,23 @@
 import numpy as np
 import pytest
 
-from hpc_nqs import checkpoint, exact, tasks
-from hpc_nqs.chains import Chains
-from hpc_nqs.correlations import build_correlations
-from hpc_nqs.enumeration import Enumeration
-from hpc_nqs.evaluation import evaluate
-from hpc_nqs.level_meter import LevelMeter
-from hpc_nqs.models import to_sparse
-from hpc_nqs.parallel import Team
-from hpc_nqs.quantum_numbers import IRREPS, Sector, projector
-from hpc_nqs.reconfiguration import assemble
-from hpc_nqs.settings import SettingsError, build, parse_settings
-from hpc_nqs.spin_ansatz import build_spin_ansatz, sectors_of
-from hpc_nqs.spin_system import random_spins, spin_system
-from hpc_nqs.wavefunctions.rbm import log_psi
+from hpc_nqs import tasks
+from hpc_nqs.exact import diagonalization as exact
+from hpc_nqs.ground_state.ansatz import build_spin_ansatz, sectors_of
+from hpc_nqs.ground_state.meter import LevelMeter
+from hpc_nqs.hamiltonians.spin_model import to_sparse
+from hpc_nqs.hilbert.spins import random_spins, spin_system
+from hpc_nqs.observables.structure_factors import build_correlations
+from hpc_nqs.parallel.team import Team
+from hpc_nqs.reconfiguration.velocity import assemble
+from hpc_nqs.runs import run_file as checkpoint
+from hpc_nqs.sampling.chains import Chains
+from hpc_nqs.sampling.enumeration import Enumeration
+from hpc_nqs.sampling.evaluation import evaluate
+from hpc_nqs.settings.parsing import SettingsError, parse_settings
+from hpc_nqs.settings.system import build
+from hpc_nqs.symmetry.quantum_numbers import IRREPS, Sector, projector
+from hpc_nqs.wavefunctions.wavefunction import log_psi
 
 SERIAL = Team.serial()
 HEISENBERG, FRUSTRATED, TFIM = {"kind": "heisenberg"}, {"kind": "heisenberg", "couplings": [1.0, 0.3]}, {"kind": "tfim"}

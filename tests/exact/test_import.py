@@ -6,11 +6,13 @@ import math
 import numpy as np
 import pytest
 
-from hpc_nqs import cli, models
-from hpc_nqs.carry_over import input_text
-from hpc_nqs.expert_mode import read_expert
-from hpc_nqs.settings import SettingsError, build, parse_settings, read_tables
-from hpc_nqs.standard_mode import read_standard
+from hpc_nqs.cli import parser as cli
+from hpc_nqs.hamiltonians import spin_model as models
+from hpc_nqs.importers.hphi_expert import read_expert
+from hpc_nqs.importers.hphi_standard import read_standard
+from hpc_nqs.importers.spin_terms import input_text
+from hpc_nqs.settings.parsing import SettingsError, parse_settings, read_tables
+from hpc_nqs.settings.system import build
 
 SX, SY, SZ = np.array([[0, 1], [1, 0]]) / 2, np.array([[0, -1j], [1j, 0]]) / 2, np.diag([0.5, -0.5])
 UP, DOWN, PLUS = np.diag([1.0, 0.0]), np.diag([0.0, 1.0]), np.array([[0.0, 1.0], [0.0, 0.0]])

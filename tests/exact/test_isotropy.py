@@ -3,15 +3,16 @@
 import numpy as np
 import pytest
 
-from hpc_nqs import lattice as lattices
-from hpc_nqs.ansatz import build_ansatz
-from hpc_nqs.enumeration import Enumeration
-from hpc_nqs.isotropy import SpinAverages
-from hpc_nqs.models import build_model, marshall
-from hpc_nqs.observables import build_observables
-from hpc_nqs.parallel import Team
-from hpc_nqs.settings import build, parse_settings
-from hpc_nqs.wavefunctions.rbm import log_psi
+from hpc_nqs.hamiltonians.spin_model import build_model, marshall
+from hpc_nqs.lattices import lattice as lattices
+from hpc_nqs.observables.diagonal import build_observables
+from hpc_nqs.observables.spin_averages import SpinAverages
+from hpc_nqs.parallel.team import Team
+from hpc_nqs.sampling.enumeration import Enumeration
+from hpc_nqs.settings.parsing import parse_settings
+from hpc_nqs.settings.system import build
+from hpc_nqs.thermal.ansatz import build_ansatz
+from hpc_nqs.wavefunctions.wavefunction import log_psi
 
 SERIAL = Team.serial()
 MODELS = {"unfrustrated": {"kind": "heisenberg"}, "frustrated": {"kind": "heisenberg", "couplings": [1.0, 0.5]}}

@@ -3,18 +3,20 @@
 import numpy as np
 import pytest
 
-from hpc_nqs import checkpoint, tasks
-from hpc_nqs.chains import Chains
-from hpc_nqs.enumeration import Enumeration
-from hpc_nqs.evaluation import evaluate
-from hpc_nqs.lower_states import LowerStates, load_lower_state
-from hpc_nqs.models import to_sparse
-from hpc_nqs.parallel import Team
-from hpc_nqs.reconfiguration import assemble
-from hpc_nqs.settings import SettingsError, build, parse_settings
-from hpc_nqs.spin_ansatz import build_spin_ansatz
-from hpc_nqs.spin_system import random_spins
-from hpc_nqs.wavefunctions.rbm import log_psi
+from hpc_nqs import tasks
+from hpc_nqs.ground_state.ansatz import build_spin_ansatz
+from hpc_nqs.ground_state.lower_states import LowerStates, load_lower_state
+from hpc_nqs.hamiltonians.spin_model import to_sparse
+from hpc_nqs.hilbert.spins import random_spins
+from hpc_nqs.parallel.team import Team
+from hpc_nqs.reconfiguration.velocity import assemble
+from hpc_nqs.runs import run_file as checkpoint
+from hpc_nqs.sampling.chains import Chains
+from hpc_nqs.sampling.enumeration import Enumeration
+from hpc_nqs.sampling.evaluation import evaluate
+from hpc_nqs.settings.parsing import SettingsError, parse_settings
+from hpc_nqs.settings.system import build
+from hpc_nqs.wavefunctions.wavefunction import log_psi
 
 SERIAL = Team.serial()
 SYSTEMS = {

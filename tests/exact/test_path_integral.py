@@ -5,12 +5,15 @@ import json
 import numpy as np
 import pytest
 
-from hpc_nqs import checkpoint, exact, tasks
-from hpc_nqs.computation import DONE
-from hpc_nqs.models import marshall
-from hpc_nqs.parallel import Team
-from hpc_nqs.settings import build, parse_settings
-from hpc_nqs.trotter import network_of, trotter_product
+from hpc_nqs import tasks
+from hpc_nqs.exact import diagonalization as exact
+from hpc_nqs.hamiltonians.spin_model import marshall
+from hpc_nqs.parallel.team import Team
+from hpc_nqs.path_integral.trotter import network_of, trotter_product
+from hpc_nqs.runs import run_file as checkpoint
+from hpc_nqs.runs.computation import DONE
+from hpc_nqs.settings.parsing import parse_settings
+from hpc_nqs.settings.system import build
 from hpc_nqs.wavefunctions.dbm import DBM
 
 CHAIN4 = {"kind": "chain", "lengths": [4]}

@@ -4,17 +4,19 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from hpc_nqs.ansatz import build_ansatz
-from hpc_nqs.chains import Chains, Samples
-from hpc_nqs.enumeration import Enumeration
-from hpc_nqs.evaluation import evaluate
-from hpc_nqs.evolution import HEUN, KUTTA, Evolution, StepControl
-from hpc_nqs.models import to_sparse
-from hpc_nqs.parallel import Team
-from hpc_nqs.purification import random_pairs
-from hpc_nqs.reconfiguration import Regularization, assemble, centred_samples, velocity
-from hpc_nqs.settings import build, parse_settings
-from hpc_nqs.wavefunctions.rbm import RBM, Feature, log_derivs, log_psi
+from hpc_nqs.hamiltonians.spin_model import to_sparse
+from hpc_nqs.hilbert.purification import random_pairs
+from hpc_nqs.parallel.team import Team
+from hpc_nqs.reconfiguration.velocity import Regularization, assemble, centred_samples, velocity
+from hpc_nqs.sampling.chains import Chains, Samples
+from hpc_nqs.sampling.enumeration import Enumeration
+from hpc_nqs.sampling.evaluation import evaluate
+from hpc_nqs.settings.parsing import parse_settings
+from hpc_nqs.settings.system import build
+from hpc_nqs.thermal.ansatz import build_ansatz
+from hpc_nqs.thermal.evolution import HEUN, KUTTA, Evolution, StepControl
+from hpc_nqs.wavefunctions.rbm import RBM, Feature
+from hpc_nqs.wavefunctions.wavefunction import log_derivs, log_psi
 
 HEISENBERG, TFIM = {"kind": "heisenberg"}, {"kind": "tfim"}
 RING, PAIR = ("chain", [4], "periodic"), ("chain", [2], "open")

@@ -6,18 +6,22 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from hpc_nqs import exact, flux, seed
-from hpc_nqs.ansatz import build_ansatz
-from hpc_nqs.enumeration import Enumeration
-from hpc_nqs.evaluation import evaluate
-from hpc_nqs.models import to_sparse
-from hpc_nqs.parallel import Team
-from hpc_nqs.purification import input_images, purify
-from hpc_nqs.reconfiguration import assemble
-from hpc_nqs.settings import build, parse_settings
-from hpc_nqs.symmetry import site_symmetries
-from hpc_nqs.wavefunctions.pairing import PairProduct
-from hpc_nqs.wavefunctions.rbm import RBM, log_psi
+from hpc_nqs.exact import diagonalization as exact
+from hpc_nqs.hamiltonians.spin_model import to_sparse
+from hpc_nqs.hilbert.purification import input_images, purify
+from hpc_nqs.parallel.team import Team
+from hpc_nqs.reconfiguration.velocity import assemble
+from hpc_nqs.sampling.enumeration import Enumeration
+from hpc_nqs.sampling.evaluation import evaluate
+from hpc_nqs.settings.parsing import parse_settings
+from hpc_nqs.settings.system import build
+from hpc_nqs.symmetry.site_permutations import site_symmetries
+from hpc_nqs.thermal.ansatz import build_ansatz
+from hpc_nqs.thermal.high_temperature import flux
+from hpc_nqs.thermal.high_temperature import networks as seed
+from hpc_nqs.wavefunctions.pair_product import PairProduct
+from hpc_nqs.wavefunctions.rbm import RBM
+from hpc_nqs.wavefunctions.wavefunction import log_psi
 
 HEISENBERG, TFIM = {"kind": "heisenberg"}, {"kind": "tfim"}
 MODELS = {

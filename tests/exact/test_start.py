@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from hpc_nqs import checkpoint, exact, tasks
-from hpc_nqs.computation import DONE
-from hpc_nqs.models import marshall, to_sparse
-from hpc_nqs.parallel import Team
-from hpc_nqs.settings import SettingsError, build, parse_settings
-from hpc_nqs.trotter import trotter_product
+from hpc_nqs import tasks
+from hpc_nqs.exact import diagonalization as exact
+from hpc_nqs.hamiltonians.spin_model import marshall, to_sparse
+from hpc_nqs.parallel.team import Team
+from hpc_nqs.path_integral.trotter import trotter_product
+from hpc_nqs.runs import run_file as checkpoint
+from hpc_nqs.runs.computation import DONE
+from hpc_nqs.settings.parsing import SettingsError, parse_settings
+from hpc_nqs.settings.system import build
 from hpc_nqs.wavefunctions.dbm import DBM
 
 SERIAL = Team.serial()

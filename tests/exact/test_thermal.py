@@ -6,10 +6,13 @@ Without sampling noise what is left is the error of the seed, of the network and
 import numpy as np
 import pytest
 
-from hpc_nqs import checkpoint, exact, tasks
-from hpc_nqs.computation import DONE, FAILED
-from hpc_nqs.parallel import Team
-from hpc_nqs.settings import build, parse_settings
+from hpc_nqs import tasks
+from hpc_nqs.exact import diagonalization as exact
+from hpc_nqs.parallel.team import Team
+from hpc_nqs.runs import run_file as checkpoint
+from hpc_nqs.runs.computation import DONE, FAILED
+from hpc_nqs.settings.parsing import parse_settings
+from hpc_nqs.settings.system import build
 
 HEISENBERG, TFIM = {"kind": "heisenberg"}, {"kind": "tfim"}
 TOLERANCES = {"energy": 1e-3, "free_energy": 1e-3, "entropy": 1e-3, "specific_heat": 2.5e-3, "susceptibility": 2e-3}

@@ -3,18 +3,21 @@
 import numpy as np
 import pytest
 
-from hpc_nqs import checkpoint, tasks, umbrella
-from hpc_nqs.ansatz import build_ansatz
-from hpc_nqs.chains import Chains, Samples
-from hpc_nqs.enumeration import Enumeration
-from hpc_nqs.evaluation import evaluate
+from hpc_nqs import tasks
+from hpc_nqs.hilbert.purification import random_pairs
 from hpc_nqs.kernels import amplitude as amplitude_kernel
-from hpc_nqs.parallel import Team
-from hpc_nqs.purification import random_pairs
-from hpc_nqs.reconfiguration import Regularization, assemble, velocity
-from hpc_nqs.settings import build, parse_settings
-from hpc_nqs.umbrella import LEVELS, N_PER_CHAIN, WEIGHT, Umbrella, fitted_rows
-from hpc_nqs.wavefunctions.rbm import log_psi
+from hpc_nqs.parallel.team import Team
+from hpc_nqs.reconfiguration.velocity import Regularization, assemble, velocity
+from hpc_nqs.runs import run_file as checkpoint
+from hpc_nqs.sampling import umbrella
+from hpc_nqs.sampling.chains import Chains, Samples
+from hpc_nqs.sampling.enumeration import Enumeration
+from hpc_nqs.sampling.evaluation import evaluate
+from hpc_nqs.sampling.umbrella import LEVELS, N_PER_CHAIN, WEIGHT, Umbrella, fitted_rows
+from hpc_nqs.settings.parsing import parse_settings
+from hpc_nqs.settings.system import build
+from hpc_nqs.thermal.ansatz import build_ansatz
+from hpc_nqs.wavefunctions.wavefunction import log_psi
 
 SERIAL = Team.serial()
 MODELS = {"unfrustrated": {"kind": "heisenberg"}, "frustrated": {"kind": "heisenberg", "couplings": [1.0, 0.5]}}

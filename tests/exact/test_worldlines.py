@@ -5,12 +5,11 @@ import pytest
 import scipy.stats
 from numpy.random import Generator, Philox
 
-from hpc_nqs import lattice
-from hpc_nqs.estimators import mean_and_error
-from hpc_nqs.gates import exchange_weights
-from hpc_nqs.models import build_model, marshall, spins_of, to_sparse
-from hpc_nqs.trotter import is_isotropic, trotter_product
-from hpc_nqs.worldlines import (
+from hpc_nqs.hamiltonians.spin_model import build_model, marshall, spins_of, to_sparse
+from hpc_nqs.lattices import lattice
+from hpc_nqs.path_integral.gates import exchange_weights
+from hpc_nqs.path_integral.trotter import is_isotropic, trotter_product
+from hpc_nqs.path_integral.world_lines import (
     ESTIMATE,
     FIRST,
     MAGNETIZATION,
@@ -20,6 +19,7 @@ from hpc_nqs.worldlines import (
     break_ups,
     world_lines,
 )
+from hpc_nqs.statistics.markov_chains import mean_and_error
 
 RING4, RING3 = lattice.build("chain", [4]), lattice.build("chain", [3])
 PAIR = lattice.build("custom", bonds=[(0, 1, 1.0), (1, 2, 0.6)])

@@ -5,19 +5,22 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from hpc_nqs.kernels import reference
-from hpc_nqs.models import marshall
-from hpc_nqs.purification import input_images, purify
-from hpc_nqs.quantum_numbers import Sector, projector
-from hpc_nqs.settings import build, parse_settings
-from hpc_nqs.spin_system import signed_images, spin_system
-from hpc_nqs.symmetry import site_symmetries
-from hpc_nqs.wavefunctions.clusters import ClusterFactor, cluster_kinds, connected_clusters
-from hpc_nqs.wavefunctions.mismatches import MismatchFactor
-from hpc_nqs.wavefunctions.pairing import PairProduct, ProductState
+from hpc_nqs.hamiltonians.spin_model import marshall
+from hpc_nqs.hilbert.purification import input_images, purify
+from hpc_nqs.hilbert.spins import signed_images, spin_system
+from hpc_nqs.kernels.reference import amplitudes as reference
+from hpc_nqs.kernels.reference import samples
+from hpc_nqs.settings.parsing import parse_settings
+from hpc_nqs.settings.system import build
+from hpc_nqs.symmetry.quantum_numbers import Sector, projector
+from hpc_nqs.symmetry.site_permutations import site_symmetries
+from hpc_nqs.wavefunctions.correlator_product import ClusterFactor, cluster_kinds, connected_clusters
+from hpc_nqs.wavefunctions.mismatch_factor import MismatchFactor
+from hpc_nqs.wavefunctions.pair_product import PairProduct
+from hpc_nqs.wavefunctions.product import ProductState
 from hpc_nqs.wavefunctions.projection import ProjectedState
 from hpc_nqs.wavefunctions.rbm import RBM, Feature
-from hpc_nqs.wavefunctions.spin_pairing import SpinPairs
+from hpc_nqs.wavefunctions.spin_pair_product import SpinPairs
 
 HEISENBERG, TFIM = {"kind": "heisenberg"}, {"kind": "tfim"}
 ALL = ("translation", "point_group", "layer_exchange", "spin_flip")
@@ -202,15 +205,15 @@ def twin(monkeypatch):
     """Return a function like `system` that makes the same system of NumPy twins."""
     places = {
         "hpc_nqs.wavefunctions.rbm.RBMAmplitude": reference.RBMAmplitude,
-        "hpc_nqs.wavefunctions.pairing.PairAmplitude": reference.PairAmplitude,
-        "hpc_nqs.wavefunctions.pairing.ProductAmplitude": reference.ProductAmplitude,
-        "hpc_nqs.wavefunctions.clusters.ClusterAmplitude": reference.ClusterAmplitude,
-        "hpc_nqs.wavefunctions.mismatches.MismatchAmplitude": reference.MismatchAmplitude,
-        "hpc_nqs.moves.MoveSet": reference.MoveSet,
-        "hpc_nqs.wavefunctions.spin_pairing.PairAmplitude": reference.PairAmplitude,
+        "hpc_nqs.wavefunctions.pair_product.PairAmplitude": reference.PairAmplitude,
+        "hpc_nqs.wavefunctions.product.ProductAmplitude": reference.ProductAmplitude,
+        "hpc_nqs.wavefunctions.correlator_product.ClusterAmplitude": reference.ClusterAmplitude,
+        "hpc_nqs.wavefunctions.mismatch_factor.MismatchAmplitude": reference.MismatchAmplitude,
+        "hpc_nqs.hilbert.moves.MoveSet": reference.MoveSet,
+        "hpc_nqs.wavefunctions.spin_pair_product.PairAmplitude": reference.PairAmplitude,
         "hpc_nqs.wavefunctions.projection.ProjectedAmplitude": reference.ProjectedAmplitude,
-        "hpc_nqs.purification.Hamiltonian": reference.Hamiltonian,
-        "hpc_nqs.spin_system.Hamiltonian": reference.Hamiltonian,
+        "hpc_nqs.hilbert.purification.Hamiltonian": samples.Hamiltonian,
+        "hpc_nqs.hilbert.spins.Hamiltonian": samples.Hamiltonian,
     }
 
     def build_twin(case, **options):

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from hpc_nqs.kernels import accumulate, reference
+from hpc_nqs.kernels import accumulate
+from hpc_nqs.kernels.reference import matrices as reference
 
 N_SAMPLES, N_PARAMS = 300, 6
 

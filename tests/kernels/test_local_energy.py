@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
+from hpc_nqs.hamiltonians.spin_model import to_sparse
 from hpc_nqs.kernels.local_energy import local_energies
 from hpc_nqs.kernels.metropolis import follow_path
-from hpc_nqs.models import to_sparse
 
 HEISENBERG, TFIM = {"kind": "heisenberg"}, {"kind": "tfim"}
 STATES = {

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from hpc_nqs.kernels import conjugate, factored, reference_matrices, triangular
+from hpc_nqs.kernels import conjugate, factored, triangular
+from hpc_nqs.kernels.reference import matrices as reference_matrices
 
 BOTH = [(factored, triangular), (reference_matrices, reference_matrices)]
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from numpy.random import Philox
 
-from hpc_nqs.kernels import metropolis, reference
+from hpc_nqs.kernels import metropolis
+from hpc_nqs.kernels.reference import samples as reference
 
 N_CHAINS, N_SAMPLES = 3, 6
 

@@ -5,11 +5,11 @@ import itertools
 import numpy as np
 import pytest
 
-from hpc_nqs.kernels import reference
+from hpc_nqs.hilbert.moves import Moves
 from hpc_nqs.kernels.amplitude import log_psi
 from hpc_nqs.kernels.metropolis import follow_path
 from hpc_nqs.kernels.moves import MoveSet
-from hpc_nqs.moves import Moves
+from hpc_nqs.kernels.reference import amplitudes as reference
 from hpc_nqs.wavefunctions.rbm import RBM, Feature
 
 N = 3  # sites; the visible units are 0..2 and their ancillas 3..5
@@ -89,7 +89,7 @@ def test_twin_proposes_the_same(bond_features, monkeypatch):
     moves, definitions = every_move(bond_features)
     inputs, changes = moves.input_changes()
     with monkeypatch.context() as patch:
-        patch.setattr("hpc_nqs.moves.MoveSet", reference.MoveSet)
+        patch.setattr("hpc_nqs.hilbert.moves.MoveSet", reference.MoveSet)
         patch.setattr("hpc_nqs.wavefunctions.rbm.RBMAmplitude", reference.RBMAmplitude)
         kernel, amplitude = moves.kernel(), random_network(bond_features).amplitude(moves)
     used = set()

@@ -5,10 +5,10 @@ import itertools
 import numpy as np
 import pytest
 
+from hpc_nqs.hilbert.moves import Moves
 from hpc_nqs.kernels.amplitude import log_derivs, log_psi
 from hpc_nqs.kernels.metropolis import follow_path
 from hpc_nqs.kernels.pairing import PairAmplitude
-from hpc_nqs.moves import Moves
 
 
 def pairings(n_visible, seed=0):

@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
+from hpc_nqs.hilbert.spins import spin_system
 from hpc_nqs.kernels import amplitude, metropolis
-from hpc_nqs.quantum_numbers import Sector, projector
-from hpc_nqs.settings import build, parse_settings
-from hpc_nqs.spin_system import spin_system
+from hpc_nqs.settings.parsing import parse_settings
+from hpc_nqs.settings.system import build
+from hpc_nqs.symmetry.quantum_numbers import Sector, projector
 from hpc_nqs.wavefunctions.projection import ProjectedState, image_entries
-from hpc_nqs.wavefunctions.rbm import log_psi
-from hpc_nqs.wavefunctions.spin_pairing import SpinPairs
+from hpc_nqs.wavefunctions.spin_pair_product import SpinPairs
+from hpc_nqs.wavefunctions.wavefunction import log_psi
 
 N_SITES = 8
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from hpc_nqs.hilbert.moves import Moves
 from hpc_nqs.kernels.amplitude import log_derivs, log_psi
 from hpc_nqs.kernels.metropolis import follow_path
 from hpc_nqs.kernels.rbm import RBMAmplitude
-from hpc_nqs.moves import Moves
 
 
 def logarithms(amplitude, configurations):

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from numpy.random import Generator, Philox
 
-from hpc_nqs.kernels import reference, ring
-from hpc_nqs.rings import links_of, ring_moves, straight_ring
+from hpc_nqs.kernels import ring
+from hpc_nqs.kernels.reference import samples as reference
+from hpc_nqs.thermal.deep.ring_chains import links_of, ring_moves, straight_ring
 
 N_CHAINS, N_SAMPLES = 2, 3
 CASES = ["heisenberg", "plain", "complex", "signed", "tfim", "tfim_field", "pair_rbm"]

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from hpc_nqs.kernels import reference, roofline
+from hpc_nqs.kernels import roofline
+from hpc_nqs.kernels.reference import roofline as reference
 
 
 def test_multiply_adds():

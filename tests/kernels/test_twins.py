@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import hpc_nqs.kernels
-from hpc_nqs.kernels import amplitude, local_energy, metropolis, rbm, reference, reference_matrices, reference_worldlines
+from hpc_nqs.kernels import amplitude, local_energy, metropolis, rbm
+from hpc_nqs.kernels.reference import amplitudes, matrices, roofline, samples, world_lines
 
 HERE = Path(__file__).parent
 ONLY_IN_REFERENCE = {"Proposal", "flipped", "log_2cosh", "ring_line", "ring_segment"}
@@ -42,7 +43,7 @@ def reference_signatures():
     """Return {name: argument names} of everything that the reference module defines itself."""
     own = {
         name: thing
-        for module in (reference, reference_matrices, reference_worldlines)
+        for module in (amplitudes, matrices, roofline, samples, world_lines)
         for name, thing in vars(module).items()
         if getattr(thing, "__module__", "") == module.__name__ and not name.startswith("_")
     }
@@ -76,7 +77,7 @@ def evaluated(kernel, system):
 
 
 COMPILED = vars(amplitude) | vars(local_energy)
-TWINS = vars(reference)
+TWINS = vars(samples)
 
 
 def assert_same_logarithms(one, other, tolerance=1e-10):
@@ -103,7 +104,7 @@ def test_unit_slopes(network, system, twin):
     shape = (len(one.configurations), one.amplitude.width * one.wavefunction.n_units)
     slopes, expected = np.full(shape, np.nan), np.empty(shape)
     rbm.unit_slopes(one.amplitude, one.configurations, slopes)
-    reference.unit_slopes(other.amplitude, other.configurations, expected)
+    samples.unit_slopes(other.amplitude, other.configurations, expected)
     np.testing.assert_allclose(slopes, expected, rtol=1e-12, atol=1e-12)
 
 
@@ -113,7 +114,7 @@ def test_paths(case, system, twin):
     for start in range(6):
         path = compiled.path(40, seed=start)
         ends = []
-        for module, one in ((metropolis, compiled), (reference, expected)):
+        for module, one in ((metropolis, compiled), (samples, expected)):
             visible, ratios = one.configurations[start].copy(), np.empty(len(path), dtype=complex)
             log_psi = module.follow_path(visible, one.amplitude, one.moves, path, 1e-3, ratios)
             ends.append((visible, ratios, np.array([log_psi])))

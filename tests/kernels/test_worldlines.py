@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from numpy.random import Generator, Philox
 
-from hpc_nqs import lattice
-from hpc_nqs import worldlines as lines_module
-from hpc_nqs.kernels import ising_worldlines, reference_worldlines, worldlines
-from hpc_nqs.models import build_model, marshall
-from hpc_nqs.trotter import trotter_product
-from hpc_nqs.worldlines import Measurement, world_lines
+import hpc_nqs.kernels
+from hpc_nqs.hamiltonians.spin_model import build_model, marshall
+from hpc_nqs.kernels import ising_worldlines, worldlines
+from hpc_nqs.kernels.reference import world_lines as reference_worldlines
+from hpc_nqs.lattices import lattice
+from hpc_nqs.path_integral import world_lines as lines_module
+from hpc_nqs.path_integral.trotter import trotter_product
+from hpc_nqs.path_integral.world_lines import Measurement, world_lines
 
 RING = lattice.build("chain", [4])
 TRIANGLE = lattice.build("custom", bonds=[(0, 1, 1.0), (1, 2, 0.7), (0, 2, -0.4), (2, 3, 0.9)])
@@ -64,7 +66,7 @@ def test_compiled_and_twin_agree(monkeypatch, name, method, improved, order):
 
 
 def test_every_kernel_has_a_twin_with_the_same_arguments():
-    folder = Path(reference_worldlines.__file__).parent
+    folder = Path(hpc_nqs.kernels.__file__).parent
     source = "".join((folder / name).read_text() for name in ("worldlines.pyx", "ising_worldlines.pyx"))
     found = re.findall(r"^def (\w+)\((.*?)\):", source, re.MULTILINE | re.DOTALL)
     assert len(found) == 3

@@ -7,7 +7,7 @@ import time
 import pytest
 
 PROLOGUE = (
-    "import sys, time; from hpc_nqs.parallel import start; from hpc_nqs.stopping import StopRequest\n"
+    "import sys, time; from hpc_nqs.parallel.team import start; from hpc_nqs.runs.stopping import StopRequest\n"
     "stop = StopRequest().__enter__(); team = start()\n"
 )
 
@@ -53,7 +53,7 @@ def test_world_size_that_contradicts_the_launcher_is_an_error_on_every_process(m
         "import os, subprocess, sys\n"
         "kept = {k: v for k, v in os.environ.items() if not k.startswith(('PMI', 'OMPI_', 'PRTE_'))}\n"
         "kept.update(SLURM_STEP_ID='0', SLURM_STEP_NUM_TASKS='2')\n"
-        "alone = [sys.executable, '-c', 'from hpc_nqs.parallel import start; start()']\n"
+        "alone = [sys.executable, '-c', 'from hpc_nqs.parallel.team import start; start()']\n"
         "print('code', subprocess.run(alone, env=kept).returncode, flush=True)"
     )
     done = mpiexec(2, sys.executable, "-c", code)

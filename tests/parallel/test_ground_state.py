@@ -6,7 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from hpc_nqs import checkpoint, cli
+from hpc_nqs.cli import parser as cli
+from hpc_nqs.runs import run_file as checkpoint
 
 INPUT = """
 [run]

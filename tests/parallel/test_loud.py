@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import hpc_nqs
-from hpc_nqs import checkpoint
+from hpc_nqs.runs import run_file as checkpoint
 
 INPUT = """
 [run]
@@ -37,7 +37,7 @@ def started(mpiexec, tmp_path):
 
     def run(statements="", env=None, wrap=()):
         (tmp_path / "input.toml").write_text(INPUT)
-        code = f"import os, sys; rank = {RANK}\n{statements}\nfrom hpc_nqs.cli import main; sys.exit(main())"
+        code = f"import os, sys; rank = {RANK}\n{statements}\nfrom hpc_nqs.cli.parser import main; sys.exit(main())"
         words = [*wrap, sys.executable, "-c", code, "run", "input.toml"]
         done = mpiexec(2, *words, cwd=tmp_path, env=PACKAGE_PATH | (env or {}))
         return done.returncode, done.stdout, done.stderr
@@ -54,7 +54,7 @@ def test_the_ranks_run_the_input(started, tmp_path):
 
 def test_an_exception_on_one_rank_ends_the_job_within_seconds(started, tmp_path):
     statements = (
-        "from hpc_nqs.measurement import Meter\n"
+        "from hpc_nqs.thermal.meter import Meter\n"
         "def fail(*arguments, **options): raise ZeroDivisionError('on rank 1 alone')\n"
         "if rank == 1: Meter.summarize = fail"
     )

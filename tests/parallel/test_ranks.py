@@ -6,18 +6,20 @@ Every rank also computes the answer alone, with a team of one, and compares.
 import numpy as np
 import pytest
 
-from hpc_nqs import checkpoint, tasks
-from hpc_nqs.ansatz import build_ansatz
-from hpc_nqs.chains import Chains
-from hpc_nqs.computation import DONE
-from hpc_nqs.enumeration import Enumeration
-from hpc_nqs.evolution import Evolution, StepControl
-from hpc_nqs.measurement import Meter
-from hpc_nqs.observables import build_observables
-from hpc_nqs.parallel import Team
-from hpc_nqs.purification import random_pairs
-from hpc_nqs.reconfiguration import Regularization, assemble
-from hpc_nqs.settings import build, parse_settings
+from hpc_nqs import tasks
+from hpc_nqs.hilbert.purification import random_pairs
+from hpc_nqs.observables.diagonal import build_observables
+from hpc_nqs.parallel.team import Team
+from hpc_nqs.reconfiguration.velocity import Regularization, assemble
+from hpc_nqs.runs import run_file as checkpoint
+from hpc_nqs.runs.computation import DONE
+from hpc_nqs.sampling.chains import Chains
+from hpc_nqs.sampling.enumeration import Enumeration
+from hpc_nqs.settings.parsing import parse_settings
+from hpc_nqs.settings.system import build
+from hpc_nqs.thermal.ansatz import build_ansatz
+from hpc_nqs.thermal.evolution import Evolution, StepControl
+from hpc_nqs.thermal.meter import Meter
 
 pytestmark = pytest.mark.mpi(min_size=2)
 

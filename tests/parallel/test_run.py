@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from hpc_nqs import checkpoint
+from hpc_nqs.runs import run_file as checkpoint
 
 INPUT = """
 [run]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hpc_nqs import parallel
+from hpc_nqs.parallel import team as parallel
 
 pytestmark = pytest.mark.mpi(min_size=2)
 

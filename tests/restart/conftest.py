@@ -5,10 +5,11 @@ import types
 import numpy as np
 import pytest
 
-from hpc_nqs import checkpoint, tasks
-from hpc_nqs.parallel import Team
-from hpc_nqs.settings import parse_settings
-from hpc_nqs.stopping import NEVER
+from hpc_nqs import tasks
+from hpc_nqs.parallel.team import Team
+from hpc_nqs.runs import run_file as checkpoint
+from hpc_nqs.runs.stopping import NEVER
+from hpc_nqs.settings.parsing import parse_settings
 
 SAMPLING = {"method": "metropolis", "n_samples": 64, "n_chains": 5, "n_warm_up": 10}
 

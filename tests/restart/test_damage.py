@@ -6,8 +6,10 @@ import h5py
 import numpy as np
 import pytest
 
-from hpc_nqs import checkpoint, cli, parallel
-from hpc_nqs.computation import DONE
+from hpc_nqs.cli import parser as cli
+from hpc_nqs.parallel import team as parallel
+from hpc_nqs.runs import run_file as checkpoint
+from hpc_nqs.runs.computation import DONE
 
 
 def cut(image):

@@ -7,9 +7,10 @@ import subprocess
 
 import pytest
 
-from hpc_nqs import checkpoint, recorder
-from hpc_nqs.computation import DONE, STOPPED
-from hpc_nqs.stopping import StopRequest
+from hpc_nqs.runs import recorder
+from hpc_nqs.runs import run_file as checkpoint
+from hpc_nqs.runs.computation import DONE, STOPPED
+from hpc_nqs.runs.stopping import StopRequest
 
 EVERY_STEP = ["run.checkpoint_minutes=0"]
 

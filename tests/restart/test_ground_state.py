@@ -5,11 +5,12 @@ import sys
 import numpy as np
 import pytest
 
-from hpc_nqs import checkpoint, tasks
-from hpc_nqs.computation import DONE, STOPPED
-from hpc_nqs.parallel import Team
-from hpc_nqs.settings import SettingsError, parse_settings
-from hpc_nqs.stopping import NEVER, StopRequest
+from hpc_nqs import tasks
+from hpc_nqs.parallel.team import Team
+from hpc_nqs.runs import run_file as checkpoint
+from hpc_nqs.runs.computation import DONE, STOPPED
+from hpc_nqs.runs.stopping import NEVER, StopRequest
+from hpc_nqs.settings.parsing import SettingsError, parse_settings
 
 N_STEPS = 5
 KINDS = {

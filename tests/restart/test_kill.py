@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from hpc_nqs import checkpoint
-from hpc_nqs.settings import parse_settings
+from hpc_nqs.runs import run_file as checkpoint
+from hpc_nqs.settings.parsing import parse_settings
 
 BETAS = [0.11 + 0.002 * k for k in range(400)]  # more than any of these runs gets done
 EVERY_STEP = ["run.checkpoint_minutes=0", "thermal.n_samples_report=64"]

@@ -8,12 +8,13 @@ import time
 
 import pytest
 
-from hpc_nqs import checkpoint, tasks
-from hpc_nqs.computation import DONE, FAILED, STOPPED
-from hpc_nqs.ensembles import Ensemble
-from hpc_nqs.parallel import Team
-from hpc_nqs.settings import SettingsError, parse_settings
-from hpc_nqs.stopping import NEVER, StopRequest
+from hpc_nqs import tasks
+from hpc_nqs.parallel.team import Team
+from hpc_nqs.path_integral.ensemble import Ensemble
+from hpc_nqs.runs import run_file as checkpoint
+from hpc_nqs.runs.computation import DONE, FAILED, STOPPED
+from hpc_nqs.runs.stopping import NEVER, StopRequest
+from hpc_nqs.settings.parsing import SettingsError, parse_settings
 
 MODELS = {
     "heisenberg": {"kind": "heisenberg"},

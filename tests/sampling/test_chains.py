@@ -10,16 +10,17 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from hpc_nqs.ansatz import build_ansatz
-from hpc_nqs.chains import Chains
-from hpc_nqs.enumeration import Enumeration
-from hpc_nqs.evaluation import evaluate
-from hpc_nqs.measurement import Meter
-from hpc_nqs.observables import build_observables
-from hpc_nqs.parallel import Team
-from hpc_nqs.purification import random_pairs
-from hpc_nqs.settings import build, parse_settings
-from hpc_nqs.wavefunctions.rbm import log_psi
+from hpc_nqs.hilbert.purification import random_pairs
+from hpc_nqs.observables.diagonal import build_observables
+from hpc_nqs.parallel.team import Team
+from hpc_nqs.sampling.chains import Chains
+from hpc_nqs.sampling.enumeration import Enumeration
+from hpc_nqs.sampling.evaluation import evaluate
+from hpc_nqs.settings.parsing import parse_settings
+from hpc_nqs.settings.system import build
+from hpc_nqs.thermal.ansatz import build_ansatz
+from hpc_nqs.thermal.meter import Meter
+from hpc_nqs.wavefunctions.wavefunction import log_psi
 
 FALSE_ALARM = 1e-6
 SERIAL = Team.serial()

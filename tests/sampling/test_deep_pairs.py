@@ -6,10 +6,11 @@ Every test has a fixed seed and a false-alarm rate below 1e-6 had the seed been 
 import numpy as np
 import pytest
 
-from hpc_nqs.deep_ansatz import build_deep_ansatz
-from hpc_nqs.deep_pairs import DeepPairs
-from hpc_nqs.parallel import Team
-from hpc_nqs.settings import build, parse_settings
+from hpc_nqs.parallel.team import Team
+from hpc_nqs.settings.parsing import parse_settings
+from hpc_nqs.settings.system import build
+from hpc_nqs.thermal.deep.ansatz import build_deep_ansatz
+from hpc_nqs.thermal.deep.ket_bra_chains import DeepPairs
 
 FALSE_ALARM = 1e-6
 SERIAL = Team.serial()

@@ -8,11 +8,12 @@ import dataclasses
 import numpy as np
 import pytest
 
-from hpc_nqs.ansatz import build_ansatz
-from hpc_nqs.parallel import Team
-from hpc_nqs.rings import RingEnumeration, Rings
-from hpc_nqs.settings import build, parse_settings
-from hpc_nqs.wavefunctions.rbm import log_psi
+from hpc_nqs.parallel.team import Team
+from hpc_nqs.settings.parsing import parse_settings
+from hpc_nqs.settings.system import build
+from hpc_nqs.thermal.ansatz import build_ansatz
+from hpc_nqs.thermal.deep.ring_chains import RingEnumeration, Rings
+from hpc_nqs.wavefunctions.wavefunction import log_psi
 
 FALSE_ALARM = 1e-6
 SERIAL = Team.serial()

@@ -6,8 +6,10 @@ import types
 import numpy as np
 import pytest
 
-from hpc_nqs import checkpoint, parallel, tasks
-from hpc_nqs.settings import parse_settings, read_tables
+from hpc_nqs import tasks
+from hpc_nqs.parallel import team as parallel
+from hpc_nqs.runs import run_file as checkpoint
+from hpc_nqs.settings.parsing import parse_settings, read_tables
 
 INPUT = """
 [run]

@@ -9,8 +9,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 import accuracy
 
-from hpc_nqs import exact
-from hpc_nqs.settings import build, parse_settings
+from hpc_nqs.exact import diagonalization as exact
+from hpc_nqs.settings.parsing import parse_settings
+from hpc_nqs.settings.system import build
 
 
 @pytest.mark.parametrize("name", accuracy.ROWS)

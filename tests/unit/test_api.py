@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import hpc_nqs
-from hpc_nqs import checkpoint
+from hpc_nqs.runs import run_file as checkpoint
 
 SECTIONS = {
     "run": {"seed": 1},

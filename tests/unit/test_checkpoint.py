@@ -16,8 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hpc_nqs import __version__, checkpoint, machine
-from hpc_nqs.checkpoint import RunFileError
+from hpc_nqs import __version__
+from hpc_nqs.parallel import processor as machine
+from hpc_nqs.runs import run_file as checkpoint
+from hpc_nqs.runs.run_file import RunFileError
 
 SETTINGS = '[run]\ntask = "thermal"\nseed = 7\n'
 TABLE = {

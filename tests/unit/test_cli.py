@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 
 import hpc_nqs
-from hpc_nqs import checkpoint, cli, parallel, recorder
-from hpc_nqs.settings import SettingsError, read_settings
+from hpc_nqs.cli import parser as cli
+from hpc_nqs.parallel import team as parallel
+from hpc_nqs.runs import recorder
+from hpc_nqs.runs import run_file as checkpoint
+from hpc_nqs.settings.parsing import SettingsError, read_settings
 
 COMMANDS = ("run", "resume", "show", "plot", "report", "exact", "check", "init", "import", "sweep", "bench")
 
@@ -25,7 +28,7 @@ def python_m(*arguments, environment, cwd, before=""):
     start = (
         ["-m", "hpc_nqs"]
         if not before
-        else ["-c", f"import sys; {before}\nfrom hpc_nqs.cli import main; sys.exit(main())"]
+        else ["-c", f"import sys; {before}\nfrom hpc_nqs.cli.parser import main; sys.exit(main())"]
     )
     command = [sys.executable, *start, *map(str, arguments)]
     return subprocess.run(
@@ -341,7 +344,7 @@ def test_a_missing_dependency_is_one_sentence(folder, clean_environment):
 
 @pytest.mark.parametrize("command", ["plot", "report"])
 def test_a_folder_that_cannot_be_written_is_one_sentence(folder, capsys, monkeypatch, command):
-    plotting = pytest.importorskip("hpc_nqs.plotting")
+    plotting = pytest.importorskip("hpc_nqs.reports.figures")
 
     def refuse(*arguments, **options):
         raise PermissionError(errno.EACCES, "Permission denied", "figures/run")

@@ -5,11 +5,12 @@ import itertools
 import numpy as np
 import pytest
 
-from hpc_nqs.cluster_seed import lattice_clusters, permanent
-from hpc_nqs.purification import input_images, purify
-from hpc_nqs.settings import build, parse_settings
-from hpc_nqs.symmetry import site_symmetries
-from hpc_nqs.wavefunctions.clusters import ClusterFactor, cluster_kinds, connected_clusters
+from hpc_nqs.hilbert.purification import input_images, purify
+from hpc_nqs.settings.parsing import parse_settings
+from hpc_nqs.settings.system import build
+from hpc_nqs.symmetry.site_permutations import site_symmetries
+from hpc_nqs.thermal.high_temperature.clusters import lattice_clusters, permanent
+from hpc_nqs.wavefunctions.correlator_product import ClusterFactor, cluster_kinds, connected_clusters
 
 FIELD = {"field_z": 0.3}
 

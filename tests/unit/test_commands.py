@@ -7,8 +7,8 @@ import types
 import pytest
 
 import hpc_nqs
-from hpc_nqs import cli
-from hpc_nqs.settings import parse_settings, read_settings
+from hpc_nqs.cli import parser as cli
+from hpc_nqs.settings.parsing import parse_settings, read_settings
 
 
 def test_show_prints_a_table(folder, capsys):
@@ -80,10 +80,10 @@ def test_plot(folder, capsys):
 
 
 def test_plot_without_matplotlib(folder, capsys, monkeypatch):
-    monkeypatch.delitem(sys.modules, "hpc_nqs.plotting", raising=False)
+    monkeypatch.delitem(sys.modules, "hpc_nqs.reports.figures", raising=False)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     monkeypatch.setitem(sys.modules, "matplotlib.backends.backend_agg", None)
-    monkeypatch.delattr("hpc_nqs.plotting", raising=False)
+    monkeypatch.delattr("hpc_nqs.reports.figures", raising=False)
     assert cli.main(["plot", "run.h5"]) == 1
     assert "figures need matplotlib" in capsys.readouterr().err
 
@@ -113,9 +113,9 @@ def test_init_refuses_what_is_not_there(capsys):
 
 
 def test_bench_passes_on_its_text(monkeypatch, capsys):
-    module = types.ModuleType("hpc_nqs.bench")
+    module = types.ModuleType("hpc_nqs.benchmarks.timings")
     module.run_bench = lambda json: f"json {json}"
-    monkeypatch.setitem(sys.modules, "hpc_nqs.bench", module)
+    monkeypatch.setitem(sys.modules, "hpc_nqs.benchmarks.timings", module)
     assert cli.main(["bench", "--json"]) == 0
     assert capsys.readouterr().out == "json True\n"
 

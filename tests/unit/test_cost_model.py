@@ -4,13 +4,17 @@ from dataclasses import replace
 
 import pytest
 
-from hpc_nqs import cost_model, level_plan, row_blocks, thermal_plan
-from hpc_nqs.ansatz import build_ansatz
-from hpc_nqs.cost_model import Machine, StepSizes
-from hpc_nqs.reconfiguration import MAX_DENSE
-from hpc_nqs.settings import build, parse_settings
-from hpc_nqs.spin_ansatz import build_spin_ansatz, sectors_of
+from hpc_nqs.ground_state import plan as level_plan
+from hpc_nqs.ground_state.ansatz import build_spin_ansatz, sectors_of
+from hpc_nqs.reconfiguration import cost_model
+from hpc_nqs.reconfiguration import distributed_cholesky as row_blocks
+from hpc_nqs.reconfiguration.cost_model import Machine, StepSizes
+from hpc_nqs.reconfiguration.velocity import MAX_DENSE
+from hpc_nqs.settings.parsing import parse_settings
+from hpc_nqs.settings.system import build
 from hpc_nqs.tasks import plan
+from hpc_nqs.thermal import plan as thermal_plan
+from hpc_nqs.thermal.ansatz import build_ansatz
 
 SIZES = StepSizes(
     n_samples=1024, n_chains=64, n_proposals=72, n_terms=144, n_entries=612, n_hidden=144, n_inputs=72, n_params=10584,

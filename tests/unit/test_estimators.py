@@ -9,8 +9,8 @@ import pytest
 import scipy.signal
 from scipy import stats
 
-from hpc_nqs import estimators
-from hpc_nqs.estimators import BlockSums, ChainSums, Jackknife
+from hpc_nqs.statistics import markov_chains as estimators
+from hpc_nqs.statistics.markov_chains import BlockSums, ChainSums, Jackknife
 
 FALSE_ALARM = 1e-6
 

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from hpc_nqs.extrapolation import extrapolate, fit_line, ladder, slice_numbers
-from hpc_nqs.lattice import build
-from hpc_nqs.models import build_model
-from hpc_nqs.path_table import path_rows
-from hpc_nqs.variance_limit import variance_limits
+from hpc_nqs.ground_state.zero_variance import variance_limits
+from hpc_nqs.hamiltonians.spin_model import build_model
+from hpc_nqs.lattices.lattice import build
+from hpc_nqs.path_integral.ladder import ladder, slice_numbers
+from hpc_nqs.path_integral.table import path_rows
+from hpc_nqs.statistics.fits import extrapolate, fit_line
 
 
 def test_a_line_and_a_parabola_are_found_exactly():

@@ -3,15 +3,16 @@
 import numpy as np
 import pytest
 
-from hpc_nqs.ansatz import build_ansatz
-from hpc_nqs.cluster_seed import flux_pairs, strongest_bonds
-from hpc_nqs.flux import hopping_signs, plaquettes
-from hpc_nqs.kernels import reference
-from hpc_nqs.lattice import build as build_lattice
-from hpc_nqs.purification import purify, random_pairs
-from hpc_nqs.settings import build, parse_settings
-from hpc_nqs.symmetry import site_symmetries
-from hpc_nqs.wavefunctions.rbm import log_psi
+from hpc_nqs.hilbert.purification import purify, random_pairs
+from hpc_nqs.kernels.reference import amplitudes as reference
+from hpc_nqs.lattices.lattice import build as build_lattice
+from hpc_nqs.settings.parsing import parse_settings
+from hpc_nqs.settings.system import build
+from hpc_nqs.symmetry.site_permutations import site_symmetries
+from hpc_nqs.thermal.ansatz import build_ansatz
+from hpc_nqs.thermal.high_temperature.clusters import flux_pairs, strongest_bonds
+from hpc_nqs.thermal.high_temperature.flux import hopping_signs, plaquettes
+from hpc_nqs.wavefunctions.wavefunction import log_psi
 
 J1J2 = {"kind": "heisenberg", "couplings": [1.0, 0.5]}
 LATTICES = {

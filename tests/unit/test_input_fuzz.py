@@ -9,9 +9,10 @@ from hypothesis import HealthCheck, assume, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from hpc_nqs import cli, templates
-from hpc_nqs.settings import parse_settings, read_tables
-from hpc_nqs.toml_text import format_tables
+from hpc_nqs.cli import parser as cli
+from hpc_nqs.settings import templates
+from hpc_nqs.settings.parsing import parse_settings, read_tables
+from hpc_nqs.settings.toml_text import format_tables
 
 TEXT = format_tables(parse_settings(read_tables(templates.text("thermal")), ["run.seed=1"]).to_dict())
 LINES = TEXT.splitlines()

@@ -7,8 +7,9 @@ import h5py
 import numpy as np
 import pytest
 
-from hpc_nqs import checkpoint, labels
-from hpc_nqs.reporting import csv_text
+from hpc_nqs.reports.text import csv_text
+from hpc_nqs.runs import labelled_arrays as labels
+from hpc_nqs.runs import run_file as checkpoint
 
 ROWS = [
     {"temperature": 2.0, "beta": 0.5, "energy": -0.1, "energy_error": 0.01, "entropy": 0.6, "accepted": True},

@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from hpc_nqs.bonds import check_bonds
-from hpc_nqs.lattice import build, read_bonds
+from hpc_nqs.lattices.bond_list import check_bonds
+from hpc_nqs.lattices.lattice import build, read_bonds
 
 REGULAR = [
     ("chain", [7], "periodic"),

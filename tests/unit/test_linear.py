@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from hpc_nqs import conjugate_gradients, linear, row_blocks, sample_space
-from hpc_nqs.log_derivatives import StoredDerivatives
-from hpc_nqs.parallel import Team
-
+from hpc_nqs.parallel.team import Team
+from hpc_nqs.reconfiguration import conjugate_gradients, sample_space
+from hpc_nqs.reconfiguration import dense as linear
+from hpc_nqs.reconfiguration import distributed_cholesky as row_blocks
+from hpc_nqs.reconfiguration.log_derivatives import StoredDerivatives
 
 SERIAL = Team.serial()
 

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
-from hpc_nqs import linear, log_derivatives, row_blocks, sample_space
 from hpc_nqs.kernels.factored import multiply_samples
-from hpc_nqs.log_derivatives import FactoredDerivatives, StoredDerivatives
-from hpc_nqs.parallel import Team, Threads
+from hpc_nqs.parallel.team import Team, Threads
+from hpc_nqs.reconfiguration import dense as linear
+from hpc_nqs.reconfiguration import distributed_cholesky as row_blocks
+from hpc_nqs.reconfiguration import log_derivatives, sample_space
+from hpc_nqs.reconfiguration.log_derivatives import FactoredDerivatives, StoredDerivatives
 
 N, N_INPUTS, N_HIDDEN = 50, 6, 5
 SERIAL = Team.serial()

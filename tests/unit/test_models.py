@@ -6,8 +6,8 @@ import functools
 import numpy as np
 import pytest
 
-from hpc_nqs import lattice as lattices
-from hpc_nqs.models import build_model, diagonal, marshall, spins_of, to_sparse
+from hpc_nqs.hamiltonians.spin_model import build_model, diagonal, marshall, spins_of, to_sparse
+from hpc_nqs.lattices import lattice as lattices
 
 # Rows and columns: s = -1, s = +1.
 PAULI = {

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpc_nqs.parallel import Team, announced_size
+from hpc_nqs.parallel.launchers import announced_size
+from hpc_nqs.parallel.team import Team
 
 
 def team_of(size, rank=0):
@@ -100,7 +101,7 @@ def test_announced_size(environment, expected):
 
 def start_alone(environment, **variables):
     """Start one process without a launcher, some variables set; return its last line of output."""
-    code = "from hpc_nqs.parallel import start; print(start())"
+    code = "from hpc_nqs.parallel.team import start; print(start())"
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, env={**environment, **variables}, capture_output=True, text=True, check=False)
     return done.returncode, (done.stdout + done.stderr).strip().splitlines()[-1]

@@ -10,7 +10,8 @@ import pytest
 
 matplotlib = pytest.importorskip("matplotlib")
 
-from hpc_nqs import curves, plotting  # noqa: E402
+from hpc_nqs.reports import figures as plotting
+from hpc_nqs.reports import series as curves
 
 SETTINGS = {
     "lattice": {"kind": "square", "lengths": [4, 4], "boundary": "periodic"},

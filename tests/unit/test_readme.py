@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from hpc_nqs import cli, templates
+from hpc_nqs.cli import parser as cli
+from hpc_nqs.settings import templates
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -80,10 +81,10 @@ def test_options_named_in_the_text_exist():
     assert len(named) > 5 and named <= options, sorted(named - options)
 
 
-def test_the_page_on_how_it_works_names_every_module():
-    table = README[README.index("| layer | modules |") : README.index("`parallel` alone imports mpi4py")]
-    modules = {path.stem for path in (ROOT / "hpc_nqs").glob("*.py")} - {"__init__"}
-    assert modules - set(re.findall(r"`(\w+)", table)) == set()
+def test_the_chapter_on_how_it_works_names_every_folder():
+    table = README[README.index("| line | folders |") : README.index("A driver hands its state")]
+    folders = {path.parent.name for path in (ROOT / "hpc_nqs").glob("*/__init__.py")}
+    assert folders - set(re.findall(r"`(\w+)/`", table)) == set()
 
 
 def copy_of_the_sources(folder):

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from hpc_nqs import checkpoint, recorder
-from hpc_nqs.parallel import Team
-from hpc_nqs.recorder import LEAST_MARGIN, Recorder
-from hpc_nqs.stopping import StopRequest
+from hpc_nqs.parallel.team import Team
+from hpc_nqs.runs import recorder
+from hpc_nqs.runs import run_file as checkpoint
+from hpc_nqs.runs.recorder import LEAST_MARGIN, Recorder
+from hpc_nqs.runs.stopping import StopRequest
 
 
 class Counting:

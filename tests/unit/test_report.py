@@ -6,8 +6,10 @@ import math
 import numpy as np
 import pytest
 
-from hpc_nqs import cli, judgement, report_page
-from hpc_nqs.terminal_plot import charts
+from hpc_nqs.cli import parser as cli
+from hpc_nqs.reports import html as report_page
+from hpc_nqs.reports import verdict as judgement
+from hpc_nqs.reports.charts import charts
 
 SETTINGS = {
     "lattice": {"kind": "square", "lengths": [4, 4], "boundary": "periodic"},

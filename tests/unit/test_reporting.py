@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpc_nqs import reporting
-from hpc_nqs.progress import Progress, format_line
+from hpc_nqs.reports import text as reporting
+from hpc_nqs.reports.numbers import duration, value_text
+from hpc_nqs.runs.progress import Progress, format_line
 
 ROW = {
     "temperature": 0.5,
@@ -71,12 +72,12 @@ def table(*rows, **changes):
     ],
 )
 def test_errors_stand_in_brackets(value, error, text):
-    assert reporting.value_text(value, error) == text
+    assert value_text(value, error) == text
 
 
 @given(value=st.floats(-1e6, 1e6), error=st.floats(1e-9, 1e6))
 def test_bracket_notation_gives_value_and_error_back(value, error):
-    text = reporting.value_text(value, error)
+    text = value_text(value, error)
     number, _, digits = text.rstrip(")").partition("(")
     unit = 10.0 ** -len(number.partition(".")[2])
     assert abs(float(number) - value) <= 0.51 * unit + 1e-15 * abs(value)
@@ -198,7 +199,7 @@ def test_the_system_in_one_line(changes, text):
     ],
 )
 def test_durations(seconds, text):
-    assert reporting.duration(seconds) == text
+    assert duration(seconds) == text
 
 
 def test_plan():

@@ -6,9 +6,10 @@ import math
 
 import pytest
 
-from hpc_nqs import settings as S
-from hpc_nqs.settings import SettingsError, parse_settings, read_settings, read_tables, validate
-from hpc_nqs.toml_text import format_tables, format_value
+from hpc_nqs.settings import parsing as S
+from hpc_nqs.settings.parsing import SettingsError, parse_settings, read_settings, read_tables
+from hpc_nqs.settings.system import validate
+from hpc_nqs.settings.toml_text import format_tables, format_value
 
 MINIMAL = {
     "lattice": {"kind": "square", "lengths": [4, 4]},

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from hpc_nqs import settings as S
-from hpc_nqs import templates
-from hpc_nqs.settings import SettingsError, parse_settings, read_tables
-from hpc_nqs.toml_text import format_tables
+from hpc_nqs.settings import parsing as S
+from hpc_nqs.settings import templates
+from hpc_nqs.settings.parsing import SettingsError, parse_settings, read_tables
+from hpc_nqs.settings.toml_text import format_tables
 
 # A valid input with every key written.
 FULL = parse_settings(read_tables(templates.text("thermal")), ["run.seed=1"]).to_dict()

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from hpc_nqs.stopping import NEVER, StopRequest, seconds_of, slurm_job_end
+from hpc_nqs.runs.stopping import NEVER, StopRequest, seconds_of, slurm_job_end
 
 
 @pytest.mark.parametrize("number", StopRequest.SIGNALS)
@@ -34,7 +34,7 @@ def test_nothing_is_requested_outside_of_the_block():
 INTERRUPTED = """
 import os, signal, threading, time
 import numpy as np
-from hpc_nqs.stopping import StopRequest
+from hpc_nqs.runs.stopping import StopRequest
 with StopRequest() as stop:
     print("ready", flush=True)
     big = np.random.default_rng(1).normal(size=(6000, 6000))

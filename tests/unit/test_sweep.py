@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 import hpc_nqs
-from hpc_nqs import cli, sweep
-from hpc_nqs.settings import SettingsError, read_settings
+from hpc_nqs.cli import parser as cli
+from hpc_nqs.settings import sweep
+from hpc_nqs.settings.parsing import SettingsError, read_settings
 
 SWEPT = """
 [run]

@@ -6,9 +6,9 @@ import itertools
 import numpy as np
 import pytest
 
-from hpc_nqs import lattice as lattices
-from hpc_nqs import symmetry
-from hpc_nqs.models import build_model, marshall, to_sparse
+from hpc_nqs.hamiltonians.spin_model import build_model, marshall, to_sparse
+from hpc_nqs.lattices import lattice as lattices
+from hpc_nqs.symmetry import site_permutations as symmetry
 
 
 def lattice_and_model(geometry, lengths, boundary="periodic", **options):

@@ -5,9 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from hpc_nqs import exact, systematic
-from hpc_nqs.settings import build, parse_settings
-from hpc_nqs.thermal_table import finished_rows
+from hpc_nqs.exact import diagonalization as exact
+from hpc_nqs.settings.parsing import parse_settings
+from hpc_nqs.settings.system import build
+from hpc_nqs.thermal import systematic_error as systematic
+from hpc_nqs.thermal.table import finished_rows
 
 BETAS = np.geomspace(0.02, 4.0, 160)
 

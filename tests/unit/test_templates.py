@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
-from hpc_nqs import templates
-from hpc_nqs.settings import SECTIONS, parse_settings, read_tables
+from hpc_nqs.settings import templates
+from hpc_nqs.settings.parsing import SECTIONS, parse_settings, read_tables
 
 
 @pytest.mark.parametrize("task", ["thermal", "ground_state"])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hpc_nqs.thermal import left_path
+from hpc_nqs.thermal.driver import left_path
 
 LAST = {"beta": 0.956, "energy": -0.3747, "energy_error": 0.0019, "variance": 0.3635}
 

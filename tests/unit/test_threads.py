@@ -3,16 +3,20 @@
 import numpy as np
 import pytest
 
-from hpc_nqs import log_derivatives, reconfiguration, row_blocks, threads
-from hpc_nqs.ansatz import build_ansatz
-from hpc_nqs.chains import Chains
-from hpc_nqs.evaluation import evaluate
-from hpc_nqs.parallel import Team, Threads, available_cores
-from hpc_nqs.purification import random_pairs
-from hpc_nqs.reconfiguration import Regularization, velocity
-from hpc_nqs.settings import SettingsError, build, parse_settings
-from hpc_nqs.spin_ansatz import build_spin_ansatz, sectors_of
-from hpc_nqs.spin_system import random_spins
+from hpc_nqs.ground_state.ansatz import build_spin_ansatz, sectors_of
+from hpc_nqs.hilbert.purification import random_pairs
+from hpc_nqs.hilbert.spins import random_spins
+from hpc_nqs.parallel.team import Team, Threads, available_cores
+from hpc_nqs.reconfiguration import distributed_cholesky as row_blocks
+from hpc_nqs.reconfiguration import log_derivatives
+from hpc_nqs.reconfiguration import velocity as reconfiguration
+from hpc_nqs.reconfiguration.velocity import Regularization, velocity
+from hpc_nqs.runs import threads
+from hpc_nqs.sampling.chains import Chains
+from hpc_nqs.sampling.evaluation import evaluate
+from hpc_nqs.settings.parsing import SettingsError, parse_settings
+from hpc_nqs.settings.system import build
+from hpc_nqs.thermal.ansatz import build_ansatz
 
 CHAIN = {"lattice": {"kind": "chain", "lengths": [6]}, "model": {"kind": "heisenberg", "couplings": [1.0, 0.5]}}
 CASES = {

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hpc_nqs.toml_text import format_tables, format_value
+from hpc_nqs.settings.toml_text import format_tables, format_value
 
 
 @given(

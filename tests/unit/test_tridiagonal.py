@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from hpc_nqs import linear
-from hpc_nqs.tridiagonal import Tridiagonal
+from hpc_nqs.reconfiguration import dense as linear
+from hpc_nqs.reconfiguration.tridiagonal import Tridiagonal
 
 
 def matrix_of(eigenvalues, kind, seed=0):

@@ -1,0 +1,3 @@
+from hpc_nqs.cli.parser import build_parser, main
+
+__all__ = ["build_parser", "main"]

@@ -1,0 +1,146 @@
+"""What each command does; MPI starts only in `run`, `resume` and `sweep run`."""
+
+import json
+from pathlib import Path
+
+from hpc_nqs import tasks
+from hpc_nqs.cli.errors import DONE, CommandError, UnusableFile
+from hpc_nqs.cli.figures import plot, report
+from hpc_nqs.cli.inputs import exact_rows_of, read_input, read_run_file, stored_settings, validated
+from hpc_nqs.cli.launch import agreed, drive, print_charts, start_team
+from hpc_nqs.cli.sweeps import sweep
+from hpc_nqs.exact import table as exact_table
+from hpc_nqs.ground_state.zero_variance import variance_limits
+from hpc_nqs.reports import text as reporting
+from hpc_nqs.runs.stopping import StopRequest
+from hpc_nqs.settings.parsing import SettingsError, changed_foundations
+
+__all__ = ["bench", "check", "exact", "extrapolate", "import_input", "init", "plot", "report", "resume", "run", "show", "sweep"]
+
+
+def run(options):
+    """Run an input file; collective over the ranks of the launcher."""
+    with StopRequest() as stop:  # before MPI starts: a signal may come at any time
+        team = start_team(options, stop)
+        settings, output = agreed(team, lambda: _prepare_run(options))
+        return drive(team, settings, output, stop)
+
+
+def resume(options):
+    """Continue a run file; collective over the ranks of the launcher."""
+    with StopRequest() as stop:
+        team = start_team(options, stop)
+        settings, output = agreed(team, lambda: _prepare_resume(options))
+        return drive(team, settings, output, stop, resume_from=output)
+
+
+def show(options):
+    """Print the table of a run file."""
+    table = read_run_file(options.run, "read_table")
+    if options.json:
+        print(reporting.json_text(table), end="")
+    elif options.csv:
+        print(reporting.csv_text(table), end="")
+    elif options.toml:
+        print(read_run_file(options.run, "read_settings_text"), end="")
+    else:
+        exact_rows = exact_rows_of(table, options.run) if options.exact else None
+        print(reporting.table_text(table, exact_rows), end="")
+        if options.charts:
+            print_charts(table)
+    return DONE
+
+
+def exact(options):
+    """Diagonalize the system of an input file and print the table of exact results."""
+    table = exact_table.exact_table(read_input(options.input, options.overrides))
+    print(reporting.json_text(table) if options.json else reporting.table_text(table), end="")
+    return DONE
+
+
+def extrapolate(options):
+    """Print the energies of several ground-state runs at zero variance."""
+    tables = [read_run_file(path, "read_table") for path in options.runs]
+    try:
+        limits = variance_limits(tables)
+    except ValueError as error:
+        raise CommandError(str(error)) from error
+    if options.json:
+        print(json.dumps(limits, indent=2))
+    else:
+        print(reporting.rows_text(limits), end="")
+    return DONE
+
+
+def check(options):
+    """Validate an input file and print the plan of the run."""
+    settings = read_input(options.input, options.overrides)
+    print(f"{options.input} is a valid input")
+    print(reporting.describe(settings.to_dict()))
+    print(reporting.plan_text(tasks.plan(settings)), end="")
+    return DONE
+
+
+def init(options):
+    """Print a commented input file."""
+    from hpc_nqs.settings import templates
+
+    try:
+        print(templates.text(options.task), end="")
+    except ValueError as error:
+        raise SettingsError([str(error)]) from error
+    return DONE
+
+
+def import_input(options):
+    """Print the input that means the same as files of HPhi or mVMC."""
+    from hpc_nqs.importers import hphi_expert as expert_mode
+    from hpc_nqs.importers import hphi_standard as standard_mode
+    from hpc_nqs.importers import spin_terms as carry_over
+
+    try:
+        text = Path(options.files[0]).read_text(encoding="utf-8", errors="replace")
+        if len(options.files) > 1 or expert_mode.is_pair_file(text) or expert_mode.is_namelist(text):
+            terms, remarks = expert_mode.read_expert(options.files, options.program)
+        else:
+            terms, remarks = standard_mode.read_standard(text, Path(options.files[0]).name)
+    except OSError as error:
+        raise UnusableFile(f"{error.filename}: {error.strerror}") from error
+    try:
+        temperatures = [float(word) for word in (options.temperatures or "").split(",") if word.strip()]
+    except ValueError:
+        raise SettingsError([f"--temperatures {options.temperatures}: allowed are numbers with commas"]) from None
+    print(carry_over.input_text(terms, remarks, temperatures), end="")
+    return DONE
+
+
+def bench(options):
+    """Print timings of the kernels and of one step."""
+    from hpc_nqs.benchmarks.timings import run_bench
+
+    print(run_bench(json=options.json).rstrip("\n"))
+    return DONE
+
+
+def _prepare_run(options):
+    settings = read_input(options.input, options.overrides)
+    output = Path(options.output) if options.output else Path(options.input).with_suffix(".h5")
+    if output.exists() and not options.overwrite:
+        raise CommandError(
+            f"{output} exists; choose another name with -o, continue it with `resume`, or replace it with --overwrite"
+        )
+    if output.is_dir() or (output.exists() and output.samefile(options.input)):
+        raise CommandError(
+            f"{output} is {'a folder' if output.is_dir() else 'the input itself'}; choose another name with -o"
+        )
+    if not output.parent.is_dir():
+        raise CommandError(f"there is no folder {output.parent} for {output.name}")
+    return settings, str(output)
+
+
+def _prepare_resume(options):
+    stored, settings = stored_settings(options.run), stored_settings(options.run, options.overrides)
+    problems = changed_foundations(stored, settings)
+    if problems:
+        raise SettingsError(problems)
+    return validated(settings), options.run

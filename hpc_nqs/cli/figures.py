@@ -1,0 +1,129 @@
+"""The commands that draw: `plot` and `report`."""
+
+import sys
+from pathlib import Path
+
+from hpc_nqs.cli.errors import DONE, CommandError
+from hpc_nqs.cli.inputs import exact_rows_of, read_run_file
+from hpc_nqs.exact import table as exact_table
+from hpc_nqs.settings.parsing import SettingsError
+
+PAGES = ("thermodynamics", "correlations", "convergence")
+
+
+def plot(options):
+    """Draw pages of several run files."""
+    plotting = import_plotting()
+    tables = [read_run_file(path, "read_table") for path in options.runs]
+    names = [Path(path).stem for path in options.runs]
+    if len(set(names)) < len(names):
+        names = [f"{path} ({number})" for number, path in enumerate(options.runs, start=1)]
+    width = plotting.WIDTH if options.width is None else options.width
+    if not 2.0 <= width <= 40.0:
+        raise SettingsError([f"--width {options.width:g}: allowed is a number of inches from 2 to 40"])
+    tasks = {table["task"] for table in tables}
+    if len(tasks) > 1:
+        raise CommandError(f"plot draws runs of one task at a time; these are of the tasks {' and '.join(sorted(tasks))}")
+    output = Path(options.output) if options.output else Path(options.runs[0]).with_suffix(".png")
+    if tasks == {"ground_state"}:
+        return _plot_ground_states(options, tables, names, width, output)
+    page = options.page or PAGES[0]
+    curves, references = _comparisons(options, tables, names, page in ("correlations", "all"))
+    pages = PAGES if page == "all" else (page,)
+    for page in pages:
+        if page == "convergence":
+            histories = [read_run_file(path, "read_history") for path in options.runs]
+            figure = plotting.convergence(histories, names, width)
+        else:
+            figure = getattr(plotting, page)(tables, names, curves, references, width)
+        save(figure, output if page == pages[0] else output.with_stem(f"{output.stem}-{page}"))
+    return DONE
+
+
+def _plot_ground_states(options, tables, names, width, output):
+    """Draw the one page that ground-state runs have."""
+    problems = []
+    if options.page not in (None, "all"):
+        problems.append(f"--page {options.page}: ground-state runs have one page, energies; leave the option out")
+    if options.reference:
+        problems.append("--reference: ground-state runs have no temperatures to draw reference data at")
+    if problems:
+        raise SettingsError(problems)
+    histories = [read_run_file(path, "read_history") for path in options.runs]
+    exact = [exact_rows_of(table, name) for table, name in zip(tables, names, strict=True)] if options.exact else None
+    save(import_plotting().ground_states(tables, histories, names, exact, width), output)
+    return DONE
+
+
+def save(figure, path, stream=None):
+    """Write a figure and say so on `stream`, standard output by default."""
+    try:
+        import_plotting().save(figure, path)
+    except ValueError as error:  # of a file ending that matplotlib does not know
+        raise CommandError(f"{path}: {error}") from error
+    print(f"figure written to {path}", file=stream)
+
+
+def report(options):
+    """Write one self-contained HTML page about a run."""
+    from hpc_nqs.reports import html as report_page
+
+    plotting = import_plotting()
+    table, history = (read_run_file(options.run, reader) for reader in ("read_table", "read_history"))
+    about = read_run_file(options.run, "read_about")
+    figures_of = _level_figures if table["task"] == "ground_state" else _thermal_figures
+    figures, exact_rows = figures_of(options, table, history)
+    output = Path(options.output) if options.output else Path(options.run).with_suffix(".html")
+    drawings = {title: plotting.svg_text(figure, title.lower()) for title, figure in figures.items()}
+    page = report_page.html(table, history, about, drawings, name=Path(options.run).name, exact_rows=exact_rows)
+    if output.exists() and output.samefile(options.run):
+        raise CommandError(f"{output} is the run itself; choose another name with -o")
+    output.write_text(page, encoding="utf-8")
+    print(f"report written to {output}")
+    return DONE
+
+
+def _thermal_figures(options, table, history):
+    """Return the figures of a report on a thermal run, by title, and the exact rows or None."""
+    plotting = import_plotting()
+    tables, names = [table], [Path(options.run).stem]
+    curves, references = _comparisons(options, tables, names)
+    figures = {
+        "Thermodynamics": plotting.thermodynamics(tables, names, curves, references),
+        "Correlations": plotting.correlations(tables, names, curves, references),
+        "Convergence": plotting.convergence([history], names),
+    }
+    return figures, exact_rows_of(table, options.run) if curves else None
+
+
+def _level_figures(options, table, history):
+    """Return the figure of a report on a ground-state run, by title, and the exact rows or None."""
+    if options.reference:
+        raise SettingsError(["--reference: ground-state runs have no temperatures to draw reference data at"])
+    exact_rows = exact_rows_of(table, options.run) if options.exact else None
+    exact = None if exact_rows is None else [exact_rows]
+    figure = import_plotting().ground_states([table], [history], [Path(options.run).stem], exact)
+    return {"Energies": figure}, exact_rows
+
+
+def import_plotting():
+    """Return the module that draws; a sentence when matplotlib is not there."""
+    try:
+        from hpc_nqs.reports import figures as plotting
+    except ImportError as error:
+        raise CommandError(f'figures need matplotlib ({error}); fix: pip install "hpc_nqs[plot]"') from error
+    return plotting
+
+
+def _comparisons(options, tables, names, with_observables=True):
+    """Return (exact curves, references) that a figure is asked to show; says which exact curves are missing."""
+    from hpc_nqs.reports.series import ReferenceDataError, read_reference
+
+    try:
+        references = [read_reference(written) for written in options.reference]
+    except ReferenceDataError as error:
+        raise CommandError(str(error)) from error
+    curves, skipped = exact_table.curves(tables, names, with_observables) if options.exact else ([], [])
+    for sentence in skipped:
+        print(f"hpc-nqs: {sentence}", file=sys.stderr)
+    return curves, references

@@ -1,0 +1,53 @@
+"""What commands read, inputs and run files; what cannot be used becomes an error with an exit code."""
+
+from pathlib import Path
+
+from hpc_nqs.cli.errors import CommandError, UnusableFile
+from hpc_nqs.exact import table as exact_table
+from hpc_nqs.settings import parsing as settings_of_runs
+from hpc_nqs.settings import system
+from hpc_nqs.settings.parsing import SettingsError
+
+
+def read_input(path, overrides):
+    """Return the validated settings of an input file, changed by overrides "section.key=value"."""
+    try:
+        return validated(settings_of_runs.read_settings(path, overrides))
+    except SettingsError as error:
+        if Path(path).suffix == ".h5":
+            raise UnusableFile(f"{path} looks like a run file; this command takes an input (TOML)") from error
+        raise
+    except OSError as error:
+        raise UnusableFile(f"input file {path}: {error.strerror}") from error
+
+
+def validated(settings):
+    """Return the settings; SettingsError with what only the lattice and the model can see."""
+    problems = system.validate(settings)
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def read_run_file(path, reader):
+    """Return what one of the readers of `checkpoint` finds in a run file."""
+    from hpc_nqs.runs import run_file as checkpoint
+
+    try:
+        return getattr(checkpoint, reader)(path)
+    except checkpoint.RunFileError as error:
+        raise UnusableFile(str(error)) from error
+
+
+def stored_settings(path, overrides=()):
+    """Return the settings that stand in a run file, changed by overrides."""
+    text = read_run_file(path, "read_settings_text")
+    return settings_of_runs.parse_settings(settings_of_runs.read_tables(text), overrides)
+
+
+def exact_rows_of(table, name):
+    """Return the exact row for every row of a table; CommandError with the name of the run where there are none."""
+    try:
+        return exact_table.rows_beside(table)
+    except SettingsError as error:
+        raise CommandError(f"{name}: {error}") from error

@@ -1,0 +1,254 @@
+"""The command line: what can be typed."""
+
+import argparse
+import os
+import sys
+
+from hpc_nqs.cli.errors import FAILED, exit_code, explain
+from hpc_nqs.version import __version__
+
+_EPILOG = """\
+start here:
+  hpc-nqs init > input.toml                a commented input, ready to run
+  mpiexec -n 4 hpc-nqs run input.toml      writes input.h5, on 4 processes
+  hpc-nqs plot input.h5 --exact            writes input.png
+
+Exit codes: 0 done; 75 stopped at a checkpoint, `resume` continues; 2 wrong
+input; 1 any other error."""
+
+
+def main(arguments=None):
+    """Run one command and return its exit code: 0 done, 75 stopped at a checkpoint, 2 wrong input, 1 other errors."""
+    options = build_parser().parse_args(arguments)
+    from hpc_nqs.cli import commands
+
+    try:
+        code = getattr(commands, options.command)(options)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # the reader of the output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except Exception as error:
+        sentence = explain(error)
+        if sentence is None:
+            raise
+        if sentence:
+            print(sentence, file=sys.stderr)
+        return exit_code(error)
+    except KeyboardInterrupt:
+        print("hpc-nqs: interrupted", file=sys.stderr)
+        return FAILED
+
+
+def build_parser():
+    """Return the parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="hpc-nqs",
+        description="Thermal states of quantum spin lattices with neural-network wave functions.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"hpc-nqs {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    for add in (
+        _add_run, _add_resume, _add_show, _add_plot, _add_report, _add_exact,
+        _add_extrapolate, _add_check, _add_init, _add_import, _add_sweep, _add_bench,
+    ):
+        add(commands)
+    return parser
+
+
+def _add_run(commands):
+    run = _command(
+        commands,
+        "run",
+        "run an input file, under mpiexec or srun on all ranks",
+        "mpiexec -n 4 hpc-nqs run square.toml -o square.h5",
+    )
+    run.add_argument("input", metavar="INPUT.toml")
+    run.add_argument("-o", "--output", metavar="RUN.h5", help="run file to write; by default the input's name with .h5")
+    _add_overrides(run)
+    run.add_argument("--overwrite", action="store_true", help="replace an existing run file")
+
+
+def _add_resume(commands):
+    resume = _command(
+        commands,
+        "resume",
+        "continue a run from its file alone, on any number of ranks",
+        "hpc-nqs resume square.h5 --set thermal.temperatures=[1.0,0.5,0.1]",
+    )
+    resume.add_argument("run", metavar="RUN.h5")
+    _add_overrides(resume)
+
+
+def _add_show(commands):
+    show = _command(
+        commands,
+        "show",
+        "print the results of a run, also while it is writing",
+        "hpc-nqs show square.h5 --csv > square.csv",
+    )
+    show.add_argument("run", metavar="RUN.h5")
+    form = show.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="JSON with settings and rows")
+    form.add_argument("--csv", action="store_true", help="one line per temperature")
+    form.add_argument("--toml", action="store_true", help="the complete input of the run, seed and defaults included")
+    form.add_argument(
+        "--exact", action="store_true", help="add the difference from exact diagonalization (up to 16 sites)"
+    )
+    show.add_argument("--charts", action="store_true", help="draw e(T) and c(T) in plain characters below the table")
+
+
+def _add_plot(commands):
+    plot = _command(
+        commands,
+        "plot",
+        "draw runs: thermodynamics, correlations, convergence; energies of ground states",
+        "hpc-nqs plot a.h5 b.h5 --exact --reference qmc.json:L=6 -o compare.pdf",
+    )
+    plot.add_argument("runs", metavar="RUN.h5", nargs="+")
+    plot.add_argument("--exact", action="store_true", help="add the exact curve where the system has at most 16 sites")
+    plot.add_argument(
+        "--reference",
+        metavar="FILE[:KEY=VALUE]",
+        action="append",
+        default=[],
+        help="add data of a JSON table or CSV file, such as Monte Carlo; only rows with KEY = VALUE; may be repeated",
+    )
+    plot.add_argument(
+        "--page",
+        choices=("thermodynamics", "correlations", "convergence", "all"),
+        help="of thermal runs; default thermodynamics; all: NAME.png, NAME-correlations.png, NAME-convergence.png",
+    )
+    plot.add_argument("--width", metavar="INCHES", type=float, help="7 by default; below 4.5 one column of panels")
+    plot.add_argument(
+        "-o", "--output", metavar="FIGURE.png", help="also .pdf or .svg; by default the first run's name with .png"
+    )
+
+
+def _add_report(commands):
+    report = _command(
+        commands,
+        "report",
+        "write one HTML page about a run: results, figures, meters, verdict",
+        "hpc-nqs report square.h5 --exact -o square.html",
+    )
+    report.add_argument("run", metavar="RUN.h5")
+    report.add_argument("--exact", action="store_true", help="compare with exact diagonalization (up to 16 sites)")
+    report.add_argument(
+        "--reference", metavar="FILE[:KEY=VALUE]", action="append", default=[], help="data for the figures, as in plot"
+    )
+    report.add_argument("-o", "--output", metavar="REPORT.html", help="by default the run's name with .html")
+
+
+def _add_exact(commands):
+    exact = _command(
+        commands,
+        "exact",
+        "diagonalize the system of an input file (up to 16 sites)",
+        "hpc-nqs exact square.toml --json",
+    )
+    exact.add_argument("input", metavar="INPUT.toml")
+    _add_overrides(exact)
+    exact.add_argument("--json", action="store_true", help="JSON with settings and rows")
+
+
+def _add_extrapolate(commands):
+    extrapolate = _command(
+        commands,
+        "extrapolate",
+        "energies of several ground-state runs of one system at zero variance",
+        "hpc-nqs extrapolate alpha1.h5 alpha2.h5 alpha4.h5",
+    )
+    extrapolate.add_argument("runs", metavar="RUN.h5", nargs="+")
+    extrapolate.add_argument("--json", action="store_true", help="JSON instead of a table")
+
+
+def _add_check(commands):
+    check = _command(
+        commands, "check", "validate an input file and print what the run will take", "hpc-nqs check square.toml"
+    )
+    check.add_argument("input", metavar="INPUT.toml")
+    _add_overrides(check)
+
+
+def _add_init(commands):
+    init = _command(
+        commands, "init", "print a commented input file that is ready to run", "hpc-nqs init thermal > input.toml"
+    )
+    init.add_argument(
+        "task",
+        metavar="TASK",
+        nargs="?",
+        default="thermal",
+        help="thermal (default), ground_state, or reference for a table of all options",
+    )
+
+
+def _add_import(commands):
+    import_input = _command(
+        commands,
+        "import",
+        "translate an input of HPhi or mVMC: stan.in, namelist.def or lists of pairs",
+        "hpc-nqs import stan.in --temperatures 2.0,1.0,0.5 > input.toml",
+    )
+    import_input.set_defaults(command="import_input")  # `import` is no name in Python
+    import_input.add_argument("files", metavar="FILE", nargs="+", help="standard mode, or files of the expert mode")
+    import_input.add_argument("--temperatures", metavar="T,T,...", help="of the results, in the unit of the couplings")
+    import_input.add_argument(
+        "--program", choices=("hphi", "mvmc"), help="for lists of pairs: Exchange has the other sign in mVMC"
+    )
+
+
+def _add_sweep(commands):
+    sweep = _command(
+        commands,
+        "sweep",
+        "make, run or collect the runs of an input with a section [sweep]",
+        "mpiexec -n 4 hpc-nqs sweep run field.toml\n  hpc-nqs sweep collect field.toml -o field.png",
+    )
+    sweep.add_argument("action", choices=("expand", "run", "collect"), help="write the inputs; run them; their results")
+    sweep.add_argument("input", metavar="INPUT.toml", help='with, for example, [sweep] "model.field" = [0.5, 1.0, 2.0]')
+    sweep.add_argument("--folder", help="of the inputs and run files; by default the input's name without .toml")
+    sweep.add_argument("--only", metavar="N", type=int, help="run: the N-th run alone, from 0, for job arrays")
+    collected = sweep.add_mutually_exclusive_group()
+    collected.add_argument("--json", action="store_true", help="collect: JSON")
+    collected.add_argument("--csv", action="store_true", help="collect: one line per run and temperature")
+    sweep.add_argument("-o", "--output", metavar="FIGURE.png", help="collect: draw a phase diagram, too")
+    sweep.add_argument(
+        "--quantity",
+        choices=("energy", "specific_heat", "entropy", "susceptibility"),
+        default="specific_heat",
+        help="collect: what the phase diagram shows",
+    )
+
+
+def _add_bench(commands):
+    bench = _command(
+        commands, "bench", "time the kernels and one step on this machine", "hpc-nqs bench --json > machine.json"
+    )
+    bench.add_argument("--json", action="store_true", help="JSON instead of a table")
+
+
+def _command(commands, name, about, example):
+    return commands.add_parser(
+        name,
+        help=about,
+        description=about[0].upper() + about[1:] + ".",
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def _add_overrides(parser):
+    parser.add_argument(
+        "--set",
+        metavar="SECTION.KEY=VALUE",
+        action="append",
+        default=[],
+        dest="overrides",
+        help="change one setting, for example model.field_z=0.1; may be repeated",
+    )

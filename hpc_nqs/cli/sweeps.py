@@ -1,0 +1,105 @@
+"""The command `sweep`: make, run and collect the runs of one input."""
+
+import sys
+from pathlib import Path
+
+from hpc_nqs.cli.errors import DONE, STOPPED, CommandError, UnusableFile
+from hpc_nqs.cli.figures import import_plotting, save
+from hpc_nqs.cli.inputs import read_run_file, stored_settings
+from hpc_nqs.cli.launch import agreed, drive, start_team
+from hpc_nqs.runs.stopping import StopRequest
+from hpc_nqs.settings.parsing import SettingsError
+
+
+def sweep(options):
+    """Make, run or collect the runs of a sweep; `run` is collective over the ranks of the launcher."""
+    return {"expand": _expand_sweep, "run": _run_sweep, "collect": _collect_sweep}[options.action](options)
+
+
+def _read_sweep(options):
+    from hpc_nqs.settings import sweep as sweeps
+
+    try:
+        return sweeps.read_sweep(options.input, options.folder)
+    except OSError as error:
+        raise UnusableFile(f"input file {options.input}: {error.strerror}") from error
+
+
+def _expand_sweep(options):
+    from hpc_nqs.settings import sweep as sweeps
+
+    paths = sweeps.write_inputs(_read_sweep(options))
+    print(f"{len(paths)} inputs written, {paths[0]} to {paths[-1]}")
+    print(f"run them with: mpiexec -n 4 hpc-nqs sweep run {options.input}    (or one each: --only N)")
+    return DONE
+
+
+def _run_sweep(options):
+    """Run or resume what is not finished, one run after the other; stops where a run was stopped."""
+    with StopRequest() as stop:
+        team = start_team(options, stop)
+        chosen = agreed(team, lambda: _prepare_sweep(options))
+        return _run_chosen(team, chosen, stop)
+
+
+def _run_chosen(team, chosen, stop):
+    """Run or resume [(settings, path)] in order; return the exit code of the sweep. *Collective*."""
+    worst = DONE
+    if team.is_root and not chosen:
+        print("every run of the sweep is finished")
+    for number, (settings, output) in enumerate(chosen, start=1):
+        started = team.broadcast_object(Path(output).exists() if team.is_root else None)
+        if team.is_root:
+            print(f"-- run {number} of {len(chosen)}: {output}", flush=True)
+        code = drive(team, settings, output, stop, resume_from=output if started else None)
+        if code == STOPPED:
+            return code
+        worst = max(worst, code)
+    return worst
+
+
+def _prepare_sweep(options):
+    """Return [(settings, path of the run file)] of what is to be done, with the seed of a started run."""
+    from hpc_nqs.settings import sweep as sweeps
+
+    runs = _read_sweep(options)
+    if options.only is not None and not 0 <= options.only < len(runs):
+        raise SettingsError([f"--only {options.only}: the sweep has the runs 0 to {len(runs) - 1}"])
+    runs = runs if options.only is None else [runs[options.only]]
+    sweeps.write_inputs(runs)
+    chosen = []
+    for run in runs:
+        settings = run.settings
+        if run.output.exists():
+            if read_run_file(run.output, "read_table").get("finished"):
+                continue
+            settings = stored_settings(run.output)
+        chosen.append((settings, str(run.output)))
+    return chosen
+
+
+def _collect_sweep(options):
+    from hpc_nqs.reports import sweep_table
+
+    runs = _read_sweep(options)
+    tables = [read_run_file(run.output, "read_table") if run.output.exists() else None for run in runs]
+    form = "json" if options.json else "csv" if options.csv else "text"
+    print(sweep_table.FORMS[form](runs, tables), end="")
+    if options.output:
+        _draw_sweep(options, runs, tables)
+    return DONE
+
+
+def _draw_sweep(options, runs, tables):
+    from hpc_nqs.settings import sweep as sweeps
+
+    plotting = import_plotting()
+    if any(table and table["task"] == "ground_state" for table in tables):
+        raise CommandError(f"{options.input}: a phase diagram needs temperatures; these are ground-state runs")
+    name = next(iter(runs[0].values))
+    places = sweeps.numbers_of([run.values[name] for run in runs])
+    found = [(place, table["rows"]) for place, table in zip(places, tables, strict=True) if table and table["rows"]]
+    if not found:
+        raise CommandError(f"{options.input}: no run of the sweep has results yet")
+    diagram = {"parameter": name, "runs": found, "title": Path(options.input).stem}
+    save(plotting.phase_diagram(diagram, options.quantity), options.output, sys.stderr)

@@ -1,0 +1,292 @@
+"""All energy levels of up to 16 spins and their thermal averages, by diagonalization in symmetry blocks.
+
+Blocks are labelled by momentum (or the characters of another commutative symmetry group), by the total Sz where it
+is conserved, and by the parity under the flip of all spins.  Only one block of each set that symmetries map onto
+each other is diagonalized.
+"""
+
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+import scipy.linalg
+
+from hpc_nqs.exact.symmetry_blocks import (
+    Sector,
+    abelian_generators,
+    abelian_group,
+    conjugations,
+    flip_of_points,
+    on_points,
+    stars,
+)
+from hpc_nqs.hamiltonians.spin_model import spins_of, to_sparse
+from hpc_nqs.lattices.lattice import wave_vector_key
+from hpc_nqs.observables.diagonal import correlation, pairs_by_distance
+from hpc_nqs.symmetry.site_permutations import inverse, site_symmetries, translations
+
+MAX_SITES = 16
+MAX_BLOCK = 6000  # 0.3 GB per matrix, three of them at work
+
+
+@dataclass(frozen=True, eq=False)
+class Levels:
+    """All levels of a model, in ascending order.
+
+    Attributes
+    ----------
+    n_sites : int
+    energies : (2^n_sites,) float64
+        Total energies.
+    sz : (2^n_sites,) float64 or None
+        Total Sz; None where it is not conserved.
+    structure_factor : dict of str to (2^n_sites,) float64
+        "qx,qy" to <S(q)> in each level, averaged over wave vectors that the lattice symmetries connect.
+    correlation : dict of str to (2^n_sites,) float64
+        Distance to <Sz_i Sz_j> in each level, averaged over the pairs at this distance.
+    sectors : list of dict
+        momentum (in units of 2 pi / L; None without translations), sz, spin_parity (None where no quantum number),
+        dimension, and energy, the lowest of the sector.
+    largest_block : int
+    """
+
+    n_sites: int
+    energies: np.ndarray
+    sz: np.ndarray | None
+    structure_factor: dict
+    sectors: list
+    largest_block: int
+    correlation: dict = field(default_factory=dict)
+
+    @property
+    def ground_state_energy(self):
+        """Total energy of the lowest level."""
+        return float(self.energies[0])
+
+
+def diagonalize(model, lattice, structure_factor=(), correlations=False):
+    """Return the `Levels` of a model.
+
+    Parameters
+    ----------
+    model : SpinModel
+    lattice : Lattice
+    structure_factor : sequence of wave vectors
+        Cartesian components in units of pi, as in `Lattice.wave_vector`;
+        S(q) = (1/N) sum_ij e^{i q (r_i - r_j)} <Sz_i Sz_j>.
+    correlations : bool
+        Whether <Sz_i Sz_j> is wanted against distance.
+
+    Raises
+    ------
+    ValueError
+        More than 16 sites, or a block of more than 6000 states.
+    """
+    n = model.n_sites
+    if n > MAX_SITES:
+        raise ValueError(f"{n} sites: all levels are found for up to {MAX_SITES} sites")
+    group = site_symmetries(lattice, model)
+    observables = {
+        ("structure_factor", wave_vector_key(q)): _structure_factor(model, lattice, group, q) for q in structure_factor
+    }
+    for distance, weights in (pairs_by_distance(lattice) if correlations else {}).items():
+        observables["correlation", distance] = partial(_correlation, model.spin, weights)
+    group = on_points(group, n)
+    shifts = on_points(translations(lattice, model), n)
+    generators = abelian_generators(shifts, group)
+    tasks = [_Part(model, lattice, group, generators, *part) for part in _parts(model)]
+    largest = max(part.largest_block() for part in tasks)
+    if largest > MAX_BLOCK:
+        raise ValueError(f"the largest block has {largest} states; at most {MAX_BLOCK} are diagonalized")
+    energies, sz, values, sectors = [], [], {key: [] for key in observables}, []
+    for part in tasks:
+        for block in part.diagonalize(observables):
+            energies.append(np.tile(block["energies"], block["copies"]))
+            sz.append(np.repeat(block["sz"], block["copies"] // len(block["sz"]) * len(block["energies"])))
+            for key, per_level in block["observables"].items():
+                values[key].append(np.tile(per_level, block["copies"]))
+            sectors += block["sectors"]
+    energies = np.concatenate(energies)
+    order = np.argsort(energies, kind="stable")
+    return Levels(
+        n_sites=n,
+        energies=energies[order],
+        sz=np.concatenate(sz)[order] if model.conserves_sz else None,
+        structure_factor=_in_order(values, "structure_factor", order),
+        correlation=_in_order(values, "correlation", order),
+        sectors=sorted(sectors, key=lambda sector: sector["energy"]),
+        largest_block=largest,
+    )
+
+
+def _in_order(values, wanted, order):
+    return {key: np.concatenate(parts)[order] for (name, key), parts in values.items() if name == wanted}
+
+
+def _correlation(spin, weights, spins):
+    """Return the correlation at one distance; no average over the group, which does not change distances."""
+    return correlation(spin * spins.astype(np.float64), weights)
+
+
+def _parts(model):
+    """Yield (states, total Sz values, whether the spin flip is used) of the parts that H does not connect.
+
+    Parts of opposite Sz are one part with two values where the flip of all spins is a symmetry.
+    """
+    n, states = model.n_sites, np.arange(2**model.n_sites, dtype=np.int64)
+    if not model.conserves_sz:
+        yield states, [0.0], model.spin_flip_symmetric
+        return
+    n_up = np.bitwise_count(states.astype(np.uint64))
+    for up in range(n + 1):
+        sz = (2 * up - n) * model.spin
+        if not model.spin_flip_symmetric:
+            yield states[n_up == up], [sz], False
+        elif sz >= 0:
+            yield states[n_up == up], [sz, -sz] if sz else [0.0], sz == 0
+
+
+class _Part:
+    """States of one |Sz| with the sectors of all characters."""
+
+    def __init__(self, model, lattice, group, generators, states, sz, flips):
+        n = model.n_sites
+        self.flip = flip_of_points(n) if flips else None
+        self.abelian = abelian_group([*generators, self.flip] if flips else generators)
+        self.conserves_sz, self.sz = model.conserves_sz, sz
+        self.conjugations = conjugations(self.abelian, group)
+        self.sector = Sector(model, states, self.abelian)
+        self.lattice = lattice
+
+    def largest_block(self):
+        return max(len(self.sector.kept(star[0])) for star in stars(self.abelian, self.conjugations))
+
+    def diagonalize(self, observables):
+        """Yield the levels of one character of every star."""
+        for star in stars(self.abelian, self.conjugations):
+            kept = self.sector.kept(star[0])
+            if not len(kept):
+                continue
+            matrix = self.sector.block(star[0], self.conjugations)
+            spins = spins_of(self.sector.representatives[kept], self.sector.model.n_sites)
+            per_level = {}
+            if observables:
+                energies, vectors = scipy.linalg.eigh(matrix, driver="evd", overwrite_a=True, check_finite=False)
+                weights = np.abs(vectors) ** 2
+                per_level = {key: function(spins) @ weights for key, function in observables.items()}
+            else:
+                energies = scipy.linalg.eigh(matrix, eigvals_only=True, overwrite_a=True, check_finite=False)
+            yield {
+                "energies": energies,
+                "copies": len(star) * len(self.sz),
+                "sz": self.sz,
+                "observables": per_level,
+                "sectors": [self._label(k, sz, energies) for k in star for sz in self.sz],
+            }
+
+    def _label(self, k, sz, energies):
+        turn = self.abelian.angles[k] / self.abelian.exponent
+        parity = None if self.flip is None else 1 if turn[self.abelian.index(self.flip)] == 0 else -1
+        return {
+            "momentum": self._momentum(turn),
+            "sz": sz if self.conserves_sz else None,
+            "spin_parity": parity,
+            "dimension": len(energies),
+            "energy": float(energies[0]),
+        }
+
+    def _momentum(self, turn):
+        """Return the momentum per direction in units of 2 pi / L, 0 along open directions; None without translations."""
+        lattice = self.lattice
+        if lattice.positions is None:
+            return None
+        momentum = []
+        for direction, length in enumerate(lattice.lengths):
+            if not lattice.wraps[direction]:
+                momentum.append(0)
+                continue
+            step = lattice.site_at(lattice.positions + lattice.vectors[direction])
+            place = self.abelian.index(on_points(step, lattice.n_sites))
+            if place is None:
+                return None
+            momentum.append(int(round(turn[place] * length)) % length)
+        return momentum
+
+
+def _structure_factor(model, lattice, group, q):
+    """Return the function that maps configurations (n, n_sites) to S(q), averaged over the group."""
+    phases = np.array([lattice.wave_vector(q)[inverse(g)] for g in group])
+    phases = np.round(phases * phases[:, :1].conj(), 12)
+    phases, counts = np.unique(phases, axis=0, return_counts=True)
+
+    def function(spins):
+        amplitudes = np.abs(spins @ phases.T) ** 2
+        return model.spin**2 / model.n_sites * (amplitudes @ counts) / counts.sum()
+
+    return function
+
+
+def thermal_rows(levels, betas):
+    """Return one table row per inverse temperature, per site, with errors of 0.
+
+    Z = sum_n e^{-beta E_n}; e, c = beta^2 var(E)/N, ln_z = ln Z / N, s = ln_z + beta e, f = -ln_z / beta,
+    chi = beta var(M)/N (where Sz is conserved), S(q).  beta = 0 has no temperature and no free energy.
+
+    Parameters
+    ----------
+    levels : Levels
+    betas : sequence of float
+
+    Raises
+    ------
+    ValueError
+        When an inverse temperature is negative.
+    """
+    return [_thermal_row(levels, float(beta)) for beta in betas]
+
+
+def _thermal_row(levels, beta):
+    if not beta >= 0:
+        raise ValueError(f"beta = {beta}: inverse temperatures are at least 0")
+    n, lowest = levels.n_sites, levels.energies[0]
+    weights = np.exp(-beta * (levels.energies - lowest))
+    total = weights.sum()
+    weights /= total
+    energy = float(weights @ levels.energies)
+    variance = float(weights @ (levels.energies - energy) ** 2)
+    ln_z = (float(np.log(total)) - beta * lowest) / n
+    values = {
+        "energy": energy / n,
+        "specific_heat": beta**2 * variance / n,
+        "entropy": ln_z + beta * energy / n,
+        "ln_z": ln_z,
+    }
+    if beta > 0:
+        values["free_energy"] = -ln_z / beta
+    if levels.sz is not None:
+        mean = float(weights @ levels.sz)
+        values["susceptibility"] = beta * float(weights @ (levels.sz - mean) ** 2) / n
+    row = {"temperature": 1.0 / beta if beta > 0 else None, "beta": beta}
+    for name, value in values.items():
+        row |= {name: float(value), f"{name}_error": 0.0}
+    for name in ("structure_factor", "correlation"):
+        if getattr(levels, name):
+            row[name] = {key: [float(weights @ f), 0.0] for key, f in getattr(levels, name).items()}
+    return row
+
+
+def ground_state_energy(model):
+    """Return the lowest total energy by Lanczos iteration on all states; up to 16 sites.
+
+    Raises
+    ------
+    ValueError
+        More than 16 sites.
+    """
+    import scipy.sparse.linalg
+
+    matrix = to_sparse(model)
+    if matrix.shape[0] <= 64:
+        return float(np.linalg.eigvalsh(matrix.toarray())[0])
+    start = np.random.default_rng(1).standard_normal(matrix.shape[0])
+    return float(scipy.sparse.linalg.eigsh(matrix, k=1, which="SA", v0=start, return_eigenvectors=False)[0])

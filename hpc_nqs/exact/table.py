@@ -1,0 +1,103 @@
+"""Exact results in the form of the tables of runs, for inputs and beside the rows of runs."""
+
+import time
+
+from hpc_nqs.settings.parsing import SettingsError, parse_settings
+from hpc_nqs.settings.system import build
+
+QUANTUM_NUMBERS = ("momentum", "sz", "spin_parity")
+
+
+def exact_table(settings):
+    """Return the table of exact results of an input: rows per temperature, or the lowest level of every sector.
+
+    Raises
+    ------
+    SettingsError
+        When the lattice is too large or cannot be built.
+    """
+    start = time.perf_counter()
+    task = settings.run.task
+    if task == "ground_state":
+        n_sites, rows = sector_rows(settings)
+    else:
+        n_sites, rows = thermal_rows(settings, settings.thermal.report_betas)
+    table = {"format": 1, "task": task, "method": "exact", "n_sites": n_sites, "finished": True, "n_ranks": 1}
+    return table | {"seconds": time.perf_counter() - start, "settings": settings.to_dict(), "rows": rows}
+
+
+def thermal_rows(settings, betas):
+    """Return (n_sites, exact rows at the inverse temperatures `betas`); errors as `exact_table`."""
+    from hpc_nqs.exact import diagonalization as exact
+
+    wanted = settings.observables
+    lattice, levels = _levels(settings, wanted.structure_factor, wanted.correlations)
+    return lattice.n_sites, exact.thermal_rows(levels, betas)
+
+
+def sector_rows(settings):
+    """Return (n_sites, one row per sector with its lowest energy per site, in ascending order); errors as `exact_table`.
+
+    A given `ground_state.sz` leaves the sectors with this Sz.
+    """
+    lattice, levels = _levels(settings)
+    wanted = settings.ground_state.sz
+    rows = []
+    for sector in levels.sectors:
+        if wanted != "auto" and sector["sz"] is not None and sector["sz"] != wanted:
+            continue
+        numbers = {name: sector[name] for name in QUANTUM_NUMBERS if sector[name] is not None}
+        rows.append(numbers | {"energy": sector["energy"] / lattice.n_sites, "dimension": sector["dimension"]})
+    return lattice.n_sites, rows
+
+
+def rows_beside(table):
+    """Return the exact row for every row of the table of a run; errors as `exact_table`."""
+    settings = parse_settings(table["settings"])
+    if not table["rows"]:
+        return []
+    if table["task"] == "ground_state":
+        sectors = sector_rows(settings)[1]
+        return [_level_beside(row, sectors) for row in table["rows"]]
+    return thermal_rows(settings, [row["beta"] for row in table["rows"]])[1]
+
+
+def _level_beside(row, sectors):
+    """Return the lowest exact level with the quantum numbers of a row."""
+    for sector in sectors:
+        if all(row.get(name, sector[name]) == sector[name] for name in QUANTUM_NUMBERS if name in sector):
+            return {"energy": sector["energy"]}
+    return {}
+
+
+def curves(tables, names, with_observables=True):
+    """Return the pairs (name, exact rows dense in T) of the different systems, and why others have none.
+
+    Correlations need eigenvectors, which take longer than the levels alone.
+    """
+    found, skipped, seen = [], [], []
+    for table, name in zip(tables, names, strict=True):
+        system = {part: table["settings"].get(part) for part in ("lattice", "model")}
+        if system in seen or not table["rows"]:
+            continue
+        seen.append(system)
+        betas = [row["beta"] for other in tables for row in other["rows"]]
+        low, high = min(betas), max(betas)
+        dense = [low * (high / low) ** (k / 200) for k in range(201)] if high > low else [low]
+        try:
+            without = {} if with_observables else {"observables": {}}
+            found.append((name, thermal_rows(parse_settings(table["settings"] | without), dense)[1]))
+        except SettingsError as error:
+            skipped.append(f"{name}: {error}")
+    return found, skipped
+
+
+def _levels(settings, structure_factor=(), correlations=False):
+    """Return the lattice and all levels of its model."""
+    from hpc_nqs.exact import diagonalization as exact
+
+    lattice, model = build(settings)
+    try:
+        return lattice, exact.diagonalize(model, lattice, structure_factor, correlations)
+    except ValueError as error:  # too many sites, or too large a block without symmetries
+        raise SettingsError([f"no exact results: {error}"]) from error

@@ -1,0 +1,120 @@
+"""What a ground-state run will take, and the choices of its steps that "auto" leaves to the system."""
+
+from hpc_nqs.ground_state.ansatz import build_spin_ansatz, sectors_of
+from hpc_nqs.ground_state.schedule import EXACT_SCALE, default_step
+from hpc_nqs.reconfiguration.cost_model import StepSizes, cheapest_solver, plan_of_costs, solver_cost
+from hpc_nqs.reconfiguration.velocity import DIAG_SCALE, Regularization, is_factored
+from hpc_nqs.sampling.enumeration import n_configurations, sums_exactly
+from hpc_nqs.settings.parsing import SettingsError
+from hpc_nqs.settings.system import build
+
+N_SAMPLES, N_CHAINS = 4096, 64
+MAX_ROWS = 4096  # of a matrix that is factorized
+FEW_SAMPLES, NOISY_SCALE = 4, 3e-3  # samples per parameter below which the last shift is larger, and that shift
+
+
+def steps_are_exact(settings, ansatz):
+    """Return whether the steps of a state are made with sums over all configurations."""
+    system = ansatz.system
+    return sums_exactly(settings.sampling, system.n_visible, system.n_up, len(ansatz.invariance()))
+
+
+def last_scale(settings, is_exact, n_params):
+    """Return the relative shift of S at the end of a run; larger where few samples per parameter leave S noisy.
+
+    6x6, J2/J1 = 0.5, 3222 parameters, 2300 to 3000 samples: from a shift of 5e-4 on the energy rises, by 1e-3 at 3e-4.
+    """
+    chosen, n_samples = settings.reconfiguration.diag_scale, settings.sampling.n_samples
+    if chosen != "auto":
+        return chosen
+    if is_exact:
+        return EXACT_SCALE
+    n_samples = N_SAMPLES if n_samples == "auto" else n_samples
+    return DIAG_SCALE if n_samples >= FEW_SAMPLES * n_params else NOISY_SCALE
+
+
+def regularization_of(settings, ansatz, diag_scale, n_samples):
+    """Return the `Regularization` of one step.
+
+    "auto" is a diagonal shift; the cheaper one of dense and sample space where the matrix has at most MAX_ROWS rows (many
+    iterations of conjugate gradients cost more than one factorization), else what costs least.
+    """
+    choice, n_params = settings.reconfiguration, ansatz.wavefunction.n_params
+    solver = choice.solver
+    if solver == "auto":
+        sizes = step_sizes(settings, ansatz, n_samples)
+        rows = {"dense": n_params, "sample_space": n_samples}
+        small = [name for name, n_rows in rows.items() if n_rows <= min(MAX_ROWS, n_params)]
+        solver = min(small, key=lambda name: solver_cost(sizes, name)[0]) if small else cheapest_solver(sizes)
+    soft_cut = None
+    if solver == "dense" and choice.regularization == "soft_cut":
+        soft_cut = 1e-6 if choice.soft_cut == "auto" else choice.soft_cut
+    return Regularization(solver, soft_cut, diag_scale, choice.tolerance, choice.diag_shift)
+
+
+def step_sizes(settings, ansatz, n_samples):
+    """Return the `StepSizes` of a step with so many samples, of chains."""
+    sampling, choice = settings.sampling, settings.reconfiguration
+    system, wavefunction = ansatz.system, ansatz.wavefunction
+    return StepSizes(
+        n_samples=n_samples,
+        n_chains=N_CHAINS if sampling.n_chains == "auto" else sampling.n_chains,
+        n_proposals=system.n_visible * (1 if sampling.sweeps_per_sample == "auto" else sampling.sweeps_per_sample),
+        n_terms=len(system.moves),
+        n_entries=len(system.moves.input_changes()[0]),
+        n_hidden=wavefunction.n_units,
+        n_inputs=system.n_visible,
+        n_params=wavefunction.n_params,
+        width=wavefunction.width,
+        is_factored=is_factored(wavefunction),
+        same_shift=choice.diag_scale == 0 and settings.ground_state.start_scale == 0,
+        n_images=ansatz.order,
+    )
+
+
+def refusing(function, *arguments):
+    """Return function(*arguments), with what it refuses as a problem of the settings."""
+    try:
+        return function(*arguments)
+    except SettingsError:
+        raise
+    except ValueError as error:
+        raise SettingsError([str(error)]) from error
+
+
+def words(sector):
+    """Return the quantum numbers that are projected onto as text."""
+    given = {name: value for name, value in vars(sector).items() if value is not None}
+    shown = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
+    return ", ".join(f"{name} = {value}" for name, value in shown.items()) or "none"
+
+
+def plan(settings):
+    """Return what a run of `settings` will take, as {what: number or text}."""
+    lattice, model = build(settings)
+    sectors = refusing(sectors_of, settings, lattice, model)
+    ansatz = refusing(build_spin_ansatz, settings, lattice, model, settings.run.seed or 0, sectors[0])
+    system, wavefunction = ansatz.system, ansatz.wavefunction
+    sampling = settings.sampling
+    n_samples = N_SAMPLES if sampling.n_samples == "auto" else sampling.n_samples
+    exact = steps_are_exact(settings, ansatz)
+    if exact:
+        n_samples = n_configurations(system.n_visible, system.n_up) // len(ansatz.invariance())
+    solver = regularization_of(settings, ansatz, last_scale(settings, exact, wavefunction.n_params), n_samples).solver
+    sizes = step_sizes(settings, ansatz, n_samples)
+    tables = 3 * sizes.n_entries * sizes.n_hidden * 8 * sizes.width
+    return {
+        "wave function": f"{ansatz.kind}, {'complex' if wavefunction.is_complex else 'real'} parameters",
+        "symmetries": ", ".join(ansatz.symmetries) or "none",
+        "projection": words(sectors[0]) + (f" ({ansatz.order} images)" if ansatz.order > 1 else ""),
+        "sectors": len(sectors),
+        "sites": system.n_sites,
+        "hidden units": sizes.n_hidden,
+        "parameters": sizes.n_params,
+        "chains": "none, exact sums over orbits" if exact else sizes.n_chains,
+        "samples per step": n_samples,
+        "imaginary time per step": default_step(ansatz.model)
+        if settings.ground_state.step_size == "auto"
+        else settings.ground_state.step_size,
+        **plan_of_costs(sizes, solver, tables),
+    }

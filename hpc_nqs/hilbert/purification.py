@@ -1,0 +1,154 @@
+"""The doubled system: physical and ancilla layers, their symmetries, moves, Hamiltonians and the analytic seed.
+
+Visible units are (sigma_0..sigma_{N-1}, ancilla_0..ancilla_{N-1}).  The thermal state is
+Psi(beta) = (e^{-beta H/2} x 1) Psi(0), Psi(0) a product of Bell pairs ([PDBM] PRL 127, 060601, eq. (1)):
+opposite spins where H conserves Sz, equal spins for the transverse-field Ising model.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hpc_nqs.hamiltonians.spin_model import SpinModel
+from hpc_nqs.hilbert.moves import Moves
+from hpc_nqs.kernels.local_energy import Hamiltonian
+
+
+@dataclass(frozen=True)
+class Purification:
+    """The doubled system of one model.
+
+    Attributes
+    ----------
+    model : SpinModel
+    bond_features : bool
+        The wave function sees m_i = sigma_i ancilla_i as further inputs.
+    moves : Moves
+        All moves, those of the Hamiltonian on either layer included.
+    proposals : (n_proposals,) intp
+        The moves that chains propose; ergodic in the sector of the Bell pairs.
+    hamiltonians : tuple of Hamiltonian
+        H x 1 on the physical layer and 1 x H~ on the ancilla layer.
+    terms : (2, n_terms) intp
+        The moves of the off-diagonal terms of H on either layer: exchanges on bonds, then flips.
+    site_moves : (n_sites,) intp
+        The moves of both spins of a site: their exchange where Sz is conserved, else the flip of both.
+    """
+
+    model: SpinModel
+    bond_features: bool
+    moves: Moves
+    proposals: np.ndarray
+    hamiltonians: tuple
+    terms: np.ndarray
+    site_moves: np.ndarray
+
+    @property
+    def n_sites(self):
+        return self.model.n_sites
+
+    @property
+    def n_visible(self):
+        return 2 * self.model.n_sites
+
+    @property
+    def n_inputs(self):
+        return (3 if self.bond_features else 2) * self.model.n_sites
+
+    @property
+    def opposite_pairs(self):
+        """Whether the Bell pairs hold opposite spins."""
+        return self.model.conserves_sz
+
+    @property
+    def n_up(self):
+        """Number of up spins on both layers; None where it is not conserved."""
+        return self.n_sites if self.opposite_pairs else None
+
+
+def purify(model, bond_features):
+    """Return the `Purification` of `model`."""
+    n = model.n_sites
+    moves = Moves(n_visible=2 * n, n_sites=n, bond_features=bond_features)
+    proposals, terms = [], ([], [])
+    for layer in (0, 1):
+        for i, j in model.exchange_sites:
+            terms[layer].append(moves.add_exchange(i + layer * n, j + layer * n))
+        for i in model.flip_sites:
+            terms[layer].append(moves.add_flip(i + layer * n))
+    proposals = [*terms[0], *terms[1]]
+    bonds = model.exchange_sites if model.conserves_sz else model.pair_sites
+    proposals += [moves.add_joint_exchange(i, j) for i, j in bonds]
+    if model.conserves_sz:
+        proposals += [moves.add_exchange(i, i + n) for i in range(n)]
+    else:
+        proposals += [moves.add_joint_flip(i) for i in range(n)]
+    return Purification(
+        model=model,
+        bond_features=bond_features,
+        moves=moves,
+        proposals=np.array(proposals, dtype=np.intp),
+        hamiltonians=tuple(_layer_hamiltonian(model, layer, terms[layer]) for layer in (0, 1)),
+        terms=np.array(terms, dtype=np.intp),
+        site_moves=np.array(proposals[-n:], dtype=np.intp),
+    )
+
+
+def _layer_hamiltonian(model, layer, terms):
+    """Return H on one layer; on ancilla spins opposite to sigma the field changes sign."""
+    n = model.n_sites
+    field = np.zeros(2 * n)
+    field_sign = -1.0 if layer == 1 and model.conserves_sz else 1.0
+    field[layer * n : (layer + 1) * n] = field_sign * model.site_field
+    elements = np.concatenate([model.exchange_element, model.flip_element])
+    return Hamiltonian(
+        np.ascontiguousarray(model.pair_sites + layer * n, dtype=np.intp),
+        np.ascontiguousarray(model.pair_coupling, dtype=np.float64),
+        field,
+        np.array(terms, dtype=np.intp),
+        np.ascontiguousarray(elements, dtype=np.float64),
+    )
+
+
+def random_pairs(purification, stream):
+    """Return one configuration (n_visible,) int8 of the infinite-temperature state."""
+    sigma = (2 * stream.integers(0, 2, size=purification.n_sites) - 1).astype(np.int8)
+    return np.concatenate([sigma, -sigma if purification.opposite_pairs else sigma])
+
+
+def input_images(purification, site_images, layer_exchange, spin_flip):
+    """Return the symmetry group of the doubled system acting on the inputs.
+
+    Parameters
+    ----------
+    site_images : (order, n_sites) intp
+        Lattice symmetries as gathers, the identity first.
+    layer_exchange : bool
+        Exchange of the layers.  With opposite Bell pairs and a field along z it is combined with a total spin
+        flip, because the thermal state Psi(s, a) = <s|e^{-beta H/2}|-a> is symmetric in (s, -a).
+    spin_flip : bool
+        Flip of all spins; ignored where a field along z breaks it.
+
+    Returns
+    -------
+    (order', n_inputs) intp
+        Signed gathers: (g x)_u = (x, -x)[images[g, u]].
+    """
+    n, n_inputs = purification.n_sites, purification.n_inputs
+    model = purification.model
+    layers = [site_images + layer * n for layer in range(n_inputs // n)]
+    images = [np.concatenate(layers, axis=1)]
+    if layer_exchange:
+        exchanged = np.concatenate([layers[1], layers[0], *layers[2:]], axis=1)
+        if purification.opposite_pairs and not model.spin_flip_symmetric:
+            exchanged = _flip_spins(exchanged, n, n_inputs)
+        images.append(exchanged)
+    if spin_flip and model.spin_flip_symmetric:
+        images += [_flip_spins(image, n, n_inputs) for image in images]
+    return np.concatenate(images).astype(np.intp)
+
+
+def _flip_spins(images, n_sites, n_inputs):
+    flipped = images.copy()
+    flipped[:, : 2 * n_sites] = (images[:, : 2 * n_sites] + n_inputs) % (2 * n_inputs)
+    return flipped

@@ -1,0 +1,136 @@
+"""Plain spins at zero temperature: configurations of one sector of Sz, their moves and the Hamiltonian.
+
+The counterpart of `purification` without ancilla spins: visible units are the N spins themselves.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hpc_nqs.hamiltonians.spin_model import SpinModel
+from hpc_nqs.hilbert.moves import Moves
+from hpc_nqs.kernels.local_energy import Hamiltonian
+
+
+@dataclass(frozen=True)
+class SpinSystem:
+    """The spins of one model in one sector.
+
+    Attributes
+    ----------
+    model : SpinModel
+    n_up : int or None
+        Number of up spins; None where H does not conserve Sz.
+    moves : Moves
+        Every move has one table entry; the set is closed under the symmetries of the model.
+    proposals : (n_proposals,) intp
+        The moves that chains propose.
+    hamiltonians : tuple of Hamiltonian
+        H alone.
+    """
+
+    model: SpinModel
+    n_up: int | None
+    moves: Moves
+    proposals: np.ndarray
+    hamiltonians: tuple
+
+    @property
+    def n_sites(self):
+        return self.model.n_sites
+
+    @property
+    def n_visible(self):
+        return self.model.n_sites
+
+    @property
+    def n_inputs(self):
+        return self.model.n_sites
+
+    def bond_hamiltonians(self):
+        """Return {shell: (H of the bonds of that shell alone, number of its bonds)}; empty for the Ising model.
+
+        Shell 0 holds the bonds of a custom lattice with couplings of their own.
+        """
+        model, parts = self.model, {}
+        for shell in np.unique(model.exchange_shell).tolist():
+            chosen = np.flatnonzero(model.exchange_shell == shell)
+            bonds = {tuple(pair) for pair in model.exchange_sites[chosen].tolist()}
+            kept = np.array([tuple(pair) in bonds for pair in model.pair_sites.tolist()], dtype=bool)
+            parts[shell] = _hamiltonian(model, np.arange(len(model.exchange_sites)), kept, chosen, field=False), len(chosen)
+        return parts
+
+
+def spin_system(model, sz=None):
+    """Return the `SpinSystem` of a model.
+
+    Parameters
+    ----------
+    model : SpinModel
+    sz : float or None
+        Total Sz = n_up - n_sites / 2 in units of hbar; None: 0 for an even number of sites, 1/2 for an odd one.
+
+    Raises
+    ------
+    ValueError
+        H does not conserve Sz, or there is no such sector.
+    """
+    n = model.n_sites
+    n_up = _sector(model, sz)
+    moves = Moves(n_visible=n, n_sites=0, bond_features=False)
+    terms = [moves.add_exchange(i, j) for i, j in model.exchange_sites]
+    terms += [moves.add_flip(i) for i in model.flip_sites]
+    everything = np.arange(len(model.pair_sites)) >= 0
+    return SpinSystem(
+        model=model,
+        n_up=n_up,
+        moves=moves,
+        proposals=np.array(terms, dtype=np.intp),
+        hamiltonians=(_hamiltonian(model, np.array(terms), everything, np.arange(len(terms))),),
+    )
+
+
+def _sector(model, sz):
+    n = model.n_sites
+    if not model.conserves_sz:
+        if sz is not None:
+            raise ValueError(f"ground_state.sz = {sz:g}: the model does not conserve Sz; allowed is \"auto\"")
+        return None
+    if sz is None:
+        return (n + 1) // 2
+    n_up = round(sz + n / 2)
+    if abs(sz + n / 2 - n_up) > 1e-9 or not 0 < n_up < n:
+        raise ValueError(
+            f"ground_state.sz = {sz:g}: allowed are whole steps from {1 - n / 2:g} to {n / 2 - 1:g} on {n} sites"
+        )
+    return n_up
+
+
+def _hamiltonian(model, terms, kept_pairs, kept_terms, field=True):
+    """Return H with some of its pair terms and some of its moves."""
+    elements = np.concatenate([model.exchange_element, model.flip_element])
+    return Hamiltonian(
+        np.ascontiguousarray(model.pair_sites[kept_pairs], dtype=np.intp),
+        np.ascontiguousarray(model.pair_coupling[kept_pairs]),
+        np.array(model.site_field if field else np.zeros(model.n_sites)),
+        np.ascontiguousarray(terms[kept_terms], dtype=np.intp),
+        np.ascontiguousarray(elements[kept_terms]),
+    )
+
+
+def random_spins(system, stream):
+    """Return one configuration (n_sites,) int8 of the sector, all equally likely."""
+    if system.n_up is None:
+        return (2 * stream.integers(0, 2, size=system.n_sites) - 1).astype(np.int8)
+    spins = np.ones(system.n_sites, dtype=np.int8)
+    spins[system.n_up :] = -1
+    return stream.permutation(spins)
+
+
+def signed_images(site_images, spin_flip):
+    """Return site permutations (order, n_sites), with the flip of all spins where `spin_flip`, as signed gathers."""
+    images = np.asarray(site_images, dtype=np.intp)
+    if not spin_flip:
+        return images
+    n = images.shape[1]
+    return np.concatenate([images, images + n])

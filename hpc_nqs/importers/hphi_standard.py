@@ -1,0 +1,275 @@
+"""The standard-mode input of HPhi and mVMC (`stan.in`): its keywords, its lattices, its conventions.
+
+H = -h sum Sz - Gamma sum Sx + sum_bonds sum_a J^a S^a S^a in spin-1/2 operators (manual of HPhi, standard mode). Every
+cell adds its bonds, so a bond that a short period reaches in two ways is there twice; the couplings are added.
+"""
+
+from hpc_nqs.importers.spin_terms import SpinTerms
+from hpc_nqs.settings.parsing import SettingsError
+
+# Bonds of each cell: (name of the coupling, steps along W and L, the two sites inside their cells).
+_CHAIN = (("J0", 0, 1, 0, 0), ("J0'", 0, 2, 0, 0), ("J0''", 0, 3, 0, 0))
+_SQUARE = (
+    *(("J0", 1, 0, 0, 0), ("J1", 0, 1, 0, 0)),
+    *(("J0'", 1, 1, 0, 0), ("J1'", 1, -1, 0, 0)),
+    *(("J0''", 2, 0, 0, 0), ("J1''", 0, 2, 0, 0)),
+)
+_TRIANGULAR = (
+    *(("J0", 1, 0, 0, 0), ("J1", 0, 1, 0, 0), ("J2", 1, -1, 0, 0)),
+    *(("J0'", -1, 2, 0, 0), ("J1'", 2, -1, 0, 0), ("J2'", 1, 1, 0, 0)),
+    *(("J0''", 2, 0, 0, 0), ("J1''", 0, 2, 0, 0), ("J2''", 2, -2, 0, 0)),
+)
+_HONEYCOMB = (
+    *(("J0", 0, 0, 0, 1), ("J1", 1, 0, 1, 0), ("J2", 0, 1, 1, 0)),
+    *(("J0'", 1, -1, b, b) for b in (0, 1)),
+    *(("J1'", 0, 1, b, b) for b in (0, 1)),
+    *(("J2'", 1, 0, b, b) for b in (0, 1)),
+    *(("J0''", -1, -1, 0, 1), ("J1''", 1, -1, 0, 1), ("J2''", -1, 1, 0, 1)),
+)
+_KAGOME = (
+    *(("J0", 0, 0, 1, 2), ("J0", 1, -1, 1, 2), ("J1", 0, 0, 0, 2), ("J1", 0, 1, 2, 0)),
+    *(("J2", 0, 0, 0, 1), ("J2", 1, 0, 1, 0)),
+    *(("J0'", 1, 0, 1, 2), ("J0'", 0, 1, 2, 1), ("J1'", 1, 0, 2, 0), ("J1'", 1, -1, 0, 2)),
+    *(("J2'", 0, 1, 1, 0), ("J2'", -1, 1, 0, 1)),
+)
+_BONDS = {
+    "chain": _CHAIN,
+    "square": _SQUARE,
+    "triangular": _TRIANGULAR,
+    "honeycomb": _HONEYCOMB,
+    "kagome": _KAGOME,
+}
+_N_BASIS = {"chain": 1, "square": 1, "triangular": 1, "honeycomb": 2, "kagome": 3}
+_LATTICES = {name: name for name in (*_BONDS, "ladder")} | {"tetragonal": "square"}
+
+_COMPONENTS = ("", "x", "y", "z", "xy", "yx", "xz", "zx", "yz", "zy")
+# What these programs compute with, not what they compute; it has no place in our input.
+_NUMERICAL = (
+    *("method", "restart", "outputmode", "eigenvecio", "hamio", "calcspec", "spectrumtype", "cdatafilehead"),
+    *("lanczos_max", "lanczoseps", "lanczostarget", "lanczos_tol", "initial_iv", "initialvectype", "exct", "nvec"),
+    *("numave", "expecinterval", "expandcoef", "largevalue", "ngpu", "scalapack", "outputhamiltonian", "dt", "tinit"),
+    *("nomega", "omegamax", "omegamin", "omegaorg", "omegaim", "spectrumqw", "spectrumql", "spectrumqh"),
+    *("wsub", "lsub", "hsub", "a0wsub", "a0lsub", "a1wsub", "a1lsub", "cparafilehead", "complextype"),
+    *("nvmccalmode", "nlanczosmode", "ndataidxstart", "ndataqtysmp", "nspgaussleg", "nspstot", "nmptrans"),
+    *("nsroptitrstep", "nsroptitrsmp", "nvmcwarmup", "nvmcinterval", "nvmcsample", "nexupdatepath", "rndseed"),
+    *("nsplitsize", "nstore", "nsrcg", "nsropteigmax", "dsroptredcut", "dsroptstadel", "dsroptstepdt", "dsroptcgtol"),
+    *("eps", "epsslater", "iteration_max", "mix"),
+)
+_DRAWING = ("a", "wlength", "llength", "wx", "wy", "lx", "ly", "phase0", "phase1")  # phases act on hopping only
+_BOX = ("a0w", "a0l", "a1w", "a1l")
+_ZERO_ONLY = ("d", "gamma_y", "k")
+
+
+def read_standard(text, name):
+    """Return (`SpinTerms`, remarks) of the text of a standard-mode input.
+
+    Raises
+    ------
+    SettingsError
+        With every keyword that is unknown, unsupported, missing or contradictory.
+    """
+    problems = []
+    given = _keywords(text, problems)
+    model, lattice = _system(given, problems)
+    numbers = _Numbers(given, problems)
+    n_basis, cells, neighbour, regular = _cells(lattice, numbers, problems)
+    couplings = _couplings(lattice, numbers)
+    h, gamma = numbers.real("h"), numbers.real("gamma")
+    for keyword in _ZERO_ONLY:
+        if numbers.real(keyword):
+            problems.append(f"{keyword} = {given[keyword]}: not available here")
+    if numbers.integer("2s", 1) != 1:
+        problems.append(f"2S = {given['2s']}: only spin 1/2 (2S = 1) is available")
+    if numbers.integer("2sz", 0) != 0:
+        problems.append(f"2Sz = {given['2sz']}: sectors of fixed magnetization are not available, 2Sz = 0 or none")
+    if gamma and model == "spin":
+        problems.append(f"Gamma = {gamma:g}: breaks the conservation of Sz, which wants model = SpinGC")
+    unused = [keyword for keyword in given if keyword in _NUMERICAL]
+    known = {*numbers.asked, *_NUMERICAL, *_DRAWING, "model", "lattice"}
+    for keyword in given:
+        if keyword not in known:
+            problems.append(f"{keyword} = {given[keyword]}: unsupported keyword for lattice = {lattice}")
+    if problems:
+        raise SettingsError(dict.fromkeys(problems))
+    terms = SpinTerms(n_basis * len(cells), regular)
+    terms.field_z, terms.field_x = [h] * terms.n_sites, [gamma] * terms.n_sites
+    for cell in cells:
+        for coupling, steps, first, second in _bonds_of(lattice, n_basis):
+            i, j = neighbour(cell, (0, 0), first), neighbour(cell, steps, second)
+            jxy, jz = couplings[coupling]
+            if i == j and (jxy or jz):
+                raise SettingsError([f"{coupling}: the lattice is so short that a site is its own neighbour"])
+            if jxy or jz:
+                terms.add_pair(i, j, jxy, jz)
+    remarks = [f"Imported from {name}, standard mode of HPhi and mVMC."]
+    if unused:
+        remarks.append(f"Not carried over, for they concern the numerics of those programs: {', '.join(unused)}.")
+    if model == "spin":
+        remarks.append('Averages here are over all values of Sz, as with model = "SpinGC", not over 2Sz = 0 alone.')
+    return terms, remarks
+
+
+def _keywords(text, problems):
+    """Return {keyword in lower case: value} of the lines `keyword = value`; `//` starts a comment line."""
+    given = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        squeezed = "".join(line.split()).replace('"', "")
+        if not squeezed or squeezed.startswith("//"):
+            continue
+        keyword, _, value = squeezed.partition("=")
+        keyword, value = keyword.lower(), value.strip("'")  # primes belong to the names of couplings
+        if not keyword or not value:
+            problems.append(f"line {number}: {line.strip()!r}: a line is `keyword = value`")
+        elif keyword in given:
+            problems.append(f"line {number}: {keyword} is given twice")
+        else:
+            given[keyword] = value
+    return given
+
+
+class _Numbers:
+    """The numbers among the keywords; what is asked for is noted, what cannot be read becomes a problem."""
+
+    def __init__(self, given, problems):
+        self.given, self.problems, self.asked = given, problems, set()
+
+    def real(self, keyword, default=0.0):
+        return self._value(keyword, float, "a number", default)
+
+    def integer(self, keyword, default=None):
+        return self._value(keyword, int, "an integer", default)
+
+    def _value(self, keyword, kind, allowed, default):
+        self.asked.add(keyword)
+        if keyword not in self.given:
+            return default
+        try:
+            value = kind(self.given[keyword])
+        except ValueError:
+            value = None
+        if value is None or not abs(value) < float("inf"):
+            self.problems.append(f"{keyword} = {self.given[keyword]}: allowed is {allowed}")
+            return default
+        return value
+
+
+def _system(given, problems):
+    model = given.get("model", "").lower()
+    if model not in ("spin", "spingc", "spingccma", "spingcboost"):
+        problems.append(f'model = {model or "(missing)"}: supported are "Spin" and "SpinGC"')
+    lattice = given.get("lattice", "").lower().removesuffix("lattice")
+    if lattice not in _LATTICES:
+        problems.append(f"lattice = {lattice or '(missing)'}: supported are {', '.join(_LATTICES)}")
+    return model, _LATTICES.get(lattice)
+
+
+def _cells(lattice, numbers, problems):
+    """Return (sites per cell, cells, the function (cell, steps, b) -> site, (kind, lengths) or None)."""
+    box = [numbers.integer(keyword) for keyword in _BOX]
+    width, length = numbers.integer("w"), numbers.integer("l")
+    if lattice is None:
+        return 1, [], None, None
+    if any(value is not None for value in box) and lattice not in ("chain", "ladder"):
+        return _box_cells(lattice, box, width, length, problems)
+    if any(value is not None for value in box):
+        problems.append(f"{', '.join(_BOX)}: not for lattice = {lattice}")
+    if lattice == "chain":
+        if width not in (None, 1):
+            problems.append(f"W = {width}: not for lattice = chain")
+        width = 1
+    for keyword, value in (("W", width), ("L", length)):
+        if value is None or value < 1:
+            problems.append(f"{keyword} {'is missing' if value is None else f'= {value}'}: needed, an integer from 1")
+    width, length = max(width or 1, 1), max(length or 1, 1)
+    cells = [(w, l) for l in range(length) for w in range(width)]
+    if lattice == "ladder":  # W legs: sites of one rung in the cell, numbered along the legs as in this program
+        cells = [(0, l) for l in range(length)]
+        return width, cells, lambda cell, steps, b: (cell[1] + steps[1]) % length + b * length, ("ladder", (length, width))
+    n_basis = _N_BASIS[lattice]
+
+    def site(cell, steps, b):
+        return ((cell[0] + steps[0]) % width + (cell[1] + steps[1]) % length * width) * n_basis + b
+
+    return n_basis, cells, site, (lattice, (length,) if lattice == "chain" else (width, length))
+
+
+def _box_cells(lattice, box, width, length, problems):
+    """Return what `_cells` does for the parallelogram spanned by (a0W, a0L) and (a1W, a1L)."""
+    if width is not None or length is not None:
+        problems.append("W, L and a0W, a0L, a1W, a1L are both given: give one of them")
+    if any(value is None for value in box):
+        problems.append("a0W, a0L, a1W, a1L: all four are needed")
+        return 1, [], None, None
+    (a0w, a0l, a1w, a1l) = box
+    area = a0w * a1l - a0l * a1w
+    if area == 0:
+        problems.append("a0W, a0L, a1W, a1L: the two vectors are parallel")
+        return 1, [], None, None
+    n_basis = _N_BASIS[lattice]
+
+    def folded(w, l):
+        turns_0, turns_1 = (w * a1l - l * a1w) // area, (l * a0w - w * a0l) // area
+        return w - turns_0 * a0w - turns_1 * a1w, l - turns_0 * a0l - turns_1 * a1l
+
+    reach = sum(map(abs, box))
+    cells = sorted({folded(w, l) for w in range(reach) for l in range(reach)}, key=lambda cell: cell[::-1])
+    numbers = {cell: number for number, cell in enumerate(cells)}
+
+    def site(cell, steps, b):
+        return numbers[folded(cell[0] + steps[0], cell[1] + steps[1])] * n_basis + b
+
+    regular = (lattice, (a0w, a1l)) if a0l == a1w == 0 and a0w > 0 and a1l > 0 else None
+    return n_basis, cells, site, regular
+
+
+def _bonds_of(lattice, n_basis):
+    """Yield (coupling, (steps along W, along L), site in the cell, site in the other cell)."""
+    if lattice != "ladder":
+        for coupling, w, l, first, second in _BONDS[lattice]:
+            yield coupling, (w, l), first, second
+        return
+    for leg in range(n_basis):
+        yield "J1", (0, 1), leg, leg
+        yield "J1'", (0, 2), leg, leg
+        if leg + 1 < n_basis:
+            yield "J0", (0, 0), leg, leg + 1
+            yield "J2", (0, 1), leg, leg + 1
+            yield "J2'", (0, -1), leg, leg + 1
+
+
+def _couplings(lattice, numbers):
+    """Return {coupling: (jxy, jz)}; J stands for J0, J1, J2 where these are not given (not on a ladder)."""
+    if lattice is None:
+        return {}
+    names = dict.fromkeys(name for name, *_ in _bonds_of(lattice, _N_BASIS.get(lattice, 2)))
+    found = {}
+    for name in names:
+        common = "J" + name.lstrip("J012") if lattice != "ladder" else None
+        own, shared = _matrix(name, numbers), _matrix(common, numbers) if common else {}
+        if own and shared:
+            numbers.problems.append(f"{common} and {name} are both given: give one of them")
+        matrix = own or shared
+        found[name] = (matrix.get("x", 0.0), matrix.get("z", 0.0))
+        shown, x, y = name if own else common, matrix.get("x", 0.0), matrix.get("y", 0.0)
+        if x != y:
+            numbers.problems.append(
+                f"{shown}x = {x:g}, {shown}y = {y:g}: different couplings of x and y are not available"
+            )
+        numbers.problems += [
+            f"{shown}{component} = {matrix[component]:g}: off-diagonal couplings are not available"
+            for component in _COMPONENTS[4:]
+            if matrix.get(component)
+        ]
+    return found
+
+
+def _matrix(name, numbers):
+    """Return the given components of one coupling, {"x": ..., "y": ..., "z": ...}; empty when there are none."""
+    values = {part: numbers.real((name + part).lower(), None) for part in _COMPONENTS}
+    values = {part: value for part, value in values.items() if value is not None}
+    if "" in values:
+        if set("xyz") & set(values):
+            numbers.problems.append(f"{name} and {name}x, {name}y, {name}z are both given: give one of them")
+        isotropic = values.pop("")
+        values = dict.fromkeys("xyz", isotropic) | values
+    return values

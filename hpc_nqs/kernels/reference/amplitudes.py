@@ -1,0 +1,306 @@
+"""NumPy twins of the compiled kernels: same names, same arguments, written as the equations read.
+
+For tests only.  A twin amplitude keeps no state: every ratio is exp(ln Psi(new) - ln Psi(old)) of two evaluations from
+scratch, so that it checks the tables and the incremental updates of the compiled one.  Configurations must not be
+zeros of Psi.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+EXCHANGE, JOINT_EXCHANGE, FLIP, JOINT_FLIP = range(4)
+CANCELLED, HUGE = 1e-11, 1e150  # of projections: what counts as a zero, and the ratio of leaving one
+
+
+# ---- moves ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """The visible units that a move flips, the row of its tables and the sign it takes them with."""
+
+    flips: tuple
+    entry: int
+    sign: int
+
+
+class MoveSet:
+    """The moves that proposals and the Hamiltonian's terms refer to by index."""
+
+    def __init__(self, kind, n_variants, sites, entry, n_sites):
+        self.kind, self.n_variants, self.sites, self.entry, self.n_sites = kind, n_variants, sites, entry, n_sites
+
+    def __len__(self):
+        return len(self.kind)
+
+    def propose(self, move, visible):
+        """Return the `Proposal` of a move, or None where the configuration does not allow it."""
+        kind, n = self.kind[move], self.n_sites
+        a, b = map(int, self.sites[move])
+        flips = {EXCHANGE: (a, b), JOINT_EXCHANGE: (a, b, a + n, b + n), FLIP: (a,), JOINT_FLIP: (a, a + n)}[kind]
+        exchanged = {EXCHANGE: [(a, b)], JOINT_EXCHANGE: [(a, b), (a + n, b + n)]}.get(kind, [])
+        if any(visible[v] == visible[w] for v, w in exchanged):
+            return None
+        if kind in (JOINT_EXCHANGE, JOINT_FLIP):
+            variant = int(visible[a] != visible[a + n])
+        else:  # one digit per flipped unit: whether its partner in the other layer is down
+            partners = [visible[(v + n) % (2 * n)] < 0 for v in flips] if self.n_variants[move] > 1 else []
+            variant = sum(int(down) << place for place, down in enumerate(reversed(partners)))
+        return Proposal(flips, int(self.entry[move]) + variant, int(visible[a]))
+
+
+def flipped(visible, flips):
+    """Return the configuration with some units flipped."""
+    new = visible.copy()
+    new[list(flips)] *= -1
+    return new
+
+
+# ---- wave functions ------------------------------------------------------------------------------------------------
+
+
+class Amplitude:
+    """A wave function at fixed parameters."""
+
+    def log_psi(self, visible):
+        """Return ln Psi of one configuration, complex."""
+        raise NotImplementedError
+
+    def log_derivs(self, visible):
+        """Return O_k = d ln Psi / d params_k of one configuration."""
+        raise NotImplementedError
+
+    def ratio(self, visible, proposal):
+        """Return Psi(new) / Psi(visible)."""
+        return np.exp(self.log_psi(flipped(visible, proposal.flips)) - self.log_psi(visible))
+
+
+class RBMAmplitude(Amplitude):
+    """ln Psi = sum_u a_u x_u + sum_f sum_g ln 2cosh(angle_fg), angle_fg = phase_f (b_f + sum_u w_fu (g x)_u)."""
+
+    def __init__(
+        self,
+        n_visible,
+        n_params,
+        weights,
+        bias,
+        eta,
+        input_bias,
+        entry_inputs,
+        entry_changes,
+        first_unit,
+        image_index,
+        weight_param,
+        bias_param,
+        input_bias_param,
+    ):
+        self.n_visible, self.n_params = n_visible, n_params
+        self.width = 2 if np.iscomplexobj(weights) else 1
+        self.n_inputs = weights.shape[1]
+        self.input_bias, self.image_index = input_bias, image_index
+        self.weight_param, self.bias_param, self.input_bias_param = weight_param, bias_param, input_bias_param
+        self.feature = np.repeat(np.arange(len(weights)), np.diff(first_unit))  # of every unit
+        phase = np.where(eta > 0, 1, 1j)
+        self.phase = phase[self.feature]
+        self.weights = (phase[:, None] * weights)[self.feature]
+        self.bias = (phase * bias)[self.feature]
+
+    def inputs(self, visible):
+        """Return x (n_inputs,): the spins, and sigma_i ancilla_i with bond features."""
+        if self.n_inputs == self.n_visible:
+            return visible.astype(float)
+        sigma, ancilla = np.split(visible, 2)
+        return np.concatenate([visible, sigma * ancilla]).astype(float)
+
+    def images(self, visible):
+        """Return g x of every hidden unit, (n_units, n_inputs)."""
+        x = self.inputs(visible)
+        return np.concatenate([x, -x])[self.image_index]
+
+    def angles(self, visible):
+        """Return the angles (n_units,), complex."""
+        return self.bias + np.sum(self.weights * self.images(visible), axis=1)
+
+    def log_psi(self, visible):
+        """Return ln Psi of one configuration."""
+        return self.input_bias @ self.inputs(visible) + np.sum(log_2cosh(self.angles(visible)))
+
+    def log_derivs(self, visible):
+        """Return d ln 2cosh(angle) / d w = phase tanh(angle) (g x)_u, summed over everything a parameter stands for."""
+        slopes = self.phase * np.tanh(self.angles(visible))
+        terms = [
+            (self.weight_param[self.feature], slopes[:, None] * self.images(visible)),
+            (self.bias_param[self.feature], slopes),
+            (self.input_bias_param, self.inputs(visible)),
+        ]
+        out = np.zeros(self.n_params, dtype=complex)
+        for param, term in terms:
+            np.add.at(out, np.abs(param[param != 0]) - 1, np.sign(param[param != 0]) * term[param != 0])
+        return out if self.width == 2 else out.real
+
+
+def log_2cosh(z):
+    """Return ln(2 cosh z) of complex numbers without overflow."""
+    z = np.where(z.real < 0, -z, z)
+    return z + np.log1p(np.exp(-2 * z))
+
+
+class PairAmplitude(Amplitude):
+    """Psi = (-1)^inv det F, F_ab = f(u_a, d_b); inv counts the pairs with a down spin before an up spin."""
+
+    width = 1
+
+    def __init__(self, pairing, pair_param, n_params):
+        self.n_visible, self.n_params = len(pairing), n_params
+        self.pairing, self.pair_param = pairing, pair_param
+
+    def log_psi(self, visible):
+        """Return ln Psi of one configuration, real part -inf where the determinant vanishes."""
+        up, down = np.flatnonzero(visible > 0), np.flatnonzero(visible < 0)
+        inversions = np.sum(down[None, :] < up[:, None])
+        sign, log_magnitude = np.linalg.slogdet(self.pairing[np.ix_(up, down)])
+        return complex(log_magnitude, np.pi * ((sign < 0) ^ (inversions % 2)))
+
+    def log_derivs(self, visible):
+        """Return d ln det F / d f_k = sum over the pairs of f_k of (F^{-1})_ba."""
+        pairs = np.ix_(np.flatnonzero(visible > 0), np.flatnonzero(visible < 0))
+        inverse, param = np.linalg.inv(self.pairing[pairs]), self.pair_param[pairs]
+        out = np.zeros(self.n_params)
+        np.add.at(out, np.abs(param[param != 0]) - 1, np.sign(param[param != 0]) * inverse.T[param != 0])
+        return out
+
+
+class ClusterAmplitude(Amplitude):
+    """ln Psi = sum_c table[code of the spins on cluster c]; bit b of a code is set where unit b of the cluster is up."""
+
+    width = 1
+
+    def __init__(
+        self,
+        n_visible,
+        n_params,
+        first_unit,
+        units,
+        first_code,
+        table,
+        code_param,
+        entry_change,
+        first_flip,
+        flip_cluster,
+        flip_mask,
+    ):
+        self.n_visible, self.n_params = n_visible, n_params
+        self.clusters = np.split(units, first_unit[1:-1])
+        self.first_code, self.table, self.code_param = first_code, table, code_param
+
+    def codes(self, visible):
+        """Return the place in the tables of every cluster."""
+        bits = [(visible[units] > 0) @ (1 << np.arange(len(units))) for units in self.clusters]
+        return self.first_code + np.array(bits)
+
+    def log_psi(self, visible):
+        """Return ln Psi of one configuration."""
+        return complex(self.table[self.codes(visible)].sum())
+
+    def log_derivs(self, visible):
+        """Return how often every class occurs."""
+        return 1.0 * np.bincount(self.code_param[self.codes(visible)] - 1, minlength=self.n_params)
+
+
+class MismatchAmplitude(Amplitude):
+    """Psi = prod_i (sum_k a_ik)^(1/2), i over sites with mu_i = sigma_i = ancilla_i, k over those with mu_k = -mu_i."""
+
+    width, n_params = 1, 0
+
+    def __init__(self, amplitudes):
+        self.amplitudes, self.n_visible = amplitudes, 2 * len(amplitudes)
+
+    def log_psi(self, visible):
+        """Return ln Psi of one configuration."""
+        sigma, ancilla = np.split(visible, 2)
+        up, down = np.flatnonzero(sigma + ancilla > 0), np.flatnonzero(sigma + ancilla < 0)
+        between = self.amplitudes[np.ix_(up, down)]
+        return complex(0.5 * np.log(between.sum(axis=0)).sum() + 0.5 * np.log(between.sum(axis=1)).sum())
+
+    def log_derivs(self, visible):
+        """Return nothing: there are no parameters."""
+        return np.zeros(0)
+
+
+class ProductAmplitude(Amplitude):
+    """Psi = first * second; the parameters of `first` come first."""
+
+    def __init__(self, first, second):
+        self.first, self.second = first, second
+        self.width, self.n_visible, self.n_params = first.width, first.n_visible, first.n_params + second.n_params
+
+    def log_psi(self, visible):
+        """Return the sum of the logarithms."""
+        return self.first.log_psi(visible) + self.second.log_psi(visible)
+
+    def log_derivs(self, visible):
+        """Return both log-derivatives, one after the other."""
+        return np.concatenate([self.first.log_derivs(visible), self.second.log_derivs(visible)])
+
+
+class ProjectedAmplitude(Amplitude):
+    """Psi_K(s) = sum_g c_g Psi(g s), (g s)_i = (s, -s)[images[g, i]].
+
+    Where the terms cancel up to rounding Psi_K is 0; from there a ratio is huge, or 1 to another zero.
+    """
+
+    def __init__(self, inner, images, coefficients, image_entry, entry_unit):
+        self.inner, self.images, self.coefficients = inner, images, coefficients
+        self.width, self.n_visible, self.n_params = inner.width, inner.n_visible, inner.n_params
+
+    def image_spins(self, visible):
+        """Return g s of every image, (n_images, n_visible) int8."""
+        return np.concatenate([visible, -visible])[self.images]
+
+    def terms(self, visible):
+        """Return (c_g Psi(g s) / e^largest, largest)."""
+        logarithms = np.array([self.inner.log_psi(spins) for spins in self.image_spins(visible)])
+        largest = logarithms.real.max()
+        return self.coefficients * np.exp(logarithms - largest), largest
+
+    def total(self, visible):
+        """Return (sum of the terms, largest)."""
+        terms, largest = self.terms(visible)
+        total = terms.sum()
+        return (total if abs(total) > CANCELLED * np.abs(terms).sum() else 0), largest
+
+    def log_psi(self, visible):
+        """Return the logarithm of the sum, -inf at a zero."""
+        total, largest = self.total(visible)
+        return largest + np.log(total) if total != 0 else complex(-np.inf)
+
+    def ratio(self, visible, proposal):
+        """Return Psi_K(new) / Psi_K(visible)."""
+        new, old = self.log_psi(flipped(visible, proposal.flips)), self.log_psi(visible)
+        if np.isinf(new):
+            return 0 if np.isfinite(old) else 1
+        return np.exp(new - old) if np.isfinite(old) else HUGE
+
+    def log_derivs(self, visible):
+        """Return sum_g c_g Psi(g s) O_k(g s) / Psi_K(s), 0 at a zero."""
+        if self.total(visible)[0] == 0:
+            return np.zeros(self.n_params, dtype=np.complex128 if self.width == 2 else np.float64)
+        terms, _ = self.terms(visible)
+        derivs = np.array([self.inner.log_derivs(spins) for spins in self.image_spins(visible)])
+        out = terms @ derivs / terms.sum()
+        return out if self.width == 2 else out.real
+
+
+# ---- local energies ------------------------------------------------------------------------------------------------
+
+
+# ---- chains --------------------------------------------------------------------------------------------------------
+
+
+# ---- sums ----------------------------------------------------------------------------------------------------------
+
+
+# ---- yardsticks ----------------------------------------------------------------------------------------------------
+
+

@@ -1,0 +1,137 @@
+"""Twins of the loops over samples: values, log-derivatives, local energies, chains and rings, in NumPy."""
+
+import numpy as np
+
+from hpc_nqs.kernels.reference.amplitudes import flipped
+
+
+def log_psi(amplitude, configurations, out):
+    """Write ln Psi of every configuration to `out`."""
+    out[:] = [amplitude.log_psi(visible) for visible in configurations]
+
+
+def log_derivs(amplitude, configurations, out):
+    """Write O_k of every configuration to `out`, complex numbers as two doubles."""
+    for row, visible in zip(out, configurations, strict=True):
+        row[:] = np.ascontiguousarray(amplitude.log_derivs(visible)).view(np.float64)
+
+
+def unit_slopes(amplitude, configurations, out):
+    """Write d ln Psi / d angle = phase tanh(angle) of every unit to `out`: real parts, then imaginary ones if complex."""
+    for row, visible in zip(out, configurations, strict=True):
+        slopes = amplitude.phase * np.tanh(amplitude.angles(visible))
+        row[:] = np.concatenate([slopes.real, slopes.imag][: amplitude.width])
+
+
+class Hamiltonian:
+    """H = sum_p pair_coupling_p s_a s_b + sum_v field_v s_v + sum_t elements_t (move t)."""
+
+    def __init__(self, pair_sites, pair_coupling, field, moves, elements):
+        self.pair_sites, self.pair_coupling, self.field = pair_sites, pair_coupling, field
+        self.moves, self.elements = moves, elements
+
+    def local_energy(self, amplitude, moves, visible):
+        """Return E_loc = sum_s1 H_{s s1} Psi(s1) / Psi(s)."""
+        energy = self.pair_coupling @ np.prod(visible[self.pair_sites], axis=1) + self.field @ visible
+        for move, element in zip(self.moves, self.elements, strict=True):
+            proposal = moves.propose(move, visible)
+            if proposal is not None:
+                energy = energy + element * amplitude.ratio(visible, proposal)
+        return energy
+
+
+def local_energies(configurations, amplitude, moves, hamiltonians, energies, log_psi):
+    """Write E_loc under every Hamiltonian to `energies` (n, n_hamiltonians), ln Psi to `log_psi` (n,)."""
+    for i, visible in enumerate(configurations):
+        log_psi[i] = amplitude.log_psi(visible)
+        energies[i] = [hamiltonian.local_energy(amplitude, moves, visible) for hamiltonian in hamiltonians]
+
+
+def sample_chains(
+    visible, amplitude, moves, proposals, sweeps_per_sample, exponent, streams, configurations, counts
+):
+    """Advance every chain and keep a configuration after every `sweeps_per_sample` sweeps; return no drift, 0.
+
+    A proposal takes 32 random bits for its index, an allowed one a double more: it is accepted where that is below
+    abs(ratio)^(2 exponent).
+    """
+    for c, stream in enumerate(streams):
+        random = stream.ctypes
+        for s in range(configurations.shape[1]):
+            for _ in range(sweeps_per_sample * visible.shape[1]):
+                move = proposals[random.next_uint32(random.state) * len(proposals) >> 32]
+                counts[moves.kind[move], 0] += 1
+                proposal = moves.propose(move, visible[c])
+                if proposal is None:
+                    continue
+                probability = np.abs(amplitude.ratio(visible[c], proposal)) ** (2 * exponent)
+                if random.next_double(random.state) < probability:
+                    visible[c] = flipped(visible[c], proposal.flips)
+                    counts[moves.kind[move], 1] += 1
+            configurations[c, s] = visible[c]
+    return 0.0
+
+
+def ring_segment(links, moves, term, start, length):
+    """Return {link: Proposal} of a term of H on `length` layers from `start`; layers it cannot change stay."""
+    n = len(links)
+    layers = [(start + step) % n for step in range(length)]
+    changed = {l for l in layers if moves.propose(term[0], links[l]) is not None}
+    touched = {}
+    for l in range(n):
+        first, second = l in changed, (l + 1) % n in changed
+        if first or second:
+            touched[l] = moves.propose(term[2 if first and second else 1 if second else 0], links[l])
+    return touched
+
+
+def ring_line(links, moves, move):
+    """Return {link: Proposal} of a site flipped on all layers, nothing where it is not the same on all of them."""
+    proposals = {l: moves.propose(move, visible) for l, visible in enumerate(links)}
+    return {} if None in proposals.values() else proposals
+
+
+def sample_rings(
+    links, amplitude, moves, terms, lines, sweeps_per_sample, exponent, streams, configurations, counts
+):
+    """Advance every ring and keep its links after every `sweeps_per_sample` sweeps; return no drift, 0.
+
+    A proposal takes 32 random bits for its index, a segment 32 each for its start and its length, an allowed one a
+    double more: it is accepted where that is below abs(product of ratios)^exponent.
+    """
+    n_links, n_visible = links.shape[1:]
+    for c, stream in enumerate(streams):
+        random = stream.ctypes
+
+        def integer(n, random=random):
+            return random.next_uint32(random.state) * n >> 32
+
+        for s in range(configurations.shape[1]):
+            for _ in range(sweeps_per_sample * n_links * n_visible // 2):
+                pick = integer(len(terms) + len(lines))
+                if pick < len(terms):
+                    start, length = integer(n_links), 1 + integer(2 * n_links - 1)
+                    proposals = ring_segment(links[c], moves, terms[pick], start, min(length, n_links))
+                else:
+                    proposals = ring_line(links[c], moves, lines[pick - len(terms)])
+                kind = int(pick >= len(terms))
+                counts[kind, 0] += 1
+                if not proposals:
+                    continue
+                ratios = [amplitude.ratio(links[c, l], proposal) for l, proposal in proposals.items()]
+                if random.next_double(random.state) < np.abs(np.prod(ratios)) ** exponent:
+                    for l, proposal in proposals.items():
+                        links[c, l] = flipped(links[c, l], proposal.flips)
+                    counts[kind, 1] += 1
+            configurations[c, s] = links[c]
+    return 0.0
+
+
+def follow_path(visible, amplitude, moves, path, smallest, ratios):
+    """Make the moves of `path` whose abs(ratio) exceeds `smallest`; write all ratios; return ln Psi at the end."""
+    for step, move in enumerate(path):
+        proposal = moves.propose(move, visible)
+        ratios[step] = 0 if proposal is None else amplitude.ratio(visible, proposal)
+        if abs(ratios[step]) > smallest:
+            visible[:] = flipped(visible, proposal.flips)
+    return amplitude.log_psi(visible)

@@ -1,0 +1,128 @@
+"""Control variates of the energy: sums over samples whose mean is known to be zero.
+
+With all other spins fixed, the spins that a move acts on have two states, or four where a site has a move for each of
+its spins, and ratios of amplitudes give their probabilities.  For any x the mean of x - E[x | the other spins] over
+|Psi|^2 vanishes, whatever Psi is, also times a factor that depends on the other spins alone.  The energy minus a
+fitted combination of such sums has the same mean as the energy and fluctuates far less: at high temperature by factors
+of hundreds, since there the energy is a sum over single sites and pairs.
+
+Where Sz is conserved: x are the local energy of an exchange, by that exchange, and sigma_i or ancilla_i times the other
+spins of the layer, by the exchange between the layers.  In a transverse field the four states of every site serve
+for the local energies of its flips, for sigma_i, ancilla_i and sigma_i ancilla_i, the last three times their like
+elsewhere.
+"""
+
+import numpy as np
+
+from hpc_nqs.kernels.local_energy import Hamiltonian, local_energies
+from hpc_nqs.observables.diagonal import pairs_by_distance
+
+BLOCK = 2048  # samples whose ratios are held at a time
+MAX_DISTANCES = 12  # of pairs of sites, nearest first
+RTOL = 1e-10  # of the fit
+
+
+class ControlVariates:
+    """The sums over terms of H, over sites, and over pairs of sites at each distance.
+
+    Parameters
+    ----------
+    purification : Purification
+        Of a model with off-diagonal terms.
+    lattice : Lattice
+
+    Attributes
+    ----------
+    n_controls : int
+        Per configuration.
+    """
+
+    def __init__(self, purification, lattice):
+        self.purification = purification
+        none, field = np.zeros((0, 2), dtype=np.intp), np.zeros(purification.n_visible)
+        moves = np.concatenate([purification.terms.ravel(), purification.site_moves])
+        self.ratios = [Hamiltonian(none, np.zeros(0), field, moves[k : k + 1], np.ones(1)) for k in range(len(moves))]
+        pairs = list(pairs_by_distance(lattice).values())[:MAX_DISTANCES]
+        self.pairs = [half + half.T for half in pairs]
+        self.n_controls = 1 + len(pairs) if purification.model.conserves_sz else 2 + 3 * len(pairs)
+
+    def values(self, configurations, amplitude, threads):
+        """Return the sums, (n, n_controls) float64.
+
+        Parameters
+        ----------
+        configurations : (n, n_visible) int8
+        amplitude : Amplitude
+        threads : Threads
+        """
+        kernel, out = self.purification.moves.kernel(), np.empty((len(configurations), self.n_controls))
+        sums = self._exchange_sums if self.purification.model.conserves_sz else self._flip_sums
+
+        def fill(own, part):
+            for start in range(part.start, part.stop, BLOCK):
+                block = slice(start, min(start + BLOCK, part.stop))
+                spins = configurations[block]
+                ratios = np.empty((len(spins), len(self.ratios)), dtype=np.complex128)
+                local_energies(spins, own, kernel, self.ratios, ratios, np.empty(len(spins), dtype=np.complex128))
+                out[block] = np.stack(sums(spins.astype(np.float64), ratios), axis=1)
+
+        threads.run(amplitude, len(configurations), fill)
+        return out
+
+    def _exchange_sums(self, spins, ratios):
+        """Return the sums from Psi(moved) / Psi, (n, 2 n_bonds + n_sites), zero where the configuration has no move."""
+        n = self.purification.n_sites
+        elements = np.tile(self.purification.model.exchange_element, 2)
+        squares = np.square(np.abs(ratios))
+        moved = squares / (1 + squares)  # the probability of the other state
+        local = ratios.real * (moved - 1 / (1 + squares))
+        columns = [local[:, :-n] @ elements]
+        layers = spins[:, :n], spins[:, n:]
+        for pairs in self.pairs:
+            columns.append(sum(np.einsum("ni,ni->n", x * moved[:, -n:], (pairs @ x.T).T) for x in layers))
+        return columns
+
+    def _flip_sums(self, spins, ratios):
+        """Return the sums from Psi(flipped) / Psi, (n, 3 n_sites): sigma, ancilla and both flipped."""
+        n = self.purification.n_sites
+        sigma, ancilla = spins[:, :n], spins[:, n:]
+        of_sigma, of_ancilla, of_both = np.split(ratios, 3, axis=1)
+        squares = np.square(np.abs([of_sigma, of_ancilla, of_both]))
+        total = 1 + squares.sum(axis=0)
+        # x - E[x | others]: x changes sign with the flips `odd`
+        deviations = [
+            2 * x * squares[odd].sum(axis=0) / total
+            for x, odd in ((sigma, [0, 2]), (ancilla, [1, 2]), (sigma * ancilla, [0, 1]))
+        ]
+        # local energies of sx on either layer; their means are sums of Psi* Psi(flipped) over the four states
+        local = (of_sigma + of_ancilla).real
+        local -= 2 * (of_sigma + of_ancilla.conj() * of_both + of_ancilla + of_sigma.conj() * of_both).real / total
+        columns = [local.sum(axis=1), deviations[2].sum(axis=1)]
+        for pairs in self.pairs:
+            others = [(pairs @ x.T).T for x in (sigma, ancilla, sigma * ancilla)]
+            for terms in (((0, 0), (1, 1)), ((0, 1), (1, 0)), ((2, 2),)):
+                columns.append(sum(np.einsum("ni,ni->n", deviations[x], others[y]) for x, y in terms))
+        return columns
+
+
+def fitted_coefficients(values, controls, weights, team):
+    """Return the coefficients c that make sum w (value - c . controls) fluctuate least, (n_controls,).  *Collective.*
+
+    Parameters
+    ----------
+    values : (n,) float64
+    controls : (n, n_controls) float64
+    weights : (n,) float64
+        They sum to 1 over all ranks.
+    """
+    columns = np.concatenate([controls, values[:, None]], axis=1)
+    means = weights @ columns
+    team.sum_in_place(means)
+    deviations = weights[:, None] * (columns - means)
+    products = deviations.T @ deviations
+    team.sum_in_place(products)
+    scale = np.sqrt(np.diag(products))
+    scale[scale == 0] = 1.0
+    products = team.broadcast_object(products / np.outer(scale, scale))
+    solution = np.linalg.lstsq(products[:-1, :-1], products[:-1, -1], rcond=RTOL)[0]
+    return solution * scale[-1] / scale[:-1]

@@ -1,0 +1,106 @@
+"""Diagonal observables of spin configurations: magnetization, structure factor, correlations."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import scipy.sparse
+
+from hpc_nqs.lattices.lattice import wave_vector_key
+
+
+@dataclass(frozen=True)
+class Observables:
+    """Diagonal operators of the physical layer.
+
+    Attributes
+    ----------
+    n_sites : int
+    spin : float
+        Sz = spin * sigma.
+    phases : dict of str: (n_sites,) complex128
+        e^{iqr} of every structure factor, by its key "qx,qy".
+    shells : dict of int: (n_bonds, 2) intp
+        Bonds whose Sz Sz correlation is averaged.
+    distances : dict of str: scipy.sparse array (n_sites, n_sites)
+        Weights of all pairs at each distance, each pair once; they sum to 1. See `pairs_by_distance`.
+    """
+
+    n_sites: int
+    spin: float
+    phases: dict
+    shells: dict
+    distances: dict = field(default_factory=dict)
+
+    @property
+    def names(self):
+        """Names of the columns of `measure`."""
+        factors = [("structure_factor", key) for key in self.phases]
+        bonds = [("neighbour_correlation", str(shell)) for shell in self.shells]
+        pairs = [("correlation", key) for key in self.distances]
+        return [("magnetization", ""), ("magnetization_squared", ""), *factors, *bonds, *pairs]
+
+    def measure(self, spins):
+        """Return M, M^2 (totals), S(q), mean Sz Sz per shell and per distance of configurations (n, n_sites).
+
+        Returns
+        -------
+        (n, n_columns) float64
+            In the order of `names`.
+        """
+        sz = self.spin * spins.astype(np.float64)
+        total = sz.sum(axis=1)
+        columns = [total, total**2]
+        columns += [np.abs(sz @ phases) ** 2 / sz.shape[1] for phases in self.phases.values()]
+        columns += [np.mean(sz[:, bonds[:, 0]] * sz[:, bonds[:, 1]], axis=1) for bonds in self.shells.values()]
+        columns += [correlation(sz, weights) for weights in self.distances.values()]
+        return np.stack(columns, axis=1)
+
+    def pair_weights(self):
+        """Return the weights w_ij of Sz_i Sz_j in all columns of `measure` beyond M and M^2, (n_columns, n_sites, n_sites)."""
+        weights = [np.real(np.outer(phases.conj(), phases)) / len(phases) for phases in self.phases.values()]
+        weights += [_mean_over(bonds, self.n_sites) for bonds in self.shells.values()]
+        weights += [pairs.toarray() for pairs in self.distances.values()]
+        return np.reshape(weights, (-1, self.n_sites, self.n_sites))
+
+
+def _mean_over(bonds, n_sites):
+    """Return the weights (n_sites, n_sites) of the mean over bonds."""
+    weights = np.zeros((n_sites, n_sites))
+    np.add.at(weights, (bonds[:, 0], bonds[:, 1]), 1 / len(bonds))
+    return weights
+
+
+def correlation(sz, weights):
+    """Return sum_ij w_ij Sz_i Sz_j of configurations (n, n_sites), as (n,) float64."""
+    return np.sum((weights.T @ sz.T).T * sz, axis=1)
+
+
+def pairs_by_distance(lattice):
+    """Return the weights of the pairs of sites at each distance, {distance: sparse (n_sites, n_sites)}, nearest first.
+
+    Distances are those of the nearest periodic images, in nearest-neighbour distances; on a custom lattice the number
+    of bonds between the sites, pairs without a path left out. Each pair counts once, the weights of a distance sum to 1.
+    """
+    distances = np.triu(lattice.distances(), k=1)
+    first, second = np.nonzero(distances)
+    lengths = np.round(distances[first, second], 6)
+    if lattice.positions is None:
+        first, second, lengths = (part[lengths < lattice.n_sites] for part in (first, second, lengths))
+    pairs = {}
+    for length in np.unique(lengths):
+        chosen = lengths == length
+        weights = np.full(np.count_nonzero(chosen), 1.0 / np.count_nonzero(chosen))
+        sites = first[chosen], second[chosen]
+        pairs[f"{length:g}"] = scipy.sparse.csr_array((weights, sites), shape=distances.shape)
+    return pairs
+
+
+def build_observables(settings, lattice, model):
+    """Return the `Observables` of the settings; neighbour shells are those the model couples."""
+    phases = {wave_vector_key(q): lattice.wave_vector(q) for q in settings.observables.structure_factor}
+    n_shells = len(settings.model.couplings) if settings.model.kind == "heisenberg" else 1
+    shells = {}
+    if lattice.kind != "custom":
+        shells = {shell: lattice.bonds(shell) for shell in range(1, n_shells + 1)}
+    pairs = pairs_by_distance(lattice) if settings.observables.correlations else {}
+    return Observables(model.n_sites, model.spin, phases, shells, pairs)

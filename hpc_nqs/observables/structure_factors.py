@@ -1,0 +1,77 @@
+"""Diagonal correlations of one state: structure factors near and at given wave vectors, and dimers."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hpc_nqs.lattices.lattice import reduced_periods, wave_vector_key
+
+
+@dataclass(frozen=True)
+class Correlations:
+    """Diagonal operators of a configuration of spins.
+
+    Attributes
+    ----------
+    spin : float
+        Sz = spin * sigma.
+    phases : dict of str: (n_sites,) complex128
+        e^{iqr} of every structure factor, by its key "qx,qy".
+    near : dict of str: (n_near, n_sites) complex128
+        e^{i(q + dq)r} of the wave vectors next to q on the finite lattice.
+    dimers : dict of str: ((n_bonds, 2) intp, (n_bonds,) float64)
+        Bonds along one direction of the lattice and the signs e^{iQr} of the columns of dimers, by the key of Q.
+    """
+
+    spin: float
+    phases: dict
+    near: dict
+    dimers: dict
+
+    @property
+    def names(self):
+        """Names and keys of the columns of `measure`."""
+        return (
+            [("structure_factor", key) for key in self.phases]
+            + [("near", key) for key in self.near]
+            + [("dimer_structure_factor", key) for key in self.dimers]
+        )
+
+    def measure(self, spins):
+        """Return the columns (n, n_columns) of configurations (n, n_sites).
+
+        S(q) = |sum_r e^{iqr} Sz_r|^2 / N, its mean over the wave vectors next to q, and
+        D(Q) = |sum_r e^{iQr} Sz_r Sz_{r+a}|^2 / N.
+        """
+        sz = self.spin * spins.astype(np.float64)
+        n = sz.shape[1]
+        columns = [np.abs(sz @ phases) ** 2 / n for phases in self.phases.values()]
+        columns += [np.mean(np.abs(sz @ phases.T) ** 2, axis=1) / n for phases in self.near.values()]
+        for bonds, signs in self.dimers.values():
+            columns.append(((sz[:, bonds[:, 0]] * sz[:, bonds[:, 1]]) @ signs) ** 2 / n)
+        return np.stack(columns, axis=1) if columns else np.zeros((len(sz), 0))
+
+
+def build_correlations(settings, lattice, model):
+    """Return the `Correlations` of the settings; dimers on lattices with one site per cell."""
+    phases = {wave_vector_key(q): lattice.wave_vector(q) for q in settings.observables.structure_factor}
+    near, dimers = {}, {}
+    if lattice.positions is not None and any(lattice.wraps):
+        steps = 2 * np.pi * np.linalg.pinv(reduced_periods(lattice.vectors, lattice.grid, lattice.wraps)).T
+        turns = np.exp(1j * lattice.positions @ np.concatenate([steps, -steps]).T).T
+        near = {key: turns * at for key, at in phases.items()}
+        if len(lattice.basis) == 1:
+            dimers = dict(filter(None, (_dimers(lattice, direction) for direction in range(2))))
+    return Correlations(model.spin, phases, near, dimers)
+
+
+def _dimers(lattice, direction):
+    """Return the key of Q and (bonds, signs) of dimers along one periodic direction of even length, or None."""
+    length = lattice.grid[direction]
+    if not lattice.wraps[direction] or length % 2:
+        return None
+    sites = np.arange(lattice.n_sites)
+    cells = np.stack([sites % lattice.grid[0], sites // lattice.grid[0]], axis=1)
+    ends = lattice.site_at(lattice.positions + lattice.vectors[direction])
+    wave_vector = np.linalg.solve(lattice.vectors, np.eye(2)[direction])
+    return wave_vector_key(np.round(wave_vector, 6)), (np.stack([sites, ends], axis=1), (-1.0) ** cells[:, direction])

@@ -1,0 +1,281 @@
+"""Analytic purification: sample deep Boltzmann machines written down gate by gate, and extrapolate dtau to 0.
+
+Method I of Y. Nomura, N. Yoshioka, F. Nori, PRL 127, 060601 (2021).  Every temperature and dtau is an
+ensemble of its own, so a run may be extended by temperatures anywhere.
+"""
+
+import json
+
+import numpy as np
+
+from hpc_nqs.hamiltonians.spin_model import marshall
+from hpc_nqs.observables.diagonal import build_observables
+from hpc_nqs.path_integral.ensemble import Ensemble
+from hpc_nqs.path_integral.ladder import ladder, slice_numbers
+from hpc_nqs.path_integral.table import path_rows
+from hpc_nqs.path_integral.trotter import is_isotropic, network_of, trotter_product, unit_counts
+from hpc_nqs.path_integral.world_lines import Measurement, world_lines
+from hpc_nqs.runs.computation import DONE, FAILED, STOPPED, Computation
+from hpc_nqs.settings.parsing import SettingsError
+from hpc_nqs.settings.system import build
+
+DTAU = {"heisenberg": (0.2, 0.14, 0.1), "tfim": (0.1, 0.07, 0.05)}  # in units of 1 / largest coupling
+N_CHAINS = 32
+SAMPLES_TIMES_SITES = {"heisenberg": 2**24, "tfim": 3 * 2**23}  # per temperature and dtau, at beta = 1 / largest coupling
+LADDER_SHARE = 4  # between the reported temperatures that many times fewer samples
+EARLY = 8  # batches after which a hopeless average sign ends the run
+CERTAIN = 4.0  # standard errors
+
+
+class PathIntegral(Computation):
+    """One analytic run: its ensembles, finished and in progress.
+
+    What a checkpoint needs is given to the `Recorder` by `state()`, `history_columns()`, `table()` and `network()`.
+    """
+
+    def __init__(self, settings, team, recorder, progress, resumed=False):
+        super().__init__(settings, team, recorder, progress)
+        settings = self.settings
+        self.model = marshall(self.model, self.lattice)
+        self.observables = build_observables(settings, self.lattice, self.model)
+        self.measurement = _measurement(self.observables, self.model)
+        # the rotated estimate needs averages over flips, which signs forbid
+        self.rotates = is_isotropic(self.model) and not self.model.has_positive_exchange
+        self.scale = _scale(settings)
+        self.dtaus, self.betas, self.ladder = _points(settings)
+        self.n_chains = _n_chains(settings)
+        self.results, self.current = [], None
+        lowest = self.betas[-1]
+        self.largest = network_of(self._product(lowest, slice_numbers(lowest, self.dtaus)[-1])).network()
+        self.largest |= {"beta": lowest, "n_slices": slice_numbers(lowest, self.dtaus)[-1]}
+
+    # ---- the run ---------------------------------------------------------------------------------------------------
+
+    def run(self, resumed=False):
+        """Sample all ensembles, highest temperature first; return the exit code.  *Collective.*"""
+        self.recorder.start(self, resumed)
+        broken = False  # whether the path to infinite temperature has a gap
+        for beta in sorted([*self.betas, *self.ladder]):
+            reported = beta in self.betas
+            for n_slices in slice_numbers(beta, self.dtaus):
+                if (broken and not reported) or self._finished(beta, n_slices):
+                    continue
+                code, weak = self._sample(beta, n_slices)
+                if code is not None:
+                    return code
+                if weak:
+                    self.current = None
+                    if reported:
+                        self.recorder.save(self)
+                        self.recorder.finish()
+                        self.progress.message(self._hopeless(weak, beta, n_slices))
+                        return FAILED
+                    broken = True
+            if reported:
+                self.recorder.save(self)
+        self.recorder.finish()
+        return DONE
+
+    def _sample(self, beta, n_slices):
+        """Sample one ensemble to its end; return (exit code to stop with or None, too small an average sign or None)."""
+        if self.current is None:
+            self.current = self._ensemble(beta, n_slices)
+            self.current.warm_up(self.settings.sampling.n_warm_up)
+        ensemble = self.current
+        while ensemble.n_samples * self.n_chains < ensemble.n_wanted or ensemble.batches.shape[1] < 2:
+            ensemble.advance()
+            self._show(ensemble)
+            if ensemble.batches.shape[1] == EARLY and ensemble.world_lines.has_sign:
+                sign, error = self._found(ensemble)["average_sign"]
+                if sign + CERTAIN * error < self.settings.thermal.sign_floor:
+                    return None, (sign, error)
+            if self.recorder.after_step(self):
+                return STOPPED, None
+        found = self._found(ensemble)
+        sign = found.get("average_sign")
+        if sign and sign[0] < self.settings.thermal.sign_floor:
+            return None, sign
+        about = {"beta": beta, "n_slices": n_slices, "dtau": beta / (2 * n_slices), "seconds": self.elapsed()}
+        self.results.append(about | {"n_samples": ensemble.n_samples * self.n_chains, "found": found})
+        self.current = None
+        return None, None
+
+    def _found(self, ensemble):
+        return ensemble.results(self.team, self.model.spin, list(self.observables.phases), list(self.observables.shells))
+
+    def _hopeless(self, sign, beta, n_slices):
+        value, error = sign
+        return (
+            f"stopped at T = {1.0 / beta:.6g}: the average sign of the weights is {value:.2g} +- {error:.1g} at dtau = "
+            f"{beta / (2 * n_slices):.3g}, below thermal.sign_floor = {self.settings.thermal.sign_floor:g}; positive and "
+            'negative weights cancel in this frustrated model, and the cost grows exponentially; use thermal.method = '
+            f'"numerical". What was reached is in {self.recorder.path}'
+        )
+
+    def _finished(self, beta, n_slices):
+        return any(result["beta"] == beta and result["n_slices"] == n_slices for result in self.results)
+
+    def _product(self, beta, n_slices):
+        return trotter_product(self.model, beta / (2 * n_slices), n_slices, self.settings.thermal.trotter_order)
+
+    def _ensemble(self, beta, n_slices):
+        sampling = self.settings.sampling
+        lines = world_lines(self._product(beta, n_slices))
+        seed, method = self.settings.run.seed, sampling.method
+        # measured on 4x4 and 8x8: close to the combination of least variance from T = 2 to 0.25
+        wanted = _n_samples(self.settings, self.model, beta) / (1 if beta in self.betas else LADDER_SHARE)
+        rotation = max(0.0, 1.0 - 0.25 * beta * self.scale) if self.rotates else 0.0
+        return Ensemble(
+            self.team, lines, self.measurement, beta, n_slices, self.n_chains, seed, method, self.sweeps, wanted, rotation
+        )
+
+    def _show(self, ensemble):
+        self.progress.update(step=len(self.results) + 1, beta=ensemble.beta, beta_end=self.betas[-1])
+
+    # ---- state and files -------------------------------------------------------------------------------------------
+
+    def state(self):
+        """Return all that continues the run, on rank 0 (None elsewhere).  *Collective.*"""
+        current = None if self.current is None else self.current.state(self.team)
+        if not self.team.is_root:
+            return None
+        return {
+            "results": json.dumps(self.results),
+            "sampling": json.dumps(self._sampling()),
+            "current": json.dumps(None if self.current is None else [self.current.beta, self.current.n_slices]),
+            "chains": current,
+            "seconds": self.elapsed(),
+        }
+
+    def _sampling(self):
+        """Return the settings of the chains, which a continued run must share."""
+        sampling = self.settings.sampling
+        shared = {name: getattr(sampling, name) for name in ("n_samples", "sweeps_per_sample", "method")}
+        return {"n_chains": self.n_chains, **shared}
+
+    def restore(self, state, history):
+        """Take over the state of a run file.  *Collective.*
+
+        Raises
+        ------
+        SettingsError
+            The chains of the file are others than the settings ask for.
+        """
+        before = json.loads(state["sampling"])
+        now = self._sampling()
+        problems = [
+            f"sampling.{name} = {now[name]}: the run has {before[name]}; allowed is the same"
+            for name in now
+            if before[name] != now[name]
+        ]
+        if problems:
+            raise SettingsError(problems)
+        self.results, self.seconds = json.loads(state["results"]), state["seconds"]
+        current = json.loads(state["current"])
+        points = [(beta, n) for beta in [*self.betas, *self.ladder] for n in slice_numbers(beta, self.dtaus)]
+        if current is not None and tuple(current) in points:
+            self.current = self._ensemble(*current)
+            self.current.restore(self.team, state["chains"])
+
+    def history_columns(self):
+        """Return one entry per finished ensemble, {column: (n,) float64}."""
+        columns = {name: [result[name] for result in self.results] for name in ("beta", "dtau", "n_slices", "n_samples", "seconds")}
+        for name in ("energy", "specific_heat", "average_sign"):
+            pairs = [result["found"][name] for result in self.results if name in result["found"]]
+            if pairs and len(pairs) == len(self.results):
+                columns[name], columns[f"{name}_error"] = zip(*pairs, strict=True)
+        for name in ("autocorrelation", "r_hat"):
+            columns[name] = [result["found"].get(name, float("nan")) for result in self.results]
+        return {name: np.array(column, dtype=np.float64) for name, column in columns.items()}
+
+    def network(self):
+        """Return the arrays of the network of the lowest temperature and the smallest dtau."""
+        return self.largest
+
+    def table(self):
+        """Return the results so far, as `checkpoint.run_image` takes them."""
+        # a temperature is reported when all its ensembles are finished
+        whole = [b for b in [*self.betas, *self.ladder] if all(self._finished(b, m) for m in slice_numbers(b, self.dtaus))]
+        chosen = [
+            r for r in self.results if r["beta"] in whole and r["n_slices"] in slice_numbers(r["beta"], self.dtaus)
+        ]
+        temperatures = self.settings.thermal.report_temperatures
+        return {
+            "task": "thermal",
+            "n_sites": self.model.n_sites,
+            "finished": all(beta in whole for beta in self.betas),
+            "seconds": self.seconds,
+            "n_ranks": self.team.size,
+            "rows": path_rows(chosen, self.betas, temperatures, self.ladder, self.model),
+        }
+
+
+def _points(settings):
+    """Return (dtau list, reported betas, betas of the ladder)."""
+    kind, scale = settings.model.kind, _scale(settings)
+    dtaus = settings.thermal.dtau
+    if dtaus == "auto":
+        dtaus = tuple(dtau / scale for dtau in DTAU[kind])
+    betas = settings.thermal.report_betas
+    return dtaus, betas, ladder(kind, scale, betas) if settings.thermal.entropy else []
+
+
+def _scale(settings):
+    """Return the largest coupling."""
+    _, model = build(settings)
+    factor = {"heisenberg": 2.0, "tfim": 1.0}[settings.model.kind]
+    parts = [factor * model.exchange_element, model.flip_element, model.pair_coupling]
+    return float(max(np.abs(part).max() for part in parts if len(part)))
+
+
+def _n_chains(settings):
+    return N_CHAINS if settings.sampling.n_chains == "auto" else settings.sampling.n_chains
+
+
+def _n_samples(settings, model, beta):
+    """Return the wished samples per temperature and dtau, over all chains; a low temperature has longer world lines."""
+    if settings.sampling.n_samples != "auto":
+        return settings.sampling.n_samples
+    return SAMPLES_TIMES_SITES[settings.model.kind] / model.n_sites / np.sqrt(max(1.0, beta * _scale(settings)))
+
+
+def _measurement(observables, model):
+    """Return the `Measurement` of the wave vectors (q = 0 first), the shells of neighbours and the diagonal energy."""
+    vectors = [np.ones(model.n_sites, dtype=np.complex128), *observables.phases.values()]
+    lists = [(bonds, np.full(len(bonds), 1.0 / len(bonds))) for bonds in observables.shells.values()]
+    lists.append((model.pair_sites, model.pair_coupling))
+    ordered = np.concatenate([np.sort(sites, axis=1) for sites, _ in lists])
+    pairs, place = np.unique(ordered, axis=0, return_inverse=True)
+    weights = np.zeros((len(lists), len(pairs)))
+    first = 0
+    for row, (sites, values) in zip(weights, lists, strict=True):
+        np.add.at(row, place.reshape(-1)[first : first + len(sites)], values)
+        first += len(sites)
+    return Measurement(np.stack([np.real(vectors), np.imag(vectors)], axis=2), pairs.astype(np.int32), weights)
+
+
+def plan(settings):
+    """Return what a run of `settings` will take, as {what: number or text}."""
+    lattice, model = build(settings)
+    model = marshall(model, lattice)
+    dtaus, betas, between = _points(settings)
+    lowest = betas[-1]
+    n_slices = slice_numbers(lowest, dtaus)
+    product = trotter_product(model, lowest / (2 * n_slices[-1]), n_slices[-1], settings.thermal.trotter_order)
+    counts, lines = unit_counts(product), world_lines(product)
+    n_chains, n_vectors = _n_chains(settings), 1 + len(settings.observables.structure_factor)
+    memory = n_chains * lines.n_nodes * 2 + lines.n_nodes * (16 * n_vectors + 40) + 3 * 24 * 12 * counts["deep"]
+    return {
+        "method": "analytic (Trotter network, sampled)",
+        "sites": model.n_sites,
+        "sampler": settings.sampling.method if settings.sampling.method != "auto" else "cluster",
+        "sign of the weights": "both" if lines.has_sign else "positive",
+        "slices at the lowest temperature": ", ".join(map(str, n_slices)),
+        "dtau at the lowest temperature": ", ".join(f"{lowest / (2 * m):.4g}" for m in n_slices),
+        "deep units (largest network)": counts["deep"],
+        "hidden units (largest network)": counts["hidden"],
+        "temperatures between for the entropy": len(between),
+        "chains": n_chains,
+        "samples per temperature and dtau": int(_n_samples(settings, model, lowest)),
+        "memory per rank (MB, one rank)": round(80 + memory / 1e6),
+    }

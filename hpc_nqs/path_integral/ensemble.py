@@ -1,0 +1,187 @@
+"""Chains of world lines at one temperature and one dtau, and what their samples say.
+
+The chains of all ranks together are one ensemble.  A chain draws from Philox with key (seed, chain) and a counter that
+starts at (0, 0, n_slices, bits of beta), so that every ensemble has streams of its own which do not depend on the other
+temperatures of the run or on the number of ranks.
+"""
+
+import numpy as np
+from numpy.random import Generator, Philox
+
+from hpc_nqs.path_integral.world_lines import ESTIMATE, FIRST, MAGNETIZATION, N_FIXED, SECOND, SIGN
+from hpc_nqs.sampling.streams import restore_stream, stream_words
+from hpc_nqs.statistics.jackknife import Jackknife
+from hpc_nqs.statistics.markov_chains import split_r_hat
+
+N_BINS = 128  # of the error bars, at least
+NODES_PER_BATCH = 300_000  # of one chain: about 10 ms
+MIN_BATCHES = 8
+# Quantities averaged over a batch, with D the derivative of ln(weight) by beta.  Multiplied by the sign: 1, the estimate of D,
+# D, D^2 + D', M; as they are: the estimate of D and its square; then, with the sign, wave vectors and pairs.
+# E = -<D>, Var(H) = <D^2 + D'> - <D>^2.  Rotations in spin space give a second estimate of an isotropic model's energy,
+# three times its diagonal part, averaged over the flips of loops: the better one at high temperature.
+AVERAGE_SIGN, ESTIMATED, DERIVATIVE, DERIVATIVE_SQUARED, MAGNET, PLAIN, PLAIN_SQUARED, N_LEADING = range(8)
+
+
+class Ensemble:
+    """Samples of |Psi|^2 of one Trotter network, summed over all units.
+
+    Parameters
+    ----------
+    team : Team
+    world_lines : WorldLines
+    measurement : Measurement
+    beta : float
+    n_slices : int
+    n_chains : int
+        Over all ranks.
+    seed : int
+    method : str
+        "cluster" or "gibbs".
+    sweeps_per_sample : int
+    n_wanted : int
+        Samples of all chains that are planned; they come in MIN_BATCHES batches at least.
+    rotation : float
+        Weight of three times the last list of pairs, which then is the diagonal energy, in the estimate of E.
+    """
+
+    def __init__(
+        self, team, world_lines, measurement, beta, n_slices, n_chains, seed, method, sweeps_per_sample, n_wanted, rotation=0.0
+    ):
+        self.n_wanted = n_wanted
+        self.world_lines, self.measurement, self.rotation = world_lines, measurement, rotation
+        self.beta, self.n_slices, self.n_chains = beta, n_slices, n_chains
+        self.sweeps_per_sample = sweeps_per_sample
+        first, stop = team.share(n_chains)
+        place = [0, 0, n_slices, int(np.float64(beta).view(np.uint64))]
+        self.streams = [
+            Philox(key=np.array([seed, c], dtype=np.uint64), counter=np.array(place, dtype=np.uint64))
+            for c in range(first, stop)
+        ]
+        rows = [world_lines.first_spins(Generator(stream)) for stream in self.streams]
+        self.spins = np.array(rows, dtype=np.int8).reshape(len(rows), world_lines.n_nodes)
+        improved = not (world_lines.has_sign or len(world_lines.bias))
+        if method == "gibbs":
+            self.sampler = world_lines.unit_sampler(measurement)
+        else:
+            self.sampler = world_lines.sampler(measurement, improved)
+        self.batches = np.zeros((len(rows), 0, N_LEADING + measurement.n_columns - N_FIXED))
+
+    @property
+    def batch_size(self):
+        """Samples of one chain in one batch."""
+        longest = NODES_PER_BATCH // (self.world_lines.n_nodes * self.sweeps_per_sample)
+        return max(1, min(longest, int(self.n_wanted) // (self.n_chains * MIN_BATCHES)))
+
+    @property
+    def n_samples(self):
+        """Samples of every chain so far."""
+        return self.batches.shape[1] * self.batch_size
+
+    def warm_up(self, n_sweeps):
+        """Advance all chains by `n_sweeps` sweeps."""
+        if n_sweeps:
+            self.sampler(self.spins, n_sweeps, self.streams, self._values(1))
+
+    def advance(self):
+        """Add one batch to every chain."""
+        values = self._values(self.batch_size)
+        self.sampler(self.spins, self.sweeps_per_sample, self.streams, values)
+        lines = self.world_lines
+        signs = values[:, :, SIGN]
+        outside = lines.energy_offset[0] * values[:, :, MAGNETIZATION]
+        derivative, estimate = (values[:, :, column] / lines.n_factors - outside for column in (FIRST, ESTIMATE))
+        if self.rotation:
+            estimate = (1.0 - self.rotation) * estimate - self.rotation * 3.0 * values[:, :, -1]
+        squared = derivative**2 + values[:, :, SECOND] / lines.n_factors**2
+        signed = [np.ones_like(signs), estimate, derivative, squared, values[:, :, MAGNETIZATION]]
+        leading = [signs * column for column in signed] + [estimate, estimate**2]
+        columns = np.concatenate([np.stack(leading, axis=2), signs[:, :, None] * values[:, :, N_FIXED:]], axis=2)
+        self.batches = np.concatenate([self.batches, columns.mean(axis=1, keepdims=True)], axis=1)
+
+    def _values(self, n_samples):
+        return np.zeros((len(self.spins), n_samples, self.measurement.n_columns))
+
+    def results(self, team, spin, phases, shells):
+        """Return the results of all samples so far, the same on every rank.  *Collective.*
+
+        Parameters
+        ----------
+        spin : float
+            Sz = spin * sigma.
+        phases, shells : sequences of keys
+            Names of the wave vectors (after q = 0) and of the lists of pairs.
+
+        Returns
+        -------
+        dict
+            Names as in the table, values (value, error), per site; autocorrelation (in sweeps) and r_hat as numbers.
+        """
+        batches = team.gather_rows(self.batches, self.n_chains)
+        found = self._evaluate(batches, spin, phases, shells) if team.is_root else None
+        return team.broadcast_object(found)
+
+    def _evaluate(self, batches, spin, phases, shells):
+        n, beta = self.world_lines.n_sites, self.beta
+        bins = _binned(batches)
+        statistics = Jackknife(np.ones(len(bins)), bins)
+        found = {}
+
+        def put(name, function):
+            found[name] = [float(part) for part in statistics.estimate(function)]
+
+        def mean(means, column):
+            return means[:, column] / means[:, AVERAGE_SIGN]
+
+        put("energy", lambda means: -mean(means, ESTIMATED) / n)
+        put("specific_heat", lambda means: beta**2 * (mean(means, DERIVATIVE_SQUARED) - mean(means, DERIVATIVE) ** 2) / n)
+        put("magnetization", lambda means: spin * mean(means, MAGNET) / n)
+        put(
+            "susceptibility",
+            lambda means: beta * spin**2 * (mean(means, N_LEADING) - mean(means, MAGNET) ** 2) / n,
+        )
+        for column, key in enumerate(phases, N_LEADING + 1):
+            put(f"structure_factor {key}", lambda means, column=column: spin**2 * mean(means, column) / n)
+        for column, key in enumerate(shells, N_LEADING + 1 + len(phases)):
+            put(f"neighbour_correlation {key}", lambda means, column=column: spin**2 * mean(means, column))
+        if self.world_lines.has_sign:
+            put("average_sign", lambda means: means[:, AVERAGE_SIGN])
+        return found | self._quality(batches, bins)
+
+    def _quality(self, batches, bins):
+        """Return the autocorrelation time of the energy, from the spread of bins against that of samples, and split-R-hat."""
+        plain = batches[:, :, PLAIN]
+        variance = batches[:, :, PLAIN_SQUARED].mean() - plain.mean() ** 2
+        per_bin = plain.size * self.batch_size / len(bins)
+        tau = 1.0
+        if variance > 0.0:
+            tau = float(per_bin * bins[:, PLAIN].var(ddof=1) / variance * self.sweeps_per_sample)
+        quality = {"autocorrelation": tau}
+        if plain.shape[1] >= 4:
+            quality["r_hat"] = float(split_r_hat(plain))
+        return quality
+
+    def state(self, team):
+        """Return what continues the ensemble, arrays in global chain order (rank 0; None elsewhere).  *Collective.*"""
+        words = np.array([stream_words(stream) for stream in self.streams], dtype=np.uint64).reshape(-1, 13)
+        parts = {"spins": self.spins, "streams": words, "batches": self.batches}
+        gathered = {name: team.gather_rows(part, self.n_chains) for name, part in parts.items()}
+        if not team.is_root:
+            return None
+        return gathered
+
+    def restore(self, team, state):
+        """Take over what `state` returned, given on rank 0.  *Collective.*"""
+        found = {name: team.scatter_rows(state[name] if team.is_root else None) for name in ("spins", "streams", "batches")}
+        self.spins, self.batches = found["spins"], found["batches"]
+        for stream, words in zip(self.streams, found["streams"], strict=True):
+            restore_stream(stream, words)
+
+
+def _binned(batches):
+    """Return means over bins (n_bins, n_columns): stretches of whole batches of one chain, about N_BINS in all."""
+    n_chains, n_batches, n_columns = batches.shape
+    n_parts = min(n_batches, max(1, -(-N_BINS // n_chains)))
+    length = n_batches // n_parts
+    cut = batches[:, n_batches - n_parts * length :]
+    return cut.reshape(n_chains, n_parts, length, n_columns).mean(axis=2).reshape(-1, n_columns)

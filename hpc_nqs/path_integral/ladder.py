@@ -1,0 +1,40 @@
+"""The ladder of the analytic method: numbers of slices, and inverse temperatures between reported ones."""
+
+import numpy as np
+
+MIN_STEP = {"heisenberg": 0.2, "tfim": 0.08}  # between inverse temperatures, in units of 1 / largest coupling
+GROWTH = 0.2  # of the distance, relative to beta
+NEAR = 0.25  # of the distance: closer points of the ladder give way to a reported one
+
+
+def slice_numbers(beta, dtaus):
+    """Return the numbers of slices M (n,), all different, for the wished dtau (n,): dtau = beta / (2 M) is at most that.
+
+    M = ceil(beta / (2 dtau)) from the largest dtau on; where two would coincide the later one is one larger.
+    """
+    numbers = []
+    for dtau in sorted(dtaus, reverse=True):
+        n_slices = max(1, int(np.ceil(beta / (2.0 * dtau) - 1e-9)))
+        numbers.append(max(n_slices, numbers[-1] + 1 if numbers else 1))
+    return numbers
+
+
+def ladder(kind, scale, betas):
+    """Return inverse temperatures between 0 and the largest of `betas` for the integral of the energy, without `betas`.
+
+    Parameters
+    ----------
+    kind : str
+        "heisenberg" or "tfim".
+    scale : float
+        Largest coupling.
+    betas : sequence of float
+    """
+    points, beta = [], 0.0
+    while True:
+        step = max(MIN_STEP[kind] / scale, GROWTH * beta)
+        beta += step
+        if beta >= max(betas):
+            return points
+        if np.abs(np.asarray(betas) - beta).min() > NEAR * step:
+            points.append(beta)

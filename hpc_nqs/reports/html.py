@@ -1,0 +1,178 @@
+"""One self-contained HTML page about a run: no script, no network, figures as inline SVG."""
+
+import html as markup
+import platform
+import shlex
+
+import numpy as np
+
+from hpc_nqs.reports import verdict as judgement
+from hpc_nqs.reports.numbers import duration
+from hpc_nqs.reports.text import aligned_columns, describe, table_remarks
+from hpc_nqs.settings.toml_text import format_tables
+
+PAPERS = (
+    (
+        "Y. Nomura, N. Yoshioka, F. Nori, Purifying deep Boltzmann machines for thermal quantum states, "
+        "PRL 127, 060601 (2021)",
+        "the method",
+    ),
+    ("S. Sorella, PRB 64, 024512 (2001)", "stochastic reconfiguration"),
+)
+GROUND_STATE_PAPERS = (
+    ("Y. Nomura, J. Phys.: Condens. Matter 33, 174003 (2021)", "projection onto quantum numbers"),
+    PAPERS[1],
+)
+PAIR_PAPER = ("Y. Nomura, M. Imada, PRX 11, 031034 (2021)", "pair products times Boltzmann machines")
+SAMPLE_SPACE_PAPER = ("A. Chen, M. Heyl, Nat. Phys. 20, 1476 (2024)", "the sample-space solver")
+
+_GRADES = {"good": "&#10003; good", "look": "&#9675; look", "bad": "&#10007; bad"}
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff; max-width: 52rem; margin: 2rem auto;
+  padding: 0 1rem; }
+h1 { font-size: 1.5rem; margin-bottom: 0; } h2 { font-size: 1.15rem; margin-top: 2.2rem; border-bottom: 1px solid #ccc; }
+p.sub { color: #555; margin-top: .2rem; }
+table { border-collapse: collapse; font-size: .86rem; margin: .8rem 0; }
+th, td { padding: .2rem .7rem; text-align: right; border-bottom: 1px solid #e4e4e4; font-variant-numeric: tabular-nums; }
+th { border-bottom: 1.5px solid #555; font-weight: 600; } table.words td, table.words th { text-align: left; }
+table.words td:nth-child(2), table.words td:nth-child(3) { white-space: nowrap; }
+.scroll { overflow-x: auto; }
+pre { background: #f5f5f5; padding: .8rem; overflow-x: auto; font-size: .82rem; line-height: 1.35; }
+.verdict { border-left: .35rem solid #555; padding: .4rem .9rem; background: #f5f5f5; }
+.good { color: #00694a; } .look { color: #8a5a00; } .bad { color: #a33600; font-weight: 600; }
+figure { margin: 1rem 0; } svg { max-width: 100%; height: auto; }
+"""
+
+
+def html(table, history, about, drawings, *, name, exact_rows=None):
+    """Return the page.
+
+    Parameters
+    ----------
+    table : dict
+        As `checkpoint.read_table` returns it.
+    history : dict of str: (n_steps,) float64
+    about : dict
+        As `checkpoint.read_about` returns it.
+    drawings : dict of str: str
+        Title to SVG element.
+    name : str
+        Name of the run file.
+    exact_rows : list of dict, optional
+        Exact rows in the order of table["rows"].
+    """
+    settings = table.get("settings", {})
+    title = describe(settings, table.get("n_sites"))
+    verdicts = judgement.judge(table, history)
+    parts = [
+        f"<h1>{_text(title)}</h1>",
+        f'<p class="sub">{_text(_summary(table, name))}</p>',
+        *_verdict_part(verdicts),
+        "<h2>Results</h2>",
+        *_results_part(table, exact_rows),
+        "<h2>Figures</h2>",
+        *(f'<figure role="img" aria-label="{_text(what)}">{svg}</figure>' for what, svg in drawings.items()),
+        "<h2>Meters</h2>",
+        _words_table(("meter", "worst value", "verdict", "in words"), [_verdict_cells(verdict) for verdict in verdicts]),
+        "<h2>Timings</h2>",
+        _words_table(("what", "value"), _timings(table, history)),
+        "<h2>Environment</h2>",
+        _words_table(("what", "value"), _environment(about)),
+        "<h2>Run it again</h2>",
+        *_again_part(table, name),
+        "<h2>How to cite</h2>",
+        "<p>hpc_nqs (CITATION.cff in its repository), and the papers behind this run:</p>",
+        "<ul>" + "".join(f"<li>{_text(paper)}: {_text(why)}</li>" for paper, why in _papers(table)) + "</ul>",
+        "<h2>Settings</h2>",
+        f"<pre>{_text(format_tables(settings))}</pre>",
+    ]
+    head = f'<meta charset="utf-8"><title>{_text(title)}</title><style>{_STYLE}</style>'
+    head += '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body>\n' + "\n".join(parts) + "\n</body></html>\n"
+
+
+def _text(words):
+    return markup.escape(str(words))
+
+
+def _summary(table, name):
+    temperatures = [row["temperature"] for row in table["rows"] if row.get("temperature")]
+    reach = f", T = {max(temperatures):g} to {min(temperatures):g}" if temperatures else ""
+    state = "finished" if table.get("finished") else "not finished"
+    method = table.get("settings", {}).get(table.get("task", "thermal"), {}).get("method", "")
+    task = " ".join([method, table.get("task", "thermal").replace("_", " "), "run"]).strip()
+    count = len(table["rows"])
+    return f"{name}: {task}, {count} {'temperatures' if reach else 'results'}{reach}, {state}"
+
+
+def _verdict_part(verdicts):
+    grade, sentence = judgement.overall(verdicts)
+    return [f'<p class="verdict"><b class="{grade}">{_GRADES[grade]}</b> &nbsp; {_text(sentence)}</p>']
+
+
+def _verdict_cells(verdict):
+    grade = f'<span class="{verdict.grade}">{_GRADES[verdict.grade]}</span>'
+    return (_text(verdict.meter), _text(verdict.value), grade, _text(verdict.words))
+
+
+def _words_table(headings, rows):
+    head = "".join(f"<th>{heading}</th>" for heading in headings)
+    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+    return f'<div class="scroll"><table class="words"><tr>{head}</tr>{body}</table></div>'
+
+
+def _results_part(table, exact_rows):
+    """Return the table of results in blocks of as many columns as a page is wide."""
+    if not table["rows"]:
+        return ["<p>There are no results yet.</p>"]
+    parts = []
+    for block in aligned_columns(table["rows"], exact_rows):
+        lines = ["".join(f"<th>{_text(column[0])}</th>" for column in block)]
+        lines += ["".join(f"<td>{_text(column[k])}</td>" for column in block) for k in range(1, len(block[0]))]
+        parts.append('<div class="scroll"><table>' + "".join(f"<tr>{line}</tr>" for line in lines) + "</table></div>")
+    parts.append("<p>Per site, in units of the couplings; (12) is the statistical error of the last digits.</p>")
+    return parts + [f"<p>{_text(remark)}</p>" for remark in table_remarks(table["rows"])]
+
+
+def _timings(table, history):
+    steps = len(next(iter(history.values()), ()))
+    rows = [("ranks", table.get("n_ranks", 1)), ("steps", steps), ("time", duration(table.get("seconds", 0.0)))]
+    seconds = history.get("seconds", np.zeros(0))
+    if len(seconds) > 1:
+        per_step = np.diff(seconds)
+        rows.append(("one step, median", duration(float(np.median(per_step)))))
+        rows.append(("one step, slowest", duration(float(per_step.max())) + " (samples of a reported temperature included)"))
+    rejected = history.get("n_rejected", np.zeros(0))
+    if len(rejected):
+        rows.append(("steps repeated with a smaller size", int(rejected.sum())))
+    return [tuple(map(_text, row)) for row in rows]
+
+
+def _environment(about):
+    known = [(key.replace("n_", "").replace("_", " "), value) for key, value in about.items() if value != ""]
+    made = f"Python {platform.python_version()}, NumPy {np.__version__}, {platform.machine()} {platform.system()}"
+    return [(_text(key), _text(value)) for key, value in [*known, ("this page was made with", made)]]
+
+
+def _again_part(table, name):
+    n_ranks = table.get("n_ranks", 1)
+    quoted, again = shlex.quote(name), shlex.quote(name.removesuffix(".h5") + "-again")
+    lines = [
+        f"hpc-nqs show {quoted} --toml > {again}.toml",
+        f"mpiexec -n {n_ranks} hpc-nqs run {again}.toml",
+    ]
+    words = "The run file holds the complete input, seed and defaults included. The same number of ranks gives the same "
+    words += "numbers on the same machine; another number gives them within their errors."
+    return [f"<p>{words}</p>", f"<pre>{_text(chr(10).join(lines))}</pre>"]
+
+
+def _papers(table):
+    settings = table.get("settings", {})
+    papers = list(GROUND_STATE_PAPERS if table.get("task") == "ground_state" else PAPERS)
+    frustrated = len([value for value in settings.get("model", {}).get("couplings", []) if value]) > 1
+    kind = settings.get("wavefunction", {}).get("kind", "auto")
+    if kind == "pair_rbm" or (kind in ("auto", "clusters") and frustrated):
+        papers.append(PAIR_PAPER)
+    if settings.get("reconfiguration", {}).get("solver") == "sample_space":
+        papers.append(SAMPLE_SPACE_PAPER)
+    return papers

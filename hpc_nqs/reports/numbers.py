@@ -1,0 +1,41 @@
+"""Numbers as people read them: values with their errors, durations."""
+
+import math
+
+_LARGE = 1e8  # from here on digits after the point say nothing
+
+
+def value_text(value, error=None, digits=5):
+    """Return a value with its error in brackets, two digits of it: -0.41012(30); without one, `digits` decimals."""
+    if error is None or not 0.0 < error < math.inf:
+        return _decimals(value, digits)
+    places = 1 - math.floor(math.log10(error))
+    if places > 12:
+        return _decimals(value, 12)
+    last = round(error * 10.0**places)
+    if last >= 100:
+        places, last = places - 1, last // 10
+    if places <= 0:
+        places, last = 0, round(error)
+    if max(abs(value), error) >= _LARGE:
+        return f"{value:.3g} +- {error:.2g}"
+    return f"{_decimals(value, places)}({last})"
+
+
+def _decimals(value, places):
+    """Return a value with a fixed number of decimals, never -0; a huge one in powers of ten."""
+    if not abs(value) < _LARGE:
+        return f"{value:.5g}"
+    text = f"{value:.{places}f}"
+    return text if float(text) else text.lstrip("-")
+
+
+def duration(seconds):
+    """Return a time span in its natural unit: 12 s, 3 min 20 s, 2 h 05 min, 3 d 04 h."""
+    if seconds < 100:
+        return f"{seconds:.3g} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours // 24} d {hours % 24:02d} h"

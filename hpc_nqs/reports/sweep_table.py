@@ -1,0 +1,68 @@
+"""Tables of the results of all runs of a sweep, as text, CSV and JSON."""
+
+import csv
+import io
+import json
+
+from hpc_nqs.reports.numbers import value_text
+from hpc_nqs.reports.text import flat_row
+from hpc_nqs.settings.toml_text import format_value
+
+_COLUMNS = (("energy", "e"), ("specific_heat", "c"), ("entropy", "s"), ("susceptibility", "chi"))
+
+
+def collected_text(runs, tables):
+    """Return the results of all runs as an aligned table.
+
+    Parameters
+    ----------
+    runs : list of SweepRun
+    tables : list of dict or None
+        As `checkpoint.read_table` returns them; None for a run that has not started.
+    """
+    names = list(runs[0].values)
+    lines = [[*(name.partition(".")[2] for name in names), "T", *(heading for _, heading in _COLUMNS), "residual"]]
+    for run, table in zip(runs, tables, strict=True):
+        shown = [format_value(run.values[name]) for name in names]
+        if not table or not table["rows"]:
+            lines.append([*shown, "no results yet", *[""] * (len(_COLUMNS) + 1)])
+            continue
+        for row in table["rows"]:
+            temperature = f"{row['temperature']:.6g}" if "temperature" in row else ""
+            cells = [value_text(row[key], row.get(f"{key}_error")) if key in row else "" for key, _ in _COLUMNS]
+            residual = value_text(row["tdvp_residual"], digits=3) if "tdvp_residual" in row else ""
+            lines.append([*shown, temperature, *cells, residual])
+    used = [k for k in range(len(lines[0])) if any(line[k] for line in lines[1:])]
+    widths = {k: max(len(line[k]) for line in lines) for k in used}
+    return "".join("  ".join(line[k].rjust(widths[k]) for k in used).rstrip() + "\n" for line in lines)
+
+
+def collected_csv(runs, tables):
+    """Return all rows of all runs as CSV, the swept settings first; see `collected_text`."""
+    rows = []
+    for run, table in zip(runs, tables, strict=True):
+        swept = {name: format_value(value) if isinstance(value, list) else value for name, value in run.values.items()}
+        rows += [swept | flat_row(row) for row in (table or {"rows": []})["rows"]]
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, list(dict.fromkeys(name for row in rows for name in row)), lineterminator="\n")
+    if rows:
+        writer.writeheader()
+    writer.writerows(rows)
+    return stream.getvalue()
+
+
+def collected_json(runs, tables):
+    """Return all runs as JSON: their values, files, whether they are finished, and their rows; see `collected_text`."""
+    entries = [
+        {
+            "values": run.values,
+            "file": str(run.output),
+            "finished": bool(table and table.get("finished")),
+            "rows": (table or {"rows": []})["rows"],
+        }
+        for run, table in zip(runs, tables, strict=True)
+    ]
+    return json.dumps({"format": 1, "task": "sweep", "runs": entries}, indent=1) + "\n"
+
+
+FORMS = {"text": collected_text, "csv": collected_csv, "json": collected_json}

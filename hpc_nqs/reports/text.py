@@ -1,0 +1,298 @@
+"""Tables of results as text for people (80 columns), JSON and CSV for programs."""
+
+import csv
+import io
+import json
+import math
+import re
+
+from hpc_nqs.reports.numbers import duration, value_text
+
+TEXT_WIDTH = 80
+
+# What stands first in a text table: key of the row, heading, digits after the point for values without an error.
+_COLUMNS = (
+    ("temperature", "T", 6),
+    ("momentum", "momentum", 0),
+    ("sz", "Sz", 1),
+    ("spin_parity", "parity", 0),
+    ("point_group", "group", 0),
+    ("energy", "e", 6),
+    ("energy_systematic", "syst", 5),
+    ("specific_heat", "c", 5),
+    ("specific_heat_slope", "c slope", 4),
+    ("entropy", "s", 5),
+    ("susceptibility", "chi", 5),
+    ("tdvp_residual", "residual", 4),
+    ("free_energy", "f", 5),
+    ("variance", "variance", 6),
+    ("v_score", "V-score", 6),
+    ("entropy_systematic", "s syst", 4),
+    ("free_energy_systematic", "f syst", 5),
+    ("layer_energy_difference", "layer diff", 5),
+    ("average_sign", "sign", 3),
+    ("acceptance", "accept", 3),
+    ("r_hat", "r_hat", 3),
+    ("autocorrelation", "tau", 2),
+    ("magnetization", "m", 6),
+)
+_LEFT_OUT = ("beta", "ln_z")
+_HEAD = ("format", "task", "n_sites", "finished", "seconds", "n_ranks")
+
+RESIDUAL_LIMIT = 0.1  # above, a tenth of the evolution is not described by the network
+R_HAT_LIMIT = 1.05  # above, the chains disagree about the energy
+
+
+def json_text(table):
+    """Return the table as JSON; a value that is not finite is left out."""
+    ordered = {key: table[key] for key in _HEAD if key in table}
+    ordered |= {key: value for key, value in table.items() if key not in ("settings", "rows")}
+    ordered |= {"settings": table.get("settings", {}), "rows": table["rows"]}
+    return json.dumps(_finite(ordered), indent=1, allow_nan=False) + "\n"
+
+
+def csv_text(table):
+    """Return the rows as CSV with one heading line; absent values are empty fields.
+
+    The structure factor becomes the columns ``structure_factor(qx,qy)`` and ``structure_factor_error(qx,qy)``.
+    """
+    rows = [flat_row(row) for row in table["rows"]]
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, names, lineterminator="\n")
+    if names:
+        writer.writeheader()
+    writer.writerows(rows)
+    return stream.getvalue()
+
+
+def table_text(table, exact_rows=None):
+    """Return the table as aligned text, at most 80 columns wide.
+
+    Parameters
+    ----------
+    table : dict
+        As `checkpoint.read_table` returns it.
+    exact_rows : list of dict, optional
+        Exact rows in the order of table["rows"]; adds the differences of energy, specific heat and entropy.
+    """
+    rows = [_finite(row) for row in table["rows"]]
+    lines = _wrapped(describe(table.get("settings", {}), table.get("n_sites"))) + [_status(table, len(rows))]
+    if not rows:
+        return "\n".join(lines) + "\n"
+    blocks = aligned_columns(rows, exact_rows)
+    columns = [column for block in blocks for column in block]
+    for block in blocks:
+        lines += [""] + _aligned(block)
+    legend = "Per site, in units of the couplings"
+    if any(cell.endswith(")") for column in columns for cell in column[1:]):
+        legend += "; (12) is the error of the last digits"
+    if any("energy_systematic" in row for row in rows):
+        legend += "; syst is the estimated systematic error of e, not contained in it"
+    lines += [""] + _wrapped(legend + ".")
+    for remark in table_remarks(rows):
+        lines += _wrapped(remark)
+    return "\n".join(lines) + "\n"
+
+
+def aligned_columns(rows, exact_rows=None):
+    """Return the columns of a text table in blocks that fit into the width, each a list [heading, cell, cell, ...].
+
+    Parameters
+    ----------
+    rows : list of dict
+    exact_rows : list of dict, optional
+        See `table_text`.
+    """
+    rows = [_finite(row) for row in rows]
+    columns = [column for column in _columns(rows) if any(column[1:])]
+    if exact_rows is not None:
+        columns = _with_differences(columns, rows, exact_rows)
+    return list(_blocks(columns))
+
+
+def rows_text(rows):
+    """Return rows alone as aligned text."""
+    return "\n".join("\n".join([*_aligned(block), ""]) for block in aligned_columns(rows))
+
+
+def plan_text(plan):
+    """Return a dict of planned quantities as aligned lines."""
+    width = max((len(str(name)) for name in plan), default=0)
+    lines = []
+    for name, value in plan.items():
+        shown = (
+            f"{value:,}"
+            if isinstance(value, int) and not isinstance(value, bool)
+            else f"{value:.4g}"
+            if isinstance(value, float)
+            else str(value)
+        )
+        words = re.sub(r"_(?=[a-z])", " ", str(name))  # but beta_0 stays one word
+        lines.append(f"  {words.ljust(width)}  {shown}")
+    return "".join(line + "\n" for line in lines)
+
+
+def describe(settings, n_sites=None):
+    """Return one line naming model and lattice, from settings as nested dicts."""
+    model, lattice = settings.get("model", {}), settings.get("lattice", {})
+    words = [str(model.get("kind", "")).replace("tfim", "transverse-field Ising").replace("heisenberg", "Heisenberg")]
+    if "couplings" in model:
+        words += [f"J{number} = {value:g}" for number, value in enumerate(model["couplings"], start=1)]
+    words += [f"{name} = {model[key]:g}" for key, name in (("coupling", "J"), ("field", "Gamma")) if key in model]
+    if model.get("anisotropy", 1.0) != 1.0:
+        words.append(f"Delta = {model['anisotropy']:g}")
+    if model.get("field_z", 0.0):
+        words.append(f"h = {model['field_z']:g}")
+    place = str(lattice.get("kind", "")) + " " + "x".join(str(length) for length in lattice.get("lengths", []))
+    boundary = lattice.get("boundary", "periodic")
+    if lattice.get("kind") == "custom":
+        place = "custom lattice"
+    if boundary != "periodic":
+        place = place.rstrip() + ", " + (boundary if isinstance(boundary, str) else "/".join(boundary))
+    if n_sites:
+        place = place.rstrip() + f", {n_sites} sites"
+    return ", ".join(words) + " on " + place.strip()
+
+
+def _columns(rows):
+    """Return the columns of a text table as lists [heading, cell, cell, ...]; an absent value is an empty cell."""
+    known = [name for name, _, _ in _COLUMNS]
+    columns = [[heading] + [_cell(row, name, digits) for row in rows] for name, heading, digits in _COLUMNS]
+    vectors = dict.fromkeys(q for row in rows for q in row.get("structure_factor", {}))
+    columns += [[f"S({q})"] + [_pair(row.get("structure_factor", {}).get(q)) for row in rows] for q in vectors]
+    others = dict.fromkeys(
+        name
+        for row in rows
+        for name, value in row.items()
+        if name not in known + list(_LEFT_OUT) and not (name.endswith("_error") and name.removesuffix("_error") in row)
+        if isinstance(value, (int, float, str))
+    )
+    return columns + [[name] + [_cell(row, name, 0 if isinstance(row.get(name), int) else 5) for row in rows] for name in others]
+
+
+def _cell(row, name, digits):
+    value = row.get(name)
+    if value is None or isinstance(value, (str, bool)):
+        return "" if value is None else str(value)
+    if isinstance(value, (list, tuple)):
+        return ",".join(map(str, value))
+    if name == "temperature":
+        return f"{value:.{digits}g}"
+    return value_text(value, row.get(f"{name}_error"), digits)
+
+
+def _pair(pair):
+    if pair is None:
+        return ""
+    return value_text(*pair) if isinstance(pair, (list, tuple)) else value_text(pair)
+
+
+def _with_differences(columns, rows, exact_rows):
+    """Return the columns with the difference from the exact rows behind energy, specific heat and entropy."""
+    quantities = {heading: name for name, heading, _ in _COLUMNS if name in ("energy", "specific_heat", "entropy")}
+    extended = []
+    for column in columns:
+        extended.append(column)
+        name = quantities.get(column[0])
+        cells = [
+            value_text(row[name] - exact[name], row.get(f"{name}_error")) if name in row and name in exact else ""
+            for row, exact in zip(rows, exact_rows, strict=True)
+        ]
+        if any(cells):
+            extended.append([f"{column[0]} - exact", *cells])
+    return extended
+
+
+def _blocks(columns):
+    """Yield groups of columns that fit into the width, each starting with the first column."""
+    lead = columns[0]
+    block, used = [lead], _width(lead)
+    for column in columns[1:]:
+        if len(block) > 1 and used + 2 + _width(column) > TEXT_WIDTH:
+            yield block
+            block, used = [lead], _width(lead)
+        block.append(column)
+        used += 2 + _width(column)
+    yield block
+
+
+def _width(column):
+    return max(map(len, column))
+
+
+def _aligned(columns):
+    return [
+        "  ".join(cell.rjust(_width(column)) for cell, column in zip(line, columns, strict=True)).rstrip()
+        for line in zip(*columns, strict=True)
+    ]
+
+
+def _status(table, n_rows):
+    words = []
+    if table.get("method") == "exact":
+        words.append("exact diagonalization")
+    elif "finished" in table:
+        words.append("finished" if table["finished"] else "not finished")
+    words.append(f"{n_rows} row{'s' * (n_rows != 1)}")
+    if "seconds" in table:
+        words.append(duration(table["seconds"]))
+    if "n_ranks" in table and table.get("method") != "exact":
+        words.append(f"{table['n_ranks']} rank{'s' * (table['n_ranks'] != 1)}")
+    return ", ".join(words)
+
+
+def table_remarks(rows):
+    """Return what a reader must know before using the numbers, as sentences."""
+    remarks = []
+    high = sum(row.get("tdvp_residual", 0.0) > RESIDUAL_LIMIT for row in rows)
+    if high:
+        remarks.append(
+            f"Residual above {RESIDUAL_LIMIT:g} at {high} of {len(rows)} temperatures: this part of the evolution is "
+            "outside the network; compare with other settings of [wavefunction]."
+        )
+    apart = sum(row.get("r_hat", 1.0) > R_HAT_LIMIT for row in rows)
+    if apart:
+        remarks.append(
+            f"r_hat above {R_HAT_LIMIT:g} at {apart} of {len(rows)} temperatures: the chains disagree and the errors "
+            "are too small; use more sweeps per sample."
+        )
+    return remarks
+
+
+def _wrapped(sentence):
+    """Return the sentence in lines of at most the table width; a longer word is cut."""
+    lines = [""]
+    for word in sentence.split():
+        if lines[-1] and len(lines[-1]) + 1 + len(word) > TEXT_WIDTH:
+            lines.append("")
+        lines[-1] = f"{lines[-1]} {word}".strip()[:TEXT_WIDTH]
+    return lines
+
+
+def flat_row(row):
+    """Return a row with one column per value: name(key) and name_error(key) of what is a dict; finite values only."""
+    flat = {}
+    for name, value in _finite(row).items():
+        if not isinstance(value, dict):
+            flat[name] = value
+            continue
+        for key, pair in value.items():
+            mean, *error = pair if isinstance(pair, (list, tuple)) else [pair]
+            flat[f"{name}({key})"] = mean
+            if error:
+                flat[f"{name}_error({key})"] = error[0]
+    return flat
+
+
+def _finite(value):
+    """Return a copy of nested dicts and lists without the entries that are None, infinite or not a number."""
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items() if not _absent(entry)}
+    if isinstance(value, (list, tuple)):
+        return [_finite(entry) for entry in value if not _absent(entry)]
+    return value
+
+
+def _absent(value):
+    return value is None or (isinstance(value, float) and not math.isfinite(value))

@@ -1,0 +1,217 @@
+"""What the meters of a run say about its results, in words."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from hpc_nqs.reports.numbers import value_text
+from hpc_nqs.reports.series import finite
+from hpc_nqs.reports.text import R_HAT_LIMIT, RESIDUAL_LIMIT
+
+GOOD, LOOK, BAD = "good", "look", "bad"
+_ORDER = (GOOD, LOOK, BAD)
+_GOOD_RESIDUAL = 0.02
+_GOOD_V_SCORE, _POOR_V_SCORE = 1e-3, 1e-2  # N Var(H) / E^2 of ground states
+_HEAT_SIGMAS, _HEAT_RELATIVE = 4.0, 0.1
+_EFFECTIVE = 0.05  # fraction of effective samples below which averages hang on few of them
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One meter.
+
+    Attributes
+    ----------
+    meter : str
+    value : str
+        The number that decides, with where it was found.
+    grade : str
+        "good", "look" (compare with a second run) or "bad".
+    words : str
+        What it means and what to do.
+    """
+
+    meter: str
+    value: str
+    grade: str
+    words: str
+
+
+def judge(table, history=None):
+    """Return the list of `Verdict` of a run.
+
+    Parameters
+    ----------
+    table : dict
+        As `checkpoint.read_table` returns it.
+    history : dict of str: (n_steps,) float64, optional
+    """
+    rows = table["rows"]
+    if not rows:
+        what = "sector" if table.get("task") == "ground_state" else "temperature"
+        return [Verdict("results", "none", BAD, f"No {what} has been reached yet.")]
+    if table.get("task") == "ground_state":
+        found = [_completeness(table), _v_score(rows), _r_hat(rows), _effective(history or {})]
+        return [verdict for verdict in found if verdict is not None]
+    clock = table.get("settings", {}).get("thermal", {}).get("clock", "energy")
+    found = [
+        _completeness(table),
+        _residual(rows),
+        _specific_heats(rows, clock),
+        _systematic(rows),
+        _layers(rows, table.get("settings", {})),
+        _entropy(rows),
+        _r_hat(rows),
+        _effective(history or {}),
+    ]
+    return [verdict for verdict in found if verdict is not None]
+
+
+def overall(verdicts):
+    """Return (grade, sentence) of a run from its verdicts: the worst one counts."""
+    if not verdicts:
+        return LOOK, "There are no meters to judge this run by."
+    worst = max((verdict.grade for verdict in verdicts), key=_ORDER.index)
+    guilty = ", ".join(verdict.meter for verdict in verdicts if verdict.grade == worst)
+    return worst, {
+        GOOD: "All meters are good. They do not prove the result: a second run with other settings does.",
+        LOOK: f"Usable with care; look at: {guilty}.",
+        BAD: f"Do not quote these numbers without a check; bad: {guilty}.",
+    }[worst]
+
+
+def _worst_row(rows, quantity):
+    """Return (value, temperature) of the row where a quantity is largest, None when no row has it."""
+    values = [(row[quantity], row.get("temperature")) for row in rows if finite(row.get(quantity))]
+    return max(values, key=lambda pair: pair[0]) if values else None
+
+
+def _at(temperature):
+    return f" at T = {temperature:.4g}" if temperature else ""
+
+
+def _completeness(table):
+    if table.get("finished", True):
+        return None
+    missing = "Sectors" if table.get("task") == "ground_state" else "Temperatures"
+    return Verdict("run", "not finished", LOOK, f"{missing} are missing; continue with `hpc-nqs resume`.")
+
+
+def _v_score(rows):
+    worst = _worst_row(rows, "v_score")
+    if worst is None:
+        return None
+    shown = f"{worst[0]:.2g}"
+    if worst[0] <= _GOOD_V_SCORE:
+        return Verdict("V-score", shown, GOOD, "The state is close to an eigenstate; compare seeds, it may not be the lowest.")
+    if worst[0] <= _POOR_V_SCORE:
+        return Verdict("V-score", shown, LOOK, "The energy is an upper bound with an error; extrapolate against the variance.")
+    return Verdict("V-score", shown, BAD, "Far from an eigenstate; project onto a sector, raise wavefunction.alpha or n_steps.")
+
+
+def _residual(rows):
+    worst = _worst_row(rows, "tdvp_residual")
+    if worst is None:
+        return None
+    value, temperature = worst
+    shown = f"{value:.2g}{_at(temperature)}"
+    reached = [row["temperature"] for row in rows if row.get("tdvp_residual", 0.0) <= RESIDUAL_LIMIT]
+    if value <= _GOOD_RESIDUAL:
+        return Verdict("residual", shown, GOOD, "The network can follow the evolution.")
+    if value <= RESIDUAL_LIMIT:
+        return Verdict("residual", shown, LOOK, "A small part of the evolution is outside the network.")
+    down_to = f" It is below {RESIDUAL_LIMIT:g} down to T = {min(reached):g}." if reached else ""
+    words = "Much of the evolution is outside the network, and errors add up below; compare with other settings of [wavefunction]."
+    return Verdict("residual", shown, BAD, words + down_to)
+
+
+def _specific_heats(rows, clock):
+    gaps = []
+    for row in rows:
+        c, slope = row.get("specific_heat"), row.get("specific_heat_slope")
+        if finite(c) and finite(slope):
+            error = math.hypot(row.get("specific_heat_error") or 0.0, row.get("specific_heat_slope_error") or 0.0)
+            gaps.append((abs(c - slope) / (_HEAT_SIGMAS * error + _HEAT_RELATIVE * abs(slope) + 1e-3), row))
+    if not gaps:
+        return None
+    ratio, row = max(gaps, key=lambda gap: gap[0])
+    shown = " and ".join(_heat(row, name) for name in ("specific_heat", "specific_heat_slope"))
+    shown += _at(row.get("temperature"))
+    if ratio <= 1.0:
+        remark = " The clock `energy` imposes that: it proves nothing about the state." if clock == "energy" else ""
+        return Verdict("specific heat two ways", shown, GOOD, "Fluctuations and slope of e agree." + remark)
+    words = "Fluctuations and slope of e disagree: the state has left the thermal path there and below."
+    return Verdict("specific heat two ways", shown, BAD if ratio > 2.0 else LOOK, words)
+
+
+def _heat(row, name):
+    return value_text(row[name], row.get(f"{name}_error"), 3)
+
+
+def _systematic(rows):
+    worst = _worst_row(rows, "energy_systematic")
+    if worst is None:
+        return None
+    value, temperature = worst
+    row = next(row for row in rows if row.get("energy_systematic") == value)
+    relative = value / abs(row["energy"]) if row.get("energy") else math.inf
+    grade = GOOD if relative < 0.01 else LOOK if relative < 0.05 else BAD
+    words = f"Estimated systematic error of e, {100 * relative:.2g} % of it where it is largest."
+    return Verdict("systematic error", f"{value:.2g}{_at(temperature)}", grade, words)
+
+
+def _layers(rows, settings):
+    values = [(abs(row["layer_energy_difference"]), row) for row in rows if finite(row.get("layer_energy_difference"))]
+    if not values:
+        return None
+    value, row = max(values, key=lambda pair: pair[0])
+    shared = settings.get("wavefunction", {}).get("symmetries", "auto")
+    shown = f"{value:.2g}{_at(row.get('temperature'))}"
+    if shared == "auto" or "layer_exchange" in shared:
+        return Verdict("energy on the two layers", shown, GOOD, "Equal by symmetry; what is left is noise.")
+    error = row.get("energy_error") or 0.0
+    if value <= 5 * error + 1e-9:
+        return Verdict("energy on the two layers", shown, GOOD, "The layers agree within the noise.")
+    return Verdict("energy on the two layers", shown, LOOK, "Psi is not quite a function of H.")
+
+
+def _entropy(rows):
+    values = [
+        (row["temperature"], row["entropy"], row.get("entropy_error") or 0.0)
+        for row in rows
+        if finite(row.get("entropy")) and row.get("temperature")
+    ]
+    if not values:
+        return None
+    values.sort()
+    temperature, lowest, error = values[0]
+    shown = f"s = {value_text(lowest, error)}{_at(temperature)}"
+    falls = all(a[1] <= b[1] + 4 * (a[2] + b[2]) + 1e-3 for a, b in zip(values, values[1:], strict=False))
+    if lowest < -4 * error - 1e-3 or values[-1][1] > math.log(2) + 4 * values[-1][2] + 1e-3:
+        return Verdict("entropy", shown, BAD, "Outside 0 to ln 2: energies on the way here are wrong.")
+    if not falls:
+        return Verdict("entropy", shown, BAD, "It does not fall with T, as it must.")
+    return Verdict("entropy", shown, GOOD, "Between 0 and ln 2 and falling with T.")
+
+
+def _r_hat(rows):
+    worst = _worst_row(rows, "r_hat")
+    if worst is None:
+        return None
+    shown = f"{worst[0]:.3f}{_at(worst[1])}"
+    if worst[0] <= R_HAT_LIMIT:
+        return Verdict("split R-hat", shown, GOOD, "The chains agree.")
+    return Verdict("split R-hat", shown, BAD, "The chains disagree, errors are too small; raise sweeps_per_sample.")
+
+
+def _effective(history):
+    fractions = history.get("effective_fraction", np.zeros(0))
+    if not len(fractions):
+        return None
+    lowest = int(np.argmin(fractions))
+    beta = history["beta"][lowest] if "beta" in history else 0.0
+    shown = f"{100 * fractions[lowest]:.2g} %{_at(1 / beta if beta else None)}"
+    if fractions[lowest] >= _EFFECTIVE:
+        return Verdict("effective samples", shown, GOOD, "No few samples carry the averages.")
+    return Verdict("effective samples", shown, LOOK, "Averages hang on few samples; raise sampling.exponent.")

@@ -1,0 +1,145 @@
+"""The line that tells a waiting user how far the run is."""
+
+import math
+import sys
+import time
+
+from hpc_nqs.reports.numbers import duration, value_text
+
+WIDTH = 79
+
+
+class Progress:
+    """Live line of one run: rewritten in place on a terminal, one line every so often in a log file.
+
+    Parameters
+    ----------
+    team_rank : int
+        Only rank 0 prints.
+    stream : text stream, optional
+        Standard error by default, so that standard output holds results only.
+    interval : float
+        Seconds between two lines when the stream is not a terminal.
+    clock : callable, optional
+        Returns seconds; for tests.
+    """
+
+    LIVE_INTERVAL = 0.1  # seconds between two rewrites on a terminal
+
+    def __init__(self, team_rank=0, stream=None, interval=30.0, clock=time.monotonic):
+        self._stream = sys.stderr if stream is None else stream
+        self._silent = team_rank != 0
+        self._live = not self._silent and self._stream.isatty()
+        self._interval = self.LIVE_INTERVAL if self._live else interval
+        self._clock = clock
+        self._last_print = -math.inf
+        self._shown = ""  # what stands on the terminal line now
+        self._pending = None  # the newest line, if it has not been printed
+        self._origin = None  # (seconds, beta) of the first update, for the time left
+
+    def update(self, *, step, beta=None, beta_end=None, n_steps=None, **values):
+        """Note the state after a step and print it when it is time.
+
+        Parameters
+        ----------
+        step : int
+        beta, beta_end : float, optional
+            Inverse temperature now and at the end of the run.
+        n_steps : int, optional
+            Steps at the end of a run that goes by steps.
+        **values : float or None
+            energy, energy_error (per site), acceptance, residual, v_score.
+        """
+        if self._silent:
+            return
+        now = self._clock()
+        place, end = (step, n_steps) if beta is None else (beta, beta_end)
+        if self._origin is None:
+            self._origin = (now, place)
+        self._pending = (step, beta, end, values, self._time_left(now, place, end))
+        if now - self._last_print >= self._interval:
+            self._print(now)
+
+    def message(self, text):
+        """Print a line of its own above the live line."""
+        if self._silent:
+            return
+        self._erase()
+        self._write(text + "\n")
+        if self._live and self._pending is not None:
+            self._print(self._clock())
+
+    def close(self):
+        """Print the last state if it has not been seen and leave the line."""
+        if self._silent:
+            return
+        if self._pending is not None:
+            self._print(self._clock())
+        if self._live and self._shown:
+            self._write("\n")
+        self._shown, self._pending = "", None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+    def _time_left(self, now, place, end):
+        """Return the seconds to the end at the mean speed so far, None before there is one."""
+        start, origin = self._origin
+        if place <= origin or now <= start:
+            return None
+        return (now - start) / (place - origin) * max(end - place, 0.0)
+
+    def _print(self, now):
+        line = format_line(*self._pending)
+        self._erase(keep=len(line))
+        self._write(("\r" + line) if self._live else (line + "\n"))
+        self._shown = line if self._live else ""
+        self._last_print = now
+        if not self._live:
+            self._pending = None
+
+    def _erase(self, keep=0):
+        if self._shown and len(self._shown) > keep:
+            self._write("\r" + " " * len(self._shown) + "\r")
+        self._shown = ""
+
+    def _write(self, text):
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except (OSError, ValueError):  # a closed terminal must not end a run
+            self._silent = True
+
+
+def format_line(step, beta, end, values, seconds_left):
+    """Return the progress as one line of at most 79 columns; the last parts are left out when it is too long.
+
+    `end` is the inverse temperature at the end, or without `beta` the last step.
+    """
+    if beta is None:
+        parts = [f"step {step}/{end}"]
+    else:
+        parts = [f"step {step}", f"beta {beta:.4g}/{end:.4g}"]
+        if beta > 0.0:
+            parts.append(f"T {1.0 / beta:.4g}")
+    if _known(values.get("energy")):
+        error = values.get("energy_error")
+        parts.append(f"e {value_text(values['energy'], error if _known(error) else None)}")
+    if _known(values.get("v_score")):
+        parts.append(f"V-score {values['v_score']:.2g}")
+    if seconds_left is not None:
+        parts.append(f"{duration(seconds_left)} left")
+    if _known(values.get("residual")):
+        parts.append(f"residual {values['residual']:.2g}")
+    if _known(values.get("acceptance")):
+        parts.append(f"accept {values['acceptance']:.2f}")
+    while len("  ".join(parts)) > WIDTH and len(parts) > 2:
+        parts.pop()
+    return "  ".join(parts)[:WIDTH]
+
+
+def _known(value):
+    return value is not None and math.isfinite(value)

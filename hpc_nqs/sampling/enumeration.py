@@ -1,0 +1,99 @@
+"""Exact summation: every configuration of a small system, doubled or not, in place of Markov chains."""
+
+import math
+
+import numpy as np
+
+from hpc_nqs.sampling.chains import Samples
+
+MAX_VISIBLE = 24
+MAX_AUTO = 16384  # configurations that method "auto" still sums over
+
+
+def n_configurations(n_visible, n_up):
+    """Return the number of configurations of `n_visible` spins; `n_up` of them up, or any number where it is None."""
+    return 2**n_visible if n_up is None else math.comb(n_visible, n_up)
+
+
+def sums_exactly(sampling, n_visible, n_up, order=1):
+    """Return whether the sampling settings ask for sums over all configurations in place of chains.
+
+    `order` is the number of images of a configuration of which only one is looked at.
+    """
+    if sampling.method == "auto":
+        return n_visible <= MAX_VISIBLE and n_configurations(n_visible, n_up) <= MAX_AUTO * order
+    return sampling.method == "exact_sum"
+
+
+def _spins(states, n_visible):
+    """Return configurations (n, n_visible) int8 from their numbers, spin i from bit i."""
+    bits = (states[:, None] >> np.arange(n_visible, dtype=np.uint32)) & 1
+    return 2 * bits.astype(np.int8) - 1
+
+
+def _smallest_images(states, images):
+    """Return the smallest number among the images of every configuration, (n,) uint32."""
+    n_visible = images.shape[1]
+    smallest = states.copy()
+    for image in images:
+        moved = np.zeros_like(states)
+        for bit, unit in enumerate(image):
+            moved |= ((states >> np.uint32(unit % n_visible)) & 1 ^ (unit >= n_visible)).astype(np.uint32) << np.uint32(bit)
+        np.minimum(smallest, moved, out=smallest)
+    return smallest
+
+
+class Enumeration:
+    """All configurations with the right number of up spins, shared over the ranks; same interface as `Chains`.
+
+    Parameters
+    ----------
+    team : Team
+    purification : Purification or SpinSystem
+    images : (order, n_visible) intp, optional
+        A group of signed gathers, (g s)_i = (s, -s)[images[g, i]], that leave abs(Psi)^2 and all that is measured
+        unchanged: of every orbit one configuration is kept, with the size of the orbit as its weight.
+
+    Raises
+    ------
+    ValueError
+        More than 24 visible units.
+    """
+
+    is_exact = True
+
+    def __init__(self, team, purification, images=None):
+        n_visible = purification.n_visible
+        if n_visible > MAX_VISIBLE:
+            raise ValueError(
+                f"sampling.method = 'exact_sum' sums over {n_visible} visible units; at most {MAX_VISIBLE} are allowed"
+            )
+        states = np.arange(2**n_visible, dtype=np.uint32)
+        if purification.n_up is not None:
+            states = states[np.bitwise_count(states) == purification.n_up]
+        sizes = np.ones(len(states), dtype=np.intp)
+        if images is not None:
+            states, sizes = np.unique(_smallest_images(states, images), return_counts=True)
+        start, stop = team.share(len(states))
+        self.configurations = np.ascontiguousarray(_spins(states[start:stop], n_visible)[:, None, :])
+        self.log_density = -np.log(sizes[start:stop])
+        self.first = start
+        self.n_chains = len(states)
+
+    def sample(self, amplitude, purification, n_per_chain, sweeps_per_sample, exponent):
+        """Return every configuration of this rank once."""
+        return Samples(self.configurations, self.first, 0.0, self.log_density.copy())
+
+    def warm_up(self, amplitude, purification, n_sweeps, exponent):
+        """Do nothing: there is nothing to equilibrate."""
+
+    def acceptance(self, team):
+        """Return 1."""
+        return 1.0
+
+    def state(self, team):
+        """Return an empty state: the configurations are always the same."""
+        return {}
+
+    def restore(self, team, state):
+        """Do nothing."""

@@ -1,0 +1,115 @@
+"""Umbrella samples: configurations with more mismatched sites than the state has now, drawn to hold it to its law there.
+
+Tables are fitted where |Psi|^2 has its weight.  Elsewhere ln Psi is a sum over hundreds of clusters of what they learned
+from few mismatched sites at a time, and it may go wrong by more than the weight that is missing there: on 6x6 sites the
+configurations with Neel order the other way on the two layers (all sites mismatched, a weight of about e^-70 at beta J =
+0.5) had all of the weight from beta J = 0.53 on; no chain finds them until one does, and then the state is lost.
+
+Umbrella samples (G. M. Torrie, J. P. Valleau, J. Comput. Phys. 23, 187 (1977)) are distributed as |Psi|^2 s^n, n the number
+of mismatched sites.  For a pair of them Psi goes as beta: s = beta' / beta has as many as the state at beta'.
+"""
+
+import numpy as np
+from numpy.random import Philox
+
+from hpc_nqs.hilbert.moves import KIND_NAMES
+from hpc_nqs.kernels.metropolis import sample_chains
+from hpc_nqs.sampling.chains import Samples
+from hpc_nqs.wavefunctions.correlator_product import ClusterFactor, ClusterKind
+from hpc_nqs.wavefunctions.product import ProductState
+
+LEVELS = (2.0, 4.0, 8.0)  # beta', in units of the inverse of the largest coupling
+N_WARM_UP, N_SWEEPS, N_PER_CHAIN = 16, 4, 8  # sweeps before the first sample and between samples; samples
+WEIGHT = 1e-4  # of their errors in the fit, all of them together, in units of the TDVP residual
+STREAM = 2**63  # of the Philox key; chain c draws from (seed, STREAM + c) at the step of the run
+
+
+class Umbrella:
+    """Chains that start at every step from those of the run.
+
+    Parameters
+    ----------
+    purification : Purification
+    seed : int
+    strongest : float
+        The largest coupling.
+    """
+
+    def __init__(self, purification, seed, strongest):
+        self.purification, self.seed = purification, seed
+        self.betas = [beta / strongest for beta in LEVELS]
+        sites = np.arange(purification.n_sites)
+        equal_or_not = np.array([0, 1, 1, 0])  # classes of (sigma, ancilla) of one site
+        self.factor = ClusterFactor([ClusterKind(np.stack([sites, sites + len(sites)], axis=1), equal_or_not)], 2 * len(sites))
+
+    def sample(self, wavefunction, beta, samples, step, threads):
+        """Return `Samples` of all levels, N_PER_CHAIN from every chain of this rank.
+
+        Parameters
+        ----------
+        wavefunction : with real parameters
+        beta : float
+        samples : Samples
+            Of the run; every chain begins at the last one of its own.
+        step : int
+            Each has random numbers of its own.
+        threads : Threads
+        """
+        visible = np.ascontiguousarray(samples.configurations[:, -1])
+        numbers = np.arange(samples.first_chain, samples.first_chain + len(visible))
+        configurations = np.empty((len(visible), N_PER_CHAIN, visible.shape[1]), dtype=np.int8)
+        for level, higher in enumerate(self.betas):
+            own = np.flatnonzero(numbers % len(self.betas) == level)
+            if len(own):
+                configurations[own] = self._chains(
+                    self.scaled(wavefunction, max(1.0, higher / beta)), visible[own], numbers[own], step, threads
+                )
+        return Samples(configurations, samples.first_chain, 1.0)
+
+    def scaled(self, wavefunction, factor):
+        """Return the state with an amplitude sqrt(factor) more for every mismatched site."""
+        self.factor.params = np.array([0.5 * np.log(factor), 0.0])
+        return ProductState(wavefunction, self.factor)
+
+    def _chains(self, wavefunction, visible, numbers, step, threads):
+        """Return N_PER_CHAIN samples of chains `numbers` that begin at `visible`."""
+        streams = [Philox(key=np.array([self.seed, STREAM + c], dtype=np.uint64), counter=[0, 0, 0, step]) for c in numbers.tolist()]
+        out = np.empty((len(visible), N_PER_CHAIN, visible.shape[1]), dtype=np.int8)
+        moves, proposals = self.purification.moves.kernel(), self.purification.proposals
+
+        def advance(own, part):
+            rows, counts = visible[part], np.zeros((len(KIND_NAMES), 2), dtype=np.int64)
+            warm = np.empty((len(rows), 1, rows.shape[1]), dtype=np.int8)
+            sample_chains(rows, own, moves, proposals, N_WARM_UP, 1.0, streams[part], warm, counts)
+            sample_chains(rows, own, moves, proposals, N_SWEEPS, 1.0, streams[part], out[part], counts)
+
+        threads.run(wavefunction.amplitude(self.purification.moves), len(visible), advance)
+        return out
+
+
+def fitted_rows(aside, means, energy, variance, wavefunction, team):
+    """Return (O, deviations, weights) of umbrella samples: rows that join those of the run in the fit of the velocity.  *Collective.*
+
+    O and the local energies are taken from the means of the run.  A sample whose local energy is D away has the weight
+    WEIGHT Var(E_loc) / (n (D^2 + Var(E_loc))): the rate of change of ln Psi is fitted to the same relative error everywhere,
+    and all of them together count for no more than a TDVP residual of WEIGHT.
+
+    Parameters
+    ----------
+    aside : (Samples, Evaluation)
+    means : (n_params,) float64
+        Of O over the run.
+    energy, variance : float
+        Mean and variance of E_loc over the run.
+    wavefunction : with real parameters
+    """
+    rows = aside[0].flat
+    n_rows = np.array([float(len(rows))])
+    team.sum_in_place(n_rows)
+    log_derivs = np.empty((len(rows), wavefunction.n_params))
+    aside[1].log_derivs(rows, slice(None), log_derivs, team.threads)
+    deviations = aside[1].force_energies.real - energy
+    weights = WEIGHT * variance / (n_rows[0] * (deviations**2 + variance))
+    unusable = aside[1].weights == 0
+    log_derivs[unusable], weights[unusable] = 0, 0
+    return log_derivs - means, deviations, weights

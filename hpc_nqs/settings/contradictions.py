@@ -1,0 +1,132 @@
+"""Options that are right one by one and wrong together, and options that a task cannot do without."""
+
+import math
+from functools import partial
+
+from hpc_nqs.settings.sections import MAX_CELLS, REGULAR_KINDS
+from hpc_nqs.settings.toml_text import shown
+
+EXCLUSIVE = (("thermal", "temperatures", "betas"), ("lattice", "bonds_file", "bonds"))  # section, then keys
+
+
+def contradictions(sections):
+    """Return the problems between options that are right one by one; `sections` holds the given values only."""
+    lattice, model, sampling, thermal = (sections[name] for name in ("lattice", "model", "sampling", "thermal"))
+    problems = []
+    report = partial(_report, problems, sections)
+    if lattice.get("kind") in REGULAR_KINDS and math.prod(lattice.get("lengths", ())) > MAX_CELLS:
+        report("lattice", "lengths", f"{math.prod(lattice['lengths'])} unit cells; allowed are up to {MAX_CELLS}")
+    for section, *alternatives in EXCLUSIVE:
+        if set(alternatives) <= set(sections[section]):
+            problems.append(
+                f"{' and '.join(f'{section}.{key}' for key in alternatives)} are both given: give one of them"
+            )
+    if not any(model.get("couplings", (1.0,))):
+        report("model", "couplings", "at least one coupling must differ from zero")
+    if model.get("coupling") == model.get("field") == 0.0:
+        report("model", "coupling", "coupling or field must differ from zero")
+    n_samples, n_chains = sampling.get("n_samples", "auto"), sampling.get("n_chains", "auto")
+    if "auto" not in (n_samples, n_chains) and n_chains > n_samples:
+        report("sampling", "n_chains", f"more chains than sampling.n_samples; allowed is 1 to {n_samples}")
+    betas = [1.0 / temperature for temperature in thermal.get("temperatures", ())] + list(thermal.get("betas", ()))
+    if betas and thermal.get("beta_0", "auto") != "auto" and thermal["beta_0"] > min(betas):
+        highest = f"1/T of the highest temperature, {shown(min(betas))}"
+        report("thermal", "beta_0", f"the run starts from here; allowed is at most {highest}")
+    if "spin_flip" in sections["wavefunction"].get("symmetries", ()) and model.get("field_z"):
+        report("wavefunction", "symmetries", f'"spin_flip" is broken by model.field_z = {shown(model["field_z"])}')
+    return problems + _contradictions_of_deep_states(sections) + _contradictions_of_task(sections)
+
+
+def _contradictions_of_deep_states(sections):
+    """Return the problems of options that states with deep units cannot follow."""
+    network, solving, thermal = sections["wavefunction"], sections["reconfiguration"], sections["thermal"]
+    slices, start = network.get("slices", 1), thermal.get("start")
+    deep = network.get("kind") == "dbm" or start
+    problems = []
+    report = partial(_report, problems, sections)
+    if sections["run"].get("task") == "ground_state":
+        if slices not in ("auto", 1):
+            report("wavefunction", "slices", "a ground state has no ancilla spins; allowed is \"auto\" or 1")
+        if network.get("kind") == "dbm":
+            report("wavefunction", "kind", 'deep units are for thermal states; allowed is "auto", "rbm" or "pair_rbm"')
+        return problems
+    if start and network.get("kind", "auto") not in ("auto", "dbm"):
+        report("wavefunction", "kind", 'thermal.start is a deep Boltzmann machine; allowed is "auto" or "dbm"')
+    if start and thermal.get("beta_0", "auto") != "auto":
+        report("thermal", "beta_0", 'thermal.start brings its own temperature; allowed is "auto"')
+    if deep:
+        if network.get("alpha", "auto") != "auto":
+            report("wavefunction", "alpha", 'the hidden units are those of the Trotter network; allowed is "auto"')
+        if network.get("bond_features") is True:
+            report("wavefunction", "bond_features", 'deep Boltzmann machines have none; allowed is "auto" or false')
+    elif slices in ("auto", 1):
+        return problems
+    elif network.get("symmetries", "auto") != "auto" and "layer_exchange" not in network["symmetries"]:
+        report("wavefunction", "symmetries", f'with slices = {slices} they have to hold "layer_exchange"')
+    if not (deep and sections["sampling"].get("method") == "exact_sum"):
+        state = 'sampled deep units' if deep else f"wavefunction.slices = {slices}"
+        for key, allowed in (("solver", "dense"), ("regularization", "soft_cut")):
+            if solving.get(key, "auto") not in ("auto", allowed):
+                report("reconfiguration", key, f'with {state} only "auto" or "{allowed}" is allowed')
+    return problems
+
+
+def _contradictions_of_task(sections):
+    """Return the problems of options that do not belong to the task or its method."""
+    model, sampling, thermal = (sections[name] for name in ("model", "sampling", "thermal"))
+    problems = []
+    report = partial(_report, problems, sections)
+    ground_state, network = sections["ground_state"], sections["wavefunction"]
+    is_ground_state = sections["run"].get("task") == "ground_state"
+    sampler = sampling.get("method", "auto")
+    analytic = not is_ground_state and thermal.get("method", "numerical") == "analytic"
+    gibbs = ("gibbs",) if model.get("kind") == "tfim" else ()
+    samplers = ("auto", "cluster", *gibbs) if analytic else ("auto", "metropolis", "exact_sum")
+    if sampler not in samplers:
+        named = "run.task" if is_ground_state else "thermal.method"
+        chosen = "ground_state" if is_ground_state else "analytic" if analytic else "numerical"
+        report("sampling", "method", f'with {named} = "{chosen}" allowed is {", ".join(map(shown, samplers))}')
+    if analytic and sections["run"].get("threads", 1) != 1:
+        report("run", "threads", 'world lines are sampled by one thread per rank; with thermal.method = "analytic" allowed is 1')
+    if network.get("cluster_size", "auto") != "auto" and network.get("kind", "auto") != "clusters":
+        report("wavefunction", "cluster_size", 'only with wavefunction.kind = "clusters"; allowed is "auto"')
+    if network.get("kind") == "clusters":
+        for key, allowed in (("alpha", "auto"), ("bond_features", "auto"), ("slices", "auto")):
+            if network.get(key, allowed) != allowed:
+                report("wavefunction", key, f'tables over clusters have none; allowed is "{allowed}"')
+    if is_ground_state:
+        if network.get("kind") == "clusters":
+            report("wavefunction", "kind", 'for thermal states only; allowed are "auto", "rbm" and "pair_rbm"')
+        if network.get("bond_features") is True:
+            report("wavefunction", "bond_features", "a ground state has no ancilla spins; allowed is \"auto\" or false")
+        if "layer_exchange" in network.get("symmetries", ()):
+            report("wavefunction", "symmetries", '"layer_exchange": a ground state has one layer')
+        if sections["observables"].get("correlations"):
+            report("observables", "correlations", "only measured in thermal runs; allowed is false")
+    if ground_state.get("sectors", "auto") != "auto":
+        for key in ("momentum", "spin_parity", "orthogonal_to"):
+            if ground_state.get(key, "auto") not in ("auto", ()):
+                report("ground_state", key, "ground_state.sectors is given too; give one of them")
+        if any(abs(sector[-1]) != 1 for sector in ground_state["sectors"] if ground_state["sectors"] != "all"):
+            report("ground_state", "sectors", "the last entry of a sector is its spin parity, 1 or -1")
+    return problems
+
+
+def missing(sections, tables):
+    """Return the problems of keys that a kind of lattice or a task cannot do without."""
+    lattice, thermal = tables["lattice"], tables["thermal"]
+    problems = []
+    kind = sections["lattice"].get("kind")
+    if kind in REGULAR_KINDS and "lengths" not in lattice:
+        example = {"chain": [16], "ladder": [8, 2]}.get(kind, [4, 4])
+        problems.append(f'lattice.lengths is missing: needed for kind = "{kind}", for example lengths = {example}')
+    if kind == "custom" and not lattice.get("bonds_file") and "bonds" not in lattice:
+        problems.append('lattice.bonds_file is missing: needed for kind = "custom"')
+    if sections["run"].get("task", "thermal") == "thermal" and not {"temperatures", "betas"} & set(thermal):
+        problems.append("thermal.temperatures is missing: give temperatures = [...] or betas = [...]")
+    return problems
+
+
+def _report(problems, sections, section, key, why):
+    """Add one problem of a given option to `problems`, *in place*."""
+    problems.append(f"{section}.{key} = {shown(sections[section][key])}: {why}")

@@ -1,0 +1,353 @@
+"""The sections of the input file: every option once, with its default, its meaning and what it allows.
+
+The input reference, the commented inputs of `hpc-nqs init` and the error messages are made from these lines.
+"""
+
+import dataclasses
+
+from hpc_nqs.settings.rules import (
+    auto_or,
+    bond,
+    integer,
+    list_of,
+    number,
+    one_or_list_of,
+    option,
+    sorted_numbers,
+    text,
+    wave_vector,
+    word,
+    word_or,
+)
+
+MAX_CELLS = 4096  # unit cells of a lattice; above, tables of distances no longer fit into memory
+REGULAR_KINDS = ("chain", "square", "triangular", "honeycomb", "kagome", "ladder")
+
+_HEISENBERG = ("kind", ("heisenberg",))
+_TFIM = ("kind", ("tfim",))
+_CUSTOM = ("kind", ("custom",))
+_REGULAR = ("kind", REGULAR_KINDS)
+_NUMERICAL, _ANALYTIC = ("method", ("numerical",)), ("method", ("analytic",))
+
+
+@dataclasses.dataclass(frozen=True)
+class RunSettings:
+    """What is computed."""
+
+    task: str = option(word("thermal", "ground_state"), "thermal", about="what to compute")
+    seed: int | None = option(
+        integer(0, 2**63 - 1),
+        None,
+        about="seed of all random streams; omitted: drawn once, printed and stored",
+        example=1,
+    )
+    checkpoint_minutes: float = option(
+        number(0.0, 1e5), 10.0, about="time between two checkpoints, 0: after every step", unit="minutes"
+    )
+    threads: int = option(integer(1, 1024), 1, about="threads of every rank; the chains and the results are the same")
+
+
+@dataclasses.dataclass(frozen=True)
+class LatticeSettings:
+    """Sites and bonds."""
+
+    kind: str = option(word(*REGULAR_KINDS, "custom"), about="lattice")
+    lengths: tuple[int, ...] = option(
+        list_of(integer(1, MAX_CELLS), 1, 2), (), about="unit cells per direction", only_for=_REGULAR
+    )
+    boundary: str | tuple[str, ...] = option(
+        one_or_list_of(word("periodic", "open"), 2),
+        "periodic",
+        about="boundary condition, one for all directions or one per direction",
+        only_for=_REGULAR,
+    )
+    bonds_file: str = option(
+        text(),
+        "",
+        about="file with one bond `i j shell-or-coupling` per line; stored as bonds",
+        only_for=_CUSTOM,
+        example="bonds.txt",
+    )
+    bonds: tuple[tuple, ...] = option(
+        list_of(bond(), 1, 10**6),
+        (),
+        about="the bonds themselves, instead of bonds_file",
+        only_for=_CUSTOM,
+        example=((0, 1, 1), (1, 2, 0.5)),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelSettings:
+    """The Hamiltonian."""
+
+    kind: str = option(word("heisenberg", "tfim"), about="heisenberg (XXZ, J1-J2-J3) or tfim (transverse-field Ising)")
+    couplings: tuple[float, ...] = option(
+        list_of(number(), 1, 3),
+        (1.0,),
+        about="J of first, second, third neighbours (spin-1/2 operators), J > 0 antiferromagnetic",
+        unit="energy",
+        only_for=_HEISENBERG,
+    )
+    anisotropy: float = option(number(), 1.0, about="Delta of Delta SzSz", only_for=_HEISENBERG)
+    coupling: float = option(
+        number(), 1.0, about="J of -J sum sz sz over nearest neighbours (Pauli matrices)", unit="energy", only_for=_TFIM
+    )
+    field: float = option(number(), 1.0, about="Gamma of -Gamma sum sx (Pauli matrices)", unit="energy", only_for=_TFIM)
+    field_z: float = option(number(), 0.0, about="h of -h sum Sz (heisenberg) or -h sum sz (tfim)", unit="energy")
+
+    def keywords(self):
+        """Return the options that exist for this kind of model, as keyword arguments of `models.build_model`."""
+        return written_options(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class WavefunctionSettings:
+    """The network."""
+
+    kind: str = option(
+        word("auto", "rbm", "clusters", "pair_rbm", "dbm"),
+        "auto",
+        about="wave function; clusters are tables over small clusters, pair_rbm is a pair product times an RBM, dbm a deep "
+        "network that starts as a Trotter network",
+    )
+    alpha: float | str = option(
+        auto_or(number(0.0, 1000.0, above=True)), "auto", about="hidden units per visible unit, per slice"
+    )
+    slices: int | str = option(
+        auto_or(integer(1, 64)),
+        "auto",
+        about="learned short-time slices of a deep purified state, 1 is one network; dbm: Trotter slices of the start",
+    )
+    symmetries: tuple[str, ...] | str = option(
+        auto_or(list_of(word("translation", "point_group", "layer_exchange", "spin_flip"), 0, 4, distinct=True)),
+        "auto",
+        about="symmetries shared by the hidden units, [] for none",
+    )
+    bond_features: bool | str = option(
+        word("auto", True, False), "auto", about="feed sigma_i * ancilla_i as a third layer of inputs"
+    )
+    cluster_size: int | str = option(auto_or(integer(2, 6)), "auto", about="sites of the connected clusters of clusters")
+    parameters: str = option(word("auto", "real", "complex"), "auto", about="type of the parameters")
+    marshall: bool | str = option(
+        word("auto", True, False), "auto", about="rotate one sublattice so that bipartite exchange is negative"
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class SamplingSettings:
+    """Markov chains."""
+
+    method: str = option(
+        word("auto", "metropolis", "exact_sum", "cluster", "gibbs"),
+        "auto",
+        about="exact_sum replaces chains by the sum over all states of a small system; auto: where that is cheaper; "
+        "analytic method: cluster (loops, space-time clusters; auto) or gibbs (tfim: all units of a layer at once)",
+    )
+    n_samples: int | str = option(auto_or(integer(2, 10**10)), "auto", about="samples per step, over all ranks")
+    n_chains: int | str = option(auto_or(integer(1, 10**7)), "auto", about="Markov chains, over all ranks")
+    n_warm_up: int = option(
+        integer(0, 10**9), 100, about="sweeps of every new chain before its first sample", unit="sweeps"
+    )
+    sweeps_per_sample: int | str = option(
+        auto_or(integer(1, 10**6)), "auto", about="sweeps between two samples of a chain", unit="sweeps"
+    )
+    exponent: float | str = option(
+        auto_or(number(0.5, 1.0)), "auto", about="chains sample |Psi|^(2 exponent), averages are reweighted"
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class ReconfigurationSettings:
+    """The linear equations of one step."""
+
+    solver: str = option(word("auto", "dense", "cg", "sample_space"), "auto", about="how S update = F is solved")
+    regularization: str = option(
+        word("auto", "soft_cut", "diag_shift"), "auto", about="how small eigenvalues of S are tamed"
+    )
+    soft_cut: float | str = option(
+        auto_or(number(0.0, 1.0)), "auto", about="spectral cut relative to the largest eigenvalue; auto: 1e-8 to 1e-5 by the state"
+    )
+    diag_scale: float | str = option(
+        auto_or(number(0.0, 1.0)),
+        "auto",
+        about="diagonal shift relative to the diagonal of S; auto: 1e-4; for ground states "
+        "1e-6 with exact sums and 3e-3 with fewer than four samples per parameter",
+    )
+    diag_shift: float = option(
+        number(0.0, 1e6), 0.0, about="diagonal shift of all parameters alike, added to the relative one; without diag_scale "
+        "it makes sample_space of a network without sharing cheap",
+    )
+    tolerance: float = option(number(0.0, 1.0, above=True), 1e-6, about="relative residual at which cg stops")
+
+
+@dataclasses.dataclass(frozen=True)
+class ThermalSettings:
+    """Temperatures, and how they are reached from infinite temperature."""
+
+    method: str = option(
+        word("numerical", "analytic"), "numerical", about="numerical (method II) or analytic (method I) purification"
+    )
+    temperatures: tuple[float, ...] = option(
+        sorted_numbers(list_of(number(1e-6, 1e6), 1, 10000, distinct=True), True),
+        (),
+        about="results are reported exactly here",
+        unit="energy",
+        example=(2.0, 1.0, 0.5),
+    )
+    betas: tuple[float, ...] = option(
+        sorted_numbers(list_of(number(1e-6, 1e6), 1, 10000, distinct=True), False),
+        (),
+        about="instead of temperatures",
+        unit="1/energy",
+        example=(0.5, 1.0, 2.0),
+    )
+    beta_0: float | str = option(
+        auto_or(number(0.0, 1e3, above=True)),
+        "auto",
+        about="inverse temperature of the analytic seed",
+        unit="1/energy",
+        only_for=_NUMERICAL,
+    )
+    start: str = option(
+        text(),
+        "",
+        about="run file whose deep Boltzmann machine is the start (analytic method, or kind dbm), empty: none",
+        only_for=_NUMERICAL,
+    )
+    step_tolerance: float | str = option(
+        auto_or(number(0.0, 10.0, above=True)),
+        "auto",
+        about="error per step that sets the step size",
+        only_for=_NUMERICAL,
+    )
+    max_dtau: float = option(
+        number(0.0, 10.0, above=True), 0.05, about="largest imaginary-time step", unit="1/energy", only_for=_NUMERICAL
+    )
+    clock: str = option(
+        word("energy", "time"),
+        "energy",
+        about="what beta follows: energy (dE/dbeta = -Var H holds along the path) or time (beta is twice the imaginary time)",
+        only_for=_NUMERICAL,
+    )
+    n_samples_report: int | str = option(
+        auto_or(integer(2, 10**10)),
+        "auto",
+        about="samples at each reported temperature, over all ranks",
+        only_for=_NUMERICAL,
+    )
+    dtau: tuple[float, ...] | str = option(
+        auto_or(sorted_numbers(list_of(number(0.0, 10.0, above=True), 1, 16, distinct=True), True)),
+        "auto",
+        about="Trotter steps of the extrapolation; the nearest at or below that divide beta / 2 are taken",
+        unit="1/energy",
+        only_for=_ANALYTIC,
+    )
+    trotter_order: int = option(word(1, 2), 2, about="order of the Trotter product", only_for=_ANALYTIC)
+    entropy: bool = option(
+        word(True, False),
+        True,
+        about="sample temperatures in between for the integral of e, which gives entropy and free energy",
+        only_for=_ANALYTIC,
+    )
+    sign_floor: float = option(
+        number(0.0, 1.0), 0.05, about="average sign below which the run stops", only_for=_ANALYTIC
+    )
+
+    @property
+    def report_betas(self):
+        """Inverse temperatures of the results, smallest first (highest temperature first)."""
+        return self.betas or tuple(1.0 / temperature for temperature in self.temperatures)
+
+    @property
+    def report_temperatures(self):
+        """Temperatures of the results, highest first."""
+        return self.temperatures or tuple(1.0 / beta for beta in self.betas)
+
+
+@dataclasses.dataclass(frozen=True)
+class GroundStateSettings:
+    """Optimization at zero temperature."""
+
+    n_steps: int = option(integer(1, 10**9), 500, about="steps, at most")
+    momentum: tuple[int, ...] | str = option(
+        auto_or(word_or("none", list_of(integer(-MAX_CELLS, MAX_CELLS), 1, 2))),
+        "auto",
+        about="total momentum that the state is projected onto, per direction; none: no projection; auto: that of "
+        "Marshall's sign rule for frustrated magnets at Sz = 0 and for others with exact sums, else none",
+        unit="2 pi / L",
+    )
+    point_group: str = option(
+        word("auto", "none", "A1", "A2", "B1", "B2"),
+        "auto",
+        about="one-dimensional representation of the point group (of the momentum) that the state is projected onto; none: "
+        "no projection; auto: that of Marshall's sign rule for unfrustrated magnets in two dimensions with chains, else none",
+    )
+    spin_parity: int | str = option(
+        word("auto", 1, -1), "auto", about="parity under the flip of all spins that is projected onto; auto: no projection"
+    )
+    sz: float | str = option(
+        auto_or(number(-1e5, 1e5)), "auto", about="total Sz, where it is conserved; auto: 0, or 1/2 for an odd number of sites"
+    )
+    sectors: tuple[tuple[int, ...], ...] | str = option(
+        auto_or(word_or("all", list_of(list_of(integer(-MAX_CELLS, MAX_CELLS), 2, 3), 1, 10000, distinct=True))),
+        "auto",
+        about="several sectors one after the other, each [momentum..., spin_parity]; all: every momentum (one of K and -K) "
+        "and parity; auto: the one above",
+    )
+    project_after: int = option(
+        integer(0, 10**9), 0, about="steps of the unprojected state, which cost less, before the projection is switched on"
+    )
+    orthogonal_to: tuple[str, ...] = option(
+        list_of(text(), 0, 100, distinct=True),
+        (),
+        about="run files of lower states of the same sector that the state is kept orthogonal to",
+    )
+    penalty: float | str = option(
+        auto_or(number(0.0, 1e9, above=True)),
+        "auto",
+        about="energy of an overlap with them, larger than the gap; auto: 0.35 times the sum of the widths of all terms",
+        unit="energy",
+    )
+    step_size: float | str = option(
+        auto_or(number(0.0, 10.0, above=True)), "auto", about="imaginary time per step; it falls towards the end", unit="1/energy"
+    )
+    max_change: float = option(
+        number(0.0, 10.0, above=True), 0.2, about="largest change of the normalised state in one step, sqrt(u S u)"
+    )
+    start_scale: float = option(
+        number(0.0, 1.0), 1e-2, about="relative diagonal shift of the first step; it falls to reconfiguration.diag_scale"
+    )
+    v_score: float = option(
+        number(0.0, 1.0), 1e-6, about="the run stops when the V-score, N Var(H) / E^2, stays below for ten steps"
+    )
+    n_samples_final: int | str = option(
+        auto_or(integer(2, 10**10)), "auto", about="samples of the final measurement, over all ranks"
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class ObservablesSettings:
+    """What is measured besides the thermodynamics."""
+
+    structure_factor: tuple[tuple[float, ...], ...] = option(
+        list_of(wave_vector(), 0, 1000, distinct=True), (), about="wave vectors of S(q)", unit="pi"
+    )
+    correlations: bool = option(word(True, False), False, about="measure <Sz_i Sz_j> against distance, too, in thermal runs")
+
+
+def written_options(section):
+    """Return the options of a section that exist for its kind, as plain values with every default."""
+    table = {}
+    for field in dataclasses.fields(section):
+        value = getattr(section, field.name)
+        condition = field.metadata["only_for"]
+        if condition and getattr(section, condition[0]) not in condition[1]:
+            continue
+        if field.metadata["example"] is None or value != field.default:
+            table[field.name] = _plain(value)
+    return table
+
+
+def _plain(value):
+    return [_plain(entry) for entry in value] if isinstance(value, tuple) else value

@@ -1,0 +1,65 @@
+"""The lattice and the model that settings describe: the only module that knows both TOML and physics."""
+
+from hpc_nqs.settings.parsing import SettingsError
+from hpc_nqs.settings.toml_text import shown
+
+
+def validate(settings):
+    """Return the problems that only the lattice and the model can see, as a list of sentences."""
+    try:
+        lattice, model = build(settings)
+    except SettingsError as error:
+        return error.problems
+    from hpc_nqs.hamiltonians.spin_model import marshall
+    from hpc_nqs.symmetry.site_permutations import site_symmetries
+
+    problems = []
+    for q in settings.observables.structure_factor:
+        try:
+            lattice.wave_vector(q)
+        except ValueError as error:
+            problems.append(f"observables.structure_factor = {shown(q)}: {error}")
+    network = settings.wavefunction
+    if network.marshall is True and marshall(model, lattice).sublattice is None:
+        problems.append('wavefunction.marshall = true: the model has no two sublattices; allowed is "auto" or false')
+    for name in ("translation", "point_group"):
+        wanted = network.symmetries != "auto" and name in network.symmetries
+        if wanted and len(site_symmetries(lattice, model, (name,))) == 1:
+            problems.append(f"wavefunction.symmetries = {shown(network.symmetries)}: the system has no {name}")
+    if settings.sampling.method == "exact_sum":
+        from hpc_nqs.sampling.enumeration import MAX_VISIBLE
+
+        n_layers = 2 if settings.run.task == "thermal" else 1
+        if n_layers * lattice.n_sites > MAX_VISIBLE:
+            largest = f"allowed up to {MAX_VISIBLE // n_layers} sites, here are {lattice.n_sites}"
+            problems.append(f'sampling.method = "exact_sum": {largest}')
+    return problems
+
+
+def build(settings):
+    """Return the (Lattice, SpinModel) of the settings.
+
+    Raises
+    ------
+    SettingsError
+        When the lattice or the model cannot be built.
+    """
+    from hpc_nqs.hamiltonians import spin_model as models
+    from hpc_nqs.lattices import lattice as lattices
+
+    part = settings.lattice
+    try:
+        lattice = lattices.build(part.kind, part.lengths, part.boundary, bonds=part.bonds or None)
+    except ValueError as error:
+        raise SettingsError([_in_section("lattice", "lattice", error)]) from error
+    keywords = settings.model.keywords()
+    try:
+        return lattice, models.build_model(lattice, **keywords)
+    except ValueError as error:
+        key = "couplings" if "couplings" in keywords else "coupling"
+        raise SettingsError([_in_section("model", f"model.{key} = {shown(keywords[key])}", error)]) from error
+
+
+def _in_section(section, place, error):
+    """Return the message of an error with its place, unless it names a place in the section itself."""
+    return str(error) if str(error).startswith((f"{section}.", f"{section}:")) else f"{place}: {error}"

@@ -1,0 +1,248 @@
+"""Quantum numbers of a state as characters of the symmetry group of its lattice and its spins.
+
+A symmetry acts on a configuration as a signed gather, (g s)_i = (s, -s)[g[i]]; a state of character chi has
+Psi(g s) = chi(g) Psi(s), so that sum_g chi(g)^* Psi(g s) projects onto it ([SYM] JPCM 33, 174003 (2021), eq. (8)).
+With momentum K a translation of all spins by r multiplies the state by e^{-i K r}; the gather g[i] = site at r_i + r is
+that translation.
+
+In the Marshall basis Psi = R Psi_rotated, R(s) the product of the spins of sublattice -1, so the rotated state has the
+character chi(g) R(s) / R(g s), a sign that is the same for all configurations of a sector.
+"""
+
+from dataclasses import dataclass
+from math import lcm
+
+import numpy as np
+
+from hpc_nqs.symmetry.site_permutations import compose, point_group, translations
+
+# Signs of the generators: a rotation by the smallest angle and a reflection in the axis along the first direction.
+IRREPS = {"A1": (1, 1), "A2": (1, -1), "B1": (-1, 1), "B2": (-1, -1)}
+
+
+@dataclass(frozen=True)
+class Sector:
+    """Quantum numbers in words; None where they are left to the network.
+
+    Attributes
+    ----------
+    momentum : tuple of int or None
+        Per direction of the lattice, in units of 2 pi / L.
+    point_group : str or None
+        A one-dimensional representation of the point group, a key of `IRREPS`.
+    spin_parity : int or None
+        Eigenvalue of the flip of all spins.
+    """
+
+    momentum: tuple | None = None
+    point_group: str | None = None
+    spin_parity: int | None = None
+
+
+def every_sector(lattice):
+    """Return all pairs of momentum and spin parity as `Sector`s; of K and -K, which have equal levels, the first.
+
+    Raises
+    ------
+    ValueError
+        The lattice has no translations.
+    """
+    if lattice.positions is None or not any(lattice.wraps):
+        raise ValueError('ground_state.sectors = "all": the system has no translations')
+    found, n_directions = {}, len(lattice.lengths)
+    for step in _steps(lattice):
+        opposite = tuple(-k % length for k, length in zip(step, lattice.grid, strict=True))
+        if opposite not in found:
+            found[step] = [Sector(step[:n_directions], None, parity) for parity in (1, -1)]
+    return [sector for pair in found.values() for sector in pair]
+
+
+def marshall_momentum(lattice, model, n_up):
+    """Return the momentum, per direction in units of 2 pi / L, of a state that is positive in the basis of `model`.
+
+    That is the ground state of an unfrustrated magnet (Marshall's sign rule), and a guess for a frustrated one;
+    None where the model does not have all translations of the lattice.
+    """
+    steps = _steps(lattice) if lattice.positions is not None else []
+    if len(steps) < 2 or len(translations(lattice, model)) != len(steps):
+        return None
+    momentum = []
+    for direction in range(len(lattice.lengths)):
+        image = lattice.site_at(lattice.positions + lattice.wraps[direction] * lattice.vectors[direction])
+        momentum.append(0 if marshall_sign(image, model, n_up) > 0 else lattice.grid[direction] // 2)
+    return tuple(momentum)
+
+
+def marshall_point_group(lattice, model, n_up):
+    """Return the name of the representation of the point group to which a state that is positive in the basis of `model`
+    belongs at zero momentum, or None where there is no point group, or none that leaves the model alone.
+    """
+    for name in IRREPS:
+        try:
+            images, coefficients = projector(Sector(None, name, None), lattice, model, n_up)
+        except ValueError:
+            continue
+        if len(images) > 1 and (coefficients == 1).all():
+            return name
+    return None
+
+
+def projector(sector, lattice, model, n_up):
+    """Return the images and coefficients c_g = chi(g)^* that project onto a sector.
+
+    Parameters
+    ----------
+    sector : Sector
+    lattice : Lattice
+    model : SpinModel
+        In the basis of the state.
+    n_up : int or None
+
+    Returns
+    -------
+    images : (order, n_sites) intp
+        Signed gathers, the identity first.
+    coefficients : (order,) complex128
+        Exactly real where all are real.
+
+    Raises
+    ------
+    ValueError
+        The system does not have the symmetry, or the representation does not exist there.
+    """
+    n = model.n_sites
+    images, characters = np.arange(n, dtype=np.intp)[None, :], np.ones(1, dtype=np.complex128)
+    if sector.momentum is not None:
+        images, characters = _translation_characters(sector.momentum, lattice, model)
+    if sector.point_group is not None:
+        rotations, signs = _point_group_characters(sector, lattice, model)
+        images = np.concatenate([compose(rotation, images) for rotation in rotations])
+        characters = np.concatenate([sign * characters for sign in signs])
+    characters = characters * np.array([marshall_sign(image, model, n_up) for image in images])
+    if sector.spin_parity is not None:
+        if not model.spin_flip_symmetric or (n_up is not None and 2 * n_up != n):
+            raise ValueError(
+                f"ground_state.spin_parity = {sector.spin_parity}: the flip of all spins is no symmetry of this sector "
+                "(it needs Sz = 0 and no field along z)"
+            )
+        flipped = sector.spin_parity * marshall_sign(None, model, n_up)
+        images = np.concatenate([images, images + n])
+        characters = np.concatenate([characters, flipped * characters])
+    coefficients = characters.conj()
+    if np.abs(coefficients.imag).max() < 1e-12:
+        coefficients = np.round(coefficients.real).astype(np.complex128)
+    return np.ascontiguousarray(images), coefficients
+
+
+def marshall_sign(image, model, n_up):
+    """Return R(g s) R(s), +1 or -1, of a site permutation, or of the flip of all spins for image None.
+
+    Raises
+    ------
+    ValueError
+        The permutation neither keeps nor exchanges the two sublattices.
+    """
+    colours = model.sublattice
+    if colours is None:
+        return 1.0
+    if image is None:
+        return (-1.0) ** int(np.sum(colours < 0))
+    products = colours[image] * colours
+    if np.all(products == 1):
+        return 1.0
+    if np.all(products == -1):
+        return (-1.0) ** (model.n_sites - n_up)
+    raise ValueError("a lattice symmetry neither keeps nor exchanges the sublattices; set wavefunction.marshall = false")
+
+
+def _steps(lattice):
+    """Return the translations (n1, n2) of the periodic grid, the identity first."""
+    ranges = [range(length) if wrap else range(1) for length, wrap in zip(lattice.grid, lattice.wraps, strict=True)]
+    return [(n1, n2) for n2 in ranges[1] for n1 in ranges[0]]
+
+
+def _translation_characters(momentum, lattice, model):
+    if lattice.positions is None or not any(lattice.wraps):
+        raise ValueError(f"ground_state.momentum = {list(momentum)}: the system has no translations; allowed is \"auto\"")
+    momentum = (*momentum, 0)[:2]
+    for direction, (k, wrap) in enumerate(zip(momentum, lattice.wraps, strict=True)):
+        if k and not wrap:
+            raise ValueError(
+                f"ground_state.momentum = {list(momentum)}: direction {direction + 1} is not periodic; its entry must be 0"
+            )
+    steps = _steps(lattice)
+    images = [lattice.site_at(lattice.positions + n1 * lattice.vectors[0] + n2 * lattice.vectors[1]) for n1, n2 in steps]
+    if len(translations(lattice, model)) != len(steps):
+        raise ValueError(f"ground_state.momentum = {list(momentum)}: not every translation leaves the model unchanged")
+    common = lcm(*lattice.grid)
+    turns = [sum(k * n * (common // length) for k, n, length in zip(momentum, step, lattice.grid, strict=True)) for step in steps]
+    angles = np.array(turns) % common
+    characters = np.exp(-2j * np.pi * angles / common)
+    return np.array(images, dtype=np.intp), np.where(2 * angles % common == 0, np.round(characters.real), characters)
+
+
+def _point_group_characters(sector, lattice, model):
+    """Return the elements of the little group of the momentum and their signs in a one-dimensional representation."""
+    name = sector.point_group
+    group = point_group(lattice, model)
+    if lattice.positions is None or len(group) == 1:
+        raise ValueError(f'ground_state.point_group = "{name}": the system has no point group')
+    matrices = [_matrix(lattice, image) for image in group]
+    kept = [
+        place for place, matrix in enumerate(matrices) if sector.momentum is None or _keeps(matrix, sector.momentum, lattice)
+    ]
+    signs = _signs([matrices[place] for place in kept], *IRREPS[name])
+    if signs is None:
+        raise ValueError(
+            f'ground_state.point_group = "{name}": the little group of the momentum has no such representation; '
+            "A1 always exists"
+        )
+    return group[kept], signs
+
+
+def _matrix(lattice, image):
+    """Return the orthogonal matrix of a point operation: positions[image] - centre = M (positions - centre)."""
+    near = lattice.displacement(0, np.arange(lattice.n_sites))
+    order = np.argsort(np.linalg.norm(near, axis=1), kind="stable")
+    chosen = order[1 : 1 + min(len(order) - 1, 6)]
+    source, target = near[chosen], lattice.displacement(image[0], image[chosen])
+    for angle in np.arange(12) * np.pi / 6:
+        cos, sin = np.cos(angle), np.sin(angle)
+        for matrix in (np.array([[cos, -sin], [sin, cos]]), np.array([[cos, sin], [sin, -cos]])):
+            if np.abs(lattice.minimum_image(source @ matrix.T - target)).max() < 1e-6:
+                if _maps_sites(lattice, image, matrix):
+                    return matrix
+    raise ValueError("a point operation of the lattice is no rotation and no reflection")
+
+
+def _maps_sites(lattice, image, matrix):
+    near = lattice.displacement(0, np.arange(lattice.n_sites))
+    moved = lattice.displacement(image[0], image)
+    return np.abs(lattice.minimum_image(near @ matrix.T - moved)).max() < 1e-6
+
+
+def _keeps(matrix, momentum, lattice):
+    """Return whether M K = K up to a reciprocal vector: e^{i K M a} = e^{i K a} for all lattice vectors a."""
+    vectors = lattice.vectors[np.array(lattice.wraps)]
+    fractions = np.array([k / length for k, length in zip((*momentum, 0)[:2], lattice.grid, strict=True)])
+    turned = np.linalg.solve(lattice.vectors.T, (vectors @ matrix.T).T).T @ fractions
+    straight = np.linalg.solve(lattice.vectors.T, vectors.T).T @ fractions
+    return bool(np.all(np.abs((turned - straight) - np.round(turned - straight)) < 1e-9))
+
+
+def _signs(matrices, rotation_sign, reflection_sign):
+    """Return chi of rotations and reflections that form a group, or None where it is no representation.
+
+    chi(smallest rotation) = rotation_sign, chi(reflection whose axis is nearest to the first direction) = reflection_sign.
+    """
+    determinants = np.array([round(np.linalg.det(matrix)) for matrix in matrices])
+    angles = np.array([np.arctan2(matrix[1, 0], matrix[0, 0]) for matrix in matrices]) % (2 * np.pi)
+    angles = np.where(angles > 2 * np.pi - 1e-6, 0.0, angles)
+    proper, improper = determinants > 0, determinants < 0
+    n_rotations = int(proper.sum())
+    smallest = 2 * np.pi / n_rotations
+    if (rotation_sign < 0 and n_rotations % 2) or (reflection_sign < 0 and not improper.any()):
+        return None
+    start = angles[improper].min() if improper.any() else 0.0
+    powers = np.round(np.where(proper, angles, angles - start) / smallest).astype(int)
+    return np.where(proper, 1, reflection_sign) * np.where(powers % 2, rotation_sign, 1)

@@ -1,0 +1,179 @@
+"""Rings of layers: the configurations of a deep purified state, theory 4.9, bra and ket together.
+
+Psi(sigma, ancilla) = sum over deep layers of phi(L_0, L_1) phi(L_1, L_2) ... phi(L_{M-1}, L_M), L_0 = sigma, L_M = ancilla;
+a second, independent set of deep layers for the bra closes the ring of 2M links.  With a phi that is symmetric
+under exchange of its layers any two opposite layers may be called sigma and ancilla.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from hpc_nqs.kernels.ring import sample_rings
+from hpc_nqs.sampling.chains import Chains, Samples
+
+MAX_SLICES = 4  # a ring of 2M links fits the states that an amplitude holds at once
+MAX_RINGS = 2**16  # of exact sums
+
+
+@dataclass(frozen=True)
+class RingMoves:
+    """What the chains of rings propose.
+
+    Attributes
+    ----------
+    terms : (n_terms, 3) intp
+        The move of one off-diagonal term on the first layer of a link, on the second, and on both.
+    lines : (n_lines,) intp
+        The move that flips one matched site on both layers of a link; together they change the magnetization.
+    """
+
+    terms: np.ndarray
+    lines: np.ndarray
+
+
+def ring_moves(purification):
+    """Return the `RingMoves` of a doubled system."""
+    model, proposals = purification.model, purification.proposals
+    n_terms = len(model.exchange_sites) + len(model.flip_sites)
+    joint = proposals[2 * n_terms : 3 * n_terms] if model.conserves_sz else proposals[-n_terms:]
+    terms = np.stack([proposals[:n_terms], proposals[n_terms : 2 * n_terms], joint], axis=1)
+    # flips of single layers change the magnetization already
+    lines = proposals[-model.n_sites :] if model.conserves_sz else proposals[:0]
+    return RingMoves(np.ascontiguousarray(terms), np.ascontiguousarray(lines))
+
+
+def straight_ring(purification, n_links, stream):
+    """Return the links (n_links, n_visible) int8 of a random ring at infinite temperature: all layers are equal."""
+    sigma = (2 * stream.integers(0, 2, size=purification.n_sites) - 1).astype(np.int8)
+    return links_of(np.tile(sigma, (n_links, 1)), purification.opposite_pairs)
+
+
+def links_of(layers, opposite_pairs):
+    """Return the visible units (..., n_links, 2 n_sites) of the links of rings of layers (..., n_links, n_sites)."""
+    following = np.roll(layers, -1, axis=-2)
+    return np.concatenate([layers, -following if opposite_pairs else following], axis=-1).astype(np.int8)
+
+
+@dataclass
+class RingSamples(Samples):
+    """Rings of this rank; `configurations` is (n_chains, n_per_chain, n_links, n_visible).
+
+    They are distributed as the product of abs(phi) over the links, to the power `exponent`.
+
+    Attributes
+    ----------
+    straight : slice
+        Links that begin with the physical layer although a ring would go through them backwards: none here.
+    """
+
+    straight = slice(0, 0)
+
+    @property
+    def n_links(self):
+        return self.configurations.shape[2]
+
+    @property
+    def rings(self):
+        """Links as (n, n_links, n_visible)."""
+        return self.configurations.reshape(-1, *self.configurations.shape[2:])
+
+
+class Rings(Chains):
+    """Chains of rings; same interface as `Chains`.
+
+    Parameters
+    ----------
+    team, n_chains, seed
+        As for `Chains`.
+    purification : Purification
+    n_slices : int
+        M: short-time slices of the ket; the ring has 2M links.
+    """
+
+    def __init__(self, team, n_chains, seed, purification, n_slices):
+        self.n_links = 2 * n_slices
+        super().__init__(team, n_chains, seed, lambda stream: straight_ring(purification, self.n_links, stream).ravel())
+        self.moves = ring_moves(purification)
+        self.counts = np.zeros((2, 2), dtype=np.int64)
+
+    def sample(self, amplitude, purification, n_per_chain, sweeps_per_sample, exponent):
+        """Advance the chains and return `n_per_chain` `RingSamples` of each."""
+        links = self.visible.reshape(len(self.visible), self.n_links, purification.n_visible)
+        configurations = np.empty((len(links), n_per_chain, *links.shape[1:]), dtype=np.int8)
+        sample_rings(
+            links,
+            amplitude,
+            purification.moves.kernel(),
+            self.moves.terms,
+            self.moves.lines,
+            sweeps_per_sample,
+            exponent,
+            self.streams,
+            configurations,
+            self.counts,
+        )
+        return RingSamples(configurations, self.first, exponent)
+
+
+class RingEnumeration:
+    """All rings of a very small system, shared over the ranks; same interface as `Rings`.
+
+    Parameters
+    ----------
+    team : Team
+    purification : Purification
+    n_slices : int
+
+    Raises
+    ------
+    ValueError
+        More than MAX_RINGS rings.
+    """
+
+    is_exact = True
+
+    def __init__(self, team, purification, n_slices):
+        n_sites, n_links = purification.n_sites, 2 * n_slices
+        total = n_rings(n_sites, purification.opposite_pairs, n_slices)
+        if total > MAX_RINGS:
+            raise ValueError(
+                f"sampling.method = 'exact_sum' sums over {total:.3g} rings of {n_links} layers of "
+                f"{n_sites} sites; at most {MAX_RINGS} are allowed"
+            )
+        layers = (2 * ((np.arange(2**n_sites)[:, None] >> np.arange(n_sites)) & 1) - 1).astype(np.int8)
+        sectors = [layers]
+        if purification.opposite_pairs:
+            sectors = [layers[layers.sum(axis=1) == m] for m in range(-n_sites, n_sites + 1, 2)]
+        rings = [sector[np.indices((len(sector),) * n_links).reshape(n_links, -1).T] for sector in sectors]
+        links = links_of(np.concatenate(rings), purification.opposite_pairs)
+        self.n_chains = len(links)
+        self.first, stop = team.share(self.n_chains)
+        self.configurations = np.ascontiguousarray(links[self.first : stop, None])
+
+    def sample(self, amplitude, purification, n_per_chain, sweeps_per_sample, exponent):
+        """Return every ring of this rank once."""
+        return RingSamples(self.configurations, self.first, 0.0)
+
+    def warm_up(self, amplitude, purification, n_sweeps, exponent):
+        """Do nothing: there is nothing to equilibrate."""
+
+    def acceptance(self, team):
+        """Return 1."""
+        return 1.0
+
+    def state(self, team):
+        """Return an empty state: the rings are always the same."""
+        return {}
+
+    def restore(self, team, state):
+        """Do nothing."""
+
+
+def n_rings(n_sites, conserves_sz, n_slices):
+    """Return the number of rings whose layers all have the same magnetization where H conserves it."""
+    n_links = 2 * n_slices
+    if conserves_sz:
+        return sum(math.comb(n_sites, m) ** n_links for m in range(n_sites + 1))
+    return 2 ** (n_sites * n_links)

@@ -1,0 +1,301 @@
+"""Numerical purification: cool a wave function from its seed through all requested temperatures.
+
+[PDBM] Y. Nomura, N. Yoshioka, F. Nori, PRL 127, 060601 (2021), method II.
+"""
+
+import json
+
+import numpy as np
+
+from hpc_nqs.hilbert.purification import random_pairs
+from hpc_nqs.observables.diagonal import build_observables
+from hpc_nqs.runs.computation import DONE, FAILED, STOPPED, Computation
+from hpc_nqs.runs.threads import use_threads
+from hpc_nqs.sampling.chains import Chains
+from hpc_nqs.sampling.enumeration import Enumeration
+from hpc_nqs.sampling.umbrella import Umbrella
+from hpc_nqs.settings.parsing import SettingsError
+from hpc_nqs.thermal.ansatz import largest_coupling
+from hpc_nqs.thermal.deep.ket_bra_chains import DeepPairs
+from hpc_nqs.thermal.deep.ring_chains import RingEnumeration, Rings
+from hpc_nqs.thermal.deep.ring_evolution import DeepEvolution
+from hpc_nqs.thermal.deep.ring_meter import RingMeter
+from hpc_nqs.thermal.deep.start import load_start
+from hpc_nqs.thermal.deep.summed_evolution import SummedEvolution
+from hpc_nqs.thermal.deep.unit_columns import sliced_network
+from hpc_nqs.thermal.evolution import Evolution, EvolutionError
+from hpc_nqs.thermal.meter import Meter
+from hpc_nqs.thermal.plan import (
+    N_CHAINS,
+    build_state,
+    control_of,
+    regularization_of,
+    samples_per_report,
+    samples_per_step,
+)
+from hpc_nqs.thermal.table import finished_rows
+
+JUMP_NOISE, JUMP = 10.0, 0.1  # of e that is off its path: in standard errors, and beside them relative
+START_EXPONENT, EXPONENT_STEP = 0.6, 0.05
+EFFECTIVE_FRACTION = (0.1, 0.8)  # of effective samples; outside, the sampling exponent moves
+RING_EFFECTIVE_FRACTION = (0.3, 0.9)  # the same for deep states, whose S is noisier
+# the same for tables: with exchange the hot part needs rare configurations, with a field it makes no steps
+TABLE_EFFECTIVE_FRACTION = {True: (0.4, 0.9), False: (0.6, 0.9)}  # by whether Sz is conserved
+
+
+class Cooling(Computation):
+    """One thermal run: the state of its evolution, its chains, its history and its results.
+
+    What a checkpoint needs is given to the `Recorder` by `state()`, `history_columns()`, `table()` and `network()`.
+    """
+
+    def __init__(self, settings, team, recorder, progress, resumed=False):
+        super().__init__(settings, team, recorder, progress)
+        settings, model = self.settings, self.model
+        start = None
+        if settings.thermal.start:  # a run that continues holds the network itself
+            start = recorder.load_network() if resumed else load_start(settings, team)
+        use_threads(settings, team)
+        self.ansatz = build_state(settings, self.lattice, model, settings.run.seed, start)
+        self.start_known = (start or {}).get("known", {})
+        self.is_exact = self.ansatz.is_exact
+        self.observables = build_observables(settings, self.lattice, self.ansatz.model)
+        evolution, meter = (DeepEvolution, RingMeter) if self.ansatz.has_bra_and_ket else (Evolution, Meter)
+        if self.ansatz.kind == "dbm" and self.is_exact:
+            evolution = SummedEvolution
+        self.evolution = evolution(self.ansatz, regularization_of(settings, self.ansatz), control_of(settings, self.ansatz), team)
+        self.sampler = self._make_sampler()
+        self.umbrella = None
+        if self.ansatz.has_exchange_tables and not self.is_exact:
+            self.umbrella = Umbrella(self.ansatz.purification, self.settings.run.seed, largest_coupling(model))
+        self.meter = meter(self.ansatz, self.observables, self.sampler, team)
+        sampling = settings.sampling
+        self.exponent = START_EXPONENT if sampling.exponent == "auto" else sampling.exponent
+        self.warm = False
+
+    @property
+    def effective_range(self):
+        """The fractions of effective samples within which the sampling exponent stays."""
+        if self.ansatz.has_bra_and_ket:
+            return RING_EFFECTIVE_FRACTION
+        if self.ansatz.kind == "clusters":
+            return TABLE_EFFECTIVE_FRACTION[self.model.conserves_sz]
+        return EFFECTIVE_FRACTION
+
+    @property
+    def n_chains(self):
+        """Chains over all ranks."""
+        return self.sampler.n_chains
+
+    def _make_sampler(self):
+        ansatz, team = self.ansatz, self.team
+        is_ring = ansatz.has_bra_and_ket and ansatz.kind != "dbm"
+        if self.is_exact:
+            if is_ring:
+                return RingEnumeration(team, ansatz.purification, ansatz.n_slices)
+            return Enumeration(team, ansatz.purification)
+        seed, n_chains = self.settings.run.seed, self.settings.sampling.n_chains
+        n_chains = N_CHAINS if n_chains == "auto" else n_chains
+        if is_ring:
+            return Rings(team, n_chains, seed, ansatz.purification, ansatz.n_slices)
+        if ansatz.kind == "dbm":
+            return DeepPairs(team, n_chains, seed, ansatz.wavefunction)
+        return Chains(team, n_chains, seed, lambda stream: random_pairs(ansatz.purification, stream))
+
+    # ---- the run ---------------------------------------------------------------------------------------------------
+
+    def run(self, resumed=False):
+        """Cool down to the lowest temperature; return the exit code.  *Collective.*"""
+        targets = self.settings.thermal.report_betas
+        self.recorder.start(self, resumed)
+        for target, temperature in zip(targets, self.settings.thermal.report_temperatures, strict=True):
+            if any(row["beta"] == target for row in self.rows):
+                continue
+            while self.evolution.beta < target:
+                code = self._step(target, targets[-1])
+                if code is not None:
+                    return code
+            row = self._report(target)
+            if row is None:
+                return STOPPED
+            self.rows.append(row | {"temperature": temperature})
+            self.recorder.save(self)
+        self.recorder.finish()
+        return DONE
+
+    def _step(self, target, beta_end):
+        """Make one step; return an exit code to stop with, or None."""
+        samples, evaluation = self._sample(self._n_samples())
+        summary = self.meter.summarize(samples, evaluation, self.evolution.beta)
+        if self.umbrella is not None:
+            samples.aside = self.umbrella.sample(
+                self.ansatz.wavefunction, self.evolution.beta, samples, len(self.history), self.team.threads
+            )
+        first = self.evolution.velocity(samples, evaluation)
+        acceptance = self.sampler.acceptance(self.team)
+        beta = self.evolution.beta
+        if self.history and left_path(self.history[-1], summary, beta):
+            self.progress.message(
+                f"step {len(self.history) + 1}: e went from {self.history[-1]['energy']:.4f} to {summary['energy']:.4f} where the "
+                "steps promise another value: the state has left its path, do not trust lower temperatures"
+            )
+        self.warm = not self.evolution.follows_expansion  # the next state is further away than after a small step
+        try:
+            step = self.evolution.advance(samples, evaluation, first, target)
+        except EvolutionError as error:
+            self.recorder.save(self)
+            self.recorder.finish()
+            self.progress.message(f"stopped: {error}; the last good state is in {self.recorder.path}")
+            return FAILED
+        number = len(self.history) + 1
+        self.history.append(
+            {"step": number, "beta": beta, "dtau": step.dtau, "step_error": step.error}
+            | {"n_rejected": step.n_rejected, "tdvp_residual": first.residual, "n_kept": first.solution.n_kept}
+            | {"solver_iterations": first.solution.iterations, "acceptance": acceptance, **summary}
+            | {"exponent": self.exponent, "sweeps_per_sample": self.sweeps, "seconds": self.elapsed()}
+        )
+        for note in step.notes:
+            self.progress.message(f"step {number}: {note}")
+        self.progress.update(
+            step=number, beta=self.evolution.beta, beta_end=beta_end, energy=summary["energy"],
+            energy_error=summary["energy_error"], acceptance=acceptance, residual=first.residual,
+        )
+        self._adapt(summary)
+        return STOPPED if self.recorder.after_step(self) else None
+
+    def _n_samples(self):
+        """Return the number of samples per step at the present temperature."""
+        return samples_per_step(self.settings, self.ansatz, self.evolution.beta)
+
+    def _sample(self, n_samples):
+        """Return fresh samples of all chains and their evaluation."""
+        purification = self.ansatz.purification
+        amplitude = self.ansatz.wavefunction.amplitude(purification.moves)
+        if not self.warm:
+            self.sampler.warm_up(amplitude, purification, self.settings.sampling.n_warm_up, self.exponent)
+            self.warm = True
+        n_per_chain = max(1, -(-n_samples // self.sampler.n_chains))
+        samples = self.sampler.sample(amplitude, purification, n_per_chain, self.sweeps, self.exponent)
+        return samples, self.evolution.evaluate(samples, amplitude)
+
+    def _adapt(self, summary):
+        """Move the sampling exponent and the sweeps per sample towards their targets, from reduced numbers only."""
+        sampling = self.settings.sampling
+        if sampling.exponent == "auto" and not self.is_exact:
+            low, high = self.effective_range
+            if summary["effective_fraction"] < low:
+                self.exponent = min(1.0, self.exponent + EXPONENT_STEP)
+            elif summary["effective_fraction"] > high:
+                self.exponent = max(0.5, self.exponent - EXPONENT_STEP)
+        self.adapt_sweeps(summary["autocorrelation"])
+
+    def _report(self, beta):
+        """Return the raw results at a requested temperature, from extra samples; None if the run has to stop."""
+        n_samples = self._n_samples()
+        n_batches = 1 if self.is_exact else max(1, -(-samples_per_report(self.settings, self.ansatz) // n_samples))
+        self.recorder.hold(self)  # a report cut short is made again, from the chains as they were
+        made = []
+        row = self.meter.report(self._batches(n_batches, n_samples, made), beta)
+        if len(made) < n_batches:
+            return None
+        velocity = self.evolution.velocity(*made[-1])
+        if self.ansatz.kind == "clusters":  # c = -beta^2 dE/dbeta; Var(H) of tables has errors that the clock leaves out
+            share = self.evolution.heat(velocity)
+            row["specific_heat"], row["specific_heat_error"] = share * row["specific_heat"], share * row["specific_heat_error"]
+        return row | {"tdvp_residual": velocity.residual, "acceptance": self.sampler.acceptance(self.team)}
+
+    def _batches(self, n_batches, n_samples, made):
+        """Yield batches of (samples, evaluation), fewer if the run has to stop; `made` holds the last one alone."""
+        for batch in range(n_batches):
+            if batch and self.recorder.stop_held():
+                return
+            made[:] = [None] * batch + [self._sample(n_samples)]
+            yield made[-1]
+
+    # ---- state and files -------------------------------------------------------------------------------------------
+
+    def state(self):
+        """Return all that continues the run, on rank 0 (None elsewhere).  *Collective.*"""
+        chains = self.sampler.state(self.team)
+        if not self.team.is_root:
+            return None
+        evolution = self.evolution
+        return self.progress_state(chains, self.sampler) | {
+            "params": self.ansatz.wavefunction.params,
+            "beta": evolution.beta,
+            "dtau": evolution.dtau,
+            "previous": evolution.previous,
+            "checks_energy": evolution.checks_energy,
+            "start_known": json.dumps(self.start_known),
+            "warm": self.warm,
+            "exponent": self.exponent,
+        }
+
+    def restore(self, state, history):
+        """Take over the state and history of a run file.  *Collective.*
+
+        Raises
+        ------
+        SettingsError
+            The file holds another number of chains than the settings ask for, or a new temperature lies above the
+            one that the run has reached.
+        """
+        self.restore_progress(state, history, self.sampler)
+        reported = {row["beta"] for row in self.rows}
+        passed = [beta for beta in self.settings.thermal.report_betas if beta < state["beta"] and beta not in reported]
+        if passed:
+            raise SettingsError(
+                [f"thermal: T = {1 / passed[0]:.6g} is asked for, but the run is already at T = {1 / state['beta']:.6g}; "
+                 "a run continues to lower temperatures only"]
+            )
+        self.ansatz.wavefunction.params = state["params"]
+        self.evolution.beta, self.evolution.dtau = state["beta"], state["dtau"]
+        self.evolution.previous, self.evolution.checks_energy = state["previous"], state["checks_energy"]
+        self.start_known = json.loads(state["start_known"])
+        self.warm, self.exponent = state["warm"], state["exponent"]
+
+    def table(self):
+        """Return the results so far, as `checkpoint.run_image` takes them."""
+        targets = self.settings.thermal.report_betas
+        return {
+            "task": "thermal",
+            "n_sites": self.model.n_sites,
+            "finished": all(any(row["beta"] == beta for row in self.rows) for beta in targets),
+            "seconds": self.seconds,
+            "n_ranks": self.team.size,
+            "rows": finished_rows(
+                self.rows,
+                self.history_columns(),
+                self.model,
+                self.start_known if self.ansatz.kind == "dbm" else None,
+                self.ansatz.expansion_beta,
+            ),
+        }
+
+    def network(self):
+        """Return the arrays of the wave function; of deep ones also where they stand, to start other runs from."""
+        ansatz = self.ansatz
+        arrays, n_slices = ansatz.wavefunction.network(), ansatz.n_slices
+        if ansatz.kind == "dbm":
+            return arrays | {"beta": self.evolution.beta, "n_slices": n_slices}
+        if ansatz.kind == "rbm" and n_slices > 1 and not ansatz.purification.bond_features:
+            deep = sliced_network(arrays, n_slices, ansatz.purification.opposite_pairs).network()
+            return arrays | {"dbm": deep | {"beta": self.evolution.beta, "n_slices": n_slices}}
+        return arrays
+
+
+def left_path(last, summary, beta):
+    """Return whether the energy per site is not where the last step led, by far more than noise and step errors.
+
+    Parameters
+    ----------
+    last : dict
+        "beta", "energy", "energy_error" and "variance" of the last entry of the history, per site.
+    summary : dict
+        The present "energy" and "energy_error".
+    beta : float
+        The present one.
+    """
+    expected = last["energy"] - last["variance"] * (beta - last["beta"])
+    noise = np.hypot(last["energy_error"], summary["energy_error"])
+    return bool(abs(summary["energy"] - expected) > JUMP_NOISE * noise + JUMP * abs(expected))

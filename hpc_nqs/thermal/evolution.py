@@ -1,0 +1,244 @@
+"""Imaginary-time evolution of a wave function by stochastic reconfiguration, one adaptive Runge-Kutta step at a time.
+
+Networks make Heun's step, params(tau + dtau) = params + dtau (v_1 + v_2) / 2, tables one of third order (Kutta's): Heun's
+lets the tables of a transverse field lag by 1e-3 of beta near infinite temperature, where they go as ln beta.  A step
+dtau advances beta by 2 dtau.  All stages use the same samples, the later ones reweighted, so that their differences are
+the error of the step and not noise.
+
+The velocity v is x = -S^{-1} F for the clock "time".  Where the network cannot follow, x removes less energy than
+dE/dbeta = -Var(H) demands and the state lags behind its label beta.  The clock "energy" therefore runs by the energy:
+v = x Var(H) / (-F.x), so that dE/dbeta = -Var(H) holds along the path, as it does for every thermal state.  Of tables
+the Var(H) that is measured grows with the unexplained part of the state, while -F.x stays below that of the thermal
+state: there beta follows (1 - w) Var(H) + w (-F.x), w = POWER_SHARE r^2, r^2 the TDVP residual.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hpc_nqs.reconfiguration.velocity import velocity
+from hpc_nqs.sampling.evaluation import evaluate
+from hpc_nqs.thermal.conserved import conserved_directions, split
+
+MAX_RETRIES = 12  # halvings of one step before the run gives up
+ACCEPTED_ERROR = 2.0  # in units of the tolerances
+MAX_ENERGY_ERROR = 0.0005  # of the energy change of a step, relative
+ENERGY_RETRIES = 3  # where halving does not help, zeros of Psi are the reason and not the step
+TINY = 1e-12
+MIN_OVERLAP = 0.3  # of the effective samples that must survive the reweighting within a step
+POWER_SHARE = 0.75  # of -F.x in the clock "energy" of tables that explain nothing
+MAX_SPEED_UP = 4.0  # of the clock "energy" against the clock "time"
+GROWTH = 1.5  # largest growth of the step size from one step to the next
+EXPANSION_GROWTH = 1.1  # of beta per step, where a cluster expansion gives the state: fine enough for slopes of e(beta)
+# (weights of the velocities so far in each further stage, weights of all in the step)
+HEUN = (((1.0,),), (1 / 2, 1 / 2))
+KUTTA = (((1 / 2,), (-1.0, 2.0)), (1 / 6, 2 / 3, 1 / 6))
+
+
+class EvolutionError(RuntimeError):
+    """The evolution cannot go on; the message says why and what to change."""
+
+
+@dataclass(frozen=True)
+class StepControl:
+    """What limits a step.
+
+    Attributes
+    ----------
+    tolerance : float
+        Largest error of a step, sqrt(d^H S d) with d half the difference of its first and last stage.
+    max_dtau : float
+        Absolute limit, in inverse energy.
+    max_growth : float
+        Limit relative to beta: dbeta <= max_growth * beta.
+    clock : str
+        "energy" or "time", see the module.
+    """
+
+    tolerance: float
+    max_dtau: float
+    max_growth: float
+    clock: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """One finished step.
+
+    Attributes
+    ----------
+    dtau, error : float
+    n_rejected : int
+        Tries that were too large.
+    notes : tuple of str
+        What the solvers had to say.
+    """
+
+    dtau: float
+    error: float
+    n_rejected: int
+    notes: tuple
+
+
+class Evolution:
+    """A wave function on its way down in temperature.
+
+    Parameters
+    ----------
+    ansatz : Ansatz
+    regularization : Regularization
+    control : StepControl
+    team : Team
+
+    Attributes
+    ----------
+    beta : float
+        Inverse temperature of the present parameters.
+    dtau : float
+        Size of the next step if nothing interferes.
+    previous : (n_params,) or None
+        Velocity at the end of the last step.
+    checks_energy : bool
+        Whether exact sums still compare delivered with promised energy; given up where halving does not help.
+    """
+
+    def __init__(self, ansatz, regularization, control, team):
+        self.purification = ansatz.purification
+        self.wavefunction = ansatz.wavefunction
+        self.between_layers = ansatz.kind == "clusters"
+        self.scheme = KUTTA if ansatz.kind == "clusters" else HEUN
+        self.expansion, self.expansion_beta = ansatz.expansion, ansatz.expansion_beta
+        self.conserved = None
+        if ansatz.has_exchange_tables:
+            state = ansatz.wavefunction
+            self.conserved = conserved_directions(ansatz.model, state.first.n_params, state.second)
+        self.regularization = regularization
+        self.control = control
+        self.team = team
+        self.beta = ansatz.beta_0
+        self.dtau = 0.05 * ansatz.beta_0
+        self.previous = None
+        self.checks_energy = True
+
+    @property
+    def follows_expansion(self):
+        """Whether the next step takes the state from the cluster expansion."""
+        return self.beta < self.expansion_beta
+
+    def evaluate(self, samples, amplitude=None):
+        """Return the `Evaluation` of the present parameters.  *Collective.*"""
+        return evaluate(samples, self.wavefunction, self.purification, self.team, amplitude)
+
+    def velocity(self, samples, evaluation):
+        """Return the `Velocity` at the present parameters.  *Collective.*"""
+        aside = samples.aside
+        if aside is not None:
+            aside.log_density = None  # no reweighting: they have weights of their own
+            aside = aside, self.evaluate(aside)
+        return velocity(
+            evaluation, samples, self.wavefunction, self.regularization, self.team, self.previous, self.between_layers, aside
+        )
+
+    def change(self, velocity):
+        """Return d params / d(beta / 2) by the clock of this evolution, (n_params,)."""
+        speed = self._speed(velocity)
+        if self.conserved is None or speed == 1:
+            return velocity.x * speed
+        along, rest, power = split(self.conserved, velocity)
+        left = velocity.power - power
+        return along + rest * (1 + (speed - 1) * velocity.power / left if left > 0 else speed)
+
+    def heat(self, velocity):
+        """Return -dE/dbeta along the path in units of Var(H): what the clock takes of what `velocity` measures."""
+        return self._speed(velocity) * velocity.power / velocity.thermal_variance if velocity.thermal_variance > 0 else 1.0
+
+    def _speed(self, velocity):
+        """Return d tau / d(beta / 2)."""
+        if self.control.clock == "time" or not velocity.power > 0:
+            return 1.0
+        excess = velocity.thermal_variance / velocity.power - 1
+        if self.between_layers:
+            excess *= 1 - POWER_SHARE * min(1.0, max(0.0, velocity.residual))
+        return min(MAX_SPEED_UP, 1 + excess)
+
+    def advance(self, samples, evaluation, first, beta_target):
+        """Make one step, not beyond `beta_target`, and return the `Step`.  *Collective.*
+
+        Parameters
+        ----------
+        samples, evaluation : of the present parameters
+        first : Velocity
+            At the present parameters.
+
+        Raises
+        ------
+        EvolutionError
+            No step size works; the parameters are those before the step.
+        """
+        if self.follows_expansion:
+            return self._follow(beta_target)
+        start = self.wavefunction.params.copy()
+        dtau = min(self.dtau, self.control.max_dtau, 0.5 * self.control.max_growth * self.beta)
+        error = np.inf
+        for n_rejected in range(MAX_RETRIES):
+            step = self._fitted(dtau, beta_target)
+            stages, error = self._try(samples, evaluation, start, first, step)
+            if error <= ACCEPTED_ERROR:
+                self.team.broadcast(self.wavefunction.params)
+                self.previous = stages[-1].x
+                self.beta = beta_target if step == 0.5 * (beta_target - self.beta) else self.beta + 2 * step
+                grown = min(0.9 * step / np.sqrt(max(error, 1e-300)), GROWTH * dtau)
+                self.dtau = grown if step == dtau else max(dtau, grown)
+                notes = [stage.solution.note for stage in stages]
+                return Step(step, error * self.control.tolerance, n_rejected, tuple(note for note in notes if note))
+            self.wavefunction.params = start.copy()
+            self.checks_energy = self.checks_energy and n_rejected < ENERGY_RETRIES
+            dtau = 0.5 * step
+        raise EvolutionError(
+            f"no step from beta = {self.beta:.6g} succeeds, down to dtau = {dtau:.1e} (last error {error:.2g} times the "
+            f"tolerance, residual {first.residual:.2g}); "
+            "raise sampling.n_samples or reconfiguration.soft_cut, or widen the network (wavefunction.alpha)"
+        )
+
+    def _follow(self, beta_target):
+        """Take the next state from the cluster expansion; return the `Step`."""
+        beta = min(EXPANSION_GROWTH * self.beta, self.expansion_beta, beta_target)
+        self.expansion.fill(beta)
+        self.team.broadcast(self.wavefunction.params)
+        step = Step(0.5 * (beta - self.beta), 0.0, 0, ())
+        self.beta, self.dtau = beta, 0.05 * beta
+        return step
+
+    def _fitted(self, dtau, beta_target):
+        """Return dtau cut to reach `beta_target`, with no tiny last step."""
+        left = 0.5 * (beta_target - self.beta)
+        if dtau >= left:
+            return left
+        return 0.5 * left if dtau > 0.5 * left else dtau
+
+    def _try(self, samples, evaluation, start, first, dtau):
+        """Make a trial step; return (velocities of its stages or None, error in units of what is tolerated).
+
+        The error of the state counts, and for exact sums also the difference between the energy change that the
+        velocities promise and the one after the step (sampled, that difference is mostly noise).
+        """
+        further, weights = self.scheme
+        stages, changes = [first], [self.change(first)]
+        for row in further:
+            if not np.isfinite(stages[-1].x).all():
+                return None, np.inf
+            self.wavefunction.params = start + dtau * sum(map(np.multiply, row, changes))
+            trial = self.evaluate(samples)
+            if not trial.n_effective > MIN_OVERLAP * evaluation.n_effective:
+                return None, np.inf
+            stages.append(self.velocity(samples, trial))
+            changes.append(self.change(stages[-1]))
+        if not np.isfinite(stages[-1].x).all():
+            return None, np.inf
+        error = 0.5 * dtau * first.metric(changes[-1] - changes[0]) / self.control.tolerance
+        self.wavefunction.params = start + dtau * sum(map(np.multiply, weights, changes))
+        if self.checks_energy and samples.exponent == 0:
+            promised = -2 * dtau * np.dot(weights, [self._speed(stage) * stage.power for stage in stages])
+            delivered = self.evaluate(samples).energy - evaluation.energy
+            error = max(error, abs(delivered - promised) / (MAX_ENERGY_ERROR * abs(promised) + TINY))
+        return stages, float(self.team.max(error if np.isfinite(error) else np.inf))

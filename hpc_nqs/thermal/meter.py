@@ -1,0 +1,191 @@
+"""Means and errors of energies and observables over the samples of all ranks.
+
+Where the thermal state is the same on both layers (up to the flip between opposite Bell pairs), every quantity is
+averaged over the layers; the difference of the two energies is kept as a meter of the error of the state.  The
+reported energy of tables is measured with control variates, whose coefficients the first samples of the report fix; the
+error of a network is larger than what they would take away.
+"""
+
+import numpy as np
+
+from hpc_nqs.observables.control_variates import ControlVariates, fitted_coefficients
+from hpc_nqs.observables.spin_averages import SpinAverages
+from hpc_nqs.statistics.jackknife import BlockSums, Statistics
+from hpc_nqs.statistics.markov_chains import ChainSums
+
+ENERGY, LAYER_DIFFERENCE, ENERGY_SQUARED = range(3)
+FIRST_OBSERVABLE = 3
+N_MAGNETIZATIONS = 2  # columns of M and M^2 before all other observables
+
+
+class Meter:
+    """Turns samples into numbers with error bars.
+
+    Parameters
+    ----------
+    ansatz : Ansatz
+    observables : Observables
+    sampler : Chains or Enumeration
+    team : Team
+    """
+
+    def __init__(self, ansatz, observables, sampler, team):
+        self.purification = ansatz.purification
+        self.layers_equivalent = ansatz.layers_equivalent
+        self.observables = observables
+        self.sampler = sampler
+        self.team = team
+        self.between_layers = ansatz.kind == "clusters"  # Var(H) from the covariance of the layers, see `reconfiguration`
+        sampled_tables = ansatz.kind == "clusters" and not sampler.is_exact
+        self.controls = ControlVariates(ansatz.purification, ansatz.lattice) if sampled_tables else None
+        averages = ansatz.kind == "clusters" and ansatz.model.is_isotropic and len(observables.names) > N_MAGNETIZATIONS
+        self.averages = SpinAverages(ansatz, observables) if averages else None
+
+    def summarize(self, samples, evaluation, beta):
+        """Return the meters of one step.  *Collective.*
+
+        Returns
+        -------
+        dict
+            energy, energy_error, layer_energy_difference, variance (all per site), specific_heat,
+            specific_heat_error, autocorrelation (in samples), r_hat, effective_fraction.
+        """
+        n = self.purification.n_sites
+        energies = self._energy_columns(samples, evaluation, evaluation.energy)
+        statistics = self._statistics([(energies, evaluation.weights)])
+        chains = ChainSums(energies[:, :, ENERGY], 0.0, evaluation.weights.reshape(energies.shape[:2]))
+        self.team.sum_in_place(chains.sums)
+        energy, error = statistics.estimate(lambda means: means[:, ENERGY])
+        variance, variance_error = statistics.estimate(variance_of)
+        difference, _ = statistics.estimate(lambda means: means[:, LAYER_DIFFERENCE])
+        return {
+            "energy": (evaluation.energy + energy) / n,
+            "energy_error": error / n,
+            "layer_energy_difference": difference / n,
+            "variance": variance / n,
+            "specific_heat": beta**2 * variance / n,
+            "specific_heat_error": beta**2 * variance_error / n,
+            "autocorrelation": 1.0 if self.sampler.is_exact else chains.tau,
+            "r_hat": 1.0 if self.sampler.is_exact else chains.r_hat,
+            "effective_fraction": evaluation.n_effective / (self.sampler.n_chains * energies.shape[1]),
+        }
+
+    def report(self, batches, beta):
+        """Return the results at one temperature.  *Collective.*
+
+        Parameters
+        ----------
+        batches : iterable of (Samples, Evaluation)
+            Looked at one after the other, so that they need not be held at once.
+        beta : float
+
+        Returns
+        -------
+        dict
+            Columns of the table that follow from this temperature alone; per site.
+        """
+        n = self.purification.n_sites
+        centre, coefficients, parts, averaged = None, None, [], []
+        for samples, evaluation in batches:
+            centre = evaluation.energy if centre is None else centre
+            columns = self._all_columns(samples, evaluation, centre)
+            if self.controls is not None:
+                quiet, coefficients = self._quiet_energies(samples, evaluation, columns[:, :, ENERGY], coefficients)
+                columns = np.concatenate([columns, quiet[:, :, None]], axis=2)
+            parts.append((columns, evaluation.weights))
+            if self.averages is not None:
+                averaged.append(self._averaged_columns(samples, evaluation))
+        statistics = self._statistics(parts)
+        energies = np.concatenate([part[:, :, ENERGY] for part, _ in parts], axis=1)
+        weights = [part.reshape(values.shape[:2]) for values, part in parts]
+        chains = ChainSums(energies, statistics.means[ENERGY], np.concatenate(weights, axis=1))
+        self.team.sum_in_place(chains.sums)
+        row = {"temperature": 1.0 / beta, "beta": beta}
+
+        def put(name, function):
+            row[name], row[f"{name}_error"] = statistics.estimate(function)
+
+        energy = ENERGY if self.controls is None else -1
+        put("energy", lambda means: (centre + means[:, energy]) / n)
+        put("energy_variance", lambda means: variance_of(means) / n)
+        row["specific_heat"], row["specific_heat_error"] = beta**2 * row["energy_variance"], beta**2 * row["energy_variance_error"]
+        if self.purification.model.conserves_sz:
+            put("susceptibility", lambda means: beta * (means[:, FIRST_OBSERVABLE + 1] - means[:, FIRST_OBSERVABLE] ** 2) / n)
+        averages = self._statistics(averaged) if averaged else None
+        for column, (name, key) in enumerate(self.observables.names):
+            if averages is not None and column >= N_MAGNETIZATIONS:
+                value = averages.estimate(lambda means, column=column: means[:, column - N_MAGNETIZATIONS])
+            else:
+                value = statistics.estimate(lambda means, column=column: means[:, FIRST_OBSERVABLE + column])
+            if key:
+                row.setdefault(name, {})[key] = list(value)
+            elif name == "magnetization":
+                row[name], row["magnetization_error"] = value[0] / n, value[1] / n
+        row["layer_energy_difference"] = statistics.estimate(lambda means: means[:, LAYER_DIFFERENCE] / n)[0]
+        row["autocorrelation"] = 1.0 if self.sampler.is_exact else chains.tau
+        row["r_hat"] = 1.0 if self.sampler.is_exact else chains.r_hat
+        return row
+
+    def _statistics(self, parts):
+        """Return `Statistics` of (values (n_chains, n_samples, n_columns), weights) of several batches."""
+        n_samples = [values.shape[1] for values, _ in parts]
+        sums = BlockSums(self.sampler.n_chains, sum(n_samples), parts[0][0].shape[2])
+        first = 0
+        for values, weights in parts:
+            chains = self.sampler.first + np.arange(len(values))
+            sums.add(chains, values, weights.reshape(values.shape[:2]), first_sample=first)
+            first += values.shape[1]
+        self.team.sum_in_place(sums.sums)
+        return Statistics(sums.jackknife(), self.sampler.is_exact)
+
+    def _energy_columns(self, samples, evaluation, centre):
+        """Return (n_chains, n_samples, 3): energy minus `centre`, difference of the layers, square of the energy minus `centre`."""
+        shifted = evaluation.energies - centre
+        if self.between_layers:
+            squares = (shifted[:, 0].conj() * shifted[:, 1]).real
+        else:
+            squares = (shifted.real**2 + shifted.imag**2).mean(axis=1)
+        columns = np.stack(
+            [
+                shifted.real.mean(axis=1),
+                shifted.real[:, 0] - shifted.real[:, 1],
+                squares,
+            ],
+            axis=1,
+        )
+        return columns.reshape(*samples.configurations.shape[:2], FIRST_OBSERVABLE)
+
+    def _quiet_energies(self, samples, evaluation, energies, coefficients):
+        """Return energies (n_chains, n_samples) minus control variates, and the coefficients.  *Collective.*
+
+        They are fitted where `coefficients` is None.
+        """
+        controls = self.controls.values(samples.flat, evaluation.amplitude, self.team.threads)
+        controls[evaluation.weights == 0] = 0
+        if coefficients is None:
+            coefficients = fitted_coefficients(energies.ravel(), controls, evaluation.weights, self.team)
+        return energies - (controls @ coefficients).reshape(energies.shape), coefficients
+
+    def _averaged_columns(self, samples, evaluation):
+        """Return columns of `SpinAverages` for some samples of every chain, (n_chains, n_kept, n_columns), and their weights."""
+        stride = 1 if self.sampler.is_exact else self.averages.stride
+        kept = np.ascontiguousarray(samples.configurations[:, ::stride])
+        weights = np.ascontiguousarray(evaluation.weights.reshape(samples.configurations.shape[:2])[:, ::stride])
+        columns = self.averages.measure(kept.reshape(-1, kept.shape[2]), self.team.threads)
+        columns[weights.ravel() == 0] = 0
+        return columns.reshape(*kept.shape[:2], columns.shape[1]), weights.ravel()
+
+    def _all_columns(self, samples, evaluation, centre):
+        n = self.purification.n_sites
+        visible = samples.flat
+        observed = self.observables.measure(visible[:, :n])
+        if self.layers_equivalent:
+            sign = -1 if self.purification.opposite_pairs else 1
+            observed = 0.5 * (observed + self.observables.measure(sign * visible[:, n:]))
+        energies = self._energy_columns(samples, evaluation, centre)
+        return np.concatenate([energies, observed.reshape(*energies.shape[:2], observed.shape[1])], axis=2)
+
+
+def variance_of(means):
+    """Return Var(H), total, from rows of means."""
+    return means[:, ENERGY_SQUARED] - means[:, ENERGY] ** 2

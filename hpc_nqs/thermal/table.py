@@ -1,0 +1,100 @@
+"""The table of a thermal run: entropy, free energy and slopes from its history (theory section 6)."""
+
+import numpy as np
+
+from hpc_nqs.observables import thermodynamics
+from hpc_nqs.thermal import systematic_error as systematic
+
+
+def finished_rows(rows, history, model, start=None, exact_until=0.0):
+    """Complete the measured rows by what needs the whole path from infinite temperature.
+
+    Parameters
+    ----------
+    rows : list of dict
+        Measured at the reported temperatures, in the order of growing beta.
+    history : dict of str: (n_steps,) float64
+        beta, energy, energy_error, specific_heat, specific_heat_error of every step, per site, and tdvp_residual;
+        layer_energy_difference where it is measured.
+    model : SpinModel
+    start : dict or None
+        What another run knows of the first point, of a run that starts from a Trotter network: "integral" (of the energy
+        per site over beta) and "energy", each (value, error), or neither.  None: the run starts from an analytic seed.
+    exact_until : float
+        Inverse temperature up to which a cluster expansion gives the states.
+
+    Returns
+    -------
+    list of dict
+        With entropy, free_energy and their errors, specific_heat_slope, and the estimated systematic errors
+        energy_systematic, entropy_systematic and free_energy_systematic.
+    """
+    if not rows:
+        return []
+    path = _path(rows, history)
+    betas, energies, errors = path.betas, path.energies, path.energy_errors
+    mean, variance, _ = thermodynamics.infinite_temperature_cumulants(model)
+    integrals, integral_errors = thermodynamics.integrate_energy(
+        betas,
+        energies,
+        slopes=-path.variances,
+        errors=errors,
+        start_energy=mean / model.n_sites,
+        start_slope=-variance / model.n_sites,
+    )
+    if start is not None:
+        first, first_error = start.get("integral") or _first_integral(path, model)
+        integrals, integral_errors = integrals + first - integrals[0], np.hypot(integral_errors, first_error)
+    off = systematic.estimate(path, model, start, exact_until)
+    # rows are far more certain than the steps between them, but the fit is not: its curve bends less than e(beta)
+    even = np.maximum(errors, np.median(errors))
+    finished = []
+    for row in rows:
+        beta, k = row["beta"], int(np.searchsorted(betas, row["beta"]))
+        integral, integral_error = float(integrals[k]), float(integral_errors[k])
+        row = dict(row)
+        row["entropy"] = float(thermodynamics.entropy(beta, row["energy"], integral))
+        row["entropy_error"] = float(thermodynamics.entropy_error(beta, row["energy_error"], integral_error))
+        row["free_energy"] = float(thermodynamics.free_energy(beta, integral))
+        row["free_energy_error"] = integral_error / beta
+        for name in ("energy", "entropy", "free_energy"):
+            row[f"{name}_systematic"] = float(getattr(off, name)[k])
+        if len(betas) >= 3:
+            slope, slope_error = thermodynamics.specific_heat_from_slope(betas, energies, even, beta)
+            row["specific_heat_slope"] = slope
+            if np.isfinite(slope_error):
+                row["specific_heat_slope_error"] = slope_error
+        finished.append(row)
+    return finished
+
+
+def _first_integral(path, model):
+    """Return int_0^beta_0 e dbeta, beta_0 of the first point, by a polynomial of fourth order, and its error.
+
+    The cubic through energies and slopes of both ends gets c x^2 (beta_0 - x)^2 added, so that its second derivative at
+    infinite temperature is the third cumulant; what that changes is taken to be the error.
+    """
+    mean, variance, third = np.array(thermodynamics.infinite_temperature_cumulants(model)) / model.n_sites
+    beta, energy, slope = path.betas[0], path.energies[0], -path.variances[0]
+    cubic = 0.5 * beta * (mean + energy) - beta**2 / 12 * (variance + slope)
+    curvature = 6 * (energy - mean) / beta**2 + (4 * variance - 2 * slope) / beta
+    change = (third - curvature) * beta**3 / 60
+    return cubic + change, abs(change)
+
+
+def _path(rows, history):
+    """Return the `systematic.Path` of a run; reported temperatures replace steps at the same beta.
+
+    Deep states have no layer difference: it counts as zero.
+    """
+    names = ("beta", "energy", "energy_error", "specific_heat", "specific_heat_error", "tdvp_residual")
+    differences = history.get("layer_energy_difference", np.zeros(len(history.get("beta", []))))
+    columns = [history.get(name, []) for name in names]
+    points = {float(point[0]): point for point in zip(*columns, differences, strict=True)}
+    for row in rows:
+        beta = row["beta"]
+        if "energy_variance" in row:  # of tables c is not beta^2 Var(H)
+            row = row | {"specific_heat": beta**2 * row["energy_variance"], "specific_heat_error": beta**2 * row["energy_variance_error"]}
+        points[beta] = (*(row[name] for name in names), row.get("layer_energy_difference", 0.0))
+    betas, energies, errors, heats, heat_errors, residuals, differences = np.array([points[beta] for beta in sorted(points)]).T
+    return systematic.Path(betas, energies, errors, heats / betas**2, heat_errors / betas**2, residuals, differences)
