@@ -67,6 +67,17 @@ class SpinModel:
         return len(self.flip_sites) == 0
 
     @property
+    def has_exchange(self):
+        """Whether H exchanges spins of two sites; else it is an Ising model, in a transverse field or not."""
+        return len(self.exchange_sites) > 0
+
+    @property
+    def largest_coupling(self):
+        """The largest coupling as the input states it, J max(1, abs(Delta)) of bonds and Gamma of sites: the unit of beta."""
+        parts = np.abs(self.pair_coupling) / self.spin**2, np.abs(self.exchange_element) / self.spin, np.abs(self.flip_element)
+        return np.concatenate(parts).max()
+
+    @property
     def has_positive_exchange(self):
         """Whether an exchange element of H is positive: in the basis of Marshall's rule, whether exchange is frustrated."""
         return bool(np.any(self.exchange_element > 0))

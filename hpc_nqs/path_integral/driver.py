@@ -19,9 +19,10 @@ from hpc_nqs.runs.computation import DONE, FAILED, STOPPED, Computation
 from hpc_nqs.settings.parsing import SettingsError
 from hpc_nqs.settings.system import build
 
-DTAU = {"heisenberg": (0.2, 0.14, 0.1), "tfim": (0.1, 0.07, 0.05)}  # in units of 1 / largest coupling
+# by whether the model has exchange: in units of 1 / largest coupling; per temperature and dtau, at beta = 1 / largest coupling
+DTAU = {True: (0.2, 0.14, 0.1), False: (0.1, 0.07, 0.05)}
 N_CHAINS = 32
-SAMPLES_TIMES_SITES = {"heisenberg": 2**24, "tfim": 3 * 2**23}  # per temperature and dtau, at beta = 1 / largest coupling
+SAMPLES_TIMES_SITES = {True: 2**24, False: 3 * 2**23}
 LADDER_SHARE = 4  # between the reported temperatures that many times fewer samples
 EARLY = 8  # batches after which a hopeless average sign ends the run
 CERTAIN = 4.0  # standard errors
@@ -41,8 +42,8 @@ class PathIntegral(Computation):
         self.measurement = _measurement(self.observables, self.model)
         # the rotated estimate needs averages over flips, which signs forbid
         self.rotates = is_isotropic(self.model) and not self.model.has_positive_exchange
-        self.scale = _scale(settings)
-        self.dtaus, self.betas, self.ladder = _points(settings)
+        self.scale = self.model.largest_coupling
+        self.dtaus, self.betas, self.ladder = _points(settings, self.model)
         self.n_chains = _n_chains(settings)
         self.results, self.current = [], None
         lowest = self.betas[-1]
@@ -210,22 +211,14 @@ class PathIntegral(Computation):
         }
 
 
-def _points(settings):
+def _points(settings, model):
     """Return (dtau list, reported betas, betas of the ladder)."""
-    kind, scale = settings.model.kind, _scale(settings)
+    scale = model.largest_coupling
     dtaus = settings.thermal.dtau
     if dtaus == "auto":
-        dtaus = tuple(dtau / scale for dtau in DTAU[kind])
+        dtaus = tuple(dtau / scale for dtau in DTAU[model.has_exchange])
     betas = settings.thermal.report_betas
-    return dtaus, betas, ladder(kind, scale, betas) if settings.thermal.entropy else []
-
-
-def _scale(settings):
-    """Return the largest coupling."""
-    _, model = build(settings)
-    factor = {"heisenberg": 2.0, "tfim": 1.0}[settings.model.kind]
-    parts = [factor * model.exchange_element, model.flip_element, model.pair_coupling]
-    return float(max(np.abs(part).max() for part in parts if len(part)))
+    return dtaus, betas, ladder(model.has_exchange, scale, betas) if settings.thermal.entropy else []
 
 
 def _n_chains(settings):
@@ -236,7 +229,7 @@ def _n_samples(settings, model, beta):
     """Return the wished samples per temperature and dtau, over all chains; a low temperature has longer world lines."""
     if settings.sampling.n_samples != "auto":
         return settings.sampling.n_samples
-    return SAMPLES_TIMES_SITES[settings.model.kind] / model.n_sites / np.sqrt(max(1.0, beta * _scale(settings)))
+    return SAMPLES_TIMES_SITES[model.has_exchange] / model.n_sites / np.sqrt(max(1.0, beta * model.largest_coupling))
 
 
 def _measurement(observables, model):
@@ -258,7 +251,7 @@ def plan(settings):
     """Return what a run of `settings` will take, as {what: number or text}."""
     lattice, model = build(settings)
     model = marshall(model, lattice)
-    dtaus, betas, between = _points(settings)
+    dtaus, betas, between = _points(settings, model)
     lowest = betas[-1]
     n_slices = slice_numbers(lowest, dtaus)
     product = trotter_product(model, lowest / (2 * n_slices[-1]), n_slices[-1], settings.thermal.trotter_order)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-MIN_STEP = {"heisenberg": 0.2, "tfim": 0.08}  # between inverse temperatures, in units of 1 / largest coupling
+MIN_STEP = {True: 0.2, False: 0.08}  # between inverse temperatures, in units of 1 / largest coupling; True: with exchange
 GROWTH = 0.2  # of the distance, relative to beta
 NEAR = 0.25  # of the distance: closer points of the ladder give way to a reported one
 
@@ -19,20 +19,20 @@ def slice_numbers(beta, dtaus):
     return numbers
 
 
-def ladder(kind, scale, betas):
+def ladder(has_exchange, scale, betas):
     """Return inverse temperatures between 0 and the largest of `betas` for the integral of the energy, without `betas`.
 
     Parameters
     ----------
-    kind : str
-        "heisenberg" or "tfim".
+    has_exchange : bool
+        Of the model.
     scale : float
         Largest coupling.
     betas : sequence of float
     """
     points, beta = [], 0.0
     while True:
-        step = max(MIN_STEP[kind] / scale, GROWTH * beta)
+        step = max(MIN_STEP[has_exchange] / scale, GROWTH * beta)
         beta += step
         if beta >= max(betas):
             return points

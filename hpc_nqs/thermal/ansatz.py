@@ -125,7 +125,7 @@ def build_ansatz(settings, lattice, model, seed):
         ansatz = Ansatz(lattice, model, purification, wavefunction, kind, symmetries, len(images), beta_0, is_exact)
         if expansion and settings.thermal.beta_0 == "auto":
             ansatz.expansion = expansion
-            ansatz.expansion_beta = expansion.reach(beta_0, MAX_EXPANSION_BETA / largest_coupling(model))
+            ansatz.expansion_beta = expansion.reach(beta_0, MAX_EXPANSION_BETA / model.largest_coupling)
         return ansatz
     features, bias = seeds.seed_features(
         purification, site_images, layer_exchange, beta_0, paired=kind == "pair_rbm", is_complex=is_complex
@@ -155,7 +155,7 @@ def choose_clusters(choice, purification, lattice, symmetries, site_images, imag
         size = max(size for size in CLUSTER_SIZES if size == 2 or 0 < n_codes[size] <= MAX_CLUSTER_PARAMS * len(images))
         size = min(size, PAIRED_CLUSTER_SIZE) if purification.model.has_positive_exchange else size
     return cluster_state(
-        purification, lattice, symmetries, site_images, images, size, beta_0, largest_coupling(purification.model)
+        purification, lattice, symmetries, site_images, images, size, beta_0, purification.model.largest_coupling
     )
 
 
@@ -223,14 +223,8 @@ def choose_beta_0(thermal, model, n_slices=1, kind="rbm"):
     if thermal.beta_0 != "auto":
         return thermal.beta_0
     if kind == "clusters" and model.conserves_sz and not model.has_positive_exchange:
-        return min(TABLE_BETA_0 / largest_coupling(model), *thermal.report_betas)
-    return min(n_slices * BETA_0 / largest_coupling(model), 0.5 * min(thermal.report_betas))
-
-
-def largest_coupling(model):
-    """Return the largest coupling of a model as its input states it: J of a bond, Gamma of a site."""
-    strengths = [np.abs(model.pair_coupling) / model.spin**2, np.abs(model.exchange_element) / model.spin, np.abs(model.flip_element)]
-    return np.concatenate(strengths).max()
+        return min(TABLE_BETA_0 / model.largest_coupling, *thermal.report_betas)
+    return min(n_slices * BETA_0 / model.largest_coupling, 0.5 * min(thermal.report_betas))
 
 
 def choose_symmetries(choice, kind, lattice, model):

@@ -15,7 +15,6 @@ from hpc_nqs.sampling.chains import Chains
 from hpc_nqs.sampling.enumeration import Enumeration
 from hpc_nqs.sampling.umbrella import Umbrella
 from hpc_nqs.settings.parsing import SettingsError
-from hpc_nqs.thermal.ansatz import largest_coupling
 from hpc_nqs.thermal.deep.ket_bra_chains import DeepPairs
 from hpc_nqs.thermal.deep.ring_chains import RingEnumeration, Rings
 from hpc_nqs.thermal.deep.ring_evolution import DeepEvolution
@@ -67,7 +66,7 @@ class Cooling(Computation):
         self.sampler = self._make_sampler()
         self.umbrella = None
         if self.ansatz.has_exchange_tables and not self.is_exact:
-            self.umbrella = Umbrella(self.ansatz.purification, self.settings.run.seed, largest_coupling(model))
+            self.umbrella = Umbrella(self.ansatz.purification, self.settings.run.seed, model.largest_coupling)
         self.meter = meter(self.ansatz, self.observables, self.sampler, team)
         sampling = settings.sampling
         self.exponent = START_EXPONENT if sampling.exponent == "auto" else sampling.exponent

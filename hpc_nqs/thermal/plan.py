@@ -6,7 +6,7 @@ from hpc_nqs.parallel.team import Team
 from hpc_nqs.reconfiguration.cost_model import StepSizes, cheapest_solver, plan_of_costs
 from hpc_nqs.reconfiguration.velocity import DIAG_SCALE, MAX_DENSE, Regularization, is_factored
 from hpc_nqs.settings.system import build
-from hpc_nqs.thermal.ansatz import build_ansatz, largest_coupling
+from hpc_nqs.thermal.ansatz import build_ansatz
 from hpc_nqs.thermal.deep.ansatz import build_deep_ansatz, is_deep_network
 from hpc_nqs.thermal.deep.start import load_start
 from hpc_nqs.thermal.evolution import StepControl
@@ -59,7 +59,7 @@ def samples_per_step(settings, ansatz, beta=math.inf):
     wanted = settings.sampling.n_samples
     if wanted != "auto":
         return wanted
-    hot = ansatz.expansion is None and beta <= HOT_BETA / largest_coupling(ansatz.model)
+    hot = ansatz.expansion is None and beta <= HOT_BETA / ansatz.model.largest_coupling
     return N_SAMPLES * (HOT_FACTOR if hot else 1)
 
 

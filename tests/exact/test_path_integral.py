@@ -9,6 +9,7 @@ from hpc_nqs import tasks
 from hpc_nqs.exact import diagonalization as exact
 from hpc_nqs.hamiltonians.spin_model import marshall
 from hpc_nqs.parallel.team import Team
+from hpc_nqs.path_integral import driver as path_integral
 from hpc_nqs.path_integral.trotter import network_of, trotter_product
 from hpc_nqs.runs import run_file as checkpoint
 from hpc_nqs.runs.computation import DONE
@@ -96,3 +97,18 @@ def test_first_order_and_listed_steps(tmp_path):
         assert abs(row["energy"] - wanted["energy"]) < 4.5 * row["energy_error"]
         assert len(row["energy_raw"]) == 4
         assert "entropy" not in row
+
+
+def test_the_trotter_step_follows_the_largest_coupling():
+    """Anisotropy 3 makes the couplings of Sz three times as large: dtau is a third of that of the isotropic magnet."""
+    numbers = {}
+    for anisotropy in (1.0, 3.0):
+        tables = {
+            "lattice": {"kind": "chain", "lengths": [4]},
+            "model": {"kind": "heisenberg", "anisotropy": anisotropy},
+            "thermal": {"method": "analytic", "temperatures": [0.1]},
+        }
+        taken = path_integral.plan(parse_settings(tables))["slices at the lowest temperature"]
+        numbers[anisotropy] = [int(m) for m in taken.split(", ")]
+    assert numbers[1.0] == [25, 36, 50]
+    assert numbers[3.0] == [75, 108, 150]

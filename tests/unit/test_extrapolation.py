@@ -61,13 +61,13 @@ def test_slice_numbers():
 
 def test_the_ladder_reaches_down_and_keeps_clear_of_reported_temperatures():
     betas = [0.41, 2.0, 4.0]
-    points = ladder("heisenberg", 1.0, betas)
+    points = ladder(True, 1.0, betas)
     assert min(points) == pytest.approx(0.2)
     assert max(points) < 4.0
     whole = np.array(sorted([0.0, *points, *betas]))
     assert np.diff(whole).max() < 1.5
     assert not any(abs(point - 0.41) < 0.05 for point in points)
-    assert ladder("heisenberg", 2.0, [0.15])[0] == pytest.approx(0.1)
+    assert ladder(True, 2.0, [0.15])[0] == pytest.approx(0.1)
 
 
 def exact_results(betas, n_slices=(1, 2, 3)):
@@ -87,7 +87,7 @@ def test_rows_of_free_spins():
     # f = -ln(2 cosh beta) / beta for one spin in a unit field: integral, entropy and extrapolation at once
     model = build_model(build("chain", [4]), "tfim", coupling=0.0, field=1.0)
     betas = [1.0, 2.0]
-    between = ladder("tfim", 1.0, betas)
+    between = ladder(False, 1.0, betas)
     rows = path_rows(exact_results(betas + between), betas, [1.0, 0.5], between, model)
     for row in rows:
         beta = row["beta"]

@@ -194,3 +194,19 @@ def test_arrays_are_read_only_and_contiguous():
         assert array.dtype == np.intp
         assert array.flags.c_contiguous
         assert not array.flags.writeable
+
+
+@pytest.mark.parametrize(
+    ("options", "largest"),
+    [
+        ({"kind": "heisenberg", "couplings": [1.0, -1.5]}, 1.5),
+        ({"kind": "heisenberg", "couplings": [2.0], "anisotropy": 3.0}, 6.0),
+        ({"kind": "heisenberg", "couplings": [2.0], "anisotropy": 0.5}, 2.0),
+        ({"kind": "tfim", "coupling": 0.7, "field": -1.2}, 1.2),
+        ({"kind": "tfim", "coupling": 1.7, "field": 0.2}, 1.7),
+    ],
+)
+def test_the_largest_coupling_is_that_of_the_input(options, largest):
+    """J max(1, abs(Delta)) of S_i.S_j, Gamma of sigma^x: the one unit of beta in both methods."""
+    model = build_model(lattices.build("chain", [8]), **options)
+    assert model.largest_coupling == pytest.approx(largest)

@@ -8,7 +8,7 @@ from hpc_nqs.path_integral.trotter import network_of, trotter_product
 from hpc_nqs.sampling.enumeration import MAX_AUTO, MAX_VISIBLE
 from hpc_nqs.settings.parsing import SettingsError
 from hpc_nqs.symmetry.site_permutations import site_symmetries
-from hpc_nqs.thermal.ansatz import Ansatz, choose_symmetries, largest_coupling
+from hpc_nqs.thermal.ansatz import Ansatz, choose_symmetries
 from hpc_nqs.thermal.deep.ket_bra_chains import joint_units, with_deep_units
 from hpc_nqs.thermal.deep.unit_columns import joined, shared_entries, with_reach, without_bell_pairs
 from hpc_nqs.thermal.deep.unit_sum import support
@@ -69,7 +69,7 @@ def build_deep_ansatz(settings, lattice, model, start=None):
 def _beta_0(thermal, model, n_slices):
     if thermal.beta_0 != "auto":
         return thermal.beta_0
-    return min(2 * n_slices * DTAU / largest_coupling(model), 0.5 * min(thermal.report_betas))
+    return min(2 * n_slices * DTAU / model.largest_coupling, 0.5 * min(thermal.report_betas))
 
 
 def _sums_exactly(sampling, dbm):
