@@ -14,7 +14,8 @@ from hpc_nqs.kernels.rbm import instruction_sets
 from hpc_nqs.kernels.roofline import multiply_adds, triad
 from hpc_nqs.parallel.team import Team
 from hpc_nqs.reconfiguration.cost_model import SOLVERS, Machine, StepSizes, solver_seconds
-from hpc_nqs.reconfiguration.velocity import Regularization, velocity
+from hpc_nqs.reconfiguration.solvers import Regularization
+from hpc_nqs.reconfiguration.velocity import velocity
 from hpc_nqs.sampling.chains import Chains
 from hpc_nqs.sampling.evaluation import evaluate
 from hpc_nqs.settings.parsing import parse_settings

@@ -12,12 +12,13 @@ from hpc_nqs.hilbert.purification import random_pairs
 from hpc_nqs.kernels import amplitude as amplitude_kernel
 from hpc_nqs.parallel.processor import processor
 from hpc_nqs.parallel.team import Team
-from hpc_nqs.reconfiguration.velocity import Regularization, velocity
+from hpc_nqs.reconfiguration.solvers import Regularization
+from hpc_nqs.reconfiguration.velocity import velocity
 from hpc_nqs.sampling.chains import Chains
 from hpc_nqs.sampling.evaluation import evaluate
 from hpc_nqs.settings.parsing import parse_settings
 from hpc_nqs.settings.system import build
-from hpc_nqs.thermal.ansatz import build_ansatz
+from hpc_nqs.thermal.ansatz import build_state
 
 SYSTEMS = {
     "4x4 clusters": {"kind": "clusters", "lengths": [4, 4], "couplings": [1.0]},
@@ -66,8 +67,8 @@ def measure(system, repeats):
         }
     )
     lattice, model = build(settings)
-    ansatz = build_ansatz(settings, lattice, model, seed=1)
-    purification, wavefunction, team = ansatz.purification, ansatz.wavefunction, Team.serial()
+    ansatz = build_state(settings, lattice, model, seed=1)
+    purification, wavefunction, team = ansatz.system, ansatz.wavefunction, Team.serial()
     chains = Chains(team, N_CHAINS, 1, lambda stream: random_pairs(purification, stream))
     amplitude = wavefunction.amplitude(purification.moves)
     chains.warm_up(amplitude, purification, 20, 0.6)

@@ -44,8 +44,8 @@ class SpinAnsatz:
         In the basis of the wave function.
     system : SpinSystem
     wavefunction : RBM, ProductState or ProjectedState
-    kind : str
-        "rbm" or "pair_rbm".
+    word : str
+        The word of `wavefunction.kind`.
     symmetries : tuple of str
         Those shared by the hidden units.
     sector : Sector
@@ -58,7 +58,7 @@ class SpinAnsatz:
     model: SpinModel
     system: SpinSystem
     wavefunction: object
-    kind: str
+    word: str
     symmetries: tuple
     sector: Sector
     order: int

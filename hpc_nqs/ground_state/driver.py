@@ -40,7 +40,7 @@ MAX_FAILED = 5  # steps in a row without a finite update
 class Optimization(Computation):
     """One ground-state run: its wave function, its chains, its history and its result.
 
-    What a checkpoint needs is given to the `Recorder` by `state()`, `history_columns()`, `table()` and `network()`.
+    What a checkpoint needs is given to the `Recorder` by `state()`, `history_columns()`, `table()` and `arrays()`.
     """
 
     def __init__(self, settings, team, recorder, progress, resumed=False):
@@ -291,6 +291,6 @@ class Optimization(Computation):
             "rows": self.rows,
         }
 
-    def network(self):
+    def arrays(self):
         """Return the arrays of the wave function."""
         return self.wavefunction.network()

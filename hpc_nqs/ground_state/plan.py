@@ -3,7 +3,9 @@
 from hpc_nqs.ground_state.ansatz import build_spin_ansatz, sectors_of
 from hpc_nqs.ground_state.schedule import EXACT_SCALE, default_step
 from hpc_nqs.reconfiguration.cost_model import StepSizes, cheapest_solver, plan_of_costs, solver_cost
-from hpc_nqs.reconfiguration.velocity import DIAG_SCALE, Regularization, is_factored
+from hpc_nqs.reconfiguration.equations import is_factored
+from hpc_nqs.reconfiguration.solvers import Regularization
+from hpc_nqs.reconfiguration.velocity import DIAG_SCALE
 from hpc_nqs.sampling.enumeration import n_configurations, sums_exactly
 from hpc_nqs.settings.parsing import SettingsError
 from hpc_nqs.settings.system import build
@@ -104,7 +106,7 @@ def plan(settings):
     sizes = step_sizes(settings, ansatz, n_samples)
     tables = 3 * sizes.n_entries * sizes.n_hidden * 8 * sizes.width
     return {
-        "wave function": f"{ansatz.kind}, {'complex' if wavefunction.is_complex else 'real'} parameters",
+        "wave function": f"{ansatz.word}, {'complex' if wavefunction.is_complex else 'real'} parameters",
         "symmetries": ", ".join(ansatz.symmetries) or "none",
         "projection": words(sectors[0]) + (f" ({ansatz.order} images)" if ansatz.order > 1 else ""),
         "sectors": len(sectors),

@@ -9,11 +9,12 @@ import numpy as np
 
 from hpc_nqs.hamiltonians.spin_model import SpinModel
 from hpc_nqs.hilbert.moves import Moves
+from hpc_nqs.hilbert.system import System
 from hpc_nqs.kernels.local_energy import Hamiltonian
 
 
 @dataclass(frozen=True)
-class SpinSystem:
+class SpinSystem(System):
     """The spins of one model in one sector.
 
     Attributes

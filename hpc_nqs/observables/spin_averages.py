@@ -21,21 +21,21 @@ class SpinAverages:
 
     Parameters
     ----------
-    ansatz : Ansatz
+    state : ThermalState
         Of an isotropic model.
     observables : Observables
     """
 
-    def __init__(self, ansatz, observables):
-        model, n = ansatz.model, ansatz.model.n_sites
+    def __init__(self, state, observables):
+        model, n = state.model, state.model.n_sites
         weights = observables.pair_weights()
         first, second = np.triu_indices(n, k=1)
         self.constants = 0.25 * np.trace(weights, axis1=1, axis2=2)
         pairs, groups = np.unique(
             np.round(weights[:, first, second] + weights[:, second, first], DIGITS), axis=1, return_inverse=True
         )
-        self.state = ansatz.wavefunction
-        self.layers = (0, 1) if ansatz.layers_equivalent else (0,)
+        self.wavefunction = state.wavefunction
+        self.layers = (0, 1) if state.layers_equivalent else (0,)
         self.moves = Moves(n_visible=2 * n, n_sites=n, bond_features=False)
         rotated = np.ones(n) if model.sublattice is None else model.sublattice
         self.sums, kept = [], pairs.any(axis=0)
@@ -62,7 +62,7 @@ class SpinAverages:
 
     def measure(self, configurations, threads):
         """Return the columns of configurations (n, n_visible) int8 at the present parameters, (n, n_columns) float64."""
-        amplitude = self.state.amplitude(self.moves)
+        amplitude = self.wavefunction.amplitude(self.moves)
         sums = np.empty((len(configurations), len(self.sums)), dtype=np.complex128)
         log_psi, kernel = np.empty(len(configurations), dtype=np.complex128), self.moves.kernel()
         threads.run(

@@ -31,7 +31,7 @@ CERTAIN = 4.0  # standard errors
 class PathIntegral(Computation):
     """One analytic run: its ensembles, finished and in progress.
 
-    What a checkpoint needs is given to the `Recorder` by `state()`, `history_columns()`, `table()` and `network()`.
+    What a checkpoint needs is given to the `Recorder` by `state()`, `history_columns()`, `table()` and `arrays()`.
     """
 
     def __init__(self, settings, team, recorder, progress, resumed=False):
@@ -189,7 +189,7 @@ class PathIntegral(Computation):
             columns[name] = [result["found"].get(name, float("nan")) for result in self.results]
         return {name: np.array(column, dtype=np.float64) for name, column in columns.items()}
 
-    def network(self):
+    def arrays(self):
         """Return the arrays of the network of the lowest temperature and the smallest dtau."""
         return self.largest
 

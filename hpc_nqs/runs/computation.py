@@ -3,6 +3,7 @@
 import json
 import secrets
 import time
+from typing import Protocol
 
 import numpy as np
 
@@ -14,10 +15,42 @@ MAX_SWEEPS = 16
 TARGET_TAU = 2.0  # autocorrelation time of the local energy, in samples
 
 
-class Computation:
+class Driver(Protocol):
+    """One run, as `tasks` starts it and a `recorder.Recorder` writes it.
+
+    Attributes
+    ----------
+    settings : Settings
+    n_chains : int
+        Over all ranks.
+    """
+
+    settings: object
+    n_chains: int
+
+    def run(self, resumed=False):
+        """Compute to the end; return the exit code DONE, STOPPED or FAILED.  *Collective.*"""
+
+    def state(self):
+        """Return what continues the run, a nested dict on rank 0, None elsewhere.  *Collective.*"""
+
+    def restore(self, state, history):
+        """Take over the state and history of a run file.  *Collective.*"""
+
+    def history_columns(self):
+        """Return {name: (n_steps,) float64}; on rank 0 alone, as the two below."""
+
+    def table(self):
+        """Return the results so far, as `run_file.run_image` takes them."""
+
+    def arrays(self):
+        """Return a nested dict of the arrays of the wave function."""
+
+
+class Computation(Driver):
     """One run from its settings to its table.
 
-    A subclass adds `run`, `restore` and what a checkpoint needs, see `recorder.Recorder`.
+    A subclass adds what is missing of a `Driver`.
 
     Parameters
     ----------

@@ -1,14 +1,6 @@
 """The run file of a run that goes on: when it is written, what that costs, and what happens when it cannot be.
 
-A driver is anything with
-
-    settings, n_chains
-    state()             what continues the run, a nested dict on rank 0, None elsewhere; *Collective*
-    history_columns()   {name: (n_steps,) float64}
-    table()             the results, as `checkpoint.run_image` takes them
-    network()           nested dict of the arrays of the wave function
-
-All but state() are called on rank 0 alone. Nothing here knows any physics.
+A run is a `computation.Driver`. Nothing here knows any physics.
 """
 
 import time
@@ -200,7 +192,7 @@ class Recorder:
     def _write_held(self, keep_previous=True):
         begin = time.monotonic()
         run, state = self._held
-        history, table, network = run.history_columns(), run.table(), run.network()
+        history, table, network = run.history_columns(), run.table(), run.arrays()
         image = checkpoint.run_image(run.settings.to_toml(), state, history, table, network, n_chains=run.n_chains)
         checkpoint.replace_file(self.path, image, keep_previous)
         self.n_saved, self.n_failed = self.n_saved + 1, 0

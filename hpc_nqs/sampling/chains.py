@@ -7,6 +7,7 @@ from numpy.random import Generator, Philox
 
 from hpc_nqs.hilbert.moves import KIND_NAMES
 from hpc_nqs.kernels.metropolis import sample_chains
+from hpc_nqs.sampling.sampler import Sampler
 from hpc_nqs.sampling.streams import restore_stream, stream_words
 
 
@@ -24,7 +25,7 @@ class Samples:
         They are distributed as abs(Psi)^(2 exponent); 0: every configuration once (exact summation).
     log_density : (n_chains * n_per_chain,) float64 or None
         2 exponent ln abs(Psi) at drawing; None until the wave function has been evaluated.
-    aside : Samples or None
+    umbrella_samples : Samples or None
         Umbrella samples that join in the fit of the velocity.
     """
 
@@ -32,7 +33,7 @@ class Samples:
     first_chain: int
     exponent: float
     log_density: np.ndarray | None = None
-    aside: "Samples | None" = None
+    umbrella_samples: "Samples | None" = None
 
     @property
     def flat(self):
@@ -40,7 +41,7 @@ class Samples:
         return self.configurations.reshape(-1, self.configurations.shape[-1])
 
 
-class Chains:
+class Chains(Sampler):
     """Chains of this rank, each with a random stream of its own.
 
     Parameters
@@ -65,10 +66,10 @@ class Chains:
         self.visible = np.array(rows, dtype=np.int8).reshape(len(rows), n_visible)
         self.counts = np.zeros((len(KIND_NAMES), 2), dtype=np.int64)
 
-    def sample(self, amplitude, purification, n_per_chain, sweeps_per_sample, exponent):
+    def sample(self, amplitude, system, n_per_chain, sweeps_per_sample, exponent):
         """Advance the chains and return `n_per_chain` `Samples` of each."""
         configurations = np.empty((len(self.visible), n_per_chain, self.visible.shape[1]), dtype=np.int8)
-        moves, proposals = purification.moves.kernel(), purification.proposals
+        moves, proposals = system.moves.kernel(), system.proposals
 
         def advance(own, part):
             counts = np.zeros_like(self.counts)
@@ -81,10 +82,10 @@ class Chains:
         self.counts += sum(self.threads.run(amplitude, len(self.visible), advance))
         return Samples(configurations, self.first, exponent)
 
-    def warm_up(self, amplitude, purification, n_sweeps, exponent):
+    def warm_up(self, amplitude, system, n_sweeps, exponent):
         """Advance the chains by `n_sweeps` sweeps and forget the acceptance so far."""
         if n_sweeps:
-            self.sample(amplitude, purification, 1, n_sweeps, exponent)
+            self.sample(amplitude, system, 1, n_sweeps, exponent)
         self.counts[:] = 0
 
     def acceptance(self, team):

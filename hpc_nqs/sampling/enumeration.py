@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from hpc_nqs.sampling.chains import Samples
+from hpc_nqs.sampling.sampler import ExactSampler
 
 MAX_VISIBLE = 24
 MAX_AUTO = 16384  # configurations that method "auto" still sums over
@@ -43,13 +44,13 @@ def _smallest_images(states, images):
     return smallest
 
 
-class Enumeration:
-    """All configurations with the right number of up spins, shared over the ranks; same interface as `Chains`.
+class Enumeration(ExactSampler):
+    """All configurations with the right number of up spins, shared over the ranks.
 
     Parameters
     ----------
     team : Team
-    purification : Purification or SpinSystem
+    system : System
     images : (order, n_visible) intp, optional
         A group of signed gathers, (g s)_i = (s, -s)[images[g, i]], that leave abs(Psi)^2 and all that is measured
         unchanged: of every orbit one configuration is kept, with the size of the orbit as its weight.
@@ -60,17 +61,15 @@ class Enumeration:
         More than 24 visible units.
     """
 
-    is_exact = True
-
-    def __init__(self, team, purification, images=None):
-        n_visible = purification.n_visible
+    def __init__(self, team, system, images=None):
+        n_visible = system.n_visible
         if n_visible > MAX_VISIBLE:
             raise ValueError(
                 f"sampling.method = 'exact_sum' sums over {n_visible} visible units; at most {MAX_VISIBLE} are allowed"
             )
         states = np.arange(2**n_visible, dtype=np.uint32)
-        if purification.n_up is not None:
-            states = states[np.bitwise_count(states) == purification.n_up]
+        if system.n_up is not None:
+            states = states[np.bitwise_count(states) == system.n_up]
         sizes = np.ones(len(states), dtype=np.intp)
         if images is not None:
             states, sizes = np.unique(_smallest_images(states, images), return_counts=True)
@@ -80,20 +79,6 @@ class Enumeration:
         self.first = start
         self.n_chains = len(states)
 
-    def sample(self, amplitude, purification, n_per_chain, sweeps_per_sample, exponent):
+    def sample(self, amplitude, system, n_per_chain, sweeps_per_sample, exponent):
         """Return every configuration of this rank once."""
         return Samples(self.configurations, self.first, 0.0, self.log_density.copy())
-
-    def warm_up(self, amplitude, purification, n_sweeps, exponent):
-        """Do nothing: there is nothing to equilibrate."""
-
-    def acceptance(self, team):
-        """Return 1."""
-        return 1.0
-
-    def state(self, team):
-        """Return an empty state: the configurations are always the same."""
-        return {}
-
-    def restore(self, team, state):
-        """Do nothing."""

@@ -50,18 +50,18 @@ class Evaluation:
         )
 
 
-def evaluate(samples, wavefunction, purification, team, amplitude=None):
+def evaluate(samples, wavefunction, system, team, amplitude=None):
     """Return the `Evaluation` of `wavefunction` on `samples`.  *Collective.*
 
     Fresh samples (log_density None) are taken to be distributed as abs(Psi)^(2 exponent) of this wave function;
     others are reweighted.
     """
-    moves = purification.moves
+    moves = system.moves
     amplitude = amplitude or wavefunction.amplitude(moves)
     n = len(samples.flat)
-    energies = np.empty((n, len(purification.hamiltonians)), dtype=np.complex128)
+    energies = np.empty((n, len(system.hamiltonians)), dtype=np.complex128)
     log_psi = np.empty(n, dtype=np.complex128)
-    kernel, hamiltonians, flat = moves.kernel(), list(purification.hamiltonians), samples.flat
+    kernel, hamiltonians, flat = moves.kernel(), list(system.hamiltonians), samples.flat
     team.threads.run(
         amplitude, n, lambda own, part: local_energies(flat[part], own, kernel, hamiltonians, energies[part], log_psi[part])
     )

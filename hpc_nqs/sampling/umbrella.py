@@ -29,16 +29,16 @@ class Umbrella:
 
     Parameters
     ----------
-    purification : Purification
+    system : Purification
     seed : int
     strongest : float
         The largest coupling.
     """
 
-    def __init__(self, purification, seed, strongest):
-        self.purification, self.seed = purification, seed
+    def __init__(self, system, seed, strongest):
+        self.system, self.seed = system, seed
         self.betas = [beta / strongest for beta in LEVELS]
-        sites = np.arange(purification.n_sites)
+        sites = np.arange(system.n_sites)
         equal_or_not = np.array([0, 1, 1, 0])  # classes of (sigma, ancilla) of one site
         self.factor = ClusterFactor([ClusterKind(np.stack([sites, sites + len(sites)], axis=1), equal_or_not)], 2 * len(sites))
 
@@ -75,7 +75,7 @@ class Umbrella:
         """Return N_PER_CHAIN samples of chains `numbers` that begin at `visible`."""
         streams = [Philox(key=np.array([self.seed, STREAM + c], dtype=np.uint64), counter=[0, 0, 0, step]) for c in numbers.tolist()]
         out = np.empty((len(visible), N_PER_CHAIN, visible.shape[1]), dtype=np.int8)
-        moves, proposals = self.purification.moves.kernel(), self.purification.proposals
+        moves, proposals = self.system.moves.kernel(), self.system.proposals
 
         def advance(own, part):
             rows, counts = visible[part], np.zeros((len(KIND_NAMES), 2), dtype=np.int64)
@@ -83,11 +83,11 @@ class Umbrella:
             sample_chains(rows, own, moves, proposals, N_WARM_UP, 1.0, streams[part], warm, counts)
             sample_chains(rows, own, moves, proposals, N_SWEEPS, 1.0, streams[part], out[part], counts)
 
-        threads.run(wavefunction.amplitude(self.purification.moves), len(visible), advance)
+        threads.run(wavefunction.amplitude(self.system.moves), len(visible), advance)
         return out
 
 
-def fitted_rows(aside, means, energy, variance, wavefunction, team):
+def fitted_rows(umbrella_samples, means, energy, variance, wavefunction, team):
     """Return (O, deviations, weights) of umbrella samples: rows that join those of the run in the fit of the velocity.  *Collective.*
 
     O and the local energies are taken from the means of the run.  A sample whose local energy is D away has the weight
@@ -96,20 +96,20 @@ def fitted_rows(aside, means, energy, variance, wavefunction, team):
 
     Parameters
     ----------
-    aside : (Samples, Evaluation)
+    umbrella_samples : (Samples, Evaluation)
     means : (n_params,) float64
         Of O over the run.
     energy, variance : float
         Mean and variance of E_loc over the run.
     wavefunction : with real parameters
     """
-    rows = aside[0].flat
+    rows = umbrella_samples[0].flat
     n_rows = np.array([float(len(rows))])
     team.sum_in_place(n_rows)
     log_derivs = np.empty((len(rows), wavefunction.n_params))
-    aside[1].log_derivs(rows, slice(None), log_derivs, team.threads)
-    deviations = aside[1].force_energies.real - energy
+    umbrella_samples[1].log_derivs(rows, slice(None), log_derivs, team.threads)
+    deviations = umbrella_samples[1].force_energies.real - energy
     weights = WEIGHT * variance / (n_rows[0] * (deviations**2 + variance))
-    unusable = aside[1].weights == 0
+    unusable = umbrella_samples[1].weights == 0
     log_derivs[unusable], weights[unusable] = 0, 0
     return log_derivs - means, deviations, weights

@@ -7,26 +7,15 @@ import json
 
 import numpy as np
 
-from hpc_nqs.hilbert.purification import random_pairs
 from hpc_nqs.observables.diagonal import build_observables
 from hpc_nqs.runs.computation import DONE, FAILED, STOPPED, Computation
 from hpc_nqs.runs.threads import use_threads
-from hpc_nqs.sampling.chains import Chains
-from hpc_nqs.sampling.enumeration import Enumeration
-from hpc_nqs.sampling.umbrella import Umbrella
 from hpc_nqs.settings.parsing import SettingsError
-from hpc_nqs.thermal.deep.ket_bra_chains import DeepPairs
-from hpc_nqs.thermal.deep.ring_chains import RingEnumeration, Rings
-from hpc_nqs.thermal.deep.ring_evolution import DeepEvolution
-from hpc_nqs.thermal.deep.ring_meter import RingMeter
+from hpc_nqs.thermal.ansatz import build_state
 from hpc_nqs.thermal.deep.start import load_start
-from hpc_nqs.thermal.deep.summed_evolution import SummedEvolution
-from hpc_nqs.thermal.deep.unit_columns import sliced_network
-from hpc_nqs.thermal.evolution import Evolution, EvolutionError
-from hpc_nqs.thermal.meter import Meter
+from hpc_nqs.thermal.evolution import EvolutionError
 from hpc_nqs.thermal.plan import (
     N_CHAINS,
-    build_state,
     control_of,
     regularization_of,
     samples_per_report,
@@ -36,16 +25,12 @@ from hpc_nqs.thermal.table import finished_rows
 
 JUMP_NOISE, JUMP = 10.0, 0.1  # of e that is off its path: in standard errors, and beside them relative
 START_EXPONENT, EXPONENT_STEP = 0.6, 0.05
-EFFECTIVE_FRACTION = (0.1, 0.8)  # of effective samples; outside, the sampling exponent moves
-RING_EFFECTIVE_FRACTION = (0.3, 0.9)  # the same for deep states, whose S is noisier
-# the same for tables: with exchange the hot part needs rare configurations, with a field it makes no steps
-TABLE_EFFECTIVE_FRACTION = {True: (0.4, 0.9), False: (0.6, 0.9)}  # by whether Sz is conserved
 
 
 class Cooling(Computation):
     """One thermal run: the state of its evolution, its chains, its history and its results.
 
-    What a checkpoint needs is given to the `Recorder` by `state()`, `history_columns()`, `table()` and `network()`.
+    What a checkpoint needs is given to the `Recorder` by `state()`, `history_columns()`, `table()` and `arrays()`.
     """
 
     def __init__(self, settings, team, recorder, progress, resumed=False):
@@ -59,47 +44,19 @@ class Cooling(Computation):
         self.start_known = (start or {}).get("known", {})
         self.is_exact = self.ansatz.is_exact
         self.observables = build_observables(settings, self.lattice, self.ansatz.model)
-        evolution, meter = (DeepEvolution, RingMeter) if self.ansatz.has_bra_and_ket else (Evolution, Meter)
-        if self.ansatz.kind == "dbm" and self.is_exact:
-            evolution = SummedEvolution
-        self.evolution = evolution(self.ansatz, regularization_of(settings, self.ansatz), control_of(settings, self.ansatz), team)
-        self.sampler = self._make_sampler()
-        self.umbrella = None
-        if self.ansatz.has_exchange_tables and not self.is_exact:
-            self.umbrella = Umbrella(self.ansatz.purification, self.settings.run.seed, model.largest_coupling)
-        self.meter = meter(self.ansatz, self.observables, self.sampler, team)
+        self.evolution = self.ansatz.evolution(regularization_of(settings, self.ansatz), control_of(settings, self.ansatz), team)
+        n_chains = settings.sampling.n_chains
+        self.sampler = self.ansatz.sampler(team, N_CHAINS if n_chains == "auto" else n_chains, settings.run.seed)
+        self.umbrella = self.ansatz.umbrella(settings.run.seed)
+        self.meter = self.ansatz.meter(self.observables, self.sampler, team)
         sampling = settings.sampling
         self.exponent = START_EXPONENT if sampling.exponent == "auto" else sampling.exponent
         self.warm = False
 
     @property
-    def effective_range(self):
-        """The fractions of effective samples within which the sampling exponent stays."""
-        if self.ansatz.has_bra_and_ket:
-            return RING_EFFECTIVE_FRACTION
-        if self.ansatz.kind == "clusters":
-            return TABLE_EFFECTIVE_FRACTION[self.model.conserves_sz]
-        return EFFECTIVE_FRACTION
-
-    @property
     def n_chains(self):
         """Chains over all ranks."""
         return self.sampler.n_chains
-
-    def _make_sampler(self):
-        ansatz, team = self.ansatz, self.team
-        is_ring = ansatz.has_bra_and_ket and ansatz.kind != "dbm"
-        if self.is_exact:
-            if is_ring:
-                return RingEnumeration(team, ansatz.purification, ansatz.n_slices)
-            return Enumeration(team, ansatz.purification)
-        seed, n_chains = self.settings.run.seed, self.settings.sampling.n_chains
-        n_chains = N_CHAINS if n_chains == "auto" else n_chains
-        if is_ring:
-            return Rings(team, n_chains, seed, ansatz.purification, ansatz.n_slices)
-        if ansatz.kind == "dbm":
-            return DeepPairs(team, n_chains, seed, ansatz.wavefunction)
-        return Chains(team, n_chains, seed, lambda stream: random_pairs(ansatz.purification, stream))
 
     # ---- the run ---------------------------------------------------------------------------------------------------
 
@@ -127,7 +84,7 @@ class Cooling(Computation):
         samples, evaluation = self._sample(self._n_samples())
         summary = self.meter.summarize(samples, evaluation, self.evolution.beta)
         if self.umbrella is not None:
-            samples.aside = self.umbrella.sample(
+            samples.umbrella_samples = self.umbrella.sample(
                 self.ansatz.wavefunction, self.evolution.beta, samples, len(self.history), self.team.threads
             )
         first = self.evolution.velocity(samples, evaluation)
@@ -168,20 +125,20 @@ class Cooling(Computation):
 
     def _sample(self, n_samples):
         """Return fresh samples of all chains and their evaluation."""
-        purification = self.ansatz.purification
-        amplitude = self.ansatz.wavefunction.amplitude(purification.moves)
+        system = self.ansatz.system
+        amplitude = self.ansatz.wavefunction.amplitude(system.moves)
         if not self.warm:
-            self.sampler.warm_up(amplitude, purification, self.settings.sampling.n_warm_up, self.exponent)
+            self.sampler.warm_up(amplitude, system, self.settings.sampling.n_warm_up, self.exponent)
             self.warm = True
         n_per_chain = max(1, -(-n_samples // self.sampler.n_chains))
-        samples = self.sampler.sample(amplitude, purification, n_per_chain, self.sweeps, self.exponent)
+        samples = self.sampler.sample(amplitude, system, n_per_chain, self.sweeps, self.exponent)
         return samples, self.evolution.evaluate(samples, amplitude)
 
     def _adapt(self, summary):
         """Move the sampling exponent and the sweeps per sample towards their targets, from reduced numbers only."""
         sampling = self.settings.sampling
         if sampling.exponent == "auto" and not self.is_exact:
-            low, high = self.effective_range
+            low, high = self.ansatz.effective_range
             if summary["effective_fraction"] < low:
                 self.exponent = min(1.0, self.exponent + EXPONENT_STEP)
             elif summary["effective_fraction"] > high:
@@ -198,9 +155,7 @@ class Cooling(Computation):
         if len(made) < n_batches:
             return None
         velocity = self.evolution.velocity(*made[-1])
-        if self.ansatz.kind == "clusters":  # c = -beta^2 dE/dbeta; Var(H) of tables has errors that the clock leaves out
-            share = self.evolution.heat(velocity)
-            row["specific_heat"], row["specific_heat_error"] = share * row["specific_heat"], share * row["specific_heat_error"]
+        row = self.ansatz.reported(row, self.evolution.heat(velocity))
         return row | {"tdvp_residual": velocity.residual, "acceptance": self.sampler.acceptance(self.team)}
 
     def _batches(self, n_batches, n_samples, made):
@@ -266,21 +221,14 @@ class Cooling(Computation):
                 self.rows,
                 self.history_columns(),
                 self.model,
-                self.start_known if self.ansatz.kind == "dbm" else None,
+                self.ansatz.known_start(self.start_known),
                 self.ansatz.expansion_beta,
             ),
         }
 
-    def network(self):
+    def arrays(self):
         """Return the arrays of the wave function; of deep ones also where they stand, to start other runs from."""
-        ansatz = self.ansatz
-        arrays, n_slices = ansatz.wavefunction.network(), ansatz.n_slices
-        if ansatz.kind == "dbm":
-            return arrays | {"beta": self.evolution.beta, "n_slices": n_slices}
-        if ansatz.kind == "rbm" and n_slices > 1 and not ansatz.purification.bond_features:
-            deep = sliced_network(arrays, n_slices, ansatz.purification.opposite_pairs).network()
-            return arrays | {"dbm": deep | {"beta": self.evolution.beta, "n_slices": n_slices}}
-        return arrays
+        return self.ansatz.arrays(self.evolution.beta)
 
 
 def left_path(last, summary, beta):

@@ -13,12 +13,13 @@ state: there beta follows (1 - w) Var(H) + w (-F.x), w = POWER_SHARE r^2, r^2 th
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from hpc_nqs.reconfiguration.velocity import velocity
 from hpc_nqs.sampling.evaluation import evaluate
-from hpc_nqs.thermal.conserved import conserved_directions, split
+from hpc_nqs.thermal.conserved import split
 
 MAX_RETRIES = 12  # halvings of one step before the run gives up
 ACCEPTED_ERROR = 2.0  # in units of the tolerances
@@ -80,15 +81,8 @@ class Step:
     notes: tuple
 
 
-class Evolution:
-    """A wave function on its way down in temperature.
-
-    Parameters
-    ----------
-    ansatz : Ansatz
-    regularization : Regularization
-    control : StepControl
-    team : Team
+class Evolution(Protocol):
+    """A state on its way down in temperature, as the driver sees it.
 
     Attributes
     ----------
@@ -100,23 +94,52 @@ class Evolution:
         Velocity at the end of the last step.
     checks_energy : bool
         Whether exact sums still compare delivered with promised energy; given up where halving does not help.
+    follows_expansion : bool
+        The next step takes the state from a cluster expansion.
     """
 
-    def __init__(self, ansatz, regularization, control, team):
-        self.purification = ansatz.purification
-        self.wavefunction = ansatz.wavefunction
-        self.between_layers = ansatz.kind == "clusters"
-        self.scheme = KUTTA if ansatz.kind == "clusters" else HEUN
-        self.expansion, self.expansion_beta = ansatz.expansion, ansatz.expansion_beta
-        self.conserved = None
-        if ansatz.has_exchange_tables:
-            state = ansatz.wavefunction
-            self.conserved = conserved_directions(ansatz.model, state.first.n_params, state.second)
+    beta: float
+    dtau: float
+    previous: np.ndarray | None
+    checks_energy: bool
+    follows_expansion: bool
+
+    def evaluate(self, samples, amplitude=None):
+        """Return the evaluation of the present parameters on samples of the state's sampler.  *Collective.*"""
+
+    def velocity(self, samples, evaluation):
+        """Return the `Velocity` at the present parameters.  *Collective.*"""
+
+    def heat(self, velocity):
+        """Return -dE/dbeta along the path in units of Var(H)."""
+
+    def advance(self, samples, evaluation, first, beta_target):
+        """Make one step, not beyond `beta_target`, and return the `Step`.  *Collective.*"""
+
+
+class AdaptiveEvolution(Evolution):
+    """The `Evolution` of layers: Runge-Kutta steps whose size follows their error.
+
+    Parameters
+    ----------
+    state : ThermalState
+    regularization : Regularization
+    control : StepControl
+    team : Team
+    """
+
+    def __init__(self, state, regularization, control, team):
+        self.system = state.system
+        self.wavefunction = state.wavefunction
+        self.between_layers = state.between_layers
+        self.scheme = state.scheme
+        self.expansion, self.expansion_beta = state.expansion, state.expansion_beta
+        self.conserved = state.conserved_directions()
         self.regularization = regularization
         self.control = control
         self.team = team
-        self.beta = ansatz.beta_0
-        self.dtau = 0.05 * ansatz.beta_0
+        self.beta = state.beta_0
+        self.dtau = 0.05 * state.beta_0
         self.previous = None
         self.checks_energy = True
 
@@ -127,16 +150,16 @@ class Evolution:
 
     def evaluate(self, samples, amplitude=None):
         """Return the `Evaluation` of the present parameters.  *Collective.*"""
-        return evaluate(samples, self.wavefunction, self.purification, self.team, amplitude)
+        return evaluate(samples, self.wavefunction, self.system, self.team, amplitude)
 
     def velocity(self, samples, evaluation):
         """Return the `Velocity` at the present parameters.  *Collective.*"""
-        aside = samples.aside
-        if aside is not None:
-            aside.log_density = None  # no reweighting: they have weights of their own
-            aside = aside, self.evaluate(aside)
+        umbrella_samples = samples.umbrella_samples
+        if umbrella_samples is not None:
+            umbrella_samples.log_density = None  # no reweighting: they have weights of their own
+            umbrella_samples = umbrella_samples, self.evaluate(umbrella_samples)
         return velocity(
-            evaluation, samples, self.wavefunction, self.regularization, self.team, self.previous, self.between_layers, aside
+            evaluation, samples, self.wavefunction, self.regularization, self.team, self.previous, self.between_layers, umbrella_samples
         )
 
     def change(self, velocity):

@@ -8,8 +8,7 @@ error of a network is larger than what they would take away.
 
 import numpy as np
 
-from hpc_nqs.observables.control_variates import ControlVariates, fitted_coefficients
-from hpc_nqs.observables.spin_averages import SpinAverages
+from hpc_nqs.observables.control_variates import fitted_coefficients
 from hpc_nqs.statistics.jackknife import BlockSums, Statistics
 from hpc_nqs.statistics.markov_chains import ChainSums
 
@@ -23,23 +22,21 @@ class Meter:
 
     Parameters
     ----------
-    ansatz : Ansatz
+    state : ThermalState
     observables : Observables
-    sampler : Chains or Enumeration
+    sampler : Sampler
     team : Team
     """
 
-    def __init__(self, ansatz, observables, sampler, team):
-        self.purification = ansatz.purification
-        self.layers_equivalent = ansatz.layers_equivalent
+    def __init__(self, state, observables, sampler, team):
+        self.system = state.system
+        self.layers_equivalent = state.layers_equivalent
         self.observables = observables
         self.sampler = sampler
         self.team = team
-        self.between_layers = ansatz.kind == "clusters"  # Var(H) from the covariance of the layers, see `reconfiguration`
-        sampled_tables = ansatz.kind == "clusters" and not sampler.is_exact
-        self.controls = ControlVariates(ansatz.purification, ansatz.lattice) if sampled_tables else None
-        averages = ansatz.kind == "clusters" and ansatz.model.is_isotropic and len(observables.names) > N_MAGNETIZATIONS
-        self.averages = SpinAverages(ansatz, observables) if averages else None
+        self.between_layers = state.between_layers  # Var(H) from the covariance of the layers, see `velocity`
+        self.controls = None if sampler.is_exact else state.control_variates()
+        self.averages = state.spin_averages(observables)
 
     def summarize(self, samples, evaluation, beta):
         """Return the meters of one step.  *Collective.*
@@ -50,7 +47,7 @@ class Meter:
             energy, energy_error, layer_energy_difference, variance (all per site), specific_heat,
             specific_heat_error, autocorrelation (in samples), r_hat, effective_fraction.
         """
-        n = self.purification.n_sites
+        n = self.system.n_sites
         energies = self._energy_columns(samples, evaluation, evaluation.energy)
         statistics = self._statistics([(energies, evaluation.weights)])
         chains = ChainSums(energies[:, :, ENERGY], 0.0, evaluation.weights.reshape(energies.shape[:2]))
@@ -84,14 +81,14 @@ class Meter:
         dict
             Columns of the table that follow from this temperature alone; per site.
         """
-        n = self.purification.n_sites
+        n = self.system.n_sites
         centre, coefficients, parts, averaged = None, None, [], []
         for samples, evaluation in batches:
             centre = evaluation.energy if centre is None else centre
             columns = self._all_columns(samples, evaluation, centre)
             if self.controls is not None:
-                quiet, coefficients = self._quiet_energies(samples, evaluation, columns[:, :, ENERGY], coefficients)
-                columns = np.concatenate([columns, quiet[:, :, None]], axis=2)
+                controlled, coefficients = self._controlled_energies(samples, evaluation, columns[:, :, ENERGY], coefficients)
+                columns = np.concatenate([columns, controlled[:, :, None]], axis=2)
             parts.append((columns, evaluation.weights))
             if self.averages is not None:
                 averaged.append(self._averaged_columns(samples, evaluation))
@@ -109,7 +106,7 @@ class Meter:
         put("energy", lambda means: (centre + means[:, energy]) / n)
         put("energy_variance", lambda means: variance_of(means) / n)
         row["specific_heat"], row["specific_heat_error"] = beta**2 * row["energy_variance"], beta**2 * row["energy_variance_error"]
-        if self.purification.model.conserves_sz:
+        if self.system.model.conserves_sz:
             put("susceptibility", lambda means: beta * (means[:, FIRST_OBSERVABLE + 1] - means[:, FIRST_OBSERVABLE] ** 2) / n)
         averages = self._statistics(averaged) if averaged else None
         for column, (name, key) in enumerate(self.observables.names):
@@ -155,7 +152,7 @@ class Meter:
         )
         return columns.reshape(*samples.configurations.shape[:2], FIRST_OBSERVABLE)
 
-    def _quiet_energies(self, samples, evaluation, energies, coefficients):
+    def _controlled_energies(self, samples, evaluation, energies, coefficients):
         """Return energies (n_chains, n_samples) minus control variates, and the coefficients.  *Collective.*
 
         They are fitted where `coefficients` is None.
@@ -176,11 +173,11 @@ class Meter:
         return columns.reshape(*kept.shape[:2], columns.shape[1]), weights.ravel()
 
     def _all_columns(self, samples, evaluation, centre):
-        n = self.purification.n_sites
+        n = self.system.n_sites
         visible = samples.flat
         observed = self.observables.measure(visible[:, :n])
         if self.layers_equivalent:
-            sign = -1 if self.purification.opposite_pairs else 1
+            sign = -1 if self.system.opposite_pairs else 1
             observed = 0.5 * (observed + self.observables.measure(sign * visible[:, n:]))
         energies = self._energy_columns(samples, evaluation, centre)
         return np.concatenate([energies, observed.reshape(*energies.shape[:2], observed.shape[1])], axis=2)

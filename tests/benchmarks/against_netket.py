@@ -28,7 +28,8 @@ from hpc_nqs.benchmarks.roofline import unshared_network
 from hpc_nqs.hilbert.purification import random_pairs
 from hpc_nqs.kernels.local_energy import local_energies
 from hpc_nqs.parallel.team import Team
-from hpc_nqs.reconfiguration.velocity import Regularization, velocity
+from hpc_nqs.reconfiguration.solvers import Regularization
+from hpc_nqs.reconfiguration.velocity import velocity
 from hpc_nqs.sampling.chains import Chains
 from hpc_nqs.sampling.evaluation import evaluate
 

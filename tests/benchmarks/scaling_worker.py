@@ -9,12 +9,13 @@ import numpy as np
 from hpc_nqs.benchmarks.roofline import unshared_network
 from hpc_nqs.hilbert.purification import random_pairs
 from hpc_nqs.parallel import team as parallel
-from hpc_nqs.reconfiguration.velocity import Regularization, velocity
+from hpc_nqs.reconfiguration.solvers import Regularization
+from hpc_nqs.reconfiguration.velocity import velocity
 from hpc_nqs.sampling.chains import Chains
 from hpc_nqs.sampling.evaluation import evaluate
 from hpc_nqs.settings.parsing import parse_settings
 from hpc_nqs.settings.system import build
-from hpc_nqs.thermal.ansatz import build_ansatz
+from hpc_nqs.thermal.ansatz import build_state
 
 PARTS = ("tables", "sampling", "energies", "solution")
 
@@ -71,8 +72,8 @@ def shared_network(length):
             "thermal": {"temperatures": [1.0]},
         }
     )
-    ansatz = build_ansatz(settings, *build(settings), seed=1)
-    return ansatz.purification, ansatz.wavefunction
+    ansatz = build_state(settings, *build(settings), seed=1)
+    return ansatz.system, ansatz.wavefunction
 
 
 def network(team):

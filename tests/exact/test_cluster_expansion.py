@@ -12,7 +12,7 @@ from hpc_nqs.parallel.team import Team
 from hpc_nqs.runs import run_file as checkpoint
 from hpc_nqs.settings.parsing import parse_settings
 from hpc_nqs.settings.system import build
-from hpc_nqs.thermal.ansatz import build_ansatz
+from hpc_nqs.thermal.ansatz import build_state
 from hpc_nqs.thermal.high_temperature.cluster_expansion import LAST_ORDER
 
 TFIM = {"kind": "tfim"}
@@ -34,7 +34,7 @@ def settings_of(system, size, **thermal):
 
 
 def built(settings):
-    return build_ansatz(settings, *build(settings), seed=1)
+    return build_state(settings, *build(settings), seed=1)
 
 
 def vectors(ansatz, beta):
@@ -43,7 +43,7 @@ def vectors(ansatz, beta):
     spins = spins_of(np.arange(2**n), n)
     pairs = np.concatenate([np.tile(spins, (2**n, 1)), np.repeat(spins, 2**n, axis=0)], axis=1).astype(np.int8)
     logarithms = np.empty(len(pairs), dtype=complex)
-    log_psi(ansatz.wavefunction.amplitude(ansatz.purification.moves), pairs, logarithms)
+    log_psi(ansatz.wavefunction.amplitude(ansatz.system.moves), pairs, logarithms)
     state = np.exp(logarithms.real - logarithms.real.max()).reshape(2**n, 2**n)
     wanted = scipy.linalg.expm(-0.5 * beta * to_sparse(ansatz.model).toarray())
     return state / np.linalg.norm(state), wanted / np.linalg.norm(wanted)

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from hpc_nqs.parallel.team import Team
-from hpc_nqs.reconfiguration.velocity import Regularization
+from hpc_nqs.reconfiguration.solvers import Regularization
 from hpc_nqs.sampling.enumeration import Enumeration
 from hpc_nqs.settings.parsing import parse_settings
 from hpc_nqs.settings.system import build
-from hpc_nqs.thermal.ansatz import build_ansatz
+from hpc_nqs.thermal.ansatz import build_state
 from hpc_nqs.thermal.conserved import split
-from hpc_nqs.thermal.evolution import Evolution, StepControl
+from hpc_nqs.thermal.evolution import AdaptiveEvolution, StepControl
 
 SERIAL = Team.serial()
 MODELS = {
@@ -29,15 +29,15 @@ class Cooled:
         # pairs alone: a state that explains part of H
         tables |= {"wavefunction": {"kind": "clusters", "cluster_size": 2}, "thermal": {"temperatures": [1.0], "beta_0": 0.7}}
         settings = parse_settings(tables)
-        self.ansatz = build_ansatz(settings, *build(settings), seed=1)
+        self.ansatz = build_state(settings, *build(settings), seed=1)
         control = StepControl(tolerance=1e-3, max_dtau=0.1, max_growth=0.2, clock="energy")
-        self.evolution = Evolution(self.ansatz, Regularization("dense", 1e-11, 0.0, 1e-8), control, SERIAL)
-        self.state, self.enumeration = self.ansatz.wavefunction, Enumeration(SERIAL, self.ansatz.purification)
+        self.evolution = AdaptiveEvolution(self.ansatz, Regularization("dense", 1e-11, 0.0, 1e-8), control, SERIAL)
+        self.state, self.enumeration = self.ansatz.wavefunction, Enumeration(SERIAL, self.ansatz.system)
         self.state.params += 0.15 * np.random.default_rng(2).standard_normal(self.state.n_params)
         self.n_sites = length
 
     def samples(self):
-        return self.enumeration.sample(self.state.amplitude(self.ansatz.purification.moves), self.ansatz.purification, 1, 1, 0.0)
+        return self.enumeration.sample(self.state.amplitude(self.ansatz.system.moves), self.ansatz.system, 1, 1, 0.0)
 
     def velocity(self):
         samples = self.samples()

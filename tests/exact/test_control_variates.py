@@ -12,7 +12,7 @@ from hpc_nqs.sampling.enumeration import Enumeration
 from hpc_nqs.sampling.evaluation import evaluate
 from hpc_nqs.settings.parsing import parse_settings
 from hpc_nqs.settings.system import build
-from hpc_nqs.thermal.ansatz import build_ansatz
+from hpc_nqs.thermal.ansatz import build_state
 
 SERIAL = Team.serial()
 TFIM, HEISENBERG = {"kind": "tfim"}, {"kind": "heisenberg"}
@@ -34,18 +34,18 @@ def all_of(state):
     tables = {"lattice": RING, "model": model, "wavefunction": wavefunction}
     tables |= {"thermal": {"temperatures": [1.0], "beta_0": 0.5}}
     settings = parse_settings(tables)
-    ansatz = build_ansatz(settings, *build(settings), seed=1)
+    ansatz = build_state(settings, *build(settings), seed=1)
     network = ansatz.wavefunction
     noise = np.random.default_rng(5).standard_normal((2, network.n_params))
     network.params = network.params + 0.2 * (noise[0] + 1j * noise[1] if network.is_complex else noise[0])
-    samples = Enumeration(SERIAL, ansatz.purification).sample(None, ansatz.purification, 1, 1, 1.0)
-    return ansatz, samples.flat, evaluate(samples, network, ansatz.purification, SERIAL)
+    samples = Enumeration(SERIAL, ansatz.system).sample(None, ansatz.system, 1, 1, 1.0)
+    return ansatz, samples.flat, evaluate(samples, network, ansatz.system, SERIAL)
 
 
 @pytest.mark.parametrize("state", STATES)
 def test_means_vanish_in_any_state(state):
     ansatz, configurations, evaluation = all_of(state)
-    controls = ControlVariates(ansatz.purification, ansatz.lattice)
+    controls = ControlVariates(ansatz.system, ansatz.lattice)
     values = controls.values(configurations, evaluation.amplitude, SERIAL.threads)
     assert values.shape == (len(configurations), controls.n_controls)
     spread = np.sqrt(evaluation.weights @ values**2)
@@ -59,10 +59,10 @@ def test_they_take_the_noise_of_hot_energies_away(state):
     model, wavefunction = STATES[state]
     tables = {"lattice": RING, "model": model, "wavefunction": wavefunction, "thermal": {"temperatures": [5.0], "beta_0": 0.2}}
     settings = parse_settings(tables)
-    ansatz = build_ansatz(settings, *build(settings), seed=1)
-    samples = Enumeration(SERIAL, ansatz.purification).sample(None, ansatz.purification, 1, 1, 1.0)
-    evaluation = evaluate(samples, ansatz.wavefunction, ansatz.purification, SERIAL)
-    controls = ControlVariates(ansatz.purification, ansatz.lattice)
+    ansatz = build_state(settings, *build(settings), seed=1)
+    samples = Enumeration(SERIAL, ansatz.system).sample(None, ansatz.system, 1, 1, 1.0)
+    evaluation = evaluate(samples, ansatz.wavefunction, ansatz.system, SERIAL)
+    controls = ControlVariates(ansatz.system, ansatz.lattice)
     values = controls.values(samples.flat, evaluation.amplitude, SERIAL.threads)
     energies, weights = evaluation.energies.real.mean(axis=1) - evaluation.energy, evaluation.weights
     quiet = energies - values @ fitted_coefficients(energies, values, weights, SERIAL)

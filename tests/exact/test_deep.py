@@ -14,7 +14,7 @@ from hpc_nqs.runs import run_file as checkpoint
 from hpc_nqs.runs.computation import DONE
 from hpc_nqs.settings.parsing import parse_settings
 from hpc_nqs.settings.system import build
-from hpc_nqs.thermal.ansatz import build_ansatz
+from hpc_nqs.thermal.ansatz import build_state
 from hpc_nqs.thermal.deep import ring_evaluation, ring_moments
 from hpc_nqs.thermal.deep.ring_chains import RingEnumeration
 from hpc_nqs.thermal.deep.unit_columns import sliced_network
@@ -38,11 +38,11 @@ SERIAL = Team.serial()
 
 
 def state_of(case, **options):
-    """Return the `Ansatz` of a case with random parameters near those of the seed."""
+    """Return the `ThermalState` of a case with random parameters near those of the seed."""
     n_sites, model, wavefunction = CASES[case]
     sections = {"lattice": {"kind": "chain", "lengths": [n_sites]}, "model": model, "thermal": {"betas": [1.0]}}
     settings = parse_settings(sections | {"wavefunction": {"alpha": 2.0, "parameters": "real"} | wavefunction | options})
-    ansatz = build_ansatz(settings, *build(settings), seed=1)
+    ansatz = build_state(settings, *build(settings), seed=1)
     stream, network = np.random.default_rng(3), ansatz.wavefunction
     network.params = network.params + 0.15 * stream.standard_normal(network.n_params)
     if network.is_complex:
@@ -52,11 +52,11 @@ def state_of(case, **options):
 
 def dense_state(ansatz):
     """Return H (D, D), Psi (D, D), d Psi (n_params, D, D) and Tr abs(A)^M abs(A^T)^M."""
-    n, moves, network, m = ansatz.model.n_sites, ansatz.purification.moves, ansatz.wavefunction, ansatz.n_slices
+    n, moves, network, m = ansatz.model.n_sites, ansatz.system.moves, ansatz.wavefunction, ansatz.n_slices
     spins = (2 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1) - 1).astype(np.int8)
-    second = -spins if ansatz.purification.opposite_pairs else spins
+    second = -spins if ansatz.system.opposite_pairs else spins
     visible = np.concatenate([np.repeat(spins, 2**n, axis=0), np.tile(second, (2**n, 1))], axis=1)
-    inside = visible.sum(axis=1) == 0 if ansatz.purification.opposite_pairs else np.ones(4**n, dtype=bool)
+    inside = visible.sum(axis=1) == 0 if ansatz.system.opposite_pairs else np.ones(4**n, dtype=bool)
     values, derivs = np.zeros(4**n, dtype=complex), np.zeros((4**n, network.n_params), dtype=complex)
     values[inside] = np.exp(log_psi(network, moves, visible[inside]))
     derivs[inside] = values[inside, None] * log_derivs(network, moves, visible[inside])
@@ -70,8 +70,8 @@ def dense_state(ansatz):
 
 def ring_averages(ansatz):
     """Return the evaluation of all rings and what `ring_moments.assemble` makes of it."""
-    samples = RingEnumeration(SERIAL, ansatz.purification, ansatz.n_slices).sample(None, None, 1, 1, 1.0)
-    evaluation = ring_evaluation.evaluate_rings(samples, ansatz.wavefunction, ansatz.purification, SERIAL)
+    samples = RingEnumeration(SERIAL, ansatz.system, ansatz.n_slices).sample(None, None, 1, 1, 1.0)
+    evaluation = ring_evaluation.evaluate_rings(samples, ansatz.wavefunction, ansatz.system, SERIAL)
     return evaluation, ring_moments.assemble(evaluation, samples, ansatz.wavefunction, SERIAL)[0].moments()
 
 
@@ -114,9 +114,9 @@ def test_halves_of_the_samples_add_up(case):
     """All rings, taken for samples of a flat density: two halves whose sum gives the exact averages."""
     ansatz = state_of(case)
     _, expected = ring_averages(ansatz)
-    samples = RingEnumeration(SERIAL, ansatz.purification, ansatz.n_slices).sample(None, None, 1, 1, 1.0)
+    samples = RingEnumeration(SERIAL, ansatz.system, ansatz.n_slices).sample(None, None, 1, 1, 1.0)
     samples.exponent, samples.log_density = 1.0, np.zeros(len(samples.rings))
-    evaluation = ring_evaluation.evaluate_rings(samples, ansatz.wavefunction, ansatz.purification, SERIAL)
+    evaluation = ring_evaluation.evaluate_rings(samples, ansatz.wavefunction, ansatz.system, SERIAL)
     first, second = ring_moments.assemble(evaluation, samples, ansatz.wavefunction, SERIAL)
     for found, wanted in zip((first + second).moments(), expected, strict=True):
         np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-10 * np.abs(wanted).max())
@@ -129,9 +129,9 @@ def test_slices_without_bond_features_are_a_deep_boltzmann_machine(case):
     n_sites = CASES[case][0]
     complex_only = {"parameters": "complex"} if case == "field_z" else {}  # real ones would take a pair product
     ansatz = state_of(case, bond_features=False, **complex_only)
-    assert ansatz.kind == "rbm"
+    assert ansatz.word == "rbm"
     _, psi, _, _ = dense_state(ansatz)
-    n, m, opposite = n_sites, ansatz.n_slices, ansatz.purification.opposite_pairs
+    n, m, opposite = n_sites, ansatz.n_slices, ansatz.system.opposite_pairs
     network = sliced_network(ansatz.wavefunction.network(), m, opposite)
     units = 2 * ((np.arange(2 ** ((m + 1) * n))[:, None] >> np.arange((m + 1) * n)) & 1) - 1
     layers = units.reshape(len(units), m + 1, n).sum(axis=2)  # sigma, ancilla, deep layers

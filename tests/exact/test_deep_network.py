@@ -11,14 +11,15 @@ from hpc_nqs.hamiltonians.spin_model import build_model, marshall, to_sparse
 from hpc_nqs.lattices import lattice
 from hpc_nqs.parallel.team import Team
 from hpc_nqs.path_integral.trotter import network_of, trotter_product
-from hpc_nqs.reconfiguration.velocity import Regularization, assemble
+from hpc_nqs.reconfiguration.equations import assembled
+from hpc_nqs.reconfiguration.solvers import Regularization
 from hpc_nqs.runs import run_file as checkpoint
 from hpc_nqs.runs.computation import DONE
 from hpc_nqs.sampling.enumeration import Enumeration
 from hpc_nqs.settings.parsing import parse_settings
 from hpc_nqs.settings.system import build
 from hpc_nqs.thermal.deep import ring_evaluation, ring_moments
-from hpc_nqs.thermal.deep.ansatz import build_deep_ansatz
+from hpc_nqs.thermal.deep.ansatz import build_deep_state
 from hpc_nqs.thermal.deep.ket_bra_chains import PairSamples
 from hpc_nqs.thermal.deep.summed_evolution import SummedEvolution
 from hpc_nqs.thermal.deep.unit_columns import joined, shared_entries, with_reach, without_bell_pairs
@@ -44,13 +45,13 @@ SAMPLED = [case for case in CASES if case.startswith("tfim")]
 
 
 def ansatz_of(case, method="exact_sum", noise=0.15):
-    """Return the `Ansatz` of a case with random parameters near those of the Trotter network."""
+    """Return the `ThermalState` of a case with random parameters near those of the Trotter network."""
     n_sites, model, wavefunction = CASES[case]
     boundary = "open" if n_sites == 2 else "periodic"
     sections = {"lattice": {"kind": "chain", "lengths": [n_sites], "boundary": boundary}, "model": model}
     sections |= {"wavefunction": {"kind": "dbm"} | wavefunction, "sampling": {"method": method}}
     settings = parse_settings(sections | {"thermal": {"betas": [1.0], "beta_0": 0.6}})
-    ansatz, stream = build_deep_ansatz(settings, *build(settings)), np.random.default_rng(3)
+    ansatz, stream = build_deep_state(settings, *build(settings)), np.random.default_rng(3)
     network = ansatz.wavefunction
     network.params = network.params + noise * stream.standard_normal(network.n_params)
     if network.is_complex:
@@ -105,7 +106,7 @@ def all_pairs(ansatz):
 def summed(ansatz):
     """Return the `SummedEvolution` of an ansatz, its samples and evaluation."""
     evolution = SummedEvolution(ansatz, REGULARIZATION, CONTROL, SERIAL)
-    samples = Enumeration(SERIAL, ansatz.purification).sample(None, None, 1, 1, 1.0)
+    samples = Enumeration(SERIAL, ansatz.system).sample(None, None, 1, 1, 1.0)
     return evolution, samples, evolution.evaluate(samples)
 
 
@@ -119,7 +120,7 @@ def test_summed_deep_units_give_the_dense_averages(case):
     wanted = dense_averages(ansatz)
     real = not ansatz.wavefunction.is_complex
     evolution, samples, evaluation = summed(ansatz)
-    s_matrix, force, variance = assemble(evaluation, samples, ansatz.wavefunction, SERIAL)
+    s_matrix, force, variance = assembled(evaluation, samples, ansatz.wavefunction, SERIAL).moments()
     close(evaluation.weights @ evaluation.energies.real, wanted["energies"], 1e-10)
     close(s_matrix, wanted["s"].real if real else wanted["s"])
     close(force, wanted["force"].real if real else wanted["force"])
@@ -151,7 +152,7 @@ def test_bra_and_ket_copies_give_the_dense_averages(case):
     ansatz = ansatz_of(case, "metropolis")
     wanted, samples = dense_averages(ansatz), all_pairs(ansatz)
     real = not ansatz.wavefunction.is_complex
-    evaluation = ring_evaluation.evaluate_rings(samples, ansatz.wavefunction, ansatz.purification, SERIAL)
+    evaluation = ring_evaluation.evaluate_rings(samples, ansatz.wavefunction, ansatz.system, SERIAL)
     s_matrix, spread, force, variance = ring_moments.assemble(evaluation, samples, ansatz.wavefunction, SERIAL)[0].moments()
     assert evaluation.energy == pytest.approx(wanted["energy"], rel=1e-10)
     close(s_matrix, wanted["s"].real if real else wanted["s"])
@@ -175,7 +176,7 @@ def test_bra_and_ket_copies_give_the_dense_averages(case):
 @pytest.mark.parametrize("case", ["tfim", "tfim_complex", "tfim_field_z"])
 def test_the_compiled_amplitude_is_the_network(case):
     ansatz = ansatz_of(case, "metropolis")
-    network, moves = ansatz.wavefunction, ansatz.purification.moves
+    network, moves = ansatz.wavefunction, ansatz.system.moves
     rows = np.ascontiguousarray(all_pairs(ansatz).rings[::17, 0])
     ours, theirs = log_psi(network, moves, rows), network.dbm.log_joint(rows) - network.dbm.log_prefactor
     np.testing.assert_allclose(np.exp(ours - theirs), 1.0, atol=1e-12)

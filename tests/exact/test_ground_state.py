@@ -11,7 +11,7 @@ from hpc_nqs.hamiltonians.spin_model import to_sparse
 from hpc_nqs.hilbert.spins import random_spins, spin_system
 from hpc_nqs.observables.structure_factors import build_correlations
 from hpc_nqs.parallel.team import Team
-from hpc_nqs.reconfiguration.velocity import assemble
+from hpc_nqs.reconfiguration.equations import assembled
 from hpc_nqs.runs import run_file as checkpoint
 from hpc_nqs.sampling.chains import Chains
 from hpc_nqs.sampling.enumeration import Enumeration
@@ -123,7 +123,7 @@ def test_one_configuration_of_every_orbit_gives_the_sums_over_all(name):
         sampler = Enumeration(SERIAL, ansatz.system, images)
         samples = sampler.sample(None, ansatz.system, 1, 1, 1.0)
         evaluation = evaluate(samples, ansatz.wavefunction, ansatz.system, SERIAL)
-        found.append((evaluation.energy, *assemble(evaluation, samples, ansatz.wavefunction, SERIAL), sampler.n_chains))
+        found.append((evaluation.energy, *assembled(evaluation, samples, ansatz.wavefunction, SERIAL).moments(), sampler.n_chains))
     (*everything, n_all), (*orbits, n_orbits) = found
     assert n_orbits <= n_all / 2
     for one, other in zip(everything, orbits, strict=True):

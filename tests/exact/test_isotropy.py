@@ -11,7 +11,7 @@ from hpc_nqs.parallel.team import Team
 from hpc_nqs.sampling.enumeration import Enumeration
 from hpc_nqs.settings.parsing import parse_settings
 from hpc_nqs.settings.system import build
-from hpc_nqs.thermal.ansatz import build_ansatz
+from hpc_nqs.thermal.ansatz import build_state
 from hpc_nqs.wavefunctions.wavefunction import log_psi
 
 SERIAL = Team.serial()
@@ -28,12 +28,12 @@ class Averaged:
         tables |= {"observables": {"structure_factor": [[1.0], [0.5], [0.0]], "correlations": True}}
         settings = parse_settings(tables)
         lattice, model = build(settings)
-        self.ansatz = build_ansatz(settings, lattice, model, seed=1)
+        self.ansatz = build_state(settings, lattice, model, seed=1)
         state = self.ansatz.wavefunction
         state.params = state.params + 0.3 * np.random.default_rng(5).standard_normal(state.n_params)
         self.observables = build_observables(settings, lattice, self.ansatz.model)
-        self.configurations = Enumeration(SERIAL, self.ansatz.purification).configurations[:, 0]
-        psi = np.exp(log_psi(state, self.ansatz.purification.moves, self.configurations))
+        self.configurations = Enumeration(SERIAL, self.ansatz.system).configurations[:, 0]
+        psi = np.exp(log_psi(state, self.ansatz.system.moves, self.configurations))
         self.weights = np.abs(psi) ** 2 / np.sum(np.abs(psi) ** 2)
         sublattice = self.ansatz.model.sublattice
         signs = 1 if sublattice is None else np.prod(np.where(self.configurations > 0, np.tile(sublattice, 2), 1), axis=1)

@@ -9,7 +9,7 @@ from hpc_nqs.ground_state.lower_states import LowerStates, load_lower_state
 from hpc_nqs.hamiltonians.spin_model import to_sparse
 from hpc_nqs.hilbert.spins import random_spins
 from hpc_nqs.parallel.team import Team
-from hpc_nqs.reconfiguration.velocity import assemble
+from hpc_nqs.reconfiguration.equations import assembled
 from hpc_nqs.runs import run_file as checkpoint
 from hpc_nqs.sampling.chains import Chains
 from hpc_nqs.sampling.enumeration import Enumeration
@@ -121,7 +121,7 @@ def test_the_mean_of_the_penalty_is_the_overlap(name, saved):
         assert (evaluation.weights @ energies).real == pytest.approx(3.0 * expected, rel=1e-9)
         evaluation.energies[:] = 0
         evaluation.penalty = energies
-        force = assemble(evaluation, samples, ansatz.wavefunction, SERIAL)[1]
+        force = assembled(evaluation, samples, ansatz.wavefunction, SERIAL).moments()[1]
         params, step = ansatz.wavefunction.params.copy(), 1e-5
         for k in (0, len(params) // 2):
             shifted = []

@@ -7,14 +7,17 @@ import scipy.linalg
 from hpc_nqs.hamiltonians.spin_model import to_sparse
 from hpc_nqs.hilbert.purification import random_pairs
 from hpc_nqs.parallel.team import Team
-from hpc_nqs.reconfiguration.velocity import Regularization, assemble, centred_samples, velocity
+from hpc_nqs.reconfiguration.equations import assembled
+from hpc_nqs.reconfiguration.equations import sampled as sampled_equations
+from hpc_nqs.reconfiguration.solvers import Regularization
+from hpc_nqs.reconfiguration.velocity import velocity
 from hpc_nqs.sampling.chains import Chains, Samples
 from hpc_nqs.sampling.enumeration import Enumeration
 from hpc_nqs.sampling.evaluation import evaluate
 from hpc_nqs.settings.parsing import parse_settings
 from hpc_nqs.settings.system import build
-from hpc_nqs.thermal.ansatz import build_ansatz
-from hpc_nqs.thermal.evolution import HEUN, KUTTA, Evolution, StepControl
+from hpc_nqs.thermal.ansatz import build_state
+from hpc_nqs.thermal.evolution import HEUN, KUTTA, AdaptiveEvolution, StepControl
 from hpc_nqs.wavefunctions.rbm import RBM, Feature
 from hpc_nqs.wavefunctions.wavefunction import log_derivs, log_psi
 
@@ -43,8 +46,8 @@ class Dense:
         wavefunction = {"alpha": 3} | wavefunction
         thermal = {"betas": [1.0], "beta_0": beta_0}
         settings = parse_settings({**sections, "wavefunction": wavefunction, "thermal": thermal})
-        self.ansatz = build_ansatz(settings, *build(settings), seed=2)
-        self.wavefunction, self.purification = self.ansatz.wavefunction, self.ansatz.purification
+        self.ansatz = build_state(settings, *build(settings), seed=2)
+        self.wavefunction, self.purification = self.ansatz.wavefunction, self.ansatz.system
         stream = np.random.default_rng(5)
         moved = self.wavefunction.params + noise * stream.standard_normal(self.wavefunction.n_params)
         if self.wavefunction.is_complex:
@@ -130,7 +133,7 @@ def test_s_and_f_are_their_definitions(name):
     s_matrix, force, variance = dense.definitions()
     samples = dense.samples()
     evaluation = dense.evaluate(samples)
-    found = assemble(evaluation, samples, dense.wavefunction, SERIAL)
+    found = assembled(evaluation, samples, dense.wavefunction, SERIAL).moments()
     scale = np.abs(s_matrix).max()
     np.testing.assert_allclose(found[0], s_matrix, atol=1e-7 * scale)  # limited by the central differences
     np.testing.assert_allclose(found[1], force, atol=1e-7 * np.abs(force).max())
@@ -144,7 +147,7 @@ def test_layers_agree_exactly_where_their_exchange_is_shared(name):
     dense = Dense(name)
     evaluation = dense.evaluate()
     energies = evaluation.weights @ evaluation.energies.real
-    if dense.ansatz.layers_equivalent and dense.ansatz.kind == "rbm":
+    if dense.ansatz.layers_equivalent and dense.ansatz.word == "rbm":
         assert energies[0] == pytest.approx(energies[1], rel=1e-10)
     elif not dense.ansatz.layers_equivalent:
         # control: the random numbers do make a difference where nothing ties the layers
@@ -191,7 +194,7 @@ def test_three_solvers_give_one_velocity(name, draw):
 def test_residual_speed_and_metric_are_their_definitions(name):
     dense = Dense(name)
     samples = dense.samples()
-    s_matrix, force, variance = assemble(dense.evaluate(samples), samples, dense.wavefunction, SERIAL)
+    s_matrix, force, variance = assembled(dense.evaluate(samples), samples, dense.wavefunction, SERIAL).moments()
     residuals = []
     for soft_cut in (1e-8, 1e-2):
         choice = Regularization("dense", soft_cut, 0.0, 1e-8)
@@ -231,7 +234,7 @@ def test_energy_falls_by_the_explained_variance_per_beta(name):
     samples = dense.samples()
     choice = Regularization("dense", 1e-8, 0.0, 1e-8)
     found = velocity(dense.evaluate(samples), samples, dense.wavefunction, choice, SERIAL)
-    _, force, _ = assemble(dense.evaluate(samples), samples, dense.wavefunction, SERIAL)
+    _, force, _ = assembled(dense.evaluate(samples), samples, dense.wavefunction, SERIAL).moments()
     params, dtau = dense.wavefunction.params, 1e-6
     ends = [dense.energy(dense.vector(params + sign * dtau * found.x)) for sign in (1, -1)]
     slope = (ends[0] - ends[1]) / (2 * 2 * dtau)
@@ -257,7 +260,7 @@ def test_a_step_of_a_complete_network_is_the_exponential(model, scheme, order):
         network.params = start.copy()
         choice = Regularization("dense", 1e-10, 0.0, 1e-8)
         control = StepControl(tolerance=1.0, max_dtau=1.0, max_growth=10.0, clock="time")
-        evolution = Evolution(dense.ansatz, choice, control, SERIAL)
+        evolution = AdaptiveEvolution(dense.ansatz, choice, control, SERIAL)
         evolution.scheme = scheme
         samples = dense.samples()
         evaluation = evolution.evaluate(samples)
@@ -297,8 +300,8 @@ def test_samples_of_other_parameters_are_reweighted(name):
     samples = Samples(repeated, 0, 1.0, np.log(np.repeat(times, times).astype(float)))
     found = dense.evaluate(samples)
     assert found.energy == pytest.approx(exact.energy, rel=1e-10)
-    expected = assemble(exact, dense.samples(), dense.wavefunction, SERIAL)
-    for each, wanted in zip(assemble(found, samples, dense.wavefunction, SERIAL), expected, strict=True):
+    expected = assembled(exact, dense.samples(), dense.wavefunction, SERIAL).moments()
+    for each, wanted in zip(assembled(found, samples, dense.wavefunction, SERIAL).moments(), expected, strict=True):
         np.testing.assert_allclose(each, wanted, atol=1e-10 * np.abs(wanted).max())
 
 
@@ -306,8 +309,9 @@ def test_centred_samples_give_the_same_sums():
     dense = Dense("heisenberg_complex")
     samples = sampled(dense)
     evaluation = dense.evaluate(samples)
-    s_matrix, force, variance = assemble(evaluation, samples, dense.wavefunction, SERIAL)
-    derivatives, energies, same = centred_samples(evaluation, samples, dense.wavefunction, SERIAL)
+    s_matrix, force, variance = assembled(evaluation, samples, dense.wavefunction, SERIAL).moments()
+    found = sampled_equations(evaluation, samples, dense.wavefunction, SERIAL)
+    derivatives, energies, same = found.derivatives, found.energies, found.variance
     values = derivatives.columns(slice(None))
     weighted = values.conj().T * evaluation.weights
     np.testing.assert_allclose(weighted @ values, s_matrix, atol=1e-12 * np.abs(s_matrix).max())

@@ -10,13 +10,13 @@ from hpc_nqs.exact import diagonalization as exact
 from hpc_nqs.hamiltonians.spin_model import to_sparse
 from hpc_nqs.hilbert.purification import input_images, purify
 from hpc_nqs.parallel.team import Team
-from hpc_nqs.reconfiguration.velocity import assemble
+from hpc_nqs.reconfiguration.equations import assembled
 from hpc_nqs.sampling.enumeration import Enumeration
 from hpc_nqs.sampling.evaluation import evaluate
 from hpc_nqs.settings.parsing import parse_settings
 from hpc_nqs.settings.system import build
 from hpc_nqs.symmetry.site_permutations import site_symmetries
-from hpc_nqs.thermal.ansatz import build_ansatz
+from hpc_nqs.thermal.ansatz import build_state
 from hpc_nqs.thermal.high_temperature import flux
 from hpc_nqs.thermal.high_temperature import networks as seed
 from hpc_nqs.wavefunctions.pair_product import PairProduct
@@ -55,14 +55,14 @@ def build_system(system, beta_0="auto", **wavefunction):
     sections = {"lattice": {"kind": kind, "lengths": lengths}, "model": model, "wavefunction": wavefunction}
     settings = parse_settings({**sections, "thermal": {"temperatures": [1.0], "beta_0": beta_0}})
     lattice, model = build(settings)
-    return lattice, model, build_ansatz(settings, lattice, model, seed=1)
+    return lattice, model, build_state(settings, lattice, model, seed=1)
 
 
 def meters(wavefunction, purification):
     """Return (energies per site of both layers, TDVP residual) by exact sums; S^-1 on all but its null space."""
     samples = Enumeration(Team.serial(), purification).sample(None, purification, 1, 1, 1.0)
     evaluation = evaluate(samples, wavefunction, purification, Team.serial())
-    s_matrix, force, variance = assemble(evaluation, samples, wavefunction, Team.serial())
+    s_matrix, force, variance = assembled(evaluation, samples, wavefunction, Team.serial()).moments()
     explained = np.vdot(force, scipy.linalg.pinvh(s_matrix, rtol=1e-10) @ force).real
     return evaluation.weights @ evaluation.energies.real / purification.n_sites, 1 - explained / variance
 
@@ -79,7 +79,7 @@ def exact_state(ansatz, configurations, beta):
     """Return <s| e^{-beta H/2} |a'>, a' the ancilla spins as the Bell pairs at infinite temperature see them."""
     n = ansatz.model.n_sites
     step = scipy.linalg.expm(-0.5 * beta * to_sparse(ansatz.model).toarray())
-    partner_sign = -1 if ansatz.purification.opposite_pairs else 1
+    partner_sign = -1 if ansatz.system.opposite_pairs else 1
     places = 1 << np.arange(n)
     rows = (configurations[:, :n] > 0) @ places
     columns = (partner_sign * configurations[:, n:] > 0) @ places
@@ -90,8 +90,8 @@ def exact_state(ansatz, configurations, beta):
 
 def infidelity(ansatz, beta=None):
     """Return 1 - |overlap|^2 with the exact state at `beta`, beta_0 by default."""
-    configurations = Enumeration(Team.serial(), ansatz.purification).configurations[:, 0]
-    amplitudes = log_psi(ansatz.wavefunction, ansatz.purification.moves, configurations)
+    configurations = Enumeration(Team.serial(), ansatz.system).configurations[:, 0]
+    amplitudes = log_psi(ansatz.wavefunction, ansatz.system.moves, configurations)
     state = np.exp(amplitudes - amplitudes.real.max())
     expected = exact_state(ansatz, configurations, ansatz.beta_0 if beta is None else beta)
     overlap = abs(np.vdot(expected, state)) ** 2
@@ -101,7 +101,7 @@ def infidelity(ansatz, beta=None):
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_energy_and_tangent_space_at_beta_0(system):
     lattice, model, ansatz = build_system(system)
-    energies, residual = meters(ansatz.wavefunction, ansatz.purification)
+    energies, residual = meters(ansatz.wavefunction, ansatz.system)
     expected = exact_energy(lattice, model, ansatz.beta_0)
     # First order in beta_0, so the error of the energy -beta_0 Var(H) is relatively of order beta_0; the random
     # features add a few percent that do not depend on it.
@@ -114,7 +114,7 @@ def test_energy_and_tangent_space_at_beta_0(system):
 def test_both_layers_have_the_same_energy(system):
     _, _, ansatz = build_system(system)
     assert ansatz.layers_equivalent
-    energies, _ = meters(ansatz.wavefunction, ansatz.purification)
+    energies, _ = meters(ansatz.wavefunction, ansatz.system)
     # A pair product with different signs between the layers on different bonds is symmetric to higher order only.
     assert energies[1] == pytest.approx(energies[0], rel=1e-3 if has_pairs(ansatz) else 1e-9)
 
@@ -125,7 +125,7 @@ def test_relative_error_of_the_energy_shrinks_with_beta_0(system, monkeypatch):
     errors = []
     for beta_0 in (0.1, 0.05, 0.025):
         lattice, model, ansatz = build_system(system, beta_0)
-        energies, _ = meters(ansatz.wavefunction, ansatz.purification)
+        energies, _ = meters(ansatz.wavefunction, ansatz.system)
         errors.append(abs(energies[0] / exact_energy(lattice, model, beta_0) - 1))
     # A seed with a wrong first order has an error that stays; one exact to first order halves it or better. Tables over
     # all sites are exact.
@@ -162,10 +162,10 @@ def test_without_neighbour_couplings_most_of_the_evolution_is_lost(system):
     site_images = site_symmetries(lattice, ansatz.model)
     features, bias = seed.seed_features(purify(no_exchange, True), site_images, True, ansatz.beta_0)
     stream = np.random.default_rng(1)
-    features += seed.free_features(ansatz.purification, lattice, 2 * len(site_images), 2, stream)
-    images = input_images(ansatz.purification, site_images, True, True)
-    energies, residual = meters(RBM(features, images, ansatz.purification.n_visible, bias), ansatz.purification)
-    good, _ = meters(ansatz.wavefunction, ansatz.purification)
+    features += seed.free_features(ansatz.system, lattice, 2 * len(site_images), 2, stream)
+    images = input_images(ansatz.system, site_images, True, True)
+    energies, residual = meters(RBM(features, images, ansatz.system.n_visible, bias), ansatz.system)
+    good, _ = meters(ansatz.wavefunction, ansatz.system)
     # The exchange part, 2/3 of the variance for Heisenberg spins, has no tangent vector and no energy.
     assert residual > 0.6
     assert energies[0] > 0.4 * good[0]
@@ -173,7 +173,7 @@ def test_without_neighbour_couplings_most_of_the_evolution_is_lost(system):
 
 def test_pairings_of_equal_sign_have_the_wrong_sign_of_the_energy():
     _, _, ansatz = build_system("ring_6_j1j2", beta_0=0.05)
-    purification, n = ansatz.purification, 6
+    purification, n = ansatz.system, 6
     pairings, signs = seed.seed_pairings(purification, 0.05)
     alone = np.arange(2 * n)[None]
     right = PairProduct(alone, pairings, signs)
@@ -187,11 +187,11 @@ def test_beta_0_lies_below_every_reported_temperature():
     settings = {"lattice": {"kind": "chain", "lengths": [4]}, "model": HEISENBERG}
     for betas in ([1.0], [0.02, 1.0], [1e-3]):
         parsed = parse_settings({**settings, "thermal": {"betas": betas}})
-        ansatz = build_ansatz(parsed, *build(parsed), seed=1)
+        ansatz = build_state(parsed, *build(parsed), seed=1)
         assert 0 < ansatz.beta_0 < betas[0]
     strong = {"lattice": settings["lattice"], "model": HEISENBERG | {"couplings": [10.0]}}
     parsed = [parse_settings({**each, "thermal": {"betas": [1.0]}}) for each in (settings, strong)]
-    weak, strong = (build_ansatz(each, *build(each), seed=1).beta_0 for each in parsed)
+    weak, strong = (build_state(each, *build(each), seed=1).beta_0 for each in parsed)
     assert strong == pytest.approx(weak / 10)
 
 
@@ -201,9 +201,9 @@ def wrong_signs(beta):
     bonds += [[i, i + 4, 0.5] for i in (0, 1, 3)] + [[i, i + 2, 0.5] for i in (1, 2, 4, 5)]
     sections = {"lattice": {"kind": "custom", "bonds": bonds}, "model": HEISENBERG, "wavefunction": TABLES}
     settings = parse_settings({**sections, "thermal": {"temperatures": [0.1], "beta_0": beta}})
-    ansatz = build_ansatz(settings, *build(settings), seed=1)
-    configurations = Enumeration(Team.serial(), ansatz.purification).configurations[:, 0]
-    signs = np.exp(1j * log_psi(ansatz.wavefunction, ansatz.purification.moves, configurations).imag).real
+    ansatz = build_state(settings, *build(settings), seed=1)
+    configurations = Enumeration(Team.serial(), ansatz.system).configurations[:, 0]
+    signs = np.exp(1j * log_psi(ansatz.wavefunction, ansatz.system.moves, configurations).imag).real
     expected = exact_state(ansatz, configurations, beta)
     return np.sum(expected[signs * expected < 0] ** 2) / np.sum(expected**2)
 

@@ -7,7 +7,9 @@ from hpc_nqs import tasks
 from hpc_nqs.hilbert.purification import random_pairs
 from hpc_nqs.kernels import amplitude as amplitude_kernel
 from hpc_nqs.parallel.team import Team
-from hpc_nqs.reconfiguration.velocity import Regularization, assemble, velocity
+from hpc_nqs.reconfiguration.equations import assembled
+from hpc_nqs.reconfiguration.solvers import Regularization
+from hpc_nqs.reconfiguration.velocity import velocity
 from hpc_nqs.runs import run_file as checkpoint
 from hpc_nqs.sampling import umbrella
 from hpc_nqs.sampling.chains import Chains, Samples
@@ -16,7 +18,7 @@ from hpc_nqs.sampling.evaluation import evaluate
 from hpc_nqs.sampling.umbrella import LEVELS, N_PER_CHAIN, WEIGHT, Umbrella, fitted_rows
 from hpc_nqs.settings.parsing import parse_settings
 from hpc_nqs.settings.system import build
-from hpc_nqs.thermal.ansatz import build_ansatz
+from hpc_nqs.thermal.ansatz import build_state
 from hpc_nqs.wavefunctions.wavefunction import log_psi
 
 SERIAL = Team.serial()
@@ -24,11 +26,11 @@ MODELS = {"unfrustrated": {"kind": "heisenberg"}, "frustrated": {"kind": "heisen
 
 
 def state_of(model, length=4):
-    """Return the `Ansatz` of a ring, at parameters next to the seed."""
+    """Return the `ThermalState` of a ring, at parameters next to the seed."""
     tables = {"lattice": {"kind": "chain", "lengths": [length]}, "model": MODELS[model]}
     tables |= {"wavefunction": {"kind": "clusters"}, "thermal": {"temperatures": [1.0], "beta_0": 0.4}}
     settings = parse_settings(tables)
-    ansatz = build_ansatz(settings, *build(settings), seed=1)
+    ansatz = build_state(settings, *build(settings), seed=1)
     network = ansatz.wavefunction
     network.params = network.params + 0.1 * np.random.default_rng(5).standard_normal(network.n_params)
     return ansatz
@@ -42,7 +44,7 @@ def mismatched(configurations):
 
 def drawn(ansatz, n_chains, n_per_chain, seed=3):
     """Return samples of chains."""
-    purification = ansatz.purification
+    purification = ansatz.system
     chains = Chains(SERIAL, n_chains, seed, lambda stream: random_pairs(purification, stream))
     amplitude = ansatz.wavefunction.amplitude(purification.moves)
     chains.warm_up(amplitude, purification, 20, 1.0)
@@ -52,9 +54,9 @@ def drawn(ansatz, n_chains, n_per_chain, seed=3):
 @pytest.mark.parametrize("model", MODELS)
 def test_scaled_states_have_a_factor_per_mismatched_site(model):
     ansatz = state_of(model)
-    configurations = Enumeration(SERIAL, ansatz.purification).configurations[:, 0]
-    moves = ansatz.purification.moves
-    scaled = Umbrella(ansatz.purification, 7, 1.0).scaled(ansatz.wavefunction, 3.0)
+    configurations = Enumeration(SERIAL, ansatz.system).configurations[:, 0]
+    moves = ansatz.system.moves
+    scaled = Umbrella(ansatz.system, 7, 1.0).scaled(ansatz.wavefunction, 3.0)
     values, after = (log_psi(state, moves, configurations) for state in (ansatz.wavefunction, scaled))
     there = np.isfinite(values.real)  # a pair product has zeros
     assert there.mean() > 0.5 and np.array_equal(np.isfinite(after.real), there)
@@ -66,11 +68,11 @@ def test_scaled_states_have_a_factor_per_mismatched_site(model):
 def test_every_level_has_its_distribution():
     # 2000 chains of each level; means of n within 4.5 standard errors: a false alarm in 50,000 runs
     ansatz = state_of("unfrustrated")
-    configurations = Enumeration(SERIAL, ansatz.purification).configurations[:, 0]
-    psi = np.exp(log_psi(ansatz.wavefunction, ansatz.purification.moves, configurations).real)
+    configurations = Enumeration(SERIAL, ansatz.system).configurations[:, 0]
+    psi = np.exp(log_psi(ansatz.wavefunction, ansatz.system.moves, configurations).real)
     n_levels, beta = len(LEVELS), 0.5
     samples = drawn(ansatz, 2000 * n_levels, 1)
-    found = Umbrella(ansatz.purification, 7, 1.0).sample(ansatz.wavefunction, beta, samples, 11, SERIAL.threads)
+    found = Umbrella(ansatz.system, 7, 1.0).sample(ansatz.wavefunction, beta, samples, 11, SERIAL.threads)
     numbers = mismatched(found.configurations).mean(axis=1)
     for level, higher in enumerate(LEVELS):
         weights = psi**2 * (higher / beta) ** mismatched(configurations)
@@ -81,7 +83,7 @@ def test_every_level_has_its_distribution():
 
 def test_a_chain_draws_the_same_on_any_rank_and_other_numbers_at_the_next_step():
     ansatz = state_of("unfrustrated")
-    samples, drawer = drawn(ansatz, 7, 2), Umbrella(ansatz.purification, 7, 1.0)
+    samples, drawer = drawn(ansatz, 7, 2), Umbrella(ansatz.system, 7, 1.0)
 
     def drawn_at(step, first, stop):
         part = Samples(samples.configurations[first:stop], first, 1.0)
@@ -93,12 +95,12 @@ def test_a_chain_draws_the_same_on_any_rank_and_other_numbers_at_the_next_step()
     assert np.any(drawn_at(4, 0, 7) != whole)
 
 
-def with_aside(ansatz):
+def with_umbrella(ansatz):
     """Return (samples of a run, their evaluation, umbrella samples, theirs)."""
     samples = drawn(ansatz, 40, 20)
-    aside = Umbrella(ansatz.purification, 7, 1.0).sample(ansatz.wavefunction, 0.5, samples, 0, SERIAL.threads)
-    some = [evaluate(each, ansatz.wavefunction, ansatz.purification, SERIAL) for each in (samples, aside)]
-    return samples, some[0], aside, some[1]
+    others = Umbrella(ansatz.system, 7, 1.0).sample(ansatz.wavefunction, 0.5, samples, 0, SERIAL.threads)
+    some = [evaluate(each, ansatz.wavefunction, ansatz.system, SERIAL) for each in (samples, others)]
+    return samples, some[0], others, some[1]
 
 
 def log_derivs_of(samples, evaluation):
@@ -110,12 +112,12 @@ def log_derivs_of(samples, evaluation):
 
 def test_rows_are_taken_from_the_means_of_the_run_and_weighed_by_their_distance():
     ansatz = state_of("unfrustrated", 6)
-    samples, evaluation, aside, of_aside = with_aside(ansatz)
+    samples, evaluation, others, evaluated = with_umbrella(ansatz)
     variance = 2.5
     means = np.arange(ansatz.wavefunction.n_params) / 7
-    rows, deviations, weights = fitted_rows((aside, of_aside), means, evaluation.energy, variance, ansatz.wavefunction, SERIAL)
-    np.testing.assert_allclose(rows, log_derivs_of(aside, of_aside) - means, atol=1e-12)
-    np.testing.assert_allclose(deviations, of_aside.energies.real.mean(axis=1) - evaluation.energy, atol=1e-12)
+    rows, deviations, weights = fitted_rows((others, evaluated), means, evaluation.energy, variance, ansatz.wavefunction, SERIAL)
+    np.testing.assert_allclose(rows, log_derivs_of(others, evaluated) - means, atol=1e-12)
+    np.testing.assert_allclose(deviations, evaluated.energies.real.mean(axis=1) - evaluation.energy, atol=1e-12)
     np.testing.assert_allclose(weights, WEIGHT * variance / (len(rows) * (deviations**2 + variance)), rtol=1e-12)
     assert np.sum(weights * deviations**2) < WEIGHT * variance
 
@@ -123,15 +125,15 @@ def test_rows_are_taken_from_the_means_of_the_run_and_weighed_by_their_distance(
 def test_they_join_in_the_fit_and_in_nothing_else(monkeypatch):
     monkeypatch.setattr(umbrella, "WEIGHT", 3.0)  # enough to be seen
     ansatz = state_of("unfrustrated", 8)
-    samples, evaluation, aside, of_aside = with_aside(ansatz)
-    s_matrix, force, variance = assemble(evaluation, samples, ansatz.wavefunction, SERIAL)
+    samples, evaluation, others, evaluated = with_umbrella(ansatz)
+    s_matrix, force, variance = assembled(evaluation, samples, ansatz.wavefunction, SERIAL).moments()
     means = evaluation.weights @ log_derivs_of(samples, evaluation)
-    rows, deviations, weights = fitted_rows((aside, of_aside), means, evaluation.energy, variance, ansatz.wavefunction, SERIAL)
+    rows, deviations, weights = fitted_rows((others, evaluated), means, evaluation.energy, variance, ansatz.wavefunction, SERIAL)
     whole = s_matrix + rows.T @ (weights[:, None] * rows)
     x = np.linalg.lstsq(whole + 0.01 * np.diag(np.diag(whole)), -force - rows.T @ (weights * deviations), rcond=1e-13)[0]
     for solver in ("dense", "cg", "sample_space"):
         choice = Regularization(solver, None, diag_scale=0.01, tolerance=1e-13)
-        found = velocity(evaluation, samples, ansatz.wavefunction, choice, SERIAL, aside=(aside, of_aside))
+        found = velocity(evaluation, samples, ansatz.wavefunction, choice, SERIAL, umbrella_samples=(others, evaluated))
         assert found.metric(found.x - x) < 1e-6 * found.speed
         assert found.power == pytest.approx(-force @ x, rel=1e-7)
         assert found.variance == pytest.approx(variance, rel=1e-10)
@@ -148,10 +150,10 @@ def test_neel_order_the_other_way_on_the_two_layers_stays_rare(tmp_path):
     settings = parse_settings(tables)
     assert tasks.run(settings, SERIAL, str(tmp_path / "run.h5")) == 0
     lattice, model = build(settings)
-    ansatz = build_ansatz(settings, lattice, model, 1)
+    ansatz = build_state(settings, lattice, model, 1)
     tables = ansatz.wavefunction.second
     tables.params[tables.code_param - 1] = checkpoint.read_network(tmp_path / "run.h5")["cluster_table"]
     neel = (-1) ** np.sum(np.divmod(np.arange(36), 6), axis=0)
     configurations = np.array([[*neel, *-neel], [*neel, *neel]], dtype=np.int8)
-    plain, mismatched_all = log_psi(ansatz.wavefunction, ansatz.purification.moves, configurations).real
+    plain, mismatched_all = log_psi(ansatz.wavefunction, ansatz.system.moves, configurations).real
     assert 2 * (mismatched_all - plain) < -10

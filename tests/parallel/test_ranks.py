@@ -10,15 +10,16 @@ from hpc_nqs import tasks
 from hpc_nqs.hilbert.purification import random_pairs
 from hpc_nqs.observables.diagonal import build_observables
 from hpc_nqs.parallel.team import Team
-from hpc_nqs.reconfiguration.velocity import Regularization, assemble
+from hpc_nqs.reconfiguration.equations import assembled
+from hpc_nqs.reconfiguration.solvers import Regularization
 from hpc_nqs.runs import run_file as checkpoint
 from hpc_nqs.runs.computation import DONE
 from hpc_nqs.sampling.chains import Chains
 from hpc_nqs.sampling.enumeration import Enumeration
 from hpc_nqs.settings.parsing import parse_settings
 from hpc_nqs.settings.system import build
-from hpc_nqs.thermal.ansatz import build_ansatz
-from hpc_nqs.thermal.evolution import Evolution, StepControl
+from hpc_nqs.thermal.ansatz import build_state
+from hpc_nqs.thermal.evolution import AdaptiveEvolution, StepControl
 from hpc_nqs.thermal.meter import Meter
 
 pytestmark = pytest.mark.mpi(min_size=2)
@@ -48,8 +49,8 @@ class Setup:
 
     def __init__(self, team, model="heisenberg", n_chains=7, exact=False):
         self.team, settings = team, settings_of(model)
-        self.ansatz = build_ansatz(settings, *build(settings), seed=3)
-        self.purification, self.wavefunction = self.ansatz.purification, self.ansatz.wavefunction
+        self.ansatz = build_state(settings, *build(settings), seed=3)
+        self.purification, self.wavefunction = self.ansatz.system, self.ansatz.wavefunction
         if exact:
             self.sampler = Enumeration(team, self.purification)
         else:
@@ -59,7 +60,7 @@ class Setup:
 
     def evolution(self, solver="soft_cut"):
         control = StepControl(tolerance=0.1, max_dtau=0.01, max_growth=1.0, clock="time")
-        return Evolution(self.ansatz, SOLVERS[solver], control, self.team)
+        return AdaptiveEvolution(self.ansatz, SOLVERS[solver], control, self.team)
 
     def sample(self, n_per_chain=6, exponent=0.6):
         amplitude = self.wavefunction.amplitude(self.purification.moves)
@@ -135,8 +136,8 @@ def test_enumeration_is_shared(team, model):
     np.testing.assert_array_equal(found, alone.sampler.configurations)
     samples, expected = together.sample(), alone.sample()
     evaluations = [setup.evolution().evaluate(each) for setup, each in ((together, samples), (alone, expected))]
-    sums = assemble(evaluations[0], samples, together.wavefunction, team)
-    for each, wanted in zip(sums, assemble(evaluations[1], expected, alone.wavefunction, SERIAL), strict=True):
+    sums = assembled(evaluations[0], samples, together.wavefunction, team).moments()
+    for each, wanted in zip(sums, assembled(evaluations[1], expected, alone.wavefunction, SERIAL).moments(), strict=True):
         np.testing.assert_allclose(each, wanted, atol=1e-12 * np.abs(wanted).max())
     weights = np.array([evaluations[0].weights.sum()])
     team.sum_in_place(weights)

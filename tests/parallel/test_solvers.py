@@ -9,7 +9,8 @@ from hpc_nqs.benchmarks.roofline import unshared_network
 from hpc_nqs.hilbert.purification import random_pairs
 from hpc_nqs.parallel.team import Team, Threads
 from hpc_nqs.reconfiguration import distributed_cholesky as row_blocks
-from hpc_nqs.reconfiguration.velocity import Regularization, velocity
+from hpc_nqs.reconfiguration.solvers import Regularization
+from hpc_nqs.reconfiguration.velocity import velocity
 from hpc_nqs.sampling.chains import Chains
 from hpc_nqs.sampling.evaluation import evaluate
 
@@ -51,7 +52,7 @@ def test_dense_rows_are_spread_where_there_are_several_nodes(team, monkeypatch):
 
     monkeypatch.setattr(row_blocks, "CHUNK", 5)
     expected = step(SERIAL, "dense", 7, {"diag_scale": 1e-2})
-    monkeypatch.setattr("hpc_nqs.reconfiguration.velocity.assemble", None)
+    monkeypatch.setattr("hpc_nqs.reconfiguration.velocity.assembled", None)
     found = step(TwoNodes(team.communicator), "dense", 7, {"diag_scale": 1e-2})
     np.testing.assert_allclose(found.x, expected.x, atol=1e-9 * np.abs(expected.x).max())
 

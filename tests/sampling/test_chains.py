@@ -18,7 +18,7 @@ from hpc_nqs.sampling.enumeration import Enumeration
 from hpc_nqs.sampling.evaluation import evaluate
 from hpc_nqs.settings.parsing import parse_settings
 from hpc_nqs.settings.system import build
-from hpc_nqs.thermal.ansatz import build_ansatz
+from hpc_nqs.thermal.ansatz import build_state
 from hpc_nqs.thermal.meter import Meter
 from hpc_nqs.wavefunctions.wavefunction import log_psi
 
@@ -50,8 +50,8 @@ class State:
         width = {} if wavefunction.get("kind") == "clusters" else {"alpha": 4.0}
         sections |= {"observables": {"structure_factor": [[1, 0]]}, "wavefunction": width | wavefunction}
         self.settings = parse_settings(sections | {"thermal": {"betas": [1.0], "beta_0": beta_0}})
-        self.ansatz = build_ansatz(self.settings, *build(self.settings), seed=2)
-        self.wavefunction, self.purification = self.ansatz.wavefunction, self.ansatz.purification
+        self.ansatz = build_state(self.settings, *build(self.settings), seed=2)
+        self.wavefunction, self.purification = self.ansatz.wavefunction, self.ansatz.system
         shift = noise * np.random.default_rng(5).standard_normal(self.wavefunction.n_params)
         self.wavefunction.params = self.wavefunction.params + shift
         self.enumeration = Enumeration(SERIAL, self.purification)

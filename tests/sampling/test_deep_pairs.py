@@ -9,7 +9,7 @@ import pytest
 from hpc_nqs.parallel.team import Team
 from hpc_nqs.settings.parsing import parse_settings
 from hpc_nqs.settings.system import build
-from hpc_nqs.thermal.deep.ansatz import build_deep_ansatz
+from hpc_nqs.thermal.deep.ansatz import build_deep_state
 from hpc_nqs.thermal.deep.ket_bra_chains import DeepPairs
 
 FALSE_ALARM = 1e-6
@@ -23,8 +23,8 @@ class State:
         sections = {"lattice": {"kind": "chain", "lengths": [n_sites], "boundary": "open"}, "model": {"kind": "tfim"}}
         sections |= {"wavefunction": {"kind": "dbm", "parameters": parameters}, "sampling": {"method": "metropolis"}}
         settings = parse_settings(sections | {"thermal": {"betas": [3.0], "beta_0": 1.5}})
-        ansatz = build_deep_ansatz(settings, *build(settings))
-        self.wavefunction, self.purification = ansatz.wavefunction, ansatz.purification
+        ansatz = build_deep_state(settings, *build(settings))
+        self.wavefunction, self.purification = ansatz.wavefunction, ansatz.system
         stream = np.random.default_rng(5)
         for unit in (1.0, 1j) if parameters == "complex" else (1.0,):
             noise = 0.2 * unit * stream.standard_normal(self.wavefunction.n_params)

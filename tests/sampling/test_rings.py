@@ -11,7 +11,7 @@ import pytest
 from hpc_nqs.parallel.team import Team
 from hpc_nqs.settings.parsing import parse_settings
 from hpc_nqs.settings.system import build
-from hpc_nqs.thermal.ansatz import build_ansatz
+from hpc_nqs.thermal.ansatz import build_state
 from hpc_nqs.thermal.deep.ring_chains import RingEnumeration, Rings
 from hpc_nqs.wavefunctions.wavefunction import log_psi
 
@@ -36,8 +36,8 @@ class State:
         lattice = {"kind": "chain", "lengths": [n_sites], "boundary": "open"}
         sections = {"lattice": lattice, "model": model, "wavefunction": {"alpha": 4.0} | wavefunction}
         settings = parse_settings(sections | {"thermal": {"betas": [3.0], "beta_0": 2.0}})
-        ansatz = build_ansatz(settings, *build(settings), seed=2)
-        self.wavefunction, self.purification, self.n_slices = ansatz.wavefunction, ansatz.purification, ansatz.n_slices
+        ansatz = build_state(settings, *build(settings), seed=2)
+        self.wavefunction, self.purification, self.n_slices = ansatz.wavefunction, ansatz.system, ansatz.n_slices
         shift = noise * np.random.default_rng(5).standard_normal(self.wavefunction.n_params)
         self.wavefunction.params = self.wavefunction.params + shift
         self.rings = RingEnumeration(SERIAL, self.purification, self.n_slices).configurations[:, 0]

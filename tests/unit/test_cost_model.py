@@ -14,7 +14,7 @@ from hpc_nqs.settings.parsing import parse_settings
 from hpc_nqs.settings.system import build
 from hpc_nqs.tasks import plan
 from hpc_nqs.thermal import plan as thermal_plan
-from hpc_nqs.thermal.ansatz import build_ansatz
+from hpc_nqs.thermal.ansatz import build_state
 
 SIZES = StepSizes(
     n_samples=1024, n_chains=64, n_proposals=72, n_terms=144, n_entries=612, n_hidden=144, n_inputs=72, n_params=10584,
@@ -119,7 +119,7 @@ def test_the_automatic_solver_of_a_run(task, choice, n_samples, solver):
     )
     lattice, model = build(settings)
     if task == "thermal":
-        ansatz = build_ansatz(settings, lattice, model, seed=1)
+        ansatz = build_state(settings, lattice, model, seed=1)
         found = thermal_plan.regularization_of(settings, ansatz)
     else:
         ansatz = build_spin_ansatz(settings, lattice, model, 1, sectors_of(settings, lattice, model)[0])

@@ -9,7 +9,7 @@ from hpc_nqs.lattices.lattice import build as build_lattice
 from hpc_nqs.settings.parsing import parse_settings
 from hpc_nqs.settings.system import build
 from hpc_nqs.symmetry.site_permutations import site_symmetries
-from hpc_nqs.thermal.ansatz import build_ansatz
+from hpc_nqs.thermal.ansatz import build_state
 from hpc_nqs.thermal.high_temperature.clusters import flux_pairs, strongest_bonds
 from hpc_nqs.thermal.high_temperature.flux import hopping_signs, plaquettes
 from hpc_nqs.wavefunctions.wavefunction import log_psi
@@ -79,7 +79,7 @@ def test_triangles_of_the_strongest_bonds_decide_the_state(kind, lengths, coupli
     model = {"kind": "heisenberg", "couplings": couplings}
     sections = {"lattice": {"kind": kind, "lengths": lengths}, "model": model, "thermal": {"betas": [1.0]}}
     settings = parse_settings(sections)
-    assert build_ansatz(settings, *build(settings), seed=1).kind == expected
+    assert build_state(settings, *build(settings), seed=1).word == expected
 
 
 def test_on_custom_lattices_all_paths_over_four_bonds_count():
@@ -114,11 +114,11 @@ def test_tables_do_not_make_up_for_zeros_of_the_determinant(kind, lengths, coupl
     """All sites mismatched is a power n / 2 of beta_0 less; with J2 = 1.5 J1 such states had more weight than matched ones."""
     model = {"kind": "heisenberg", "couplings": couplings}
     settings = parse_settings({"lattice": {"kind": kind, "lengths": lengths}, "model": model, "thermal": {"betas": [1.0]}})
-    ansatz = build_ansatz(settings, *build(settings), seed=1)
+    ansatz = build_state(settings, *build(settings), seed=1)
     assert ansatz.has_exchange_tables and ansatz.model.has_positive_exchange
     n, stream = ansatz.model.n_sites, np.random.default_rng(5)
     sigma = stream.permuted(np.tile(np.repeat([1, -1], n // 2), (200, 1)), axis=1)
     spins = [np.ascontiguousarray(np.concatenate([sigma, ancilla], axis=1), dtype=np.int8) for ancilla in (sigma, -sigma)]
-    mismatched, matched = (log_psi(ansatz.wavefunction, ansatz.purification.moves, each).real for each in spins)
+    mismatched, matched = (log_psi(ansatz.wavefunction, ansatz.system.moves, each).real for each in spins)
     largest = np.abs(ansatz.model.exchange_element).max() * ansatz.beta_0
     assert (mismatched - matched).max() < 0.5 * (n // 2) * np.log(largest)

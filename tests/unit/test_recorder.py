@@ -28,7 +28,7 @@ class Counting:
     def table(self):
         return {"rows": [], "finished": False}
 
-    def network(self):
+    def arrays(self):
         return {}
 
 
@@ -114,7 +114,7 @@ def test_after_a_failed_write_the_next_try_comes_at_the_next_time(setup, monkeyp
 
 
 def test_what_is_not_a_matter_of_the_disk_is_not_hidden(setup):
-    setup.run.network = lambda: {"weights": object()}
+    setup.run.arrays = lambda: {"weights": object()}
     with pytest.raises(TypeError, match="cannot hold"):
         setup.step(601)
 

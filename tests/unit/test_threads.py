@@ -8,15 +8,15 @@ from hpc_nqs.hilbert.purification import random_pairs
 from hpc_nqs.hilbert.spins import random_spins
 from hpc_nqs.parallel.team import Team, Threads, available_cores
 from hpc_nqs.reconfiguration import distributed_cholesky as row_blocks
-from hpc_nqs.reconfiguration import log_derivatives
-from hpc_nqs.reconfiguration import velocity as reconfiguration
-from hpc_nqs.reconfiguration.velocity import Regularization, velocity
+from hpc_nqs.reconfiguration import equations, log_derivatives
+from hpc_nqs.reconfiguration.solvers import Regularization
+from hpc_nqs.reconfiguration.velocity import velocity
 from hpc_nqs.runs import threads
 from hpc_nqs.sampling.chains import Chains
 from hpc_nqs.sampling.evaluation import evaluate
 from hpc_nqs.settings.parsing import SettingsError, parse_settings
 from hpc_nqs.settings.system import build
-from hpc_nqs.thermal.ansatz import build_ansatz
+from hpc_nqs.thermal.ansatz import build_state
 
 CHAIN = {"lattice": {"kind": "chain", "lengths": [6]}, "model": {"kind": "heisenberg", "couplings": [1.0, 0.5]}}
 CASES = {
@@ -29,10 +29,10 @@ CASES = {
 def step(network, n_threads, solver="cg"):
     """Return what one step computes on a number of threads."""
     settings = parse_settings(CHAIN | {"wavefunction": network, "thermal": {"temperatures": [1.0]}})
-    ansatz = build_ansatz(settings, *build(settings), seed=1)
+    ansatz = build_state(settings, *build(settings), seed=1)
     team = Team.serial()
     team.threads = Threads(n_threads)
-    purification, wavefunction = ansatz.purification, ansatz.wavefunction
+    purification, wavefunction = ansatz.system, ansatz.wavefunction
     chains = Chains(team, 5, 3, lambda stream: random_pairs(purification, stream))
     amplitude = wavefunction.amplitude(purification.moves)
     samples = chains.sample(amplitude, purification, 7, 2, 0.8)
@@ -47,8 +47,8 @@ def step(network, n_threads, solver="cg"):
 def test_any_number_of_threads_gives_the_same_numbers(network, n_threads, solver, monkeypatch):
     monkeypatch.setattr(log_derivatives, "GROUP", 8)
     monkeypatch.setattr(row_blocks, "CHUNK", 2)
-    monkeypatch.setattr(reconfiguration, "PANEL", 2)
-    monkeypatch.setattr(reconfiguration, "BLOCK", 9)
+    monkeypatch.setattr(equations, "PANEL", 2)
+    monkeypatch.setattr(equations, "BLOCK", 9)
     for values, expected in zip(step(network, n_threads, solver), step(network, 1, solver), strict=True):
         np.testing.assert_array_equal(values, expected)
 
@@ -58,15 +58,15 @@ def test_samples_without_weight_have_no_slopes(parameters):
     """A zero of Psi has slopes that are not finite, and no weight."""
     network = {"kind": "rbm", "alpha": 1, "symmetries": [], "parameters": parameters}
     settings = parse_settings(CHAIN | {"wavefunction": network, "thermal": {"temperatures": [1.0]}})
-    ansatz, team = build_ansatz(settings, *build(settings), seed=1), Team.serial()
-    purification, wavefunction = ansatz.purification, ansatz.wavefunction
+    ansatz, team = build_state(settings, *build(settings), seed=1), Team.serial()
+    purification, wavefunction = ansatz.system, ansatz.wavefunction
     wavefunction.params = wavefunction.params + 0.1
     samples = Chains(team, 5, 3, lambda stream: random_pairs(purification, stream)).sample(
         wavefunction.amplitude(purification.moves), purification, 4, 1, 1.0
     )
     evaluation = evaluate(samples, wavefunction, purification, team)
     evaluation.weights[[3, 7]] = 0
-    derivatives = reconfiguration.centred_samples(evaluation, samples, wavefunction, team)[0]
+    derivatives = equations.sampled(evaluation, samples, wavefunction, team).derivatives
     slopes = derivatives.slopes + derivatives.mean_slopes
     assert derivatives.is_factored and slopes.dtype == wavefunction.params.dtype
     np.testing.assert_allclose(slopes[[3, 7]], 0, rtol=0, atol=1e-15)

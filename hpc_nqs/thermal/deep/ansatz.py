@@ -8,7 +8,8 @@ from hpc_nqs.path_integral.trotter import network_of, trotter_product
 from hpc_nqs.sampling.enumeration import MAX_AUTO, MAX_VISIBLE
 from hpc_nqs.settings.parsing import SettingsError
 from hpc_nqs.symmetry.site_permutations import site_symmetries
-from hpc_nqs.thermal.ansatz import Ansatz, choose_symmetries
+from hpc_nqs.thermal.choices import DEEP, SITE_SYMMETRIES, choose_symmetries
+from hpc_nqs.thermal.deep.dbm_state import SampledDeepState, SummedDeepState
 from hpc_nqs.thermal.deep.ket_bra_chains import joint_units, with_deep_units
 from hpc_nqs.thermal.deep.unit_columns import joined, shared_entries, with_reach, without_bell_pairs
 from hpc_nqs.thermal.deep.unit_sum import support
@@ -19,13 +20,8 @@ DTAU = 0.05  # of the Trotter slices made on the spot, in units of the inverse o
 N_SLICES = 2
 
 
-def is_deep_network(settings):
-    """Return whether the settings ask for a deep Boltzmann machine with deep units of its own."""
-    return settings.wavefunction.kind == "dbm" or bool(settings.thermal.start)
-
-
-def build_deep_ansatz(settings, lattice, model, start=None):
-    """Return the `Ansatz` of a deep Boltzmann machine.
+def build_deep_state(settings, lattice, model, start=None):
+    """Return the `ThermalState` of a deep Boltzmann machine.
 
     Parameters
     ----------
@@ -44,8 +40,8 @@ def build_deep_ansatz(settings, lattice, model, start=None):
     """
     choice = settings.wavefunction
     model = model if choice.marshall is False else marshall(model, lattice)
-    symmetries = choose_symmetries(choice, "dbm", lattice, model)
-    site_images = site_symmetries(lattice, model, [s for s in symmetries if s in ("translation", "point_group")])
+    symmetries = choose_symmetries(choice, DEEP, lattice, model)
+    site_images = site_symmetries(lattice, model, [s for s in symmetries if s in SITE_SYMMETRIES])
     layer_exchange, is_complex = "layer_exchange" in symmetries, choice.parameters == "complex"
     if start is None:
         n_slices = N_SLICES if choice.slices == "auto" else choice.slices
@@ -58,12 +54,12 @@ def build_deep_ansatz(settings, lattice, model, start=None):
     is_exact = _sums_exactly(settings.sampling, network)
     shares = start["shares"] if "shares" in start else shared_entries(network, site_images, layer_exchange)
     wavefunction = DeepNetwork(network, shares, is_complex)
-    purification = purify(model, bond_features=False)
-    if not is_exact:
-        purification = with_deep_units(purification, network)
-    order = len(site_images) * (2 if layer_exchange else 1)
-    beta_0, n_slices = float(start["beta"]), int(start["n_slices"])
-    return Ansatz(lattice, model, purification, wavefunction, "dbm", symmetries, order, beta_0, is_exact, n_slices)
+    system = purify(model, bond_features=False)
+    return (SummedDeepState if is_exact else SampledDeepState)(
+        lattice=lattice, model=model, system=system if is_exact else with_deep_units(system, network),
+        wavefunction=wavefunction, symmetries=symmetries, order=len(site_images) * (2 if layer_exchange else 1),
+        beta_0=float(start["beta"]), is_exact=is_exact, n_slices=int(start["n_slices"]),
+    )
 
 
 def _beta_0(thermal, model, n_slices):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hpc_nqs.hilbert.moves import Moves
+from hpc_nqs.hilbert.system import System
 from hpc_nqs.sampling.chains import Chains
 from hpc_nqs.thermal.deep.ring_chains import RingSamples
 from hpc_nqs.thermal.deep.unit_columns import columns
@@ -23,7 +24,7 @@ class PairSamples(RingSamples):
 
 
 @dataclass(frozen=True)
-class JointUnits:
+class JointUnits(System):
     """Where the units of ket and bra stand in one chain of spins, and the moves of that chain.
 
     Layers of N units follow each other along imaginary time: physical spins, deep units of the ket downwards, ancilla
@@ -41,6 +42,20 @@ class JointUnits:
     bra: np.ndarray
     moves: Moves
     proposals: np.ndarray
+    hamiltonians = ()
+    n_up = None
+
+    @property
+    def n_sites(self):
+        """Lattice sites."""
+        return self.moves.n_sites
+
+    @property
+    def n_visible(self):
+        """Visible and deep units of ket and bra."""
+        return self.moves.n_visible
+
+    n_inputs = n_visible
 
 
 def joint_units(dbm):
@@ -68,15 +83,15 @@ def joint_units(dbm):
     return JointUnits(ket, bra, moves, np.array(proposals, dtype=np.intp))
 
 
-def with_deep_units(purification, dbm):
+def with_deep_units(system, dbm):
     """Return the doubled system with flips of the deep units added to its moves."""
     for unit in range(dbm.n_visible, dbm.n_visible + dbm.n_deep):
-        purification.moves.add_flip(unit)
-    return replace(purification, moves=replace(purification.moves, n_visible=dbm.n_visible + dbm.n_deep))
+        system.moves.add_flip(unit)
+    return replace(system, moves=replace(system.moves, n_visible=dbm.n_visible + dbm.n_deep))
 
 
 class DeepPairs(Chains):
-    """Chains of visible units, ket and bra; same interface as `Chains`.
+    """Chains of visible units, ket and bra.
 
     Parameters
     ----------
@@ -91,7 +106,7 @@ class DeepPairs(Chains):
         n_layers = (1 + max(self.joint.ket.max(), self.joint.bra.max())) // self.joint.moves.n_sites
         super().__init__(team, n_chains, seed, lambda stream: _straight(self.joint.moves.n_sites, n_layers, stream))
 
-    def sample(self, amplitude, purification, n_per_chain, sweeps_per_sample, exponent):
+    def sample(self, amplitude, system, n_per_chain, sweeps_per_sample, exponent):
         """Advance the chains and return `n_per_chain` `PairSamples` of each."""
         both = self.wavefunction.pair_amplitude(self.joint.moves, self.joint.ket, self.joint.bra)
         # abs(phi phi)^exponent is abs(both)^(2 exponent / 2)

@@ -12,6 +12,7 @@ import numpy as np
 
 from hpc_nqs.kernels.ring import sample_rings
 from hpc_nqs.sampling.chains import Chains, Samples
+from hpc_nqs.sampling.sampler import ExactSampler
 
 MAX_SLICES = 4  # a ring of 2M links fits the states that an amplitude holds at once
 MAX_RINGS = 2**16  # of exact sums
@@ -33,9 +34,9 @@ class RingMoves:
     lines: np.ndarray
 
 
-def ring_moves(purification):
+def ring_moves(system):
     """Return the `RingMoves` of a doubled system."""
-    model, proposals = purification.model, purification.proposals
+    model, proposals = system.model, system.proposals
     n_terms = len(model.exchange_sites) + len(model.flip_sites)
     joint = proposals[2 * n_terms : 3 * n_terms] if model.conserves_sz else proposals[-n_terms:]
     terms = np.stack([proposals[:n_terms], proposals[n_terms : 2 * n_terms], joint], axis=1)
@@ -44,10 +45,10 @@ def ring_moves(purification):
     return RingMoves(np.ascontiguousarray(terms), np.ascontiguousarray(lines))
 
 
-def straight_ring(purification, n_links, stream):
+def straight_ring(system, n_links, stream):
     """Return the links (n_links, n_visible) int8 of a random ring at infinite temperature: all layers are equal."""
-    sigma = (2 * stream.integers(0, 2, size=purification.n_sites) - 1).astype(np.int8)
-    return links_of(np.tile(sigma, (n_links, 1)), purification.opposite_pairs)
+    sigma = (2 * stream.integers(0, 2, size=system.n_sites) - 1).astype(np.int8)
+    return links_of(np.tile(sigma, (n_links, 1)), system.opposite_pairs)
 
 
 def links_of(layers, opposite_pairs):
@@ -81,31 +82,31 @@ class RingSamples(Samples):
 
 
 class Rings(Chains):
-    """Chains of rings; same interface as `Chains`.
+    """Chains of rings.
 
     Parameters
     ----------
     team, n_chains, seed
         As for `Chains`.
-    purification : Purification
+    system : Purification
     n_slices : int
         M: short-time slices of the ket; the ring has 2M links.
     """
 
-    def __init__(self, team, n_chains, seed, purification, n_slices):
+    def __init__(self, team, n_chains, seed, system, n_slices):
         self.n_links = 2 * n_slices
-        super().__init__(team, n_chains, seed, lambda stream: straight_ring(purification, self.n_links, stream).ravel())
-        self.moves = ring_moves(purification)
+        super().__init__(team, n_chains, seed, lambda stream: straight_ring(system, self.n_links, stream).ravel())
+        self.moves = ring_moves(system)
         self.counts = np.zeros((2, 2), dtype=np.int64)
 
-    def sample(self, amplitude, purification, n_per_chain, sweeps_per_sample, exponent):
+    def sample(self, amplitude, system, n_per_chain, sweeps_per_sample, exponent):
         """Advance the chains and return `n_per_chain` `RingSamples` of each."""
-        links = self.visible.reshape(len(self.visible), self.n_links, purification.n_visible)
+        links = self.visible.reshape(len(self.visible), self.n_links, system.n_visible)
         configurations = np.empty((len(links), n_per_chain, *links.shape[1:]), dtype=np.int8)
         sample_rings(
             links,
             amplitude,
-            purification.moves.kernel(),
+            system.moves.kernel(),
             self.moves.terms,
             self.moves.lines,
             sweeps_per_sample,
@@ -117,13 +118,13 @@ class Rings(Chains):
         return RingSamples(configurations, self.first, exponent)
 
 
-class RingEnumeration:
-    """All rings of a very small system, shared over the ranks; same interface as `Rings`.
+class RingEnumeration(ExactSampler):
+    """All rings of a very small system, shared over the ranks.
 
     Parameters
     ----------
     team : Team
-    purification : Purification
+    system : Purification
     n_slices : int
 
     Raises
@@ -132,11 +133,9 @@ class RingEnumeration:
         More than MAX_RINGS rings.
     """
 
-    is_exact = True
-
-    def __init__(self, team, purification, n_slices):
-        n_sites, n_links = purification.n_sites, 2 * n_slices
-        total = n_rings(n_sites, purification.opposite_pairs, n_slices)
+    def __init__(self, team, system, n_slices):
+        n_sites, n_links = system.n_sites, 2 * n_slices
+        total = n_rings(n_sites, system.opposite_pairs, n_slices)
         if total > MAX_RINGS:
             raise ValueError(
                 f"sampling.method = 'exact_sum' sums over {total:.3g} rings of {n_links} layers of "
@@ -144,31 +143,17 @@ class RingEnumeration:
             )
         layers = (2 * ((np.arange(2**n_sites)[:, None] >> np.arange(n_sites)) & 1) - 1).astype(np.int8)
         sectors = [layers]
-        if purification.opposite_pairs:
+        if system.opposite_pairs:
             sectors = [layers[layers.sum(axis=1) == m] for m in range(-n_sites, n_sites + 1, 2)]
         rings = [sector[np.indices((len(sector),) * n_links).reshape(n_links, -1).T] for sector in sectors]
-        links = links_of(np.concatenate(rings), purification.opposite_pairs)
+        links = links_of(np.concatenate(rings), system.opposite_pairs)
         self.n_chains = len(links)
         self.first, stop = team.share(self.n_chains)
         self.configurations = np.ascontiguousarray(links[self.first : stop, None])
 
-    def sample(self, amplitude, purification, n_per_chain, sweeps_per_sample, exponent):
+    def sample(self, amplitude, system, n_per_chain, sweeps_per_sample, exponent):
         """Return every ring of this rank once."""
         return RingSamples(self.configurations, self.first, 0.0)
-
-    def warm_up(self, amplitude, purification, n_sweeps, exponent):
-        """Do nothing: there is nothing to equilibrate."""
-
-    def acceptance(self, team):
-        """Return 1."""
-        return 1.0
-
-    def state(self, team):
-        """Return an empty state: the rings are always the same."""
-        return {}
-
-    def restore(self, team, state):
-        """Do nothing."""
 
 
 def n_rings(n_sites, conserves_sz, n_slices):

@@ -57,18 +57,18 @@ class RingEvaluation:
         return np.mean(self.phases * values, axis=1).real
 
 
-def evaluate_rings(samples, wavefunction, purification, team, amplitude=None):
+def evaluate_rings(samples, wavefunction, system, team, amplitude=None):
     """Return the `RingEvaluation` of `wavefunction` on `samples`.  *Collective.*
 
     Fresh samples (log_density None) are taken to be distributed as abs(product of phi)^exponent of this wave function;
     others are reweighted.
     """
-    moves = purification.moves
+    moves = system.moves
     amplitude = amplitude or wavefunction.amplitude(moves)
     n, n_links = samples.rings.shape[:2]
     energies = np.empty((n * n_links, 2), dtype=np.complex128)
     log_phi = np.empty(n * n_links, dtype=np.complex128)
-    local_energies(samples.flat, amplitude, moves.kernel(), list(purification.hamiltonians), energies, log_phi)
+    local_energies(samples.flat, amplitude, moves.kernel(), list(system.hamiltonians), energies, log_phi)
     energies, log_phi = energies.reshape(n, n_links, 2), log_phi.reshape(n, n_links)
     energies[:, samples.straight] = energies[:, samples.straight, ::-1].copy()
     log_weights = log_phi.real.sum(axis=1)

@@ -23,7 +23,7 @@ from hpc_nqs.reconfiguration import dense as linear
 from hpc_nqs.reconfiguration.velocity import Velocity
 from hpc_nqs.thermal.deep.ring_evaluation import evaluate_rings
 from hpc_nqs.thermal.deep.ring_moments import assemble
-from hpc_nqs.thermal.evolution import Evolution
+from hpc_nqs.thermal.evolution import AdaptiveEvolution
 
 EXACT_CUT = 1e-7  # the same for exact sums
 NOISE_CUT = 2.0  # smallest S / V that is trusted, in units of 1 / sqrt(effective samples)
@@ -59,12 +59,12 @@ def solve_spread_cut(s_matrix, spread, force, rtol, noise):
     return linear.Solution(x, "spread_cut", residual=residual, n_kept=float(kept.sum()))
 
 
-class DeepEvolution(Evolution):
+class DeepEvolution(AdaptiveEvolution):
     """The `Evolution` of a deep state: the same steps, from rings instead of pairs of layers."""
 
     def evaluate(self, samples, amplitude=None):
         """Return the `RingEvaluation` of the present parameters.  *Collective.*"""
-        return evaluate_rings(samples, self.wavefunction, self.purification, self.team, amplitude)
+        return evaluate_rings(samples, self.wavefunction, self.system, self.team, amplitude)
 
     def velocity(self, samples, evaluation):
         """Return the `Velocity` at the present parameters.  *Collective.*

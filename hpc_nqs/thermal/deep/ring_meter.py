@@ -46,7 +46,7 @@ class RingMeter(Meter):
         return columns.reshape(*samples.configurations.shape[:2], FIRST_OBSERVABLE + 1)
 
     def _all_columns(self, samples, evaluation, centre):
-        layers = samples.flat[:, : self.purification.n_sites]
+        layers = samples.flat[:, : self.system.n_sites]
         observed = self.observables.measure(layers).reshape(len(samples.rings), samples.n_links, -1)
         observed = np.mean(evaluation.phases[:, :, None] * observed, axis=1).real
         energies = self._energy_columns(samples, evaluation, centre)

@@ -10,7 +10,7 @@ import numpy as np
 from hpc_nqs.hamiltonians.spin_model import to_sparse
 from hpc_nqs.sampling.evaluation import Evaluation
 from hpc_nqs.thermal.deep.unit_sum import DeepSum, bits_of
-from hpc_nqs.thermal.evolution import Evolution
+from hpc_nqs.thermal.evolution import AdaptiveEvolution
 
 
 @dataclass(kw_only=True)
@@ -29,13 +29,13 @@ class SummedEvaluation(Evaluation):
         out[:] = self.derivs[part].view(np.float64)
 
 
-class SummedEvolution(Evolution):
+class SummedEvolution(AdaptiveEvolution):
     """The `Evolution` of a deep network whose deep units are summed."""
 
-    def __init__(self, ansatz, regularization, control, team):
-        super().__init__(ansatz, regularization, control, team)
-        self.deep_sum = DeepSum(ansatz.wavefunction)
-        self.hamiltonian = to_sparse(self.purification.model)
+    def __init__(self, state, regularization, control, team):
+        super().__init__(state, regularization, control, team)
+        self.deep_sum = DeepSum(state.wavefunction)
+        self.hamiltonian = to_sparse(self.system.model)
 
     def evaluate(self, samples, amplitude=None):
         """Return the `SummedEvaluation` at the present parameters, of samples that hold every configuration once.
@@ -69,8 +69,8 @@ class SummedEvolution(Evolution):
         size = self.hamiltonian.shape[0]
         state = psi.reshape(size, size)  # ancilla spins, physical spins
         # opposite Bell pairs: H~ acts on the flipped ancilla spins
-        turned = state[::-1] if self.purification.opposite_pairs else state
+        turned = state[::-1] if self.system.opposite_pairs else state
         ancilla = self.hamiltonian @ turned
-        both = (self.hamiltonian @ state.T).T, ancilla[::-1] if self.purification.opposite_pairs else ancilla
+        both = (self.hamiltonian @ state.T).T, ancilla[::-1] if self.system.opposite_pairs else ancilla
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.stack([np.where(state != 0, part / state, 0.0).reshape(-1) for part in both], axis=1)

@@ -1,0 +1,166 @@
+"""The solvers of S x = -F by name: what "dense", "cg" and "sample_space" stand for on one node and on several."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import numpy as np
+
+from hpc_nqs.reconfiguration import dense
+from hpc_nqs.reconfiguration.conjugate_gradients import solve_spread_cg
+from hpc_nqs.reconfiguration.distributed_cholesky import solve_spread
+from hpc_nqs.reconfiguration.sample_space import solve_sample_space
+
+FLOOR = 1e-12  # shift relative to the largest diagonal element of S: parameters that move nothing have rounding errors there
+MAX_ITERATIONS = 500  # of conjugate gradients
+
+
+class Solver(Protocol):
+    """One way to solve S x = -F.
+
+    Attributes
+    ----------
+    needs_matrix : bool
+        Whether `solve` takes `equations.Assembled`; else `equations.Sampled`.
+    """
+
+    needs_matrix: ClassVar[bool]
+
+    def solve(self, equations, team, previous=None):
+        """Return the `dense.Solution`, the same on all ranks.  *Collective.*
+
+        Parameters
+        ----------
+        equations : Assembled or Sampled
+        team : Team
+        previous : (n_params,), optional
+            Velocity of the step before, where an iteration may start from.
+        """
+
+
+@dataclass(frozen=True)
+class Regularization:
+    """How S x = -F is solved.
+
+    Attributes
+    ----------
+    solver : str
+        "dense", "cg" or "sample_space".
+    soft_cut : float or None
+        Relative spectral cut of the dense solver; None: diagonal shift instead.
+    diag_scale : float
+        Diagonal shift relative to diag(S).
+    tolerance : float
+        Of the conjugate gradients.
+    diag_shift : float
+        Diagonal shift of all parameters alike.
+    """
+
+    solver: str
+    soft_cut: float | None
+    diag_scale: float
+    tolerance: float
+    diag_shift: float = 0.0
+
+    def on(self, n_nodes):
+        """Return the `Solver`; a matrix without a cut is spread over the ranks of several nodes."""
+        shift = self.diag_scale, self.diag_shift
+        if self.solver == "dense" and self.soft_cut is not None:
+            return SoftCut(self.soft_cut)
+        if self.solver == "dense":
+            return Cholesky(*shift) if n_nodes == 1 else SpreadCholesky(*shift)
+        if self.solver == "sample_space":
+            return SampleSpace(*shift)
+        return ConjugateGradients(*shift, self.tolerance)
+
+
+@dataclass(frozen=True)
+class SoftCut(Solver):
+    """Directions of small eigenvalues of S are cut softly; on rank 0, so that all ranks hold the same numbers."""
+
+    needs_matrix = True
+    rtol: float
+
+    def solve(self, equations, team, previous=None):
+        """Return the `dense.Solution`.  *Collective.*"""
+        return _on_root(equations, team, lambda s_matrix, force: dense.solve_soft_cut(s_matrix, force, self.rtol))
+
+
+@dataclass(frozen=True)
+class Cholesky(Solver):
+    """S with a diagonal shift, factorized on rank 0."""
+
+    needs_matrix = True
+    diag_scale: float
+    diag_shift: float
+
+    def solve(self, equations, team, previous=None):
+        """Return the `dense.Solution`.  *Collective.*"""
+        floor = FLOOR * np.diagonal(equations.s_matrix).real.max(initial=0.0)
+        shift = floor + self.diag_shift
+        return _on_root(equations, team, lambda s, force: dense.solve_cholesky(s, force, self.diag_scale, shift))
+
+
+@dataclass(frozen=True)
+class SpreadCholesky(Solver):
+    """S with a diagonal shift, its rows spread over the ranks."""
+
+    needs_matrix = False
+    diag_scale: float
+    diag_shift: float
+
+    def solve(self, equations, team, previous=None):
+        """Return the `dense.Solution`.  *Collective.*"""
+        _, shift = _shift(equations.derivatives, self.diag_scale, self.diag_shift)
+        return solve_spread(equations.derivatives, equations.force, shift, equations.is_real)
+
+
+@dataclass(frozen=True)
+class ConjugateGradients(Solver):
+    """S with a diagonal shift as a product with the samples."""
+
+    needs_matrix = False
+    diag_scale: float
+    diag_shift: float
+    tolerance: float
+
+    def solve(self, equations, team, previous=None):
+        """Return the `dense.Solution`.  *Collective.*"""
+        diagonal, shift = _shift(equations.derivatives, self.diag_scale, self.diag_shift)
+        return solve_spread_cg(
+            equations.derivatives, equations.force, shift, x0=previous, diagonal=diagonal + shift,
+            tolerance=self.tolerance, max_iterations=MAX_ITERATIONS, real_params=equations.is_real,
+        )
+
+
+@dataclass(frozen=True)
+class SampleSpace(Solver):
+    """S with a diagonal shift, solved between samples instead of between parameters."""
+
+    needs_matrix = False
+    diag_scale: float
+    diag_shift: float
+
+    def solve(self, equations, team, previous=None):
+        """Return the `dense.Solution`.  *Collective.*"""
+        derivatives = equations.derivatives
+        floor = FLOOR * derivatives.square_sums().max() + self.diag_shift
+        return solve_sample_space(
+            derivatives, None, equations.energies, team,
+            diag_scale=self.diag_scale, diag_shift=floor, real_params=equations.is_real,
+        )
+
+
+def _shift(derivatives, diag_scale, diag_shift):
+    """Return (diag(S), shift of every parameter), each (n_params,).  *Collective.*"""
+    diagonal = derivatives.square_sums()
+    return diagonal, diag_scale * diagonal + (FLOOR * diagonal.max() + diag_shift)
+
+
+def _on_root(equations, team, solve):
+    """Solve on rank 0 and broadcast, so that all ranks hold the same numbers.  *Collective.*"""
+    solution, s_matrix, force = None, equations.s_matrix, equations.force
+    if team.is_root and np.isfinite(s_matrix).all() and np.isfinite(force).all():
+        solution = solve(s_matrix, force)
+    elif team.is_root:
+        solution = dense.Solution(np.full_like(force, np.nan), "none", note="S or F is not finite")
+    return team.broadcast_object(solution)

@@ -1,0 +1,160 @@
+"""What "auto" means for the state of a thermal run: its kind, its basis, its symmetries, and where it starts."""
+
+import dataclasses
+
+import numpy as np
+
+from hpc_nqs.hamiltonians.spin_model import SpinModel, marshall
+from hpc_nqs.lattices.lattice import Lattice
+from hpc_nqs.sampling.enumeration import MAX_AUTO, sums_exactly
+from hpc_nqs.settings.parsing import Settings
+from hpc_nqs.symmetry.site_permutations import site_symmetries
+from hpc_nqs.thermal.deep.ring_chains import n_rings
+from hpc_nqs.thermal.high_temperature.clusters import strongest_bonds
+from hpc_nqs.thermal.high_temperature.flux import has_triangles
+
+NETWORK, PAIRED, TABLES, DEEP = "rbm", "pair_rbm", "clusters", "dbm"  # words of wavefunction.kind
+SITE_SYMMETRIES = ("translation", "point_group")
+BETA_0 = 0.02  # of the seed, in units of the inverse of the largest coupling
+TABLE_BETA_0 = 0.1  # the same for tables of unfrustrated exchange: at 0.02 directions are cut that soon carry the force
+
+
+@dataclasses.dataclass(frozen=True)
+class StatePlan:
+    """The choices behind one state, each made by a function of this module.
+
+    Attributes
+    ----------
+    settings : Settings
+    lattice : Lattice
+    model : SpinModel
+        In the basis of the wave function.
+    seed : int
+        Of the random features.
+    word : str
+        Kind of the state, a word of `wavefunction.kind`.
+    is_complex, is_exact : bool
+    n_slices : int
+    symmetries : tuple of str
+    beta_0 : float
+        Of all slices together.
+    """
+
+    settings: Settings
+    lattice: Lattice
+    model: SpinModel
+    seed: int
+    word: str
+    is_complex: bool
+    is_exact: bool
+    n_slices: int
+    symmetries: tuple
+    beta_0: float
+
+
+def plan_state(settings, lattice, model, seed):
+    """Return the `StatePlan` of a state without deep units of its own.
+
+    Raises
+    ------
+    ValueError
+        A wave function that cannot represent the model.
+    """
+    choice = settings.wavefunction
+    n_slices = 1 if choice.slices == "auto" else choice.slices
+    is_exact = sums_over_states(settings.sampling, model, n_slices)
+    is_complex = choose_complex(choice, is_exact)
+    word, model = choose_kind(choice, lattice, model, is_complex)
+    return StatePlan(
+        settings, lattice, model, seed, word, is_complex, is_exact, n_slices,
+        symmetries=choose_symmetries(choice, word, lattice, model),
+        beta_0=choose_beta_0(settings.thermal, model, n_slices, word),
+    )
+
+
+def sums_over_states(sampling, model, n_slices):
+    """Return whether sums over all configurations, or over all rings of several slices, take the place of chains."""
+    if n_slices > 1 and sampling.method == "auto":
+        return n_rings(model.n_sites, model.conserves_sz, n_slices) <= MAX_AUTO
+    return sums_exactly(sampling, 2 * model.n_sites, model.n_sites if model.conserves_sz else None)
+
+
+def choose_complex(choice, is_exact):
+    """Return whether the network has complex parameters.
+
+    "auto" takes them for exact sums: a node of a real state moves through a configuration only by way of zero, where
+    its path ends, and a complex one goes around (8-site ring: largest error of e 1.1e-3 against 3.1e-3).  Sampled
+    states are limited by what the network can represent, real or not, and real ones are cheaper.
+    """
+    if choice.parameters == "auto":
+        return choice.kind not in (TABLES, PAIRED) and is_exact
+    return choice.parameters == "complex"
+
+
+def choose_kind(choice, lattice, model, is_complex):
+    """Return the kind of state and the model in its basis.
+
+    "auto" is an RBM with complex parameters, else tables over clusters: positive ones where all off-diagonal elements are
+    negative or can be made so by the Marshall rotation, else times a pair product with the model unrotated.  Settings that
+    belong to an RBM alone ask for one where there would be tables, times a pair product for a frustrated magnet; so do
+    triangles of the strongest bonds.
+
+    Raises
+    ------
+    ValueError
+        A wave function that cannot represent the model.
+    """
+    rotated = marshall(model, lattice)
+    tried = model if choice.marshall is False else rotated
+    elements = np.concatenate([tried.exchange_element, tried.flip_element])
+    unfrustrated = np.all(elements <= 0) and np.any(elements)
+    kind = choice.kind
+    if kind == "auto" and (is_complex or not (unfrustrated or model.conserves_sz)):
+        kind = NETWORK
+    elif kind == "auto":
+        of_rbm = choice.alpha != "auto" or choice.bond_features != "auto" or choice.slices not in ("auto", 1)
+        tables = not of_rbm and (unfrustrated or not has_triangles(model.n_sites, strongest_bonds(lattice, model)))
+        kind = TABLES if tables else NETWORK if unfrustrated else PAIRED
+    _refuse(kind, model, unfrustrated, is_complex)
+    paired = kind == PAIRED or (kind == TABLES and not unfrustrated)
+    rotate = not paired if choice.marshall == "auto" else choice.marshall
+    return kind, rotated if rotate else model
+
+
+def _refuse(kind, model, unfrustrated, is_complex):
+    """Raise ValueError where a kind of state cannot represent the model or have complex parameters."""
+    if kind == TABLES and not (unfrustrated or model.conserves_sz):
+        raise ValueError(
+            'wavefunction.kind = "clusters": needs negative off-diagonal elements in a transverse field, which its sign '
+            'forbids; allowed is "rbm"'
+        )
+    if kind == TABLES and is_complex:
+        raise ValueError('wavefunction.parameters = "complex": tables have real parameters; allowed is "real"')
+    if kind == PAIRED and not model.conserves_sz:
+        raise ValueError('wavefunction.kind = "pair_rbm": singlet pairs need a model that conserves Sz; allowed is "rbm"')
+    if kind == PAIRED and is_complex:
+        raise ValueError('wavefunction.parameters = "complex": a pair product has real parameters; allowed is "real"')
+
+
+def choose_beta_0(thermal, model, n_slices=1, kind=NETWORK):
+    """Return the inverse temperature of the seed, of all slices together: below every reported one, or the smallest."""
+    if thermal.beta_0 != "auto":
+        return thermal.beta_0
+    if kind == TABLES and model.conserves_sz and not model.has_positive_exchange:
+        return min(TABLE_BETA_0 / model.largest_coupling, *thermal.report_betas)
+    return min(n_slices * BETA_0 / model.largest_coupling, 0.5 * min(thermal.report_betas))
+
+
+def choose_symmetries(choice, kind, lattice, model):
+    """Return the names of the symmetries that the hidden units or tables share.
+
+    "auto" takes all for tables.  For hidden units it leaves the point group out where there are translations: its images
+    make a feature costly without making the state better, and pairings beyond s-wave need the freedom.
+    """
+    if choice.symmetries != "auto":
+        return tuple(choice.symmetries)
+    names = ["layer_exchange"] + (["spin_flip"] if model.spin_flip_symmetric else [])
+    if kind == TABLES:
+        return ("translation", "point_group", *names)
+    n_translations = len(site_symmetries(lattice, model, ["translation"]))
+    return ("translation" if 2 * n_translations > lattice.n_sites else "point_group", *names)

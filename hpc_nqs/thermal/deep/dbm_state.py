@@ -1,0 +1,51 @@
+"""Thermal states of deep Boltzmann machines with deep units of their own, sampled or summed."""
+
+import dataclasses
+
+from hpc_nqs.thermal.deep.ket_bra_chains import DeepPairs
+from hpc_nqs.thermal.deep.sliced_state import RingState
+from hpc_nqs.thermal.deep.summed_evolution import SummedEvolution
+from hpc_nqs.thermal.state import ThermalState
+
+
+@dataclasses.dataclass
+class SummedDeepState(ThermalState):
+    """A deep Boltzmann machine whose deep units are summed: of the visible units a wave function like any other."""
+
+    word = "dbm"
+
+    def evolution(self, regularization, control, team):
+        """Return the `Evolution` of the state."""
+        return SummedEvolution(self, regularization, control, team)
+
+    def known_start(self, start):
+        """Return what the file of the start knows of the path to infinite temperature."""
+        return start
+
+    def arrays(self, beta):
+        """Return the arrays of the wave function and where they stand, to start other runs from."""
+        return self.wavefunction.network() | {"beta": beta, "n_slices": self.n_slices}
+
+    def planned_deep_units(self):
+        """Return the number of deep units."""
+        return {"deep units": self.wavefunction.n_deep}
+
+
+@dataclasses.dataclass
+class SampledDeepState(RingState):
+    """A deep Boltzmann machine whose deep units are sampled, independent ones of bra and ket."""
+
+    word = "dbm"
+
+    @property
+    def sampled_soft_cut(self):
+        """Cut of S for chains."""
+        return 1e-6
+
+    def sampler(self, team, n_chains, seed):
+        """Return the `Sampler` of visible and deep units."""
+        return DeepPairs(team, n_chains, seed, self.wavefunction)
+
+    known_start = SummedDeepState.known_start
+    arrays = SummedDeepState.arrays
+    planned_deep_units = SummedDeepState.planned_deep_units

@@ -1,0 +1,176 @@
+"""A thermal state: a wave function on the doubled system, and what cooling it takes.
+
+Every kind of state is one subclass that brings its sampler, its evolution, its meter, its tolerances and the arrays of the
+run file.  Driver, plan, evolution and meters ask the state and do not know its kind.
+"""
+
+import dataclasses
+import math
+from typing import ClassVar
+
+from hpc_nqs.hamiltonians.spin_model import SpinModel
+from hpc_nqs.hilbert.purification import Purification, random_pairs
+from hpc_nqs.lattices.lattice import Lattice
+from hpc_nqs.sampling.chains import Chains
+from hpc_nqs.sampling.enumeration import Enumeration
+from hpc_nqs.thermal.evolution import HEUN, AdaptiveEvolution
+from hpc_nqs.thermal.meter import Meter
+
+STEP_TOLERANCE = 3e-3
+# above T = J / HOT_BETA rare configurations carry the force: more samples
+HOT_BETA, HOT_FACTOR = 0.5, 4
+EXACT_SOFT_CUT = {True: 1e-8, False: 1e-6}  # of exact sums; True: complex parameters, no nodes in the way
+
+
+@dataclasses.dataclass
+class ThermalState:
+    """A wave function and the doubled system it lives on, sampled or summed over pairs of layers.
+
+    Subclasses change what is different for them.
+
+    Attributes
+    ----------
+    lattice : Lattice
+    model : SpinModel
+        In the basis of the wave function (Marshall-rotated for an unfrustrated magnet).
+    system : Purification
+    wavefunction : Wavefunction
+    symmetries : tuple of str
+        Those shared by the hidden units or tables.
+    order : int
+        Order of the symmetry group of the doubled system.
+    beta_0 : float
+        Inverse temperature of the seed, of all slices together.
+    is_exact : bool
+        Sums over all configurations, or rings, take the place of chains.
+    n_slices : int
+        M: the state is a product of M copies of the wave function, joined by deep layers; of a deep Boltzmann machine the
+        Trotter slices that it starts from.
+    expansion : ClusterExpansion or None
+        Fills the parameters with the thermal state from beta_0 up to `expansion_beta`.
+    expansion_beta : float
+
+    word : str
+        The word of `wavefunction.kind`.
+    unit_name : str
+        What its units are called.
+    scheme : Runge-Kutta scheme of a step, see `evolution`
+    between_layers : bool
+        Var(H) is the covariance of the local energies on the two layers, not the mean of their variances.
+    has_bra_and_ket : bool
+        Samples hold deep units, independent ones of bra and ket; S then needs a dense matrix.
+    effective_range : (float, float)
+        Fractions of effective samples within which the sampling exponent stays.
+    report_factor : int
+        Samples at a reported temperature, in units of those of a step.
+    """
+
+    lattice: Lattice
+    model: SpinModel
+    system: Purification
+    wavefunction: object
+    symmetries: tuple
+    order: int
+    beta_0: float
+    is_exact: bool
+    n_slices: int = 1
+    expansion: object = None
+    expansion_beta: float = 0.0
+
+    word: ClassVar[str]
+    unit_name: ClassVar[str] = "hidden units"
+    scheme: ClassVar[tuple] = HEUN
+    between_layers: ClassVar[bool] = False
+    has_bra_and_ket: ClassVar[bool] = False
+    effective_range: ClassVar[tuple] = (0.1, 0.8)
+    report_factor: ClassVar[int] = 24
+
+    @property
+    def layers_equivalent(self):
+        """Whether the wave function is symmetric under exchange of the layers."""
+        return "layer_exchange" in self.symmetries
+
+    @property
+    def soft_cut(self):
+        """Default cut of S relative to its largest eigenvalue."""
+        return EXACT_SOFT_CUT[self.wavefunction.is_complex] if self.is_exact else self.sampled_soft_cut
+
+    @property
+    def sampled_soft_cut(self):
+        """The same for chains, whose S is noisy."""
+        return 1e-5
+
+    @property
+    def step_tolerance(self):
+        """Default error of a step in the norm of S, see `evolution.StepControl`."""
+        return STEP_TOLERANCE
+
+    def sampler(self, team, n_chains, seed):
+        """Return the `Sampler` of the state."""
+        if self.is_exact:
+            return Enumeration(team, self.system)
+        return Chains(team, n_chains, seed, lambda stream: random_pairs(self.system, stream))
+
+    def evolution(self, regularization, control, team):
+        """Return the `Evolution` of the state."""
+        return AdaptiveEvolution(self, regularization, control, team)
+
+    def meter(self, observables, sampler, team):
+        """Return the `Meter` of the state."""
+        return Meter(self, observables, sampler, team)
+
+    def umbrella(self, seed):
+        """Return the `Umbrella` whose samples join in the fit of the velocity, or None."""
+        return None
+
+    def conserved_directions(self):
+        """Return the directions of conserved quantities in the parameters, (n_params, n), or None, see `conserved`."""
+        return None
+
+    def control_variates(self):
+        """Return the `ControlVariates` of the reported energy, or None."""
+        return None
+
+    def spin_averages(self, observables):
+        """Return the `SpinAverages` that measure correlations of all spin components, or None."""
+        return None
+
+    def sample_factor(self, beta):
+        """Return the samples of a step at an inverse temperature, in units of the default number."""
+        hot = self.expansion is None and beta <= HOT_BETA / self.model.largest_coupling
+        return HOT_FACTOR if hot else 1
+
+    def reported(self, row, heat):
+        """Return the measured row as it is reported; `heat` is -dE/dbeta of the clock in units of the measured Var(H)."""
+        return row
+
+    def known_start(self, start):
+        """Return what the file of the start knows of the path to infinite temperature; None for an analytic seed."""
+        return None
+
+    def arrays(self, beta):
+        """Return the arrays of the wave function as they stand in the run file, at an inverse temperature."""
+        return self.wavefunction.network()
+
+    def planned(self):
+        """Return what a plan says of the state, as {what: number or text}."""
+        return {
+            "wave function": self.word,
+            "slices": self.n_slices,
+            "symmetries": f"{', '.join(self.symmetries) or 'none'} (group of order {self.order})",
+            "sites": self.model.n_sites,
+            "visible units": self.system.n_visible,
+            **self.planned_deep_units(),
+            self.unit_name: self.wavefunction.n_units,
+            "parameters": self.wavefunction.n_params,
+            "seed at beta_0": self.beta_0,
+        }
+
+    def planned_deep_units(self):
+        """Return the line of a plan about deep units of its own; empty where there are none."""
+        return {}
+
+
+def tolerance_of_size(tolerance, n_sites):
+    """Return a step tolerance that grows as the norm of a change does, as sqrt(N)."""
+    return tolerance * math.sqrt(n_sites)

@@ -1,0 +1,113 @@
+"""Thermal states of tables over clusters of sites (correlator products), alone or times a function of mismatched sites."""
+
+import dataclasses
+
+from hpc_nqs.hilbert.purification import input_images, purify
+from hpc_nqs.observables.control_variates import ControlVariates
+from hpc_nqs.observables.spin_averages import SpinAverages
+from hpc_nqs.sampling.umbrella import Umbrella
+from hpc_nqs.symmetry.site_permutations import site_symmetries
+from hpc_nqs.thermal.choices import SITE_SYMMETRIES
+from hpc_nqs.thermal.conserved import conserved_directions
+from hpc_nqs.thermal.evolution import KUTTA
+from hpc_nqs.thermal.high_temperature.clusters import cluster_state, lattice_clusters
+from hpc_nqs.thermal.meter import N_MAGNETIZATIONS
+from hpc_nqs.thermal.state import ThermalState, tolerance_of_size
+
+MAX_EXPANSION_BETA = 2.0  # where a cluster expansion ends at the latest, in units of the inverse of the largest coupling
+CLUSTER_SIZES = (2, 3, 4, 5, 6)
+MAX_CLUSTER_PARAMS = 600  # about the most that tables of the size chosen by "auto" have
+PAIRED_CLUSTER_SIZE = 4  # the largest that "auto" takes beside a pair product: six sites of a chain leave the path at once
+STEP_TOLERANCE = {False: 1.25e-3, True: 2.5e-3}  # with exchange, times sqrt(N); True: beside a pair product
+SOFT_CUT = {True: 1e-8, False: 1e-7}  # by whether configurations are summed
+
+
+@dataclasses.dataclass
+class TableState(ThermalState):
+    """Tables over clusters: what all of them share."""
+
+    word = "clusters"
+    unit_name = "clusters"
+    scheme = KUTTA
+    between_layers = True
+
+    @property
+    def soft_cut(self):
+        """Default cut of S relative to its largest eigenvalue."""
+        return SOFT_CUT[self.is_exact]
+
+    def control_variates(self):
+        """Return the `ControlVariates` of the reported energy."""
+        return ControlVariates(self.system, self.lattice)
+
+    def spin_averages(self, observables):
+        """Return the `SpinAverages` of an isotropic magnet, where correlations are asked for."""
+        wanted = self.model.is_isotropic and len(observables.names) > N_MAGNETIZATIONS
+        return SpinAverages(self, observables) if wanted else None
+
+    def reported(self, row, heat):
+        """Return the row with c = -beta^2 dE/dbeta: Var(H) of tables has errors that the clock leaves out."""
+        return row | {name: heat * row[name] for name in ("specific_heat", "specific_heat_error")}
+
+
+@dataclasses.dataclass
+class ExchangeTables(TableState):
+    """Tables of a magnet that conserves Sz, times a function of the mismatched sites; M and M^2 are conserved."""
+
+    effective_range = (0.4, 0.9)  # the hot part needs rare configurations
+
+    @property
+    def step_tolerance(self):
+        """Errors per step may grow with the norm of a change."""
+        return tolerance_of_size(STEP_TOLERANCE[self.model.has_positive_exchange], self.model.n_sites)
+
+    def umbrella(self, seed):
+        """Return the `Umbrella` of chains, None for exact sums."""
+        return None if self.is_exact else Umbrella(self.system, seed, self.model.largest_coupling)
+
+    def conserved_directions(self):
+        """Return the directions of M^2 and, in a field, of M in the parameters."""
+        return conserved_directions(self.model, self.wavefunction.first.n_params, self.wavefunction.second)
+
+
+@dataclasses.dataclass
+class FieldTables(TableState):
+    """Tables of a model in a transverse field: all amplitudes are positive, and a cluster expansion gives the hot part."""
+
+    effective_range = (0.6, 0.9)
+    report_factor = 48  # the expansion gives cheap energies
+
+
+def build_table_state(plan):
+    """Return the state of a `StatePlan` at its seed."""
+    model, symmetries = plan.model, plan.symmetries
+    system = purify(model, bond_features=False)
+    site_images = site_symmetries(plan.lattice, model, [s for s in symmetries if s in SITE_SYMMETRIES])
+    images = input_images(system, site_images, "layer_exchange" in symmetries, "spin_flip" in symmetries)
+    n_visible = system.n_visible
+    visible_images = images % system.n_inputs + n_visible * (images >= system.n_inputs)
+    size = plan.settings.wavefunction.cluster_size
+    if size == "auto":
+        size = choose_size(plan.lattice, model, len(images))
+    wavefunction, expansion = cluster_state(
+        system, plan.lattice, symmetries, site_images, visible_images, size, plan.beta_0, model.largest_coupling
+    )
+    kind = ExchangeTables if model.conserves_sz else FieldTables
+    state = kind(
+        lattice=plan.lattice, model=model, system=system, wavefunction=wavefunction, symmetries=symmetries,
+        order=len(images), beta_0=plan.beta_0, is_exact=plan.is_exact,
+    )
+    if expansion and plan.settings.thermal.beta_0 == "auto":
+        state.expansion = expansion
+        state.expansion_beta = expansion.reach(plan.beta_0, MAX_EXPANSION_BETA / model.largest_coupling)
+    return state
+
+
+def choose_size(lattice, model, order):
+    """Return the largest number of sites whose clusters have few enough parameters.
+
+    There are as many as orbits of codes, at least the number of codes over the order of the group.
+    """
+    n_codes = {size: len(lattice_clusters(lattice, model, size)) * 4**size for size in CLUSTER_SIZES}
+    size = max(size for size in CLUSTER_SIZES if size == 2 or 0 < n_codes[size] <= MAX_CLUSTER_PARAMS * order)
+    return min(size, PAIRED_CLUSTER_SIZE) if model.has_positive_exchange else size
