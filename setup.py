@@ -57,11 +57,13 @@ class BuildKernels(build_ext):
     """Translate the .pyx files, compile the C leaves once, link each kernel with its leaves."""
 
     def finalize_options(self):
+        """Compile on all cores unless a number is given."""
         super().finalize_options()
         if self.parallel is None:
             self.parallel = os.cpu_count()
 
     def run(self):
+        """Translate what has changed, note the flags that objects depend on, and build."""
         check_compiler()
         variant = "cython-checked" if CHECKED else "cython"
         made = cythonize(self.extensions, compiler_directives=DIRECTIVES, build_dir=f"build/{variant}")
@@ -74,6 +76,7 @@ class BuildKernels(build_ext):
         super().run()
 
     def build_extensions(self):
+        """Compile the leaves and link every kernel with those that `LEAVES` gives it."""
         headers = sorted(str(path) for path in Path("csrc").glob("*.h"))
         objects = {leaf.stem: self.compile_leaf(leaf, headers) for leaf in sorted(Path("csrc").glob("nqs_*.c"))}
         for extension in self.extensions:
@@ -118,6 +121,7 @@ class BuildModules(build_py):
     """Copy the Python modules, without those of an earlier build that are gone, and note the commit."""
 
     def run(self):
+        """Remove modules that the source no longer has, copy the others, write the commit."""
         for path in Path(self.build_lib).glob("hpc_nqs/**/*.p*"):
             if not path.relative_to(self.build_lib).exists():
                 path.unlink()
@@ -138,7 +142,7 @@ def current_commit():
 
 
 def kernels():
-    """One extension for every .pyx that exists."""
+    """Return one extension for every .pyx that exists."""
     return [
         Extension(
             f"hpc_nqs.kernels.{path.stem}",

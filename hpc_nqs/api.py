@@ -39,7 +39,7 @@ class Run:
     about: dict
 
     def __getitem__(self, name):
-        """Return one quantity at the reported temperatures (or sectors), for example run["energy"] or run["energy_error"].
+        """Return one quantity at the reported temperatures (or sectors), such as run["energy"] or run["energy_error"].
 
         Returns
         -------

@@ -6,7 +6,7 @@ from hpc_nqs.runs.stopping import NEVER
 
 
 def run(settings, team, output_path, resume_from=None, stop=NEVER):
-    """Run the computation of an input and write its run file.  *Collective.*
+    """Run the computation of an input and write its run file.  *Collective*.
 
     Parameters
     ----------

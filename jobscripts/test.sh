@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Install into an environment of its own and run all tests: serially, then those of several ranks on 2 and 3.
+# Install into an environment of its own, check the style and run all tests: serially, then those of several ranks on
+# 2 and 3.
 #   bash jobscripts/test.sh                      what every change must pass
 #   bash jobscripts/test.sh all                  also the slow tests
 #   HPC_NQS_CHECKED=1 bash jobscripts/test.sh    kernels with bounds checks
@@ -18,6 +19,9 @@ export PATH=$venv/bin:$PATH:/usr/sbin:/sbin  # Debian's daemons are in sbin
 cd -- "$root"
 python -c 'import hpc_nqs, sys; print("testing", hpc_nqs.__file__); sys.exit(not hpc_nqs.__file__.startswith(sys.prefix))' ||
     fail "the tests would not see the installed package"
+
+echo "== style"
+ruff check || fail "FAILED: the style (ruff's exit code $?; 1: complaints, 2: it could not run)"
 
 # Put a Slurm on this machine for tests/cluster, if it is a Debian and we are root; without one they are skipped.
 find_slurm() {

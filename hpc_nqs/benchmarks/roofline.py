@@ -51,7 +51,7 @@ def measure_core(patience=PATIENCE):
 
 
 def unshared_network(lengths, alpha=2, seed=1, couplings=(1.0, 0.5)):
-    """Return (model, purification, wavefunction): J1-J2 on a square, a complex RBM without sharing, small random weights."""
+    """Return (model, purification, wavefunction): J1-J2 on a square, a complex RBM without sharing, small weights."""
     settings = parse_settings(
         {
             "lattice": {"kind": "square", "lengths": list(lengths)},
@@ -62,7 +62,9 @@ def unshared_network(lengths, alpha=2, seed=1, couplings=(1.0, 0.5)):
     _, model = build(settings)
     purification = purify(model, bond_features=False)
     stream, n = np.random.default_rng(seed), purification.n_visible
-    features = [Feature(0.01 * stream.standard_normal(n), bias=0.01 * stream.standard_normal()) for _ in range(alpha * n)]
+    features = [
+        Feature(0.01 * stream.standard_normal(n), bias=0.01 * stream.standard_normal()) for _ in range(alpha * n)
+    ]
     wavefunction = RBM(features, np.arange(n)[None, :], n, 0.01 * stream.standard_normal(n), is_complex=True)
     wavefunction.params = wavefunction.params + 0.01j * stream.standard_normal(wavefunction.n_params)
     return model, purification, wavefunction
@@ -157,8 +159,8 @@ def roofline_table(patience=PATIENCE):
 def roofline_text(table):
     """Return the lines of a `roofline_table`."""
     lines = [
-        f"one core, {table['instruction set']}: {table['multiply-adds per second'] / 1e9:.1f} billion multiply-adds per second, "
-        f"{table['bytes per second'] / 1e9:.1f} GB/s from memory",
+        f"one core, {table['instruction set']}: {table['multiply-adds per second'] / 1e9:.1f} billion multiply-adds "
+        f"per second, {table['bytes per second'] / 1e9:.1f} GB/s from memory",
         "",
         f"{'complex RBM without sharing, alpha = 2':40s}{'ns per hidden unit':>20s}{'of the peak':>14s}",
     ]

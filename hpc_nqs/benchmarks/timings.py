@@ -49,7 +49,11 @@ def run_bench(json=False, repeats=5):
     if json:
         return json_format.dumps({"machine": machine, "seconds_and_sizes": results, "roofline": limits}, indent=1)
     rows = list(next(iter(results.values())))
-    lines = [" / ".join(machine.values()), "", f"{'microseconds, medians':30s}" + "".join(f"{name:>22s}" for name in results)]
+    lines = [
+        " / ".join(machine.values()),
+        "",
+        f"{'microseconds, medians':30s}" + "".join(f"{name:>22s}" for name in results),
+    ]
     for row in rows:
         values = [results[name][row] for name in results]
         lines.append(f"{row:30s}" + "".join(f"{value:22.2f}" for value in values))
@@ -85,7 +89,12 @@ def measure(system, repeats):
     }
     times = {name: 1e6 * _median_seconds(part, repeats) / n for name, part in parts.items()}
     tables = 1e6 * _median_seconds(lambda: wavefunction.amplitude(purification.moves), repeats)
-    return {"hidden units or clusters": wavefunction.n_units, "parameters": wavefunction.n_params, **times, "tables, once per step": tables}
+    return {
+        "hidden units or clusters": wavefunction.n_units,
+        "parameters": wavefunction.n_params,
+        **times,
+        "tables, once per step": tables,
+    }
 
 
 def _median_seconds(function, repeats):

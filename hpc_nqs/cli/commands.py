@@ -15,7 +15,8 @@ from hpc_nqs.reports import text as reporting
 from hpc_nqs.runs.stopping import StopRequest
 from hpc_nqs.settings.parsing import SettingsError, changed_foundations
 
-__all__ = ["bench", "check", "exact", "extrapolate", "import_input", "init", "plot", "report", "resume", "run", "show", "sweep"]
+__all__ = ["bench", "check", "exact", "extrapolate", "import_input", "init"]
+__all__ += ["plot", "report", "resume", "run", "show", "sweep"]
 
 
 def run(options):

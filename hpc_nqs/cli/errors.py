@@ -25,7 +25,7 @@ class UnusableFile(CommandError):
 
 
 class QuietExit(CommandError):
-    """This rank ends with an error that rank 0 reports."""
+    """An error of this rank that rank 0 reports; the rank ends in silence."""
 
     def __init__(self, exit_code):
         super().__init__("")

@@ -23,7 +23,9 @@ def plot(options):
         raise SettingsError([f"--width {options.width:g}: allowed is a number of inches from 2 to 40"])
     tasks = {table["task"] for table in tables}
     if len(tasks) > 1:
-        raise CommandError(f"plot draws runs of one task at a time; these are of the tasks {' and '.join(sorted(tasks))}")
+        raise CommandError(
+            f"plot draws runs of one task at a time; these are of the tasks {' and '.join(sorted(tasks))}"
+        )
     output = Path(options.output) if options.output else Path(options.runs[0]).with_suffix(".png")
     if tasks == {"ground_state"}:
         return _plot_ground_states(options, tables, names, width, output)

@@ -1,0 +1,1 @@
+"""Exact diagonalization: levels of every symmetry block, thermal averages, tables for comparison."""

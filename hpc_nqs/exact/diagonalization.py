@@ -196,7 +196,7 @@ class _Part:
         }
 
     def _momentum(self, turn):
-        """Return the momentum per direction in units of 2 pi / L, 0 along open directions; None without translations."""
+        """Return the momentum per direction in units of 2 pi / L, 0 along open ones; None without translations."""
         lattice = self.lattice
         if lattice.positions is None:
             return None

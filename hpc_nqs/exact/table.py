@@ -36,9 +36,9 @@ def thermal_rows(settings, betas):
 
 
 def sector_rows(settings):
-    """Return (n_sites, one row per sector with its lowest energy per site, in ascending order); errors as `exact_table`.
+    """Return (n_sites, one row per sector with its lowest energy per site, in ascending order).
 
-    A given `ground_state.sz` leaves the sectors with this Sz.
+    A given `ground_state.sz` leaves the sectors with this Sz. Errors as `exact_table`.
     """
     lattice, levels = _levels(settings)
     wanted = settings.ground_state.sz

@@ -2,7 +2,8 @@
 
 With a penalty, H' = H + lambda sum_k |phi_k><phi_k| / <phi_k|phi_k>, the lowest state orthogonal to the phi_k is the
 ground state of H' once lambda is larger than the gap ([EXC] JPSJ 89, 054706 (2020)).  Its local energy is
-E_loc(s) + lambda sum_k c_k phi_k(s) / Psi(s), c_k = <phi_k|Psi> / <phi_k|phi_k> = mean of Psi / phi_k over abs(phi_k)^2.
+E_loc(s) + lambda sum_k c_k phi_k(s) / Psi(s) with c_k = <phi_k|Psi> / <phi_k|phi_k>, the mean of Psi / phi_k over
+abs(phi_k)^2.
 """
 
 from dataclasses import dataclass
@@ -89,7 +90,7 @@ class LowerStates:
         self.states, self.strength, self.team = states, strength, team
 
     def penalty(self, wavefunction, moves, configurations, log_of_psi, weights):
-        """Return the local energy of the penalty on configurations of this rank.  *Collective.*
+        """Return the local energy of the penalty on configurations of this rank.  *Collective*.
 
         Parameters
         ----------
@@ -133,7 +134,7 @@ def ratios_of(logarithms):
 
 
 def load_lower_state(path, team):
-    """Return the `LowerState` of a ground-state run file, read by rank 0, without samples.  *Collective.*
+    """Return the `LowerState` of a ground-state run file, read by rank 0, without samples.  *Collective*.
 
     Raises
     ------
@@ -174,9 +175,13 @@ def check_same_sector(lower, ansatz):
     where = f"ground_state.orthogonal_to: {lower.path}"
     same_basis = np.array_equal(ansatz.model.exchange_element, lower.ansatz.model.exchange_element)
     if own.n_sites != other.n_sites or own.n_up != other.n_up:
-        raise ValueError(f"{where} has {other.n_sites} sites, {other.n_up} up; this run has {own.n_sites} and {own.n_up}")
+        raise ValueError(
+            f"{where} has {other.n_sites} sites, {other.n_up} up; this run has {own.n_sites} and {own.n_up}"
+        )
     if not same_basis or not np.array_equal(ansatz.model.exchange_sites, lower.ansatz.model.exchange_sites):
-        raise ValueError(f"{where} is in another basis or of another model; give both the same model and wavefunction.marshall")
+        raise ValueError(
+            f"{where} is in another basis or of another model; give both the same model and wavefunction.marshall"
+        )
     stream = np.random.Generator(np.random.Philox(key=1))
     probes = np.array([random_spins(own, stream) for _ in range(N_PROBES)])
     doubled = np.concatenate([probes, -probes], axis=1)

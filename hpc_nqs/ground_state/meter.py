@@ -29,7 +29,7 @@ class LevelMeter:
         self.sampler, self.team = sampler, team
 
     def summarize(self, samples, evaluation):
-        """Return the meters of one step.  *Collective.*
+        """Return the meters of one step.  *Collective*.
 
         Returns
         -------
@@ -53,7 +53,7 @@ class LevelMeter:
         }
 
     def report(self, batches):
-        """Return the results from several (samples, evaluation) of the same state.  *Collective.*
+        """Return the results from several (samples, evaluation) of the same state.  *Collective*.
 
         Returns
         -------
@@ -90,7 +90,7 @@ class LevelMeter:
         return row | self._chain_meters(parts, statistics.means[ENERGY])
 
     def quantum_numbers(self, samples):
-        """Return the momentum and the spin parity that the state has, those that are sharp; on rank 0.  *Collective.*
+        """Return the momentum and the spin parity that the state has, those that are sharp; on rank 0.  *Collective*.
 
         They are read off the ratios Psi(g s) / Psi(s) on a few configurations, in the unrotated basis.
         """
@@ -171,7 +171,9 @@ class LevelMeter:
         if bonds:
             hamiltonians = [hamiltonian for hamiltonian, _ in bonds.values()]
             moves = self.system.moves.kernel()
-            local_energies(spins, evaluation.amplitude, moves, hamiltonians, energies, np.empty(len(spins), dtype=complex))
+            local_energies(
+                spins, evaluation.amplitude, moves, hamiltonians, energies, np.empty(len(spins), dtype=complex)
+            )
         energies[evaluation.weights == 0] = 0
         columns = np.concatenate([self.correlations.measure(spins), energies.real], axis=1)
         first = self._energy_columns(samples, evaluation, centre)

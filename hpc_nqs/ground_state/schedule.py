@@ -1,8 +1,8 @@
 """The way down in energy at zero temperature: schedule, momentum and what happens when the energy rises.
 
-params += dtau x + momentum * (the last change), x = -(S + shift)^{-1} F ([SR] S. Sorella, PRB 64, 024512 (2001)).  In the
-space of states this is the heavy-ball iteration, which needs about the square root of the number of steps that imaginary
-time needs.  4x4, J2/J1 = 0.5, exact sums, 40 steps: relative error 2e-5 with it, 1e-3 without.
+params += dtau x + momentum * (the last change), x = -(S + shift)^{-1} F ([SR] S. Sorella, PRB 64, 024512 (2001)).  In
+the space of states this is the heavy-ball iteration, which needs about the square root of the number of steps that
+imaginary time needs.  4x4, J2/J1 = 0.5, exact sums, 40 steps: relative error 2e-5 with it, 1e-3 without.
 Noise is carried along too: with chains the momentum is smaller (transverse-field Ising ring of 32 sites, Gamma = J, 120
 steps of 1024 samples: 8e-3 at 0.8, 3e-5 at 0.5, 2e-4 without).
 """
@@ -70,7 +70,7 @@ class Descent:
         return FIRST_FRACTION ** (1 - self._grown(step))
 
     def dtau(self, step):
-        """Return the imaginary time of a step, shorter after rises of the energy that the largest shift does not prevent."""
+        """Return the imaginary time of a step, shorter after rises that the largest shift does not prevent."""
         falling = max(0.0, (step / self.n_steps - DECAY_START) / (1 - DECAY_START))
         beyond = self._scheduled(step) / self.caution / MAX_SCALE
         return self.step_size * LAST_STEP**falling / (max(1.0, beyond) if self.caution < 1 else 1.0)
@@ -107,7 +107,7 @@ class Descent:
         return origin
 
     def advance(self, params, velocity, dtau, team):
-        """Return the new parameters, or None without a finite change.  *Collective.*
+        """Return the new parameters, or None without a finite change.  *Collective*.
 
         Parameters
         ----------
@@ -133,13 +133,13 @@ class Descent:
 def default_step(model):
     """Return the imaginary time of one step, STEP_SIZE / width.
 
-    Steps without momentum are stable up to 2 / (width of the spectrum), with it up to 2 (1 + momentum) / width; the bound
-    is about 1.5 to 2.5 times the width, and the shift of S allows a little more.
+    Steps without momentum are stable up to 2 / (width of the spectrum), with it up to 2 (1 + momentum) / width; the
+    bound is about 1.5 to 2.5 times the width, and the shift of S allows a little more.
     """
     return STEP_SIZE / max(width_bound(model), 1e-300)
 
 
 def width_bound(model):
-    """Return an energy above the width of the spectrum: the sum of the widths of all terms (1 of a Heisenberg bond J = 1)."""
+    """Return an energy above the width of the spectrum: the sum of the widths of all terms (1 of a bond J = 1)."""
     return (2 * np.abs(model.pair_coupling).sum() + np.abs(model.exchange_element).sum()
             + 2 * np.abs(model.flip_element).sum())  # fmt: skip

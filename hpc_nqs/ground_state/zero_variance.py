@@ -1,7 +1,7 @@
 """Energies of several ground-state runs against their variances, and the limit of zero variance.
 
-Close to an eigenstate E - E_0 is proportional to Var(H), so that states of different quality (widths, lengths of the run)
-lie on a line that ends at the energy of the eigenstate.
+Close to an eigenstate E - E_0 is proportional to Var(H), so that states of different quality (widths, lengths of the
+run) lie on a line that ends at the energy of the eigenstate.
 """
 
 import numpy as np

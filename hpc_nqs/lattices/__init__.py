@@ -1,0 +1,1 @@
+"""Lattices and lists of bonds: sites, bonds by distance, wave vectors."""

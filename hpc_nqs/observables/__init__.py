@@ -1,0 +1,1 @@
+"""What is measured on configurations, and the thermodynamics that follows from the energies."""

@@ -106,7 +106,7 @@ class ControlVariates:
 
 
 def fitted_coefficients(values, controls, weights, team):
-    """Return the coefficients c that make sum w (value - c . controls) fluctuate least, (n_controls,).  *Collective.*
+    """Return the coefficients c that make sum w (value - c . controls) fluctuate least, (n_controls,).  *Collective*.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Correlations of an isotropic magnet averaged over the three components of the spins, S_i.S_j / 3 in place of Sz_i Sz_j.
+"""Correlations of an isotropic magnet averaged over the three spin components, S_i.S_j / 3 in place of Sz_i Sz_j.
 
 Tables over configurations of Sz lose the symmetry between the components where the state explains little: on 6x6 sites
 S(pi, pi) from Sz alone was 24 % too large at T = 0.5 J.  The other two components are exchanges,
@@ -61,7 +61,7 @@ class SpinAverages:
         )
 
     def measure(self, configurations, threads):
-        """Return the columns of configurations (n, n_visible) int8 at the present parameters, (n, n_columns) float64."""
+        """Return the columns (n, n_columns) float64 of configurations (n, n_visible) int8 at the present parameters."""
         amplitude = self.wavefunction.amplitude(self.moves)
         sums = np.empty((len(configurations), len(self.sums)), dtype=np.complex128)
         log_psi, kernel = np.empty(len(configurations), dtype=np.complex128), self.moves.kernel()

@@ -13,8 +13,8 @@ def integrate_energy(betas, energies, slopes=None, errors=None, slope_errors=Non
     """Integrate E over inverse temperature from 0 to every point of a run's history.
 
     Intervals of length h between points with slopes use the cubic Hermite interpolant,
-    h (E_0 + E_1) / 2 + h^2 (E'_0 - E'_1) / 12 (error of order h^4 in all), others the trapezoid. If the history begins at
-    beta_0 > 0 an interval [0, beta_0] from the infinite-temperature values is put in front: Hermite with both
+    h (E_0 + E_1) / 2 + h^2 (E'_0 - E'_1) / 12 (error of order h^4 in all), others the trapezoid. If the history begins
+    at beta_0 > 0 an interval [0, beta_0] from the infinite-temperature values is put in front: Hermite with both
     slopes, h (2 E_0 + E_1) / 3 + h^2 E'_0 / 6 if only `start_slope` is known, else the trapezoid.
 
     Parameters
@@ -42,7 +42,9 @@ def integrate_energy(betas, energies, slopes=None, errors=None, slope_errors=Non
     betas, energies = _checked_curve(betas, energies)
     slopes = _checked_column("slopes", slopes, betas)
     errors = _checked_column("errors", np.zeros(betas.size) if errors is None else errors, betas)
-    slope_errors = _checked_column("slope_errors", np.zeros(betas.size) if slope_errors is None else slope_errors, betas)
+    slope_errors = _checked_column(
+        "slope_errors", np.zeros(betas.size) if slope_errors is None else slope_errors, betas
+    )
     if betas.size == 0:
         return np.zeros(0), np.zeros(0)
     steps = np.diff(betas, prepend=0.0)
@@ -67,7 +69,10 @@ def integrate_energy(betas, energies, slopes=None, errors=None, slope_errors=Non
 
 
 def _end_weighted_variance(left, right, errors):
-    """Compute the variance of sums over intervals: a point counts right_k + left_(k+1) once passed, right_k as the last."""
+    """Compute the variance of sums over intervals.
+
+    A point counts right_k + left_(k+1) once it is passed, right_k as the last one.
+    """
     passed = ((right[:-1] + left[1:]) * errors[:-1]) ** 2
     return np.append(0.0, np.cumsum(passed)) + (right * errors) ** 2
 
@@ -110,8 +115,8 @@ def specific_heat_from_slope(betas, energies, errors, at_beta, window=0.25, n_le
 
     Points within window * at_beta of `at_beta`, and at least the `n_least` nearest ones, are fitted with weights
     1 / error^2. The error follows from the errors of the points and is enlarged by sqrt(chi^2 / degrees of freedom)
-    where the points scatter, or the curve bends, more than the errors explain. Without errors it follows from the scatter.
-    At an end of the history only one side is known, and error and bias are larger.
+    where the points scatter, or the curve bends, more than the errors explain. Without errors it follows from the
+    scatter. At an end of the history only one side is known, and error and bias are larger.
 
     Parameters
     ----------

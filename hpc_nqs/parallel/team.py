@@ -212,10 +212,10 @@ class Team:
         return whole
 
     def summed(self, numbers):
-        """Return the sums of a few numbers over the ranks, (n,) float64, bit for bit the same on every rank. *Collective.*
+        """Return the sums of a few numbers over the ranks, (n,) float64, the same bits on every rank.  *Collective*.
 
-        Everybody gets the numbers of all and adds them up in the order of the ranks: one message, and decisions taken on
-        the sums are the same everywhere, on mixed node types too.
+        Everybody gets the numbers of all and adds them up in the order of the ranks: one message, and decisions taken
+        on the sums are the same everywhere, on mixed node types too.
         """
         own = np.array(numbers, dtype=np.float64)
         if self.size == 1:
@@ -303,7 +303,10 @@ class Team:
 
 
 class UnderWay:
-    """Messages under way.  MPI moves many of them along only when it is called: `progress` between pieces of work does that."""
+    """Messages under way.
+
+    MPI moves many of them along only when it is called: `progress` between pieces of work does that.
+    """
 
     def __init__(self, requests):
         self._requests, self._thread = requests, threading.get_ident()
@@ -367,8 +370,8 @@ def start():
         found = "each of them is alone" if team.size == 1 else f"MPI knows of {team.size}"
         raise LauncherError(
             f"the launcher announced {announced} processes ({variable}), but {found}: it does not match "
-            f"the MPI library, {_first_line(MPI.Get_library_version()).partition(',')[0]}; use the mpiexec of that library, or "
-            "srun --mpi=pmi2 for MPICH and srun --mpi=pmix for Open MPI"
+            f"the MPI library, {_first_line(MPI.Get_library_version()).partition(',')[0]}; use the mpiexec of that "
+            "library, or srun --mpi=pmi2 for MPICH and srun --mpi=pmix for Open MPI"
         )
     if team.size > 1:
         sys.excepthook = _abort_hook(team)

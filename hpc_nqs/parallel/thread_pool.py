@@ -21,7 +21,7 @@ class Threads:
         self._pool = ThreadPoolExecutor(n_threads - 1) if n_threads > 1 else None
 
     def run(self, amplitude, n_items, work):
-        """Call work(amplitude, slice of the items) for slices that cover them and return what the calls return, in order.
+        """Call work(amplitude, slice of the items) for slices that cover them; return what the calls return, in order.
 
         An exception of a call is raised here.
         """

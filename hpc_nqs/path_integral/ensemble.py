@@ -16,8 +16,8 @@ from hpc_nqs.statistics.markov_chains import split_r_hat
 N_BINS = 128  # of the error bars, at least
 NODES_PER_BATCH = 300_000  # of one chain: about 10 ms
 MIN_BATCHES = 8
-# Quantities averaged over a batch, with D the derivative of ln(weight) by beta.  Multiplied by the sign: 1, the estimate of D,
-# D, D^2 + D', M; as they are: the estimate of D and its square; then, with the sign, wave vectors and pairs.
+# Quantities averaged over a batch, with D the derivative of ln(weight) by beta.  Multiplied by the sign: 1, the
+# estimate of D, D, D^2 + D', M; as they are: the estimate of D and its square; then, signed, wave vectors and pairs.
 # E = -<D>, Var(H) = <D^2 + D'> - <D>^2.  Rotations in spin space give a second estimate of an isotropic model's energy,
 # three times its diagonal part, averaged over the flips of loops: the better one at high temperature.
 AVERAGE_SIGN, ESTIMATED, DERIVATIVE, DERIVATIVE_SQUARED, MAGNET, PLAIN, PLAIN_SQUARED, N_LEADING = range(8)
@@ -46,8 +46,9 @@ class Ensemble:
     """
 
     def __init__(
-        self, team, world_lines, measurement, beta, n_slices, n_chains, seed, method, sweeps_per_sample, n_wanted, rotation=0.0
-    ):
+        self, team, world_lines, measurement, beta, n_slices, n_chains, seed, method, sweeps_per_sample, n_wanted,
+        rotation=0.0,
+    ):  # fmt: skip
         self.n_wanted = n_wanted
         self.world_lines, self.measurement, self.rotation = world_lines, measurement, rotation
         self.beta, self.n_slices, self.n_chains = beta, n_slices, n_chains
@@ -103,7 +104,7 @@ class Ensemble:
         return np.zeros((len(self.spins), n_samples, self.measurement.n_columns))
 
     def results(self, team, spin, phases, shells):
-        """Return the results of all samples so far, the same on every rank.  *Collective.*
+        """Return the results of all samples so far, the same on every rank.  *Collective*.
 
         Parameters
         ----------
@@ -134,7 +135,10 @@ class Ensemble:
             return means[:, column] / means[:, AVERAGE_SIGN]
 
         put("energy", lambda means: -mean(means, ESTIMATED) / n)
-        put("specific_heat", lambda means: beta**2 * (mean(means, DERIVATIVE_SQUARED) - mean(means, DERIVATIVE) ** 2) / n)
+        put(
+            "specific_heat",
+            lambda means: beta**2 * (mean(means, DERIVATIVE_SQUARED) - mean(means, DERIVATIVE) ** 2) / n,
+        )
         put("magnetization", lambda means: spin * mean(means, MAGNET) / n)
         put(
             "susceptibility",
@@ -149,7 +153,7 @@ class Ensemble:
         return found | self._quality(batches, bins)
 
     def _quality(self, batches, bins):
-        """Return the autocorrelation time of the energy, from the spread of bins against that of samples, and split-R-hat."""
+        """Return the autocorrelation time of the energy, from the spreads of bins and of samples, and split-R-hat."""
         plain = batches[:, :, PLAIN]
         variance = batches[:, :, PLAIN_SQUARED].mean() - plain.mean() ** 2
         per_bin = plain.size * self.batch_size / len(bins)
@@ -162,7 +166,7 @@ class Ensemble:
         return quality
 
     def state(self, team):
-        """Return what continues the ensemble, arrays in global chain order (rank 0; None elsewhere).  *Collective.*"""
+        """Return what continues the ensemble, arrays in global chain order (rank 0; None elsewhere).  *Collective*."""
         words = np.array([stream_words(stream) for stream in self.streams], dtype=np.uint64).reshape(-1, 13)
         parts = {"spins": self.spins, "streams": words, "batches": self.batches}
         gathered = {name: team.gather_rows(part, self.n_chains) for name, part in parts.items()}
@@ -171,8 +175,10 @@ class Ensemble:
         return gathered
 
     def restore(self, team, state):
-        """Take over what `state` returned, given on rank 0.  *Collective.*"""
-        found = {name: team.scatter_rows(state[name] if team.is_root else None) for name in ("spins", "streams", "batches")}
+        """Take over what `state` returned, given on rank 0.  *Collective*."""
+        found = {
+            name: team.scatter_rows(state[name] if team.is_root else None) for name in ("spins", "streams", "batches")
+        }
         self.spins, self.batches = found["spins"], found["batches"]
         for stream, words in zip(self.streams, found["streams"], strict=True):
             restore_stream(stream, words)

@@ -2,13 +2,14 @@
 
 import numpy as np
 
-MIN_STEP = {True: 0.2, False: 0.08}  # between inverse temperatures, in units of 1 / largest coupling; True: with exchange
+# Between inverse temperatures, in units of 1 / largest coupling; True: with exchange.
+MIN_STEP = {True: 0.2, False: 0.08}
 GROWTH = 0.2  # of the distance, relative to beta
 NEAR = 0.25  # of the distance: closer points of the ladder give way to a reported one
 
 
 def slice_numbers(beta, dtaus):
-    """Return the numbers of slices M (n,), all different, for the wished dtau (n,): dtau = beta / (2 M) is at most that.
+    """Return the numbers of slices M (n,), all different, for the wished dtau (n,): beta / (2 M) is at most that.
 
     M = ceil(beta / (2 dtau)) from the largest dtau on; where two would coincide the later one is one larger.
     """

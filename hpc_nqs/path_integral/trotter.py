@@ -69,6 +69,7 @@ class TrotterProduct:
 
     @property
     def n_sites(self):
+        """Number N of physical spins."""
         return self.model.n_sites
 
     @property
@@ -132,7 +133,7 @@ def is_isotropic(model):
 
 
 def merged_bonds(sites, values):
-    """Return the distinct bonds (n, 2), i < j, and the sum of the values (n,) of each; bonds of value 0 are left out."""
+    """Return the distinct bonds (n, 2), i < j, and the sum of the values (n,) of each, without bonds of value 0."""
     ordered = np.sort(np.asarray(sites, dtype=np.intp).reshape(-1, 2), axis=1)
     distinct, place = np.unique(ordered, axis=0, return_inverse=True)
     total = np.bincount(place.reshape(-1), weights=values, minlength=len(distinct)).astype(np.float64)
@@ -142,8 +143,8 @@ def merged_bonds(sites, values):
 def edge_colouring(bonds, n_sites):
     """Colour bonds so that those at one site differ; few colours, the largest number of neighbours if bipartite.
 
-    Each new bond (i, j) takes a colour free at both ends; if there is none, the path from j of colours a (free at i) and
-    b (free at j) is swapped, which frees a at j unless the path ends at i, and then a new colour is used (Konig).
+    Each new bond (i, j) takes a colour free at both ends; if there is none, the path from j of colours a (free at i)
+    and b (free at j) is swapped, which frees a at j unless the path ends at i, and then a new colour is used (Konig).
 
     Returns
     -------

@@ -1,13 +1,14 @@
 """The norm <Psi|Psi> of a Trotter network as a sum over world lines on a circle of imaginary time of length beta.
 
-Hidden units traced, the deep units of ket and bra, the physical spins between them and the ancillas at the other end are
-the spins of a path: <Psi|Psi> = Tr (T^M)^T T^M = sum over paths of a product of gate elements.  `WorldLines` holds such a
-path sum as flat arrays that kernels walk: nodes (spins between two gates of a site), and gates or bonds on them.
+Hidden units traced, the deep units of ket and bra, the physical spins between them and the ancillas at the other end
+are the spins of a path: <Psi|Psi> = Tr (T^M)^T T^M = sum over paths of a product of gate elements.  `WorldLines` holds
+such a path sum as flat arrays that kernels walk: nodes (spins between two gates of a site), and gates or bonds on them.
 
 The estimator of E is -d ln<Psi|Psi> / d beta at fixed M, and that of Var(H) is d^2 ln<Psi|Psi> / d beta^2; both tend to
-those of the thermal state as dtau^2.  The energy of the TFIM is averaged over the world line of each site given the others
-(Rao-Blackwell): kinks are rare and noisy.  For isotropic models <Psi|H|Psi>/<Psi|Psi> itself is three times its
-diagonal part.  Diagonal operators are measured on the physical spins between ket and bra, that is <Psi|O|Psi>/<Psi|Psi>; T of second order is symmetric, which makes every border between two T equivalent to that place.
+those of the thermal state as dtau^2.  The energy of the TFIM is averaged over the world line of each site given the
+others (Rao-Blackwell): kinks are rare and noisy.  For isotropic models <Psi|H|Psi>/<Psi|Psi> itself is three times its
+diagonal part.  Diagonal operators are measured on the physical spins between ket and bra, that is
+<Psi|O|Psi>/<Psi|Psi>; T of second order is symmetric, which makes every border between two T equivalent to that place.
 """
 
 from dataclasses import dataclass
@@ -19,7 +20,8 @@ from hpc_nqs.kernels import worldlines as kernel
 from hpc_nqs.path_integral.gates import exchange_weights, two_body
 from hpc_nqs.path_integral.trotter import EXCHANGE, FIELD
 
-SIGN, FIRST, SECOND, ESTIMATE, MAGNETIZATION, N_FIXED = range(6)  # columns of measured values; wave vectors and pairs follow
+# Columns of measured values; wave vectors and pairs follow.
+SIGN, FIRST, SECOND, ESTIMATE, MAGNETIZATION, N_FIXED = range(6)
 ROUNDING = 1e-13  # of break-up weights that vanish by symmetry
 MIXING = 0.1  # crossed break-ups of models with negative weights, as a fraction of the swap element
 
@@ -42,6 +44,7 @@ class Measurement:
 
     @property
     def n_columns(self):
+        """Number of columns of measured values: the fixed ones, wave vectors, lists of pairs."""
         return N_FIXED + len(self.phases) + len(self.pair_weights)
 
 
@@ -181,7 +184,9 @@ class IsingWorldLines(WorldLines):
         self.exponents = np.where(is_time, -0.5 * np.log(np.tanh(flips)), -tau * strength)
         joins = -np.expm1(-2.0 * np.abs(self.exponents))
         equal = self.exponents > 0.0
-        self.thresholds = _in_units_of_2_32(np.stack([np.where(equal, joins, 0.0), np.where(equal, 0.0, joins)], axis=1))
+        self.thresholds = _in_units_of_2_32(
+            np.stack([np.where(equal, joins, 0.0), np.where(equal, 0.0, joins)], axis=1)
+        )
         self.derivatives = _ising_derivatives(kinds, is_time, flips)
         weights = [two_body(exponent, (0, 1))[0][1] for exponent in self.exponents]
         self.weights = np.array(weights).reshape(-1, 2)
@@ -208,12 +213,17 @@ class IsingWorldLines(WorldLines):
                 ends = current[term.sites].T
                 slopes[current] -= fraction * term.site_field
             n_bonds = len(ends[0])
-            bonds.append(np.stack([*ends, np.full(n_bonds, is_time), term.coupling, np.full(n_bonds, fraction)], axis=1))
+            bonds.append(
+                np.stack([*ends, np.full(n_bonds, is_time), term.coupling, np.full(n_bonds, fraction)], axis=1)
+            )
         closed = np.arange(n_made)
         closed[current] = np.arange(n)
         used, number = np.unique(closed, return_inverse=True)
         self.n_nodes = len(used)
-        rows = [_merged(np.concatenate([np.zeros((0, 5)), *in_space]), number), np.concatenate([np.zeros((0, 5)), *in_time])]
+        rows = [
+            _merged(np.concatenate([np.zeros((0, 5)), *in_space]), number),
+            np.concatenate([np.zeros((0, 5)), *in_time]),
+        ]
         rows[1][:, :2] = number[rows[1][:, :2].astype(np.intp)]
         rows = np.concatenate(rows)
         self.bonds = np.ascontiguousarray(rows[:, :2], dtype=np.int32)
@@ -221,7 +231,9 @@ class IsingWorldLines(WorldLines):
         self.bond_class = places.reshape(-1).astype(np.int32)
         self.start = number[:n].astype(np.int32)
         self.times = np.ascontiguousarray(number[np.array(times)], dtype=np.int32)
-        self.bias_slope = np.bincount(number, weights=slopes[:n_made], minlength=self.n_nodes) if slopes.any() else np.zeros(0)
+        self.bias_slope = (
+            np.bincount(number, weights=slopes[:n_made], minlength=self.n_nodes) if slopes.any() else np.zeros(0)
+        )
         self.bias = product.dtau * self.bias_slope
         self.energy_offset = np.zeros(n)
         self._order(len(in_time))
@@ -294,7 +306,9 @@ def break_ups(parallel, stay, swap, mixing=0.0):
     straight, horizontal, crossed : float
     frozen : (3,)
     """
-    straight, horizontal, crossed = (parallel + stay - swap) / 2, (stay + swap - parallel) / 2, (parallel + swap - stay) / 2
+    straight = (parallel + stay - swap) / 2
+    horizontal = (stay + swap - parallel) / 2
+    crossed = (parallel + swap - stay) / 2
     scale = ROUNDING * (parallel + stay + swap)
     if crossed < scale:
         crossed = mixing * min(parallel, swap)
@@ -316,7 +330,7 @@ def _thresholds(parallel, stay, swap, mixing):
 
 
 def _merged(rows, number):
-    """Return bonds in space (n, 5), each once: the last layer of one T and the first of the next act on the same nodes."""
+    """Return bonds in space (n, 5), each once: the last layer of one T and the first of the next share their nodes."""
     nodes = np.sort(number[rows[:, :2].astype(np.intp)], axis=1)
     distinct, place = np.unique(np.column_stack([nodes, rows[:, 2:4]]), axis=0, return_inverse=True)
     fractions = np.bincount(place.reshape(-1), weights=rows[:, 4], minlength=len(distinct))

@@ -1,0 +1,1 @@
+"""The equations S x = -F of stochastic reconfiguration and their solvers."""

@@ -1,8 +1,8 @@
 """Conjugate gradients for S x = -F, alone or with vectors spread over the ranks.
 
 Where S is a sum over samples of several ranks, every product with it has to be summed and everybody needs the next
-direction. Between the two each rank works on its own part of the vectors only: the sum leaves every rank its part, and the
-parts of the direction are joined, which together is as many bytes as a sum that gives everything to everybody.
+direction. Between the two each rank works on its own part of the vectors only: the sum leaves every rank its part, and
+the parts of the direction are joined, which together is as many bytes as a sum that gives everything to everybody.
 
 M. R. Hestenes, E. Stiefel, J. Res. Natl. Bur. Stand. 49, 409 (1952).
 """
@@ -49,10 +49,13 @@ def solve_cg(matvec, force, x0=None, diagonal=None, tolerance=1e-6, max_iteratio
     return _iterate(matvec, force, x, inverse_diagonal, tolerance, max_iterations, np.array)
 
 
-def solve_spread_cg(derivatives, force, shift, x0=None, diagonal=None, tolerance=1e-6, max_iterations=1000, real_params=False):
-    """Solve (S + shift) x = -F of the samples of all ranks as `solve_cg` does.  *Collective.*
+def solve_spread_cg(
+    derivatives, force, shift, x0=None, diagonal=None, tolerance=1e-6, max_iterations=1000, real_params=False
+):
+    """Solve (S + shift) x = -F of the samples of all ranks as `solve_cg` does.  *Collective*.
 
-    Decisions are taken on the same numbers by every rank, so that all stop at the same iteration on mixed node types too.
+    Decisions are taken on the same numbers by every rank, so that all stop at the same iteration on mixed node types
+    too.
 
     Parameters
     ----------
@@ -101,7 +104,7 @@ def _checked(force, x0, diagonal):
 
 
 def _iterate(matvec, force, x, inverse_diagonal, tolerance, max_iterations, total):
-    """Return the `Solution` of vectors that may be the parts of one rank; `total` sums a list of numbers over the ranks."""
+    """Return the `Solution`; vectors may be the parts of one rank, `total` sums a list of numbers over the ranks."""
     remainder = -force.astype(x.dtype)
     squares = total([_square(force), _square(x)])
     force_norm, target = np.sqrt(squares[0]), tolerance * np.sqrt(squares[0])
@@ -132,7 +135,9 @@ def _iterate(matvec, force, x, inverse_diagonal, tolerance, max_iterations, tota
             iterations += 1
             (curvature,) = total([np.vdot(direction, product).real])
             if not curvature > 0.0:
-                problem = "met negative or zero curvature" if np.isfinite(curvature) else "met a number that is not finite"
+                problem = (
+                    "met negative or zero curvature" if np.isfinite(curvature) else "met a number that is not finite"
+                )
                 break
             step = slope / curvature
     left = np.sqrt(total([_square(_product(matvec, best) + force)])[0])
@@ -155,7 +160,9 @@ def _product(matvec: Callable, vector):
     """Apply `matvec`; refuse a complex answer to a real question."""
     product = np.asarray(matvec(vector))
     if np.iscomplexobj(product) and not np.iscomplexobj(vector):
-        raise ValueError("matvec returned complex numbers for a real vector; for real parameters pass the real part of S")
+        raise ValueError(
+            "matvec returned complex numbers for a real vector; for real parameters pass the real part of S"
+        )
     return np.ascontiguousarray(product, vector.dtype)
 
 

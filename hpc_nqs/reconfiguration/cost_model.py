@@ -12,7 +12,8 @@ ITERATIONS = 200  # products with S that conjugate gradients are taken to need
 EFFICIENT = 0.7  # parallel efficiency down to which ranks are recommended
 SET_UP = 8  # products with O before and after the iterations: centring, diagonal of S, force, residuals
 MESSAGES = 4  # of an iteration of conjugate gradients: a sum, a collection, twice the numbers of all ranks
-WHOLE_VECTORS, SHARED_VECTORS = 8, 14  # passes over the vectors of an iteration on every rank, and over its part of them
+# Passes over the vectors of an iteration on every rank, and over its part of them.
+WHOLE_VECTORS, SHARED_VECTORS = 8, 14
 PASSES = 12  # over the matrix between samples: filling, panels read again, substitutions (measured at 6x6)
 PANEL, CHUNK = 128, 32  # columns factorized at a time, rows dealt out at a time: those of `row_blocks`
 SOLVERS = ("dense", "cg", "sample_space")

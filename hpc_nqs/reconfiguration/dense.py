@@ -1,11 +1,12 @@
 """Solvers of the stochastic-reconfiguration system S x = -F.
 
-The dense ones (`solve_soft_cut`, `solve_cholesky`) and the product with S that needs no matrix (`matrix_free`). Two more
-solvers live in `conjugate_gradients` and `sample_space`. At equal shift, or equal cut, all agree to rounding.
+The dense ones (`solve_soft_cut`, `solve_cholesky`) and the product with S that needs no matrix (`matrix_free`). Two
+more solvers live in `conjugate_gradients` and `sample_space`. At equal shift, or equal cut, all agree to rounding.
 
 The centred log-derivatives O (n_local, P) of one rank and the importance weights w (n_local,), normalised to one over
-*all* ranks, define S = sum_s w_s O_s^H O_s and F = sum_s w_s O_s^* E_s with the centred local energy E. For real parameters
-the system is the real part of S and F: pass real parts to the dense forms and ``real_params=True`` to the others.
+*all* ranks, define S = sum_s w_s O_s^H O_s and F = sum_s w_s O_s^* E_s with the centred local energy E. For real
+parameters the system is the real part of S and F: pass real parts to the dense forms and ``real_params=True`` to the
+others.
 
 This module moves no messages itself. Functions that must add up numbers of several ranks take a ``team`` with
 
@@ -14,7 +15,8 @@ This module moves no messages itself. Functions that must add up numbers of seve
 - ``broadcast(array, root)``: the array of one rank into those of the others,
 - ``share(n)``, ``sum_shares(array)``, ``join_shares(array, n)``, ``summed(numbers)``: vectors spread over the ranks
   (conjugate gradients only),
-- ``start_broadcasts(pieces)``: the same for a list of (array, root), under way until they are finished (spread matrices only),
+- ``start_broadcasts(pieces)``: the same for a list of (array, root), under way until they are finished (spread
+  matrices only),
 - ``threads.each(work, items)``: work(item) of every item, on the threads of this rank.
 """
 
@@ -139,7 +141,8 @@ def cut_solution(matrix, vector, rtol):
     eigenvalues = reduced.eigenvalues()
     cut = rtol * eigenvalues[-1]
     if rtol >= SMALLEST_CUT and cut > 0.0 and eigenvalues[0] > -NEGATIVE * cut:
-        return reduced.cut_solution(vector.astype(kind), cut), float(soft_cut(eigenvalues, rtol)[0].sum()), eigenvalues[-1]
+        n_kept = float(soft_cut(eigenvalues, rtol)[0].sum())
+        return reduced.cut_solution(vector.astype(kind), cut), n_kept, eigenvalues[-1]
     eigenvalues, vectors = scipy.linalg.eigh(matrix, driver="evd", check_finite=False)
     kept, inverse = soft_cut(eigenvalues, rtol)
     return vectors @ (inverse * adjoint_product(vectors, vector)), float(kept.sum()), eigenvalues[-1]
@@ -148,8 +151,8 @@ def cut_solution(matrix, vector, rtol):
 def solve_cholesky(s_matrix, force, diag_scale=0.0, diag_shift=0.0):
     """Solve (S + diag_scale diag(S) + diag_shift) x = -F by Cholesky factorization.
 
-    Falls back on `solve_soft_cut` of the same shifted matrix at `FALLBACK_RTOL`, and says so in the note, when that matrix
-    is not positive definite or so close to singular that the result is not finite.
+    Falls back on `solve_soft_cut` of the same shifted matrix at `FALLBACK_RTOL`, and says so in the note, when that
+    matrix is not positive definite or so close to singular that the result is not finite.
 
     Parameters
     ----------
@@ -201,7 +204,7 @@ def matrix_free(log_derivs_centred, weights, team, shift=0.0, real_params=False)
     Returns
     -------
     callable
-        *Collective.* v (P,) -> (P,).
+        *Collective*. v (P,) -> (P,).
 
     Raises
     ------
@@ -220,7 +223,7 @@ def matrix_free(log_derivs_centred, weights, team, shift=0.0, real_params=False)
 
 
 def s_diagonal(log_derivs_centred, weights, team):
-    """Compute diag(S)_k = sum over all ranks of w |O_k|^2, the preconditioner of `solve_cg`. *Collective.*
+    """Compute diag(S)_k = sum over all ranks of w |O_k|^2, the preconditioner of `solve_cg`. *Collective*.
 
     Parameters and errors as in `matrix_free`.
 
@@ -298,12 +301,20 @@ def _checked_system(s_matrix, force):
 
 
 def checked_samples(log_derivs, weights):
-    """Return O (n_local, P) and w (n_local,) as arrays; raise ValueError on wrong shapes, signs or non-finite numbers."""
+    """Return O (n_local, P) and w (n_local,) as arrays.
+
+    Raises
+    ------
+    ValueError
+        Wrong shapes, negative weights or numbers that are not finite.
+    """
     log_derivs = np.asarray(log_derivs)
     log_derivs = log_derivs.astype(np.complex128 if np.iscomplexobj(log_derivs) else np.float64, copy=False)
     weights = np.asarray(weights, dtype=np.float64)
     if log_derivs.ndim != 2 or weights.shape != log_derivs.shape[:1]:
-        raise ValueError(f"log_derivs {log_derivs.shape} and weights {weights.shape}; wanted (n_local, P) and (n_local,)")
+        raise ValueError(
+            f"log_derivs {log_derivs.shape} and weights {weights.shape}; wanted (n_local, P) and (n_local,)"
+        )
     if not np.isfinite(log_derivs).all():
         raise ValueError("log_derivs has entries that are not finite")
     if not (np.isfinite(weights).all() and (weights >= 0.0).all()):

@@ -5,11 +5,11 @@ factorization; no rank ever holds more than its rows and one panel.  Positions o
 
 The factorization looks left: for a panel of columns every rank gets the finished rows of the panel, takes what they
 contribute off its own rows below in one matrix product, and divides by the factor of the diagonal block, which every
-rank computes for itself.  The first substitution goes along, on rows that are still in the caches.  Blocks of rows are shared by the threads of a rank; the blocks, and so the numbers, do not
-depend on how many threads there are.
+rank computes for itself.  The first substitution goes along, on rows that are still in the caches.  Blocks of rows are
+shared by the threads of a rank; the blocks, and so the numbers, do not depend on how many threads there are.
 
-A matrix is held in real planes, as `kernels.triangular` multiplies them: real part, imaginary part and room for their sum,
-or the one plane of a real matrix.
+A matrix is held in real planes, as `kernels.triangular` multiplies them: real part, imaginary part and room for their
+sum, or the one plane of a real matrix.
 
 The `team` is that of `linear`.
 """
@@ -72,8 +72,8 @@ class RowBlocks:
     def row_blocks(self, first, stop=None, size=None):
         """Return slices of the rows of this rank from `first` to `stop` (the end).
 
-        Of `size` rows each, or for tasks: the last ones are smaller, so that threads are done at about the same time, but not
-        small, because every product packs its right factor again.
+        Of `size` rows each, or for tasks: the last ones are smaller, so that threads are done at about the same time,
+        but not small, because every product packs its right factor again.
         """
         stop, blocks = len(self.positions) if stop is None else stop, []
         while first < stop:
@@ -83,7 +83,7 @@ class RowBlocks:
         return blocks
 
     def whole(self, values, start, stop, first_row=0):
-        """Return positions start to stop (stop - start, ...) of values (n_here, ...), on every rank.  *Collective.*
+        """Return positions start to stop (stop - start, ...) of values (n_here, ...), on every rank.  *Collective*.
 
         The values may begin at a `first_row`.  A view on a team of one.
         """
@@ -92,7 +92,7 @@ class RowBlocks:
         return rows
 
     def start_whole(self, values, start, stop, first_row=0, room=None):
-        """Return the array that will hold what `whole` returns, and its messages under way.  *Collective.*
+        """Return the array that will hold what `whole` returns, and its messages under way.  *Collective*.
 
         The array is in a `room` of enough numbers where one is given.
         """
@@ -116,7 +116,7 @@ class RowBlocks:
         return np.zeros((n_planes, len(self.positions), self.n_rows))
 
     def factorize(self, strip, target):
-        """Replace the lower triangle by its Cholesky factor L, A = L L^H, *in place*, and solve L y = target.  *Collective.*
+        """Replace the lower triangle by its factor L, A = L L^H, *in place*, and solve L y = target.  *Collective*.
 
         Parameters
         ----------
@@ -149,7 +149,7 @@ class RowBlocks:
         return (None if state.lost[0] else state.factors), state.y
 
     def solve(self, strip, factors, y):
-        """Solve L^H x = y, (n_rows,) on every rank, with what `factorize` left.  *Collective.*"""
+        """Solve L^H x = y, (n_rows,) on every rank, with what `factorize` left.  *Collective*."""
         x = y.copy()
         for panel, diagonal in zip(reversed(self.panels), reversed(factors), strict=True):
 
@@ -163,7 +163,7 @@ class RowBlocks:
         return x
 
     def gather(self, strip):
-        """Return the whole matrix (n_rows, n_rows) on rank 0, None elsewhere.  *Collective.*"""
+        """Return the whole matrix (n_rows, n_rows) on rank 0, None elsewhere.  *Collective*."""
         matrix = np.empty((self.n_rows, self.n_rows), number_type(strip)) if self.team.rank == 0 else None
         for _, _, there in self.chunks:
             rows = slice(self.first_from(there.start), self.first_from(there.stop))
@@ -174,7 +174,9 @@ class RowBlocks:
 
 
 class _Factorization:
-    """A factorization under way, see `RowBlocks.factorize`: `take` and `add_factor` begin a panel, `finish` ends rows of it.
+    """A factorization under way, see `RowBlocks.factorize`.
+
+    `take` and `add_factor` begin a panel, `finish` ends rows of it.
 
     Attributes
     ----------
@@ -192,7 +194,9 @@ class _Factorization:
         self.known = np.zeros(len(blocks.positions), target.dtype)  # L y of the panels so far
         size, kind, n_planes = PANEL * CHUNK, number_type(strip), len(strip)
         n_threads = blocks.team.threads.n_threads
-        self.free = [(np.empty(n_planes * TASK * CHUNK * size), np.empty(TASK * CHUNK * size, kind)) for _ in range(n_threads)]
+        self.free = [
+            (np.empty(n_planes * TASK * CHUNK * size), np.empty(TASK * CHUNK * size, kind)) for _ in range(n_threads)
+        ]
         # the panel before is still in use when the next one comes in
         self.passed = [np.empty(2 * size * blocks.n_rows if blocks.team.size > 1 else 0) for _ in range(2)]
         self.differences = [np.empty(size * blocks.n_rows if n_planes > 1 else 0) for _ in range(2)]
@@ -205,14 +209,14 @@ class _Factorization:
         self.free.append(room)
 
     def pass_rows(self, panel):
-        """Send the finished part of the rows of a panel round; return (the array that will hold them, messages under way)."""
+        """Send the finished part of the rows of a panel round; return (array to hold them, messages under way)."""
         self.passed.reverse()
         # planes change places with rows, so that rows are what is passed round
         finished = self.strip[:2, :, : panel.start].transpose(1, 0, 2)
         return self.blocks.start_whole(finished, panel.start, panel.stop, room=self.passed[0])
 
     def take(self, panel, passed):
-        """Take finished columns off the diagonal block and send it round, with L y; return (array, messages under way)."""
+        """Take finished columns off the diagonal block; send it round, with L y; return (array, messages under way)."""
         rows, under_way = passed
         under_way.finish()
         planes = rows.transpose(1, 0, 2)
@@ -309,7 +313,7 @@ def _times(planes, vector, unit):
 
 
 def solve_spread(derivatives, force, shift, real_params=False):
-    """Solve (S + shift) x = -F with S spread over the ranks by rows.  *Collective.*
+    """Solve (S + shift) x = -F with S spread over the ranks by rows.  *Collective*.
 
     Parameters
     ----------
@@ -332,7 +336,7 @@ def solve_spread(derivatives, force, shift, real_params=False):
     order = np.concatenate([starts[rank] + np.arange(here.start, here.stop) for rank, here, _ in blocks.chunks])
     weighted = derivatives.weights[:, None] * derivatives.columns(slice(None))[:, order]
     strip = blocks.strip(force.dtype)
-    for rank, here, there in blocks.chunks:
+    for rank, here, _ in blocks.chunks:
         columns = derivatives.columns(slice(starts[rank] + here.start, starts[rank] + here.stop))
         rows = columns.conj().T @ weighted
         rows = np.ascontiguousarray(rows.real if real_params else rows)

@@ -7,11 +7,11 @@ O O^H between samples is the elementwise product (x x^T) o (t t^H).
 Centring is done on the factors, t_j = mean t_j + d_j and x_u = mean x_u + y_u, so that nothing large is subtracted:
 O_(j,u) - <O_(j,u)> = d_j x_u + mean t_j y_u - <d_j x_u>.
 
-Work is cut into groups of samples, always the same ones, whose sums are added in order: threads share the groups and the
-numbers do not depend on how many threads there are.  The `team` is that of `linear`.
+Work is cut into groups of samples, always the same ones, whose sums are added in order: threads share the groups and
+the numbers do not depend on how many threads there are.  The `team` is that of `linear`.
 
-Both classes have an order of the parameters of their own, in which products cost least: `laid_out` takes a vector there,
-`collected` brings it back.
+Both classes have an order of the parameters of their own, in which products cost least: `laid_out` takes a vector
+there, `collected` brings it back.
 """
 
 import functools
@@ -26,7 +26,10 @@ ITEMS = 2**14  # doubles of a stored matrix that are in the fast caches at a tim
 
 
 def groups(n_samples):
-    """Return the slices of the samples of one rank that threads share: shorter ones at the end, so that threads finish together."""
+    """Return the slices of the samples of one rank that threads share.
+
+    Shorter ones come at the end, so that threads finish together.
+    """
     found, start = [], 0
     while start < n_samples:
         stop = min(start + (GROUP if n_samples - start > 2 * GROUP else max(1, GROUP // 2)), n_samples)
@@ -103,7 +106,7 @@ class StoredDerivatives:
         return vector
 
     def square_sums(self):
-        """Return the sums of w |O_k|^2 over the samples of all ranks, (n_params,) float64.  *Collective.*"""
+        """Return the sums of w |O_k|^2 over the samples of all ranks, (n_params,) float64.  *Collective*."""
         values = self.values.view(np.float64)
         parts = self.team.threads.each(lambda part: self.weights[part] @ np.square(values[part]), groups(len(values)))
         sums = sum(parts, np.zeros(values.shape[1])).reshape(self.shape[1], -1).sum(axis=1)
@@ -208,7 +211,10 @@ class FactoredDerivatives:
         return found
 
     def laid_out(self, vector):
-        """Return a vector (n_params,) as weights (n_inputs + 1, n_hidden), row by row, and visible biases; 0 where there is none."""
+        """Return a vector (n_params,) as weights (n_inputs + 1, n_hidden), row by row, and visible biases.
+
+        There are zeros where a weight or bias is no parameter.
+        """
         padded = np.concatenate([vector, [0]])
         return np.concatenate([padded[self.places.ravel()], padded[self.input_places]])
 
@@ -256,7 +262,7 @@ class FactoredDerivatives:
         return np.empty((BLOCK, self.slopes.shape[1]), self.dtype)
 
     def square_sums(self):
-        """Return the sums of w |O_k|^2 over the samples of all ranks, (n_params,) float64.  *Collective.*
+        """Return the sums of w |O_k|^2 over the samples of all ranks, (n_params,) float64.  *Collective*.
 
         Every x_u is +1 or -1, so <|d_j x_u|^2> = <|d_j|^2> and <d_j x_u y_u> = -<d_j x_u> mean x_u.
         """
@@ -306,7 +312,7 @@ class FactoredDerivatives:
         return terms, constant, float(np.sum(np.abs(self.mean_slopes) ** 2)) + bool(self.has_input_bias.all())
 
     def _forward_of_means(self):
-        """Return sum_uj x_u d_j conj(<d_j x_u>) + sum_u y_u sum_j mean t_j conj(<d_j x_u>) of the samples, (n_local,)."""
+        """Return sum_uj x_u d_j conj(<d_j x_u>) + sum_u y_u sum_j mean t_j conj(<d_j x_u>), (n_local,)."""
         means, rows = self.means.conj(), np.empty(len(self.slopes), self.dtype)
         apply_factors(self.inputs, self.slopes, means, self._work(), rows)
         return rows + _real_times(self.centred_inputs, means[:-1] @ self.mean_slopes)

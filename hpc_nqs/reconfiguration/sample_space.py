@@ -37,7 +37,7 @@ def solve_sample_space(
     log_derivs_centred, weights, local_energy_centred, team,
     diag_scale=0.0, diag_shift=0.0, rtol=None, previous=None, real_params=False,
 ):
-    """Solve (S + D) x = -F, or S x = -F with a soft cut, from the samples of all ranks. *Collective.*
+    """Solve (S + D) x = -F, or S x = -F with a soft cut, from the samples of all ranks. *Collective*.
 
     With `rtol` the same cut as `linear.solve_soft_cut` (the non-zero eigenvalues of X X^H are those of S):
     x = previous - X^H U (g / lambda) U^H (e + X previous), U and lambda eigenvectors and eigenvalues of X X^H.
@@ -105,7 +105,7 @@ def _check_regularization(diag_scale, diag_shift, rtol, previous):
 
 
 def _checked_solution(rows, x, shift, energy, n_kept, fell_back):
-    """Return the `Solution` x with its residual |(S + D) x + F| / |F|.  *Collective.*"""
+    """Return the `Solution` x with its residual |(S + D) x + F| / |F|.  *Collective*."""
     derivatives, team = rows.derivatives, rows.team
     note = f"matrix not positive definite: soft cut at rtol = {FALLBACK_RTOL:g} used instead" if fell_back else ""
     product = matrix_free(derivatives, None, team, shift, rows.real_params)(x)
@@ -146,11 +146,11 @@ class _Rows:
         return np.ascontiguousarray(values.real) if self.real_params else values
 
     def whole(self, values):
-        """Return the rows of all ranks (n_rows, ...) from those here (n_here, ...).  *Collective.*"""
+        """Return the rows of all ranks (n_rows, ...) from those here (n_here, ...).  *Collective*."""
         return self.blocks.whole(values, 0, self.blocks.n_rows)
 
     def solve(self, column_scale, target, rtol):
-        """Solve between samples.  *Collective.*
+        """Solve between samples.  *Collective*.
 
         Parameters
         ----------
@@ -188,9 +188,9 @@ class _Rows:
         return gram
 
     def gram(self, column_scale):
-        """Compute the rows of X diag(column_scale^2) X^H of this rank, planes (n_planes, n_here, n_rows).  *Collective.*
+        """Compute the rows of X diag(column_scale^2) X^H of this rank.  *Collective*.
 
-        What stands above the diagonal may be left out.
+        They come as planes (n_planes, n_here, n_rows); what stands above the diagonal may be left out.
         """
         derivatives, blocks = self.derivatives, self.blocks
         strip = blocks.strip(self.kind)
@@ -241,7 +241,7 @@ class _Rows:
         return product.real if self.real_params else product
 
     def adjoint(self, solved):
-        """Compute X^H solved (P,) from (n_rows,) numbers that every rank has. *Collective.*"""
+        """Compute X^H solved (P,) from (n_rows,) numbers that every rank has. *Collective*."""
         here = solved[self.blocks.positions]
         if self.split:
             here = here[: self.root.size] + 1j * here[self.root.size :]

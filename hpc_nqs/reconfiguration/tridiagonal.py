@@ -1,7 +1,7 @@
 """A Hermitian matrix as A = Q T Q^H with T real and tridiagonal: eigenvalues and soft cuts without eigenvectors.
 
-The reduction is a third of the work of an eigendecomposition or less.  What a soft cut needs of the eigenvectors follows
-from T alone: with the filter g = 1 / (1 + (c / lambda)^6)
+The reduction is a third of the work of an eigendecomposition or less.  What a soft cut needs of the eigenvectors
+follows from T alone: with the filter g = 1 / (1 + (c / lambda)^6)
 
     g / lambda = lambda^5 / (lambda^6 + c^6) = (1/6) sum over the sixth roots z of -c^6 of 1 / (lambda - z),
 

@@ -22,7 +22,9 @@ def charts(rows):
         return ""
     left = chart([("*", energy)], "e(T)")
     right = chart([("o", slope), ("*", heat)], "c(T)" + ("   o from the slope of e" if slope else ""))
-    return "".join(f"{first.ljust(WIDTH + 2)}{second}".rstrip() + "\n" for first, second in zip(left, right, strict=True))
+    return "".join(
+        f"{first.ljust(WIDTH + 2)}{second}".rstrip() + "\n" for first, second in zip(left, right, strict=True)
+    )
 
 
 def chart(series, title):

@@ -30,10 +30,12 @@ _GRADES = {"good": "&#10003; good", "look": "&#9675; look", "bad": "&#10007; bad
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff; max-width: 52rem; margin: 2rem auto;
   padding: 0 1rem; }
-h1 { font-size: 1.5rem; margin-bottom: 0; } h2 { font-size: 1.15rem; margin-top: 2.2rem; border-bottom: 1px solid #ccc; }
+h1 { font-size: 1.5rem; margin-bottom: 0; }
+h2 { font-size: 1.15rem; margin-top: 2.2rem; border-bottom: 1px solid #ccc; }
 p.sub { color: #555; margin-top: .2rem; }
 table { border-collapse: collapse; font-size: .86rem; margin: .8rem 0; }
-th, td { padding: .2rem .7rem; text-align: right; border-bottom: 1px solid #e4e4e4; font-variant-numeric: tabular-nums; }
+th, td { padding: .2rem .7rem; text-align: right; border-bottom: 1px solid #e4e4e4;
+  font-variant-numeric: tabular-nums; }
 th { border-bottom: 1.5px solid #555; font-weight: 600; } table.words td, table.words th { text-align: left; }
 table.words td:nth-child(2), table.words td:nth-child(3) { white-space: nowrap; }
 .scroll { overflow-x: auto; }
@@ -73,7 +75,9 @@ def html(table, history, about, drawings, *, name, exact_rows=None):
         "<h2>Figures</h2>",
         *(f'<figure role="img" aria-label="{_text(what)}">{svg}</figure>' for what, svg in drawings.items()),
         "<h2>Meters</h2>",
-        _words_table(("meter", "worst value", "verdict", "in words"), [_verdict_cells(verdict) for verdict in verdicts]),
+        _words_table(
+            ("meter", "worst value", "verdict", "in words"), [_verdict_cells(verdict) for verdict in verdicts]
+        ),
         "<h2>Timings</h2>",
         _words_table(("what", "value"), _timings(table, history)),
         "<h2>Environment</h2>",
@@ -141,7 +145,8 @@ def _timings(table, history):
     if len(seconds) > 1:
         per_step = np.diff(seconds)
         rows.append(("one step, median", duration(float(np.median(per_step)))))
-        rows.append(("one step, slowest", duration(float(per_step.max())) + " (samples of a reported temperature included)"))
+        slowest = duration(float(per_step.max())) + " (samples of a reported temperature included)"
+        rows.append(("one step, slowest", slowest))
     rejected = history.get("n_rejected", np.zeros(0))
     if len(rejected):
         rows.append(("steps repeated with a smaller size", int(rejected.sum())))
@@ -161,8 +166,8 @@ def _again_part(table, name):
         f"hpc-nqs show {quoted} --toml > {again}.toml",
         f"mpiexec -n {n_ranks} hpc-nqs run {again}.toml",
     ]
-    words = "The run file holds the complete input, seed and defaults included. The same number of ranks gives the same "
-    words += "numbers on the same machine; another number gives them within their errors."
+    words = "The run file holds the complete input, seed and defaults included. The same number of ranks gives the "
+    words += "same numbers on the same machine; another number gives them within their errors."
     return [f"<p>{words}</p>", f"<pre>{_text(chr(10).join(lines))}</pre>"]
 
 

@@ -133,7 +133,9 @@ def draw_radial(axis, table, name):
     axis.axhline(0.0, color=GREY, linewidth=0.6)
     axis.set_xlabel("distance  $r$")
     axis.set_ylabel("$\\langle S^z_0 S^z_r\\rangle$" + (f", {name}" if name else ""))
-    axis.legend(axis.containers, [f"T = {row['temperature']:g}" for row in chosen], fontsize="small", frameon=False, ncols=2)
+    axis.legend(
+        axis.containers, [f"T = {row['temperature']:g}" for row in chosen], fontsize="small", frameon=False, ncols=2
+    )
 
 
 def shown_columns(histories, columns):

@@ -75,7 +75,9 @@ def read_reference(written):
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ReferenceDataError(f"reference {path}: {getattr(error, 'strerror', None) or 'not a text file'}") from error
+        raise ReferenceDataError(
+            f"reference {path}: {getattr(error, 'strerror', None) or 'not a text file'}"
+        ) from error
     try:
         rows = _json_rows(text) if text.lstrip()[:1] in ("{", "[") else _csv_rows(text)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -88,7 +90,9 @@ def read_reference(written):
     rows = [row for row in rows if finite(row.get("temperature")) and row["temperature"] > 0]
     if not rows:
         kept = " ".join(f"{key} = {value}" for key, value in selection.items())
-        raise ReferenceDataError(f"reference {path}: no rows with a temperature or beta{' and ' + kept if kept else ''}")
+        raise ReferenceDataError(
+            f"reference {path}: no rows with a temperature or beta{' and ' + kept if kept else ''}"
+        )
     label = " ".join([Path(path).stem, *(f"{key} = {value}" for key, value in selection.items())])
     return label, sorted(rows, key=lambda row: row["temperature"])
 

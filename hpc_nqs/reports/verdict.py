@@ -104,10 +104,13 @@ def _v_score(rows):
         return None
     shown = f"{worst[0]:.2g}"
     if worst[0] <= _GOOD_V_SCORE:
-        return Verdict("V-score", shown, GOOD, "The state is close to an eigenstate; compare seeds, it may not be the lowest.")
+        words = "The state is close to an eigenstate; compare seeds, it may not be the lowest."
+        return Verdict("V-score", shown, GOOD, words)
     if worst[0] <= _POOR_V_SCORE:
-        return Verdict("V-score", shown, LOOK, "The energy is an upper bound with an error; extrapolate against the variance.")
-    return Verdict("V-score", shown, BAD, "Far from an eigenstate; project onto a sector, raise wavefunction.alpha or n_steps.")
+        words = "The energy is an upper bound with an error; extrapolate against the variance."
+        return Verdict("V-score", shown, LOOK, words)
+    words = "Far from an eigenstate; project onto a sector, raise wavefunction.alpha or n_steps."
+    return Verdict("V-score", shown, BAD, words)
 
 
 def _residual(rows):
@@ -122,7 +125,10 @@ def _residual(rows):
     if value <= RESIDUAL_LIMIT:
         return Verdict("residual", shown, LOOK, "A small part of the evolution is outside the network.")
     down_to = f" It is below {RESIDUAL_LIMIT:g} down to T = {min(reached):g}." if reached else ""
-    words = "Much of the evolution is outside the network, and errors add up below; compare with other settings of [wavefunction]."
+    words = (
+        "Much of the evolution is outside the network, and errors add up below; "
+        "compare with other settings of [wavefunction]."
+    )
     return Verdict("residual", shown, BAD, words + down_to)
 
 

@@ -1,0 +1,1 @@
+"""What all drivers share: run files, recorder, progress, stopping."""

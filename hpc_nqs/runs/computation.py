@@ -105,7 +105,7 @@ class Computation(Driver):
             self.sweeps = max(1, self.sweeps - 1)
 
     def restore_progress(self, state, history, sampler):
-        """Take over rows, times, sweeps, chains and history of a run file.  *Collective.*
+        """Take over rows, times, sweeps, chains and history of a run file.  *Collective*.
 
         Raises
         ------
@@ -114,7 +114,8 @@ class Computation(Driver):
         """
         if state["n_chains"] != sampler.n_chains:
             raise SettingsError(
-                [f"sampling.n_chains = {sampler.n_chains}: the run has {state['n_chains']} chains; allowed is the same number"]
+                [f"sampling.n_chains = {sampler.n_chains}: the run has {state['n_chains']} chains; "
+                 "allowed is the same number"]
             )
         sampler.restore(self.team, state["chains"])
         self.rows, self.seconds, self.sweeps = json.loads(state["rows"]), state["seconds"], state["sweeps_per_sample"]

@@ -42,7 +42,7 @@ class Recorder:
         self._held = self._last_error = None
 
     def load_network(self):
-        """Return the arrays of the wave function in the run file, read by rank 0.  *Collective.*
+        """Return the arrays of the wave function in the run file, read by rank 0.  *Collective*.
 
         Raises
         ------
@@ -52,7 +52,7 @@ class Recorder:
         return self.team.broadcast_object(self._read_on_root(lambda: checkpoint.read_network(self.path)))
 
     def load(self):
-        """Return (state, history) of the run file, read by rank 0.  *Collective.*
+        """Return (state, history) of the run file, read by rank 0.  *Collective*.
 
         The entry "chains" of the state, the large one, is None on the other ranks.
 
@@ -68,7 +68,7 @@ class Recorder:
         return state | {"chains": chains}, history
 
     def _read_on_root(self, read):
-        """Return read() on rank 0 and None elsewhere; its RunFileError is raised on every rank.  *Collective.*"""
+        """Return read() on rank 0 and None elsewhere; its RunFileError is raised on every rank.  *Collective*."""
         loaded = failure = None
         if self.team.is_root:
             try:
@@ -81,7 +81,7 @@ class Recorder:
         return loaded
 
     def start(self, run, resumed):
-        """Write the first file of this start of the program; what cannot be written is an error.  *Collective.*
+        """Write the first file of this start of the program; what cannot be written is an error.  *Collective*.
 
         Raises
         ------
@@ -94,7 +94,7 @@ class Recorder:
         self.team.barrier()
 
     def after_step(self, run):
-        """Write if it is time or the run has to stop; return whether it has to stop.  *Collective.*"""
+        """Write if it is time or the run has to stop; return whether it has to stop.  *Collective*."""
         decision = self._decide()
         if decision == GO_ON:
             return False
@@ -104,7 +104,7 @@ class Recorder:
         return decision == STOP
 
     def save(self, run):
-        """Write the run file now; a failure is a warning until there are too many in a row.  *Collective.*
+        """Write the run file now; a failure is a warning until there are too many in a row.  *Collective*.
 
         Raises
         ------
@@ -117,13 +117,13 @@ class Recorder:
             self._give_up()
 
     def hold(self, run):
-        """Keep the present state for `stop_held`, without writing it; what changes next are chains alone.  *Collective.*"""
+        """Keep the present state for `stop_held`, without writing it; only chains change next.  *Collective*."""
         begin = time.monotonic()
         self._held = run, run.state()
         self.seconds += time.monotonic() - begin
 
     def stop_held(self):
-        """Return whether the run has to stop in the midst of what cannot be continued.  *Collective.*
+        """Return whether the run has to stop in the midst of what cannot be continued.  *Collective*.
 
         The state of the last `hold` is then in the file.
         """
@@ -136,7 +136,7 @@ class Recorder:
     def finish(self):
         """Make sure that the last state is on disk, trying again for a few seconds, and say what checkpoints cost.
 
-        *Collective.*
+        *Collective*.
 
         Raises
         ------
@@ -161,7 +161,7 @@ class Recorder:
         return f"{self.n_saved} {noun}: {self.seconds:.2f} s, {100 * self.seconds / whole:.2g}% of {whole:.0f} s"
 
     def _decide(self):
-        """Return what all ranks do now.  *Collective.*"""
+        """Return what all ranks do now.  *Collective*."""
         now = time.monotonic()
         self.longest, self.last_look = max(self.longest, now - self.last_look), now
         decision = GO_ON
@@ -200,7 +200,7 @@ class Recorder:
         self.seconds += self.last_saved - begin
 
     def _give_up(self):
-        """Raise `UnwritableError` on every rank.  *Collective.*"""
+        """Raise `UnwritableError` on every rank.  *Collective*."""
         reason = self.team.broadcast_object(self._last_error.strerror if self.team.is_root else None)
         raise UnwritableError(
             f"{self.path} could not be written several times in a row ({reason}); it holds the last good checkpoint: "

@@ -69,7 +69,12 @@ def run_image(settings_toml, state, history, table, network, *, n_chains=None):
     TypeError, ValueError
         If a value or a name cannot be stored.
     """
-    about = {"version": __version__, "commit": commit(), "processor": processor(), "n_ranks": int(table.get("n_ranks", 1))}
+    about = {
+        "version": __version__,
+        "commit": commit(),
+        "processor": processor(),
+        "n_ranks": int(table.get("n_ranks", 1)),
+    }
     if n_chains is not None:
         about["n_chains"] = int(n_chains)
     rows = json.dumps(table["rows"], default=_plain)
@@ -164,7 +169,10 @@ def _link_previous(target):
 
 
 def read_about(path):
-    """Return the attributes of a run file: format, version, commit, processor, ranks, chains; see `read_state` for errors."""
+    """Return the attributes of a run file: format, version, commit, processor, ranks, chains.
+
+    Errors as `read_state`.
+    """
     return _read(path, lambda file: _attributes(file, without=("checksum",)))
 
 
@@ -230,7 +238,9 @@ def _advice(path):
     except RunFileError:
         return ""
     reached = f"{about['seconds']:.0f} s into the run" if "seconds" in about else "of the same run"
-    return f"; the checkpoint before it, {previous} ({reached}), is complete; to continue from there: cp {previous} {path}"
+    return (
+        f"; the checkpoint before it, {previous} ({reached}), is complete; to continue from there: cp {previous} {path}"
+    )
 
 
 def _read_once(path, pick):

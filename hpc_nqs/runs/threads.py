@@ -5,7 +5,7 @@ from hpc_nqs.settings.parsing import SettingsError
 
 
 def use_threads(settings, team):
-    """Give every rank of the team `run.threads` threads.  *Collective.*
+    """Give every rank of the team `run.threads` threads.  *Collective*.
 
     Raises
     ------

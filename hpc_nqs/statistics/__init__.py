@@ -1,0 +1,1 @@
+"""Error bars: jackknife, autocorrelation of Markov chains, fits."""

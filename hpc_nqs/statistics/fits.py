@@ -54,7 +54,9 @@ def extrapolate(dtaus, values, errors):
     if scales is not errors:
         covariance = 0.0 * covariance
     chi_squared = float(residuals @ residuals) if scales is errors else 0.0
-    return Fit(float(solution[0]), float(np.sqrt(covariance[0, 0])), covariance, chi_squared, len(squares) - n_coefficients)
+    return Fit(
+        float(solution[0]), float(np.sqrt(covariance[0, 0])), covariance, chi_squared, len(squares) - n_coefficients
+    )
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,12 @@ class BlockSums:
     """Weighted sums of several quantities over blocks of samples, for chains spread over ranks.
 
     Blocks depend on the *global* chain index alone. Fewer chains than `n_blocks`: each chain is cut into equally many
-    contiguous stretches, just enough to reach `n_blocks`. More chains: one block per chain up to 4 `n_blocks`, beyond that
-    groups of neighbouring chains. As long as no block spans two chains every number is written by one rank only, and
-    the sum over ranks does not depend on their number to the last bit.
+    contiguous stretches, just enough to reach `n_blocks`. More chains: one block per chain up to 4 `n_blocks`, beyond
+    that groups of neighbouring chains. As long as no block spans two chains every number is written by one rank only,
+    and the sum over ranks does not depend on their number to the last bit.
 
-    A stretch should be long against the autocorrelation time; whole chains (n_chains >= n_blocks) need no such condition.
+    A stretch should be long against the autocorrelation time; whole chains (n_chains >= n_blocks) need no such
+    condition.
 
     Attributes
     ----------
@@ -70,7 +71,9 @@ class BlockSums:
         if chains.size and not (0 <= chains.min() and chains.max() < self.n_chains):
             raise ValueError(f"chain indices {chains.min()} to {chains.max()}; allowed: 0 to {self.n_chains - 1}")
         if not 0 <= first_sample <= self.n_samples - n_new:
-            raise ValueError(f"samples {first_sample} to {first_sample + n_new - 1}; allowed: 0 to {self.n_samples - 1}")
+            raise ValueError(
+                f"samples {first_sample} to {first_sample + n_new - 1}; allowed: 0 to {self.n_samples - 1}"
+            )
         weights = np.ones((chains.size, n_new)) if weights is None else np.asarray(weights, dtype=np.float64)
         if weights.shape != (chains.size, n_new):
             raise ValueError(f"weights has shape {weights.shape}; wanted {(chains.size, n_new)}")
@@ -119,7 +122,9 @@ class Jackknife:
         weights = checked_weights(np.asarray(block_weight_sums, dtype=np.float64))
         sums = np.asarray(block_sums, dtype=np.float64)
         if weights.ndim != 1 or sums.ndim != 2 or len(sums) != len(weights):
-            raise ValueError(f"block sums {weights.shape} and {sums.shape}; wanted (n_blocks,) and (n_blocks, n_quantities)")
+            raise ValueError(
+                f"block sums {weights.shape} and {sums.shape}; wanted (n_blocks,) and (n_blocks, n_quantities)"
+            )
         if not np.isfinite(sums).all():
             raise ValueError("block_sums has entries that are not finite")
         filled = weights > 0.0
@@ -178,6 +183,7 @@ class Statistics:
 
     @property
     def means(self):
+        """Means of the quantities over all samples, (n_quantities,) float64."""
         return self.jackknife.means
 
     def estimate(self, function):

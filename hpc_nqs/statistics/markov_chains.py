@@ -54,8 +54,8 @@ def mean_and_error(values, weights=None):
 
     The ratio is linearized: y = w (O - <O>) / mean(w) has mean zero, and the error of <O> is that of the mean of y.
     Its square is (1/n_total) sum_t C(t), C the autocovariance averaged over chains and taken about the mean over all
-    chains, summed up to Geyer's initial monotone sequence (C. J. Geyer, Stat. Sci. 7, 473 (1992)). Where the correlation
-    outlasts the chains the sum runs to their end and is the variance between chains.
+    chains, summed up to Geyer's initial monotone sequence (C. J. Geyer, Stat. Sci. 7, 473 (1992)). Where the
+    correlation outlasts the chains the sum runs to their end and is the variance between chains.
 
     Parameters
     ----------
@@ -299,7 +299,9 @@ def _checked_arrays(values, weights):
         raise ValueError("values is complex; pass real and imaginary parts")
     values = values.astype(np.float64, copy=False)
     if values.ndim < 2 or values.shape[0] * values.shape[1] < 2:
-        raise ValueError(f"values has shape {values.shape}; wanted (n_chains, n_samples, ...) with at least two samples")
+        raise ValueError(
+            f"values has shape {values.shape}; wanted (n_chains, n_samples, ...) with at least two samples"
+        )
     if not np.isfinite(values).all():
         raise ValueError("values has entries that are not finite")
     weights = np.ones(values.shape[:2]) if weights is None else np.asarray(weights, dtype=np.float64)

@@ -4,9 +4,9 @@
     python -m tests.benchmarks.accuracy tfim_chain square_j2_0 --ranks 2 --folder runs
 
 Every row is one run by the command that a user types, `hpc-nqs run INPUT.toml`, with lattice, model, temperatures and
-a seed in the input and nothing else.  Unfrustrated rows of 36 and 64 sites ask for S(pi, pi) as well and are compared with
-the Monte Carlo results in `heisenberg_square.json`, temperature by temperature.  Of the frustrated one of 36 sites the
-energy of the ground state is known: its lowest temperature is compared with that.
+a seed in the input and nothing else.  Unfrustrated rows of 36 and 64 sites ask for S(pi, pi) as well and are compared
+with the Monte Carlo results in `heisenberg_square.json`, temperature by temperature.  Of the frustrated one of 36 sites
+the energy of the ground state is known: its lowest temperature is compared with that.
 """
 
 import argparse
@@ -46,10 +46,12 @@ HEADER = f"{'row':18s}{'max |de|':>12s}{'at T':>7s}{'floor':>9s}{'goal':>9s}{'se
 
 
 def monte_carlo(name):
-    """Return the Monte Carlo results of a row by temperature; none for frustrated magnets, other lattices and small ones."""
+    """Return the Monte Carlo results of a row by temperature; none for frustrated magnets, other or small lattices."""
     lattice, model, *_ = ROWS[name]
     rows = json.loads(MONTE_CARLO.read_text())["rows"]
-    return {row["temperature"]: row for row in rows if lattice["lengths"] == [row["length"]] * 2 and model == HEISENBERG}
+    return {
+        row["temperature"]: row for row in rows if lattice["lengths"] == [row["length"]] * 2 and model == HEISENBERG
+    }
 
 
 def input_of(name, seed):
@@ -95,15 +97,17 @@ def line(name, settings, table):
 
 
 def comparison(name, table):
-    """Return the lines of e and S(pi, pi) beside the Monte Carlo results, with both errors; none without such results."""
+    """Return the lines of e and S(pi, pi) beside the Monte Carlo results, with both errors; none without these."""
     measured, lines = monte_carlo(name), []
     for row in table["rows"] if measured else []:
         right, (factor, error) = measured[row["temperature"]], row["structure_factor"][STAGGERED]
         wanted = right["staggered_structure_factor"]
         lines.append(
-            f"  T {row['temperature']:4g}  e {row['energy']:.5f}({row['energy_error']:.5f})  Monte Carlo {right['energy']:.5f}"
-            f"({right['energy_error']:.5f})  de {row['energy'] - right['energy']:+.5f}  S(pi, pi) {factor:.4f}({error:.4f})"
-            f"  Monte Carlo {wanted:.4f}({right['staggered_structure_factor_error']:.4f})  {100 * (factor / wanted - 1):+.1f} %"
+            f"  T {row['temperature']:4g}  e {row['energy']:.5f}({row['energy_error']:.5f})"
+            f"  Monte Carlo {right['energy']:.5f}({right['energy_error']:.5f})"
+            f"  de {row['energy'] - right['energy']:+.5f}  S(pi, pi) {factor:.4f}({error:.4f})"
+            f"  Monte Carlo {wanted:.4f}({right['staggered_structure_factor_error']:.4f})"
+            f"  {100 * (factor / wanted - 1):+.1f} %"
         )
     return lines
 

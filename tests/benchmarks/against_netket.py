@@ -3,12 +3,12 @@
     python -m tests.benchmarks.against_netket --netket-python NETKET/bin/python [--lengths 4 6 8] [--rounds 5] [-o NAME]
 
 NetKet lives in an environment of its own (python -m venv NETKET; NETKET/bin/pip install netket).  The system is the
-purified J1-J2 magnet on the L x L square lattice, J2 = 0.5, H on the physical spins, a complex RBM without sharing and with
-alpha = 2 of 2N visible units, 1024 samples of 64 chains.  First the local energies of both programs are compared on the
-same configurations; then the parts are timed A B A B.  A whole step is one sweep per sample, local energies and
-S x = -F with the same absolute shift; of NetKet's two ways (conjugate gradients on the holomorphic geometric tensor; Cholesky
-between samples, with real and imaginary parts as separate parameters) the faster one counts.  Wall and CPU seconds are medians; the load is that at the end.  `-o NAME` writes
-NAME.json and NAME.png.
+purified J1-J2 magnet on the L x L square lattice, J2 = 0.5, H on the physical spins, a complex RBM without sharing and
+with alpha = 2 of 2N visible units, 1024 samples of 64 chains.  First the local energies of both programs are compared
+on the same configurations; then the parts are timed A B A B.  A whole step is one sweep per sample, local energies and
+S x = -F with the same absolute shift; of NetKet's two ways (conjugate gradients on the holomorphic geometric tensor;
+Cholesky between samples, with real and imaginary parts as separate parameters) the faster one counts.  Wall and CPU
+seconds are medians; the load is that at the end.  `-o NAME` writes NAME.json and NAME.png.
 """
 
 import argparse
@@ -148,7 +148,12 @@ def compare(length, python, rounds):
                 for word in words:
                     times[name]["theirs"][word].append(answers[word])
     theirs.close()
-    return {"length": length, **theirs.facts, "difference of energies": difference, "parts": {k: medians(v) for k, v in times.items()}}
+    return {
+        "length": length,
+        **theirs.facts,
+        "difference of energies": difference,
+        "parts": {k: medians(v) for k, v in times.items()},
+    }
 
 
 def medians(times):
@@ -164,13 +169,16 @@ def medians(times):
 
 def table(results):
     """Return the results as a table in Markdown."""
-    lines = ["| L | parameters | part | here (s) | NetKet (s) | ratio | ratio of CPU seconds |", "|---|---|---|---|---|---|---|"]
+    lines = [
+        "| L | parameters | part | here (s) | NetKet (s) | ratio | ratio of CPU seconds |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for result in results:
         for part, found in result["parts"].items():
             wall = found["seconds"]
             lines.append(
-                f"| {result['length']} | {result['parameters']} | {NAMES[part]} | {wall['ours']:.3g} | {wall['theirs']:.3g} | "
-                f"{wall['ratio']:.0f} | {found['cpu']['ratio']:.0f} |"
+                f"| {result['length']} | {result['parameters']} | {NAMES[part]} | {wall['ours']:.3g} | "
+                f"{wall['theirs']:.3g} | {wall['ratio']:.0f} | {found['cpu']['ratio']:.0f} |"
             )
     return "\n".join(lines)
 
@@ -186,7 +194,12 @@ def draw(results, path):
     for axis, (part, name) in zip(axes, NAMES.items(), strict=True):
         for side, mark in (("theirs", "s--"), ("ours", "o-")):
             values = [result["parts"][part]["seconds"][side] for result in results]
-            axis.semilogy([result["length"] for result in results], values, mark, label="NetKet" if side == "theirs" else "hpc_nqs")
+            axis.semilogy(
+                [result["length"] for result in results],
+                values,
+                mark,
+                label="NetKet" if side == "theirs" else "hpc_nqs",
+            )
         axis.set_xticks([result["length"] for result in results])
         axis.set_title(name, fontsize="medium")
         axis.set_xlabel("L")

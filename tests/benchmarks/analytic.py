@@ -64,7 +64,7 @@ ROWS["tfim8x8"] = NEAR_CRITICAL
 
 
 def ring_energy(n_sites, field, beta):
-    """Energy per site of the Ising ring, J = 1, by free fermions of both parities (P. Pfeuty, Ann. Phys. 57, 79 (1970))."""
+    """Energy per site of the Ising ring, J = 1, by free fermions of both parities: Pfeuty, Ann. Phys. 57, 79 (1970)."""
     parts = []  # ln|weight|, its sign, d ln|weight| / d beta
     for shift, parity in ((0.5, 1.0), (0.0, -1.0)):
         k = 2.0 * math.pi * (np.arange(n_sites) + shift) / n_sites
@@ -112,14 +112,15 @@ def computed(name, row, n_ranks, folder):
 
 
 def measure(name, n_ranks, folder):
-    """Run a row; print energies beside the reference, z in standard errors; return the largest error and the largest z."""
+    """Run a row; print energies beside the reference, z in standard errors; return the largest error and |z|."""
     run, seconds = computed(name, ROWS[name], n_ranks, folder)
     exact, exact_errors = references(name, ROWS[name], n_ranks, folder)
     z = (run["energy"] - exact) / np.hypot(run["energy_error"], exact_errors)
     print(f"{name}: ranks: {n_ranks}, {seconds:.0f} s")
     columns = run["temperature"], run["energy"], run["energy_error"], exact, exact_errors, z, run["extrapolation_chi2"]
     for values in zip(*columns, strict=True):
-        print("  T {:<5g} e {:.5f} +- {:.5f}  reference {:.5f} +- {:.5f}  z {:+.1f}  chi2 {:.1f}".format(*values), flush=True)
+        line = "  T {:<5g} e {:.5f} +- {:.5f}  reference {:.5f} +- {:.5f}  z {:+.1f}  chi2 {:.1f}"
+        print(line.format(*values), flush=True)
     return float(run["energy_error"].max()), float(np.abs(z).max())
 
 

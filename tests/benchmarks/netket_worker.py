@@ -73,14 +73,16 @@ class Peer:
         return jax.block_until_ready(self.state.parameters)
 
     def _make_cg(self):
-        solver = lambda matrix, vector, **_: jax.scipy.sparse.linalg.cg(matrix, vector, tol=self.tolerance)  # noqa: E731
+        def solver(matrix, vector, **_):
+            return jax.scipy.sparse.linalg.cg(matrix, vector, tol=self.tolerance)
+
         sr = netket.optimizer.SR(
             qgt=netket.optimizer.qgt.QGTOnTheFly, solver=solver, diag_shift=self.shift, holomorphic=True
         )
         return netket.VMC(self.operator, optax.sgd(0.0), variational_state=self.state, preconditioner=sr)
 
     def step_kernel(self):
-        """A whole step in the space of samples; NetKet has it for real and imaginary parts as separate parameters only."""
+        """A whole step in the space of samples; NetKet has it for real and imaginary parts as two parameters only."""
         if not hasattr(self, "_step_kernel"):
             self._step_kernel = VMC_SR(
                 self.operator, optax.sgd(0.0), diag_shift=self.shift, variational_state=self.state, use_ntk=True,

@@ -3,14 +3,15 @@
     python -m tests.benchmarks.scaling cores [--layouts 1x1 2x1 1x2 4x1] [--weak] [--solver sample_space] [--rounds 3]
     python -m tests.benchmarks.scaling sites [--lengths 4 6 8 10] [--shared] [--samples 1024]
 
-A layout is ranks x threads.  Every round runs all layouts one after the other, so that a change of the load meets all of
-them; medians over the rounds.  Strong scaling keeps the samples and chains, with --weak they grow with the number of ranks
-times threads.  `1+1` is no layout of one step but two independent programs of one rank side by side, the slower one counts:
-what it loses against one alone no two ranks can win, since each has its part of the samples.  Layouts that have not a core for every thread are marked with an asterisk.
+A layout is ranks x threads.  Every round runs all layouts one after the other, so that a change of the load meets all
+of them; medians over the rounds.  Strong scaling keeps the samples and chains, with --weak they grow with the number of
+ranks times threads.  `1+1` is no layout of one step but two independent programs of one rank side by side, the slower
+one counts: what it loses against one alone no two ranks can win, since each has its part of the samples.  Layouts that
+have not a core for every thread are marked with an asterisk.
 
-Bytes are those that the sums and broadcasts of a step give to a rank.  The prediction is for one thread per rank; it uses
-the multiply-add peak and the bandwidth measured just before, latency and bandwidth between the ranks, and the number of
-iterations that the solution took.  `others` is what other programs used meanwhile, in cores.
+Bytes are those that the sums and broadcasts of a step give to a rank.  The prediction is for one thread per rank; it
+uses the multiply-add peak and the bandwidth measured just before, latency and bandwidth between the ranks, and the
+number of iterations that the solution took.  `others` is what other programs used meanwhile, in cores.
 """
 
 import argparse
@@ -29,7 +30,10 @@ from hpc_nqs.parallel.team import available_cores
 from hpc_nqs.reconfiguration.cost_model import Machine, step_seconds
 
 SIDE_BY_SIDE = "1+1"
-COLUMNS = ("ranks x threads", "samples", "seconds", "processor", "efficiency", "predicted", "messages", "MB per step", "others")
+COLUMNS = (
+    *("ranks x threads", "samples", "seconds", "processor", "efficiency", "predicted"),
+    *("messages", "MB per step", "others"),
+)
 
 
 def start(length, samples, solver, n_ranks=1, n_threads=1, shared=False, chains=N_CHAINS, steps=3):
@@ -43,7 +47,10 @@ def start(length, samples, solver, n_ranks=1, n_threads=1, shared=False, chains=
 
 
 def finish(*processes):
-    """Return what `scaling_worker` prints; seconds are those of the slowest of several processes, `others` what was busy besides."""
+    """Return what `scaling_worker` prints.
+
+    Seconds are those of the slowest of several processes, `others` what was busy besides.
+    """
     began, busy, own = time.perf_counter(), machine_seconds(), own_seconds()
     texts = [process.communicate()[0] for process in processes]
     if any(process.returncode for process in processes):
@@ -68,7 +75,7 @@ def own_seconds():
 
 
 def prediction(options, samples, chains, n_ranks, machine, result):
-    """Return the predicted seconds of the step of `scaling_worker`, both Hamiltonians; ranks without a core take turns."""
+    """Return the predicted seconds of a `scaling_worker` step, both Hamiltonians; ranks without a core take turns."""
     machine = replace(machine, latency=result["latency"], network=result["network"])
     model, purification, wavefunction = unshared_network([options.length] * 2)
     sizes = sizes_of(model, purification, wavefunction, samples, chains, same_shift=True)
@@ -107,7 +114,9 @@ def shape(layout, weak):
 def row(layout, results, alone, options, machine):
     """Return the cells of a layout, from its results of all rounds and the seconds of the first layout."""
     ranks, threads, grown = shape(layout, options.weak)
-    seconds, busy, others = (statistics.median(each[key] for each in results) for key in ("seconds", "processor seconds", "others"))
+    seconds, busy, others = (
+        statistics.median(each[key] for each in results) for key in ("seconds", "processor seconds", "others")
+    )
     share = 1 if options.weak else ranks * threads
     samples = options.samples * grown
     told = ""
@@ -115,18 +124,22 @@ def row(layout, results, alone, options, machine):
         told = f"{prediction(options, samples, N_CHAINS * grown, ranks, machine, results[0]):.3f}"
     name = layout if layout == SIDE_BY_SIDE else f"{ranks} x {threads}" + "*" * (ranks * threads > available_cores())
     sent = (results[0]["messages"], results[0]["bytes"] / 1e6) if ranks > 1 else (0, 0)
-    cells = f"{seconds:.3f}", f"{busy:.3f}", f"{alone / (share * seconds):.0%}", told, f"{sent[0]:.0f}", f"{sent[1]:.2f}", f"{others:.2f}"
-    return name, str(samples), *cells
+    cells = f"{seconds:.3f}", f"{busy:.3f}", f"{alone / (share * seconds):.0%}", told
+    return name, str(samples), *cells, f"{sent[0]:.0f}", f"{sent[1]:.2f}", f"{others:.2f}"
 
 
 def over_sites(options):
     """Print the table over L."""
-    print("| L | parameters | tables | sampling | energies | solution | step (s) | processor (s) |\n|---|---|---|---|---|---|---|---|")
+    print("| L | parameters | tables | sampling | energies | solution | step (s) | processor (s) |")
+    print("|---|---|---|---|---|---|---|---|")
     for length in options.lengths:
-        results = [finish(start(length, options.samples, options.solver, shared=options.shared)) for _ in range(options.rounds)]
+        results = [
+            finish(start(length, options.samples, options.solver, shared=options.shared)) for _ in range(options.rounds)
+        ]
         wanted = ("tables", "sampling", "energies", "solution", "seconds", "processor seconds")
         parts = [statistics.median(each[part] for each in results) for part in wanted]
-        print(f"| {length} | {results[0]['parameters']} | " + " | ".join(f"{part:.3f}" for part in parts) + " |", flush=True)
+        cells = [f"{length}", f"{results[0]['parameters']}", *(f"{part:.3f}" for part in parts)]
+        print("| " + " | ".join(cells) + " |", flush=True)
 
 
 def main():

@@ -77,7 +77,10 @@ def shared_network(length):
 
 
 def network(team):
-    """Return seconds per message and bytes per second that a rank receives, medians of sums and of broadcasts by all.  *Collective.*"""
+    """Return seconds per message and bytes per second that a rank receives.  *Collective*.
+
+    Medians of sums and of broadcasts by all.
+    """
     number, pieces = np.zeros(1), [(np.zeros(2**17), rank) for rank in range(team.size)]
     seconds = []
     for _ in range(20):
@@ -119,7 +122,9 @@ def main():
     options = parser.parse_args()
     team = CountingTeam(parallel.start().communicator)
     team.threads = parallel.Threads(options.threads)
-    purification, wavefunction = shared_network(options.length) if options.shared else unshared_network([options.length] * 2)[1:]
+    purification, wavefunction = (
+        shared_network(options.length) if options.shared else unshared_network([options.length] * 2)[1:]
+    )
     chains = Chains(team, options.chains, 1, lambda stream: random_pairs(purification, stream))
     relative = {"diag_scale": 1e-3} if options.shared else {"diag_scale": 0.0, "diag_shift": 1e-3}
     regularization = Regularization(options.solver, None, tolerance=1e-5, **relative)
@@ -140,7 +145,8 @@ def main():
         facts = {"seconds": medians[0], "processor seconds": medians[1], "iterations": iterations}
         facts |= dict(zip(("latency", "network"), between_ranks, strict=True))
         facts |= {"messages": team.messages / options.steps, "bytes": team.n_bytes / options.steps}
-        print(json.dumps(facts | dict(zip(PARTS, medians[2:], strict=True)) | {"parameters": wavefunction.n_params}), flush=True)
+        facts |= dict(zip(PARTS, medians[2:], strict=True)) | {"parameters": wavefunction.n_params}
+        print(json.dumps(facts), flush=True)
 
 
 if __name__ == "__main__":

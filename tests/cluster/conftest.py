@@ -90,7 +90,8 @@ class Cluster:
             self._start(node, "slurmd", "-D")
         try:
             states = ["idle"] * len(self.nodes)
-            self.wait_for(lambda: self.command("sinfo", "-h", "-N", "-o", "%T").stdout.split() == states, 60, "idle nodes")
+            look = ("sinfo", "-h", "-N", "-o", "%T")
+            self.wait_for(lambda: self.command(*look).stdout.split() == states, 60, "idle nodes")
         except BaseException:
             self.__exit__()
             for log in sorted(self.folder.glob("*.log")):
@@ -114,7 +115,7 @@ class Cluster:
 
     def _start(self, node, program, *options):
         command = [*self.nodes[node][1], find(program), *map(str, options)]
-        log = open(self.folder / f"{program}-{node}.out", "w")  # noqa: SIM115, closed with the process
+        log = open(self.folder / f"{program}-{node}.out", "w")  # closed with the process
         with log:
             process = subprocess.Popen(
                 command, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder

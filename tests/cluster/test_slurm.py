@@ -60,7 +60,8 @@ def test_a_job_beyond_its_limit_is_signalled_requeued_and_finishes_by_itself(slu
     betas = [0.11 + 0.002 * k for k in range(2000)]
     write_input(site, betas)
     command = [site / ".venv/bin/hpc-nqs", "run", "input.toml", "-o", "reference.h5"]
-    reference = subprocess.run(["timeout", "--signal=USR1", "80", *command], cwd=site, env=slurm.environment, stdout=subprocess.DEVNULL, check=False)
+    command = ["timeout", "--signal=USR1", "80", *command]
+    reference = subprocess.run(command, cwd=site, env=slurm.environment, stdout=subprocess.DEVNULL, check=False)
     assert reference.returncode == 124
     n_rows = len(checkpoint.read_table(site / "reference.h5")["rows"]) + 1
     assert 5 < n_rows < len(betas), "the machine is faster or slower than this test expects"
@@ -114,7 +115,9 @@ def test_an_array_over_seeds_and_its_collecting_step(slurm, site):
 def test_an_array_over_couplings(slurm, site):
     write_input(site, [0.2])
     options = ["--ntasks=1", "--mem-per-cpu=100", "--array=0-1"]
-    array = slurm.submit(site, *options, SCRIPTS / "array.sbatch", "input.toml", "model.couplings", "[1.0,0.3]", "[0.5]")
+    array = slurm.submit(
+        site, *options, SCRIPTS / "array.sbatch", "input.toml", "model.couplings", "[1.0,0.3]", "[0.5]"
+    )
     slurm.wait(array, 120)
     for name, couplings in {"_1.0_0.3_": [1.0, 0.3], "_0.5_": [0.5]}.items():
         table = checkpoint.read_table(site / f"input-model.couplings={name}.h5")
@@ -132,10 +135,12 @@ def test_the_collecting_step_says_what_is_missing(slurm, site):
 def test_a_chain_of_dependent_jobs(slurm, site):
     """The first job gets a signal, the second finishes, the third finds nothing left to do."""
     write_input(site, [0.11 + 0.002 * k for k in range(60)])
-    command = ["bash", SCRIPTS / "chain.sh", 3, SCRIPTS / "thermal.sbatch", "input.toml", "--ntasks=2", "--mem-per-cpu=100"]
+    options = ["--ntasks=2", "--mem-per-cpu=100"]
+    command = ["bash", SCRIPTS / "chain.sh", 3, SCRIPTS / "thermal.sbatch", "input.toml", *options]
     jobs = slurm.command(*command, cwd=site).stdout.split()
     assert len(jobs) == 3
-    slurm.wait_for(lambda: (site / "input.h5").exists() and checkpoint.read_table(site / "input.h5")["rows"], 60, "a result")
+    run_file = site / "input.h5"
+    slurm.wait_for(lambda: run_file.exists() and checkpoint.read_table(run_file)["rows"], 60, "a result")
     assert slurm.command("scancel", "--signal=USR1", jobs[0]).returncode == 0
     abouts = [slurm.wait(job, 120) for job in jobs]
     assert [about["ExitCode"] for about in abouts] == ["75:0", "0:0", "0:0"]

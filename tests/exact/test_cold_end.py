@@ -14,7 +14,7 @@ EXACT = {0.0: -0.7017802005, 0.25: -0.6928602676}  # per site, by diagonalizatio
 
 @pytest.mark.slow
 def test_thermal_energies_end_above_the_ground_state(tmp_path):
-    """4x4, J2 = 0: e(T = 0.25) of the thermal run minus e of the ground-state run is the exact difference, 0.0089, within 0.01.
+    """4x4, J2 = 0: e(T = 0.25) of the thermal run minus e of the ground-state run is the exact 0.0089 within 0.01.
 
     The tolerance is the variational error of such thermal runs.  No state has less energy than the ground state: the
     thermal value is above it but for 5 errors (false alarm 3e-7).

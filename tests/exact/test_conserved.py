@@ -1,4 +1,4 @@
-"""Conserved quantities keep to the textbook clock while the rest of the state is hurried; energies still follow the clock."""
+"""Conserved quantities keep to the textbook clock while the rest of the state is hurried; energies follow the clock."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,10 @@ class Cooled:
     def __init__(self, name, length=4):
         tables = {"lattice": {"kind": "chain", "lengths": [length]}, "model": {"kind": "heisenberg"} | MODELS[name]}
         # pairs alone: a state that explains part of H
-        tables |= {"wavefunction": {"kind": "clusters", "cluster_size": 2}, "thermal": {"temperatures": [1.0], "beta_0": 0.7}}
+        tables |= {
+            "wavefunction": {"kind": "clusters", "cluster_size": 2},
+            "thermal": {"temperatures": [1.0], "beta_0": 0.7},
+        }
         settings = parse_settings(tables)
         self.ansatz = build_state(settings, *build(settings), seed=1)
         control = StepControl(tolerance=1e-3, max_dtau=0.1, max_growth=0.2, clock="energy")
@@ -37,7 +40,9 @@ class Cooled:
         self.n_sites = length
 
     def samples(self):
-        return self.enumeration.sample(self.state.amplitude(self.ansatz.system.moves), self.ansatz.system, 1, 1, 0.0)
+        return self.enumeration.sample(
+            self.state.amplitude(self.ansatz.system.moves), self.ansatz.system, 1, 1, 0.0
+        )
 
     def velocity(self):
         samples = self.samples()

@@ -57,7 +57,12 @@ def test_means_vanish_in_any_state(state):
 def test_they_take_the_noise_of_hot_energies_away(state):
     # At the seed the energy is a sum over sites and pairs, and what fluctuates is theirs.
     model, wavefunction = STATES[state]
-    tables = {"lattice": RING, "model": model, "wavefunction": wavefunction, "thermal": {"temperatures": [5.0], "beta_0": 0.2}}
+    tables = {
+        "lattice": RING,
+        "model": model,
+        "wavefunction": wavefunction,
+        "thermal": {"temperatures": [5.0], "beta_0": 0.2},
+    }
     settings = parse_settings(tables)
     ansatz = build_state(settings, *build(settings), seed=1)
     samples = Enumeration(SERIAL, ansatz.system).sample(None, ansatz.system, 1, 1, 1.0)

@@ -41,7 +41,9 @@ def state_of(case, **options):
     """Return the `ThermalState` of a case with random parameters near those of the seed."""
     n_sites, model, wavefunction = CASES[case]
     sections = {"lattice": {"kind": "chain", "lengths": [n_sites]}, "model": model, "thermal": {"betas": [1.0]}}
-    settings = parse_settings(sections | {"wavefunction": {"alpha": 2.0, "parameters": "real"} | wavefunction | options})
+    settings = parse_settings(
+        sections | {"wavefunction": {"alpha": 2.0, "parameters": "real"} | wavefunction | options}
+    )
     ansatz = build_state(settings, *build(settings), seed=1)
     stream, network = np.random.default_rng(3), ansatz.wavefunction
     network.params = network.params + 0.15 * stream.standard_normal(network.n_params)

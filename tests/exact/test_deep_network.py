@@ -153,7 +153,8 @@ def test_bra_and_ket_copies_give_the_dense_averages(case):
     wanted, samples = dense_averages(ansatz), all_pairs(ansatz)
     real = not ansatz.wavefunction.is_complex
     evaluation = ring_evaluation.evaluate_rings(samples, ansatz.wavefunction, ansatz.system, SERIAL)
-    s_matrix, spread, force, variance = ring_moments.assemble(evaluation, samples, ansatz.wavefunction, SERIAL)[0].moments()
+    assembled = ring_moments.assemble(evaluation, samples, ansatz.wavefunction, SERIAL)[0]
+    s_matrix, spread, force, variance = assembled.moments()
     assert evaluation.energy == pytest.approx(wanted["energy"], rel=1e-10)
     close(s_matrix, wanted["s"].real if real else wanted["s"])
     close(force, wanted["force"].real if real else wanted["force"])
@@ -180,7 +181,8 @@ def test_the_compiled_amplitude_is_the_network(case):
     rows = np.ascontiguousarray(all_pairs(ansatz).rings[::17, 0])
     ours, theirs = log_psi(network, moves, rows), network.dbm.log_joint(rows) - network.dbm.log_prefactor
     np.testing.assert_allclose(np.exp(ours - theirs), 1.0, atol=1e-12)
-    np.testing.assert_allclose(log_derivs(network, moves, rows), DeepSum(network)._derivs(network.dbm, rows), atol=1e-12)
+    derivatives = DeepSum(network)._derivs(network.dbm, rows)
+    np.testing.assert_allclose(log_derivs(network, moves, rows), derivatives, atol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -184,7 +184,8 @@ def test_double_bonds_are_merged():
 
 @pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize(
-    ("name", "beta", "published"), [("tfim", 1.0, {10: 2.8e-4, 20: 7.0e-5}), ("heisenberg", 4.0, {20: 1.4e-4, 40: 3.5e-5})]
+    ("name", "beta", "published"),
+    [("tfim", 1.0, {10: 2.8e-4, 20: 7.0e-5}), ("heisenberg", 4.0, {20: 1.4e-4, 40: 3.5e-5})],
 )
 def test_the_trotter_error_falls_with_the_square_of_dtau(name, beta, published, order, step_matrix):
     # the energy of the purified state, <Psi|H|Psi>/<Psi|Psi>, on 8-site rings

@@ -290,9 +290,8 @@ def test_what_is_measured_is_what_the_vector_says():
 def test_chains_sample_the_projected_state(name):
     """The mean energy of chains agrees with the sum over all configurations within 5 errors (false alarm 6e-7)."""
     settings, ansatz = state(name)
-    expected = evaluate(
-        Enumeration(SERIAL, ansatz.system).sample(None, ansatz.system, 1, 1, 1.0), ansatz.wavefunction, ansatz.system, SERIAL
-    ).energy
+    every = Enumeration(SERIAL, ansatz.system).sample(None, ansatz.system, 1, 1, 1.0)
+    expected = evaluate(every, ansatz.wavefunction, ansatz.system, SERIAL).energy
     chains = Chains(SERIAL, 64, 11, lambda stream: random_spins(ansatz.system, stream))
     amplitude = ansatz.wavefunction.amplitude(ansatz.system.moves)
     chains.warm_up(amplitude, ansatz.system, 50, 1.0)

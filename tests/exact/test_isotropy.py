@@ -36,7 +36,9 @@ class Averaged:
         psi = np.exp(log_psi(state, self.ansatz.system.moves, self.configurations))
         self.weights = np.abs(psi) ** 2 / np.sum(np.abs(psi) ** 2)
         sublattice = self.ansatz.model.sublattice
-        signs = 1 if sublattice is None else np.prod(np.where(self.configurations > 0, np.tile(sublattice, 2), 1), axis=1)
+        signs = (
+            1 if sublattice is None else np.prod(np.where(self.configurations > 0, np.tile(sublattice, 2), 1), axis=1)
+        )
         self.psi = dict(zip(map(bytes, self.configurations), signs * psi, strict=True))
         self.n = length
 
@@ -55,7 +57,9 @@ class Averaged:
         return total / norm
 
 
-@pytest.mark.parametrize(("name", "symmetries"), [("unfrustrated", None), ("frustrated", None), ("unfrustrated", ["translation"])])
+@pytest.mark.parametrize(
+    ("name", "symmetries"), [("unfrustrated", None), ("frustrated", None), ("unfrustrated", ["translation"])]
+)
 def test_averages_are_those_of_dense_operators(name, symmetries):
     averaged = Averaged(name, symmetries=symmetries)
     n, measured = averaged.n, SpinAverages(averaged.ansatz, averaged.observables)

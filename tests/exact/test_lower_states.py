@@ -30,7 +30,9 @@ def settings_of(name="heisenberg", overrides=(), sampling=None, **ground_state):
     model, n_sites, sector = SYSTEMS[name]
     sections = {"run": {"task": "ground_state", "seed": 2}, "lattice": {"kind": "chain", "lengths": [n_sites]}}
     sections |= {"model": model, "sampling": sampling or {}}
-    return parse_settings(sections | {"ground_state": sector | {"n_steps": 300, "v_score": 1e-9} | ground_state}, overrides)
+    return parse_settings(
+        sections | {"ground_state": sector | {"n_steps": 300, "v_score": 1e-9} | ground_state}, overrides
+    )
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +118,9 @@ def test_the_mean_of_the_penalty_is_the_overlap(name, saved):
         states = LowerStates([lower], 3.0, SERIAL)
         samples = sampler.sample(None, ansatz.system, 1, 1, 1.0)
         evaluation = evaluate(samples, ansatz.wavefunction, ansatz.system, SERIAL)
-        energies = states.penalty(ansatz.wavefunction, ansatz.system.moves, samples.flat, evaluation.log_psi, evaluation.weights)
+        energies = states.penalty(
+            ansatz.wavefunction, ansatz.system.moves, samples.flat, evaluation.log_psi, evaluation.weights
+        )
         assert states.overlap == pytest.approx(expected, rel=1e-9)
         assert (evaluation.weights @ energies).real == pytest.approx(3.0 * expected, rel=1e-9)
         evaluation.energies[:] = 0
@@ -134,7 +138,7 @@ def test_the_mean_of_the_penalty_is_the_overlap(name, saved):
 
 
 def test_chains_measure_the_overlap(saved):
-    """64 chains of 200 samples; the overlap within 6 standard deviations of the block means of chains (false alarm 2e-9)."""
+    """64 chains of 200 samples; the overlap within 6 standard deviations of the means of chains (false alarm 2e-9)."""
     settings, ansatz, lower = pair_of_states(saved)
     chains = Chains(SERIAL, 64, 11, lambda stream: random_spins(ansatz.system, stream))
     amplitude = ansatz.wavefunction.amplitude(ansatz.system.moves)
@@ -144,7 +148,9 @@ def test_chains_measure_the_overlap(saved):
     samples = chains.sample(amplitude, ansatz.system, 200, 2, 1.0)
     evaluation = evaluate(samples, ansatz.wavefunction, ansatz.system, SERIAL)
     states = LowerStates([lower], 1.0, SERIAL)
-    energies = states.penalty(ansatz.wavefunction, ansatz.system.moves, samples.flat, evaluation.log_psi, evaluation.weights)
+    energies = states.penalty(
+        ansatz.wavefunction, ansatz.system.moves, samples.flat, evaluation.log_psi, evaluation.weights
+    )
     there = np.exp(log_psi(ansatz.wavefunction, ansatz.system.moves, lower.configurations) - lower.log_phi)
     factors = [energies.real.reshape(64, -1).mean(axis=1), there.real.reshape(64, -1).mean(axis=1)]
     error = states.overlap * np.sqrt(sum(np.var(f, ddof=1) / 64 / np.mean(f) ** 2 for f in factors))

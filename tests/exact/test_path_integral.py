@@ -55,7 +55,8 @@ def test_the_table_is_that_of_exact_diagonalization(finished):
     levels = exact.diagonalize(model, lattice, settings.observables.structure_factor)
     for row, expected in zip(table["rows"], exact.thermal_rows(levels, settings.thermal.report_betas), strict=True):
         assert row["energy_error"] < CASES[name][2]
-        names = {"energy", "specific_heat", "entropy", "free_energy"} | ({"susceptibility"} if model.conserves_sz else set())
+        names = {"energy", "specific_heat", "entropy", "free_energy"}
+        names |= {"susceptibility"} if model.conserves_sz else set()
         for quantity in names:
             assert abs(row[quantity] - expected[quantity]) < 4.5 * row[f"{quantity}_error"], (quantity, row, expected)
         for key, (value, error) in row["structure_factor"].items():

@@ -44,8 +44,14 @@ SYSTEMS = {f"ring_6_{name}": ("chain", [6], model) for name, model in MODELS.ite
     "ladder_3_tfim": ("ladder", [3, 2], TFIM),
 }
 TABLES = {"kind": "clusters", "parameters": "real"}
-SYSTEMS |= {f"ring_6_{name}_tables": ("chain", [6], MODELS[name], TABLES) for name in ("heisenberg", "xxz", "field_z", "ferromagnet")}
-SYSTEMS |= {f"ring_6_{name}_tables": ("chain", [6], MODELS[name], TABLES) for name in ("j1j2", "ferromagnetic_j1", "j1j2_field_z")}
+SYSTEMS |= {
+    f"ring_6_{name}_tables": ("chain", [6], MODELS[name], TABLES)
+    for name in ("heisenberg", "xxz", "field_z", "ferromagnet")
+}
+SYSTEMS |= {
+    f"ring_6_{name}_tables": ("chain", [6], MODELS[name], TABLES)
+    for name in ("j1j2", "ferromagnetic_j1", "j1j2_field_z")
+}
 SYSTEMS |= {f"ladder_{length}_tables": ("ladder", [length, 2], HEISENBERG, TABLES) for length in (2, 4)}
 
 

@@ -24,7 +24,8 @@ DTAU = {"tfim": 0.2, "heisenberg": 0.2}
 
 
 def sections(kind, thermal, **more):
-    return {"run": {"seed": 1}, "lattice": {"kind": "chain", "lengths": [4]}, "model": MODELS[kind], "thermal": thermal} | more
+    system = {"lattice": {"kind": "chain", "lengths": [4]}, "model": MODELS[kind]}
+    return {"run": {"seed": 1}, **system, "thermal": thermal} | more
 
 
 @pytest.fixture(scope="module")

@@ -78,7 +78,8 @@ def assert_rows_are_exact(rows, expected, conserves_sz, loose=1.0):
             assert row[name] == pytest.approx(wanted[name], abs=loose * tolerance), (name, row["beta"])
         assert row["structure_factor"].keys() == wanted["structure_factor"].keys()
         for key, (value, _) in wanted["structure_factor"].items():
-            assert row["structure_factor"][key][0] == pytest.approx(value, abs=loose * FACTOR_TOLERANCE), (key, row["beta"])
+            found = row["structure_factor"][key][0]
+            assert found == pytest.approx(value, abs=loose * FACTOR_TOLERANCE), (key, row["beta"])
         for name in ("energy_error", "specific_heat_error"):
             assert row[name] == 0.0
         assert 0 <= row["tdvp_residual"] + 1e-9 < 0.03

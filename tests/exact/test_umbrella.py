@@ -115,7 +115,8 @@ def test_rows_are_taken_from_the_means_of_the_run_and_weighed_by_their_distance(
     samples, evaluation, others, evaluated = with_umbrella(ansatz)
     variance = 2.5
     means = np.arange(ansatz.wavefunction.n_params) / 7
-    rows, deviations, weights = fitted_rows((others, evaluated), means, evaluation.energy, variance, ansatz.wavefunction, SERIAL)
+    fit = means, evaluation.energy, variance, ansatz.wavefunction, SERIAL
+    rows, deviations, weights = fitted_rows((others, evaluated), *fit)
     np.testing.assert_allclose(rows, log_derivs_of(others, evaluated) - means, atol=1e-12)
     np.testing.assert_allclose(deviations, evaluated.energies.real.mean(axis=1) - evaluation.energy, atol=1e-12)
     np.testing.assert_allclose(weights, WEIGHT * variance / (len(rows) * (deviations**2 + variance)), rtol=1e-12)
@@ -128,9 +129,11 @@ def test_they_join_in_the_fit_and_in_nothing_else(monkeypatch):
     samples, evaluation, others, evaluated = with_umbrella(ansatz)
     s_matrix, force, variance = assembled(evaluation, samples, ansatz.wavefunction, SERIAL).moments()
     means = evaluation.weights @ log_derivs_of(samples, evaluation)
-    rows, deviations, weights = fitted_rows((others, evaluated), means, evaluation.energy, variance, ansatz.wavefunction, SERIAL)
+    fit = means, evaluation.energy, variance, ansatz.wavefunction, SERIAL
+    rows, deviations, weights = fitted_rows((others, evaluated), *fit)
     whole = s_matrix + rows.T @ (weights[:, None] * rows)
-    x = np.linalg.lstsq(whole + 0.01 * np.diag(np.diag(whole)), -force - rows.T @ (weights * deviations), rcond=1e-13)[0]
+    shifted, pull = whole + 0.01 * np.diag(np.diag(whole)), -force - rows.T @ (weights * deviations)
+    x = np.linalg.lstsq(shifted, pull, rcond=1e-13)[0]
     for solver in ("dense", "cg", "sample_space"):
         choice = Regularization(solver, None, diag_scale=0.01, tolerance=1e-13)
         found = velocity(evaluation, samples, ansatz.wavefunction, choice, SERIAL, umbrella_samples=(others, evaluated))
@@ -143,8 +146,9 @@ def test_they_join_in_the_fit_and_in_nothing_else(monkeypatch):
 
 
 def test_neel_order_the_other_way_on_the_two_layers_stays_rare(tmp_path):
-    # ln(weight / weight of Neel order without mismatches) at T = 1.8: 18 exchanges of amplitude beta / 4 in 90176 ways make
-    # it -48 in e^{-beta H/2} to lowest order.  Without umbrella samples it is about +20 and the run is lost below T = 1.3.
+    # ln(weight / weight of Neel order without mismatches) at T = 1.8: 18 exchanges of amplitude beta / 4 in 90176 ways
+    # make it -48 in e^{-beta H/2} to lowest order.  Without umbrella samples it is about +20 and the run is lost below
+    # T = 1.3.
     tables = {"run": {"seed": 1}, "lattice": {"kind": "square", "lengths": [6, 6]}, "model": {"kind": "heisenberg"}}
     tables |= {"sampling": {"n_samples": 2048}, "thermal": {"temperatures": [1.8], "n_samples_report": 2048}}
     settings = parse_settings(tables)

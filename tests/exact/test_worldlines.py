@@ -1,4 +1,4 @@
-"""Path sums against dense matrices: every configuration of small world lines, and expectation values of the estimators."""
+"""Path sums against dense matrices: every configuration of small world lines, expectation values of the estimators."""
 
 import numpy as np
 import pytest
@@ -73,7 +73,7 @@ def path_weights(lines, product):
 
 
 def gate_states(spins, a, b, c):
-    """Return 0 (parallel), 1 (stay) or 2 (swap) for legs a, b before and c after the gate, the last on the site of a."""
+    """Return 0 (parallel), 1 (stay) or 2 (swap) for legs a, b before and c after the gate, c on the site of a."""
     return np.where(spins[:, a] == spins[:, b], 0, np.where(spins[:, a] == spins[:, c], 1, 2))
 
 

@@ -162,7 +162,9 @@ def make_spins(lattice, model, kind, symmetries, options, n_configurations):
     options = {name: value for name, value in options.items() if name != "bond_features"}
     sector, stream, n = options.pop("sector"), np.random.default_rng(7), model.n_sites
     system = spin_system(model)
-    wavefunction = random_network(system, signed_images(site_symmetries(lattice, model, symmetries), False), stream, **options)
+    wavefunction = random_network(
+        system, signed_images(site_symmetries(lattice, model, symmetries), False), stream, **options
+    )
     if kind == "pair_rbm":
         start = stream.standard_normal((n, n)) / (1 + lattice.distances()) ** 2
         wavefunction = ProductState(wavefunction, SpinPairs(np.arange(n)[None, :], np.ones((1, n)), start))

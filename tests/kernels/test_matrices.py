@@ -16,7 +16,9 @@ def numbers(stream, kind, *shape):
 
 def planes(values, sign):
     """Return the planes of a left (+1) or right (-1) factor."""
-    return np.stack([values.real, values.imag, values.real + sign * values.imag]) if np.iscomplexobj(values) else values[None]
+    if not np.iscomplexobj(values):
+        return values[None]
+    return np.stack([values.real, values.imag, values.real + sign * values.imag])
 
 
 def read_only(*arrays):
@@ -68,7 +70,8 @@ def test_covariances_are_products_one_after_the_other(kind, n):
 @pytest.mark.parametrize("n_groups", [0, 1, 4])
 def test_sums_of_groups(kind, n_groups):
     stream = np.random.default_rng(4)
-    sums, means, slopes = numbers(stream, kind, n_groups, 6 * 7 + 5), numbers(stream, kind, 6, 7), numbers(stream, kind, 7)
+    sums = numbers(stream, kind, n_groups, 6 * 7 + 5)
+    means, slopes = numbers(stream, kind, 6, 7), numbers(stream, kind, 7)
     total = kind(0.3 + (0.8j if kind is complex else 0))
     read_only(sums, means, slopes)
     found = []

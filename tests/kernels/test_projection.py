@@ -18,7 +18,8 @@ N_SITES = 8
 @pytest.fixture
 def state():
     """A pair product of open-chain neighbours, zero on most configurations, projected onto momentum pi."""
-    lattice, model = build(parse_settings({"lattice": {"kind": "chain", "lengths": [N_SITES]}, "model": {"kind": "heisenberg"}, "thermal": {"betas": [1.0]}}))
+    system = {"lattice": {"kind": "chain", "lengths": [N_SITES]}, "model": {"kind": "heisenberg"}}
+    lattice, model = build(parse_settings(system | {"thermal": {"betas": [1.0]}}))
     system = spin_system(model)
     pairing = np.zeros((N_SITES, N_SITES))
     for i, value in enumerate((1.0, 0.3, 1.2, 0.4, 0.9, 0.5, 1.1)):

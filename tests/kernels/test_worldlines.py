@@ -34,7 +34,9 @@ def measurement(n_sites):
     q = np.exp(0.5j * np.pi * np.arange(n_sites))
     phases = np.array([np.ones(n_sites), q])
     pairs = np.array([[0, 1], [1, 2], [0, 2]], dtype=np.int32)
-    return Measurement(np.stack([phases.real, phases.imag], axis=2), pairs, np.array([[0.5, 0.5, 0.0], [0.0, 0.1, 2.0]]))
+    return Measurement(
+        np.stack([phases.real, phases.imag], axis=2), pairs, np.array([[0.5, 0.5, 0.0], [0.0, 0.1, 2.0]])
+    )
 
 
 def sampled(modules, monkeypatch, name, method, improved, order):

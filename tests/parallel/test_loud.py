@@ -33,7 +33,7 @@ RANK = "int(os.environ.get('PMI_RANK') or os.environ['OMPI_COMM_WORLD_RANK'])"
 
 @pytest.fixture
 def started(mpiexec, tmp_path):
-    """Return a function that runs an input on two ranks, after some Python statements; it returns (code, output, errors)."""
+    """Return a function that runs an input on two ranks, after some statements, and returns (code, output, errors)."""
 
     def run(statements="", env=None, wrap=()):
         (tmp_path / "input.toml").write_text(INPUT)

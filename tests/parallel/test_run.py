@@ -102,7 +102,8 @@ def test_the_table_does_not_depend_on_the_number_of_ranks(run, model, method, n_
 
 def test_wrong_input_is_reported_once_and_stops_all_ranks(mpiexec, tmp_path):
     source = tmp_path / "input.toml"
-    source.write_text(INPUT.format(model=HEISENBERG, method="metropolis", n_chains=8, wavefunction="").replace("betas", "bettas"))
+    text = INPUT.format(model=HEISENBERG, method="metropolis", n_chains=8, wavefunction="")
+    source.write_text(text.replace("betas", "bettas"))
     done = mpiexec(2, sys.executable, "-m", "hpc_nqs", "run", source)
     assert done.returncode == 2
     assert done.stderr.count("bettas") == 1

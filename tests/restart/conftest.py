@@ -1,4 +1,4 @@
-"""What the tests of stopped, killed and damaged runs share: small inputs, short runs and the comparison of run files."""
+"""What the tests of stopped, killed and damaged runs share: small inputs, short runs, comparison of run files."""
 
 import types
 

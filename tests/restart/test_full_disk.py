@@ -172,6 +172,8 @@ def test_a_disk_that_is_full_at_the_start_is_an_error_at_once(runs, disk):
 
 def test_the_cost_of_checkpoints_is_printed(runs, tmp_path, capsys):
     assert runs.cool(runs.settings_of(overrides=EVERY_STEP), tmp_path / "run.h5") == DONE
-    (cost,) = re.findall(r"^(\d+) checkpoints: ([\d.]+) s, ([\d.]+)% of (\d+) s$", capsys.readouterr().err, re.MULTILINE)
+    (cost,) = re.findall(
+        r"^(\d+) checkpoints: ([\d.]+) s, ([\d.]+)% of (\d+) s$", capsys.readouterr().err, re.MULTILINE
+    )
     n_steps = len(checkpoint.read_history(tmp_path / "run.h5")["step"])
     assert int(cost[0]) == 1 + n_steps + 2  # the first one, every step, two reports

@@ -113,16 +113,18 @@ def job(runs, tmp_path, clean_environment):
 
 
 def killed_often(job, n_kills, victim, longest=1.0):
-    """Kill a run at random moments, every second one in the midst of a write; return how many steps and results it has."""
+    """Kill a run at random moments, every second time in the midst of a write; return its steps and results."""
     moments = random.Random(f"{victim} {n_kills}")
     halves = n_rows = n_steps = 0
     for number in range(n_kills):
-        halves += job.kill(victim, longest * moments.uniform(0.0, 1.0 if number % 2 else 2.0), in_writing=number % 2 == 1)
+        moment = longest * moments.uniform(0.0, 1.0 if number % 2 else 2.0)
+        halves += job.kill(victim, moment, in_writing=number % 2 == 1)
         if job.path.exists():
             found = len(checkpoint.read_table(job.path)["rows"]), len(checkpoint.read_history(job.path).get("step", ()))
             assert found >= (n_rows, n_steps)
             n_rows, n_steps = found
-    print(f"{victim}: {n_kills} kills, {halves} in the midst of a write; {n_steps} steps, {n_rows} results before the end")
+    print(f"{victim}: {n_kills} kills, {halves} in the midst of a write;", end=" ")
+    print(f"{n_steps} steps, {n_rows} results before the end")
     return n_steps, n_rows
 
 
@@ -158,7 +160,9 @@ def test_a_killed_run_loses_nothing_but_time(runs, job, tmp_path, n_kills, victi
 
 @pytest.mark.parametrize("name", ["SIGUSR1", "SIGTERM", "SIGINT"])
 def test_a_signal_to_one_rank_stops_all_at_a_checkpoint(job, name):
-    with subprocess.Popen(job.command(), env=job.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as launcher:
+    with subprocess.Popen(
+        job.command(), env=job.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as launcher:
         deadline = time.monotonic() + 60
         while not job.path.exists() and time.monotonic() < deadline:
             time.sleep(0.02)

@@ -44,7 +44,7 @@ def settings_of(runs):
 
 
 class StopAfter(StopRequest):
-    """A stop request that comes when the driver looks for the `n_looks`-th time: after every step or batch of a report."""
+    """A stop request that comes when the driver looks for the `n_looks`-th time: after a step or batch of a report."""
 
     def __init__(self, n_looks):
         super().__init__()
@@ -227,7 +227,8 @@ RANK_CHANGES = [(1, 2), (1, 5), (5, 3), (1, 3), (2, 1), (3, 5), (2, 3), (3, 1), 
 
 
 @pytest.mark.parametrize(
-    ("before", "after"), [pytest.param(*pair, marks=[pytest.mark.slow] if k > 2 else []) for k, pair in enumerate(RANK_CHANGES)]
+    ("before", "after"),
+    [pytest.param(*pair, marks=[pytest.mark.slow] if k > 2 else []) for k, pair in enumerate(RANK_CHANGES)],
 )
 def test_another_number_of_ranks_continues_the_same_chains(settings_of, runs, mpiexec, tmp_path, before, after):
     """Five chains on up to five ranks; what differs is the rounding of sums."""

@@ -65,7 +65,12 @@ def contents(path):
     for part in (state, table, history):
         del part["seconds"]
     del table["n_ranks"]
-    return {"state": state | {"results": repr(results)}, "table": table, "history": history, "network": checkpoint.read_network(path)}
+    return {
+        "state": state | {"results": repr(results)},
+        "table": table,
+        "history": history,
+        "network": checkpoint.read_network(path),
+    }
 
 
 @pytest.mark.parametrize("n_batches", [1, 5])
@@ -123,7 +128,9 @@ def test_a_signal_ends_the_run_at_a_checkpoint(clean_environment, tmp_path):
     path, source = tmp_path / "run.h5", tmp_path / "input.toml"
     source.write_text(settings_of(overrides=["sampling.n_samples=1000000000", "run.checkpoint_minutes=0"]).to_toml())
     command = [sys.executable, "-m", "hpc_nqs", "run", str(source), "-o", str(path)]
-    process = subprocess.Popen(command, env=clean_environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, env=clean_environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     deadline = time.monotonic() + 60
     while not path.exists() or checkpoint.read_state(path)["chains"] is None:
         assert time.monotonic() < deadline
@@ -137,7 +144,9 @@ def test_a_signal_ends_the_run_at_a_checkpoint(clean_environment, tmp_path):
 
 def test_a_vanishing_sign_ends_the_run_with_the_reason(sample, tmp_path, capsys):
     path = tmp_path / "run.h5"
-    settings = settings_of("frustrated", betas=[0.2, 8.0], overrides=["sampling.n_samples=4000", "thermal.sign_floor=0.5"])
+    settings = settings_of(
+        "frustrated", betas=[0.2, 8.0], overrides=["sampling.n_samples=4000", "thermal.sign_floor=0.5"]
+    )
     assert sample(settings, path) == FAILED
     table = checkpoint.read_table(path)
     assert [row["beta"] for row in table["rows"]] == [0.2]

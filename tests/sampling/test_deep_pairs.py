@@ -48,7 +48,9 @@ class State:
         return (spins > 0) @ (1 << np.arange(spins.shape[1]))
 
 
-@pytest.mark.parametrize(("n_sites", "parameters", "exponent"), [(2, "real", 1.0), (3, "real", 0.6), (2, "complex", 0.8)])
+@pytest.mark.parametrize(
+    ("n_sites", "parameters", "exponent"), [(2, "real", 1.0), (3, "real", 0.6), (2, "complex", 0.8)]
+)
 def test_chains_sample_the_product_of_ket_and_bra(p_value, n_sites, parameters, exponent):
     state = State(n_sites, parameters)
     assert FALSE_ALARM / 2 < p_value(state.draw(exponent), state.probabilities(exponent)) < 1 - FALSE_ALARM / 2

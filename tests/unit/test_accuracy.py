@@ -28,7 +28,11 @@ def test_rows_are_inputs_of_sites_with_a_reference(name):
 @pytest.mark.parametrize(("shift", "verdict"), [(1e-4, "goal"), (1e-3, "floor"), (-1e-3, "floor"), (0.1, "ABOVE")])
 def test_a_line_names_the_largest_error_and_what_it_reaches(monkeypatch, shift, verdict):
     monkeypatch.setitem(accuracy.ROWS, "small", (*accuracy.ROWS["tfim_chain"][:2], 1.0, 2e-3, 3e-4, 5))
-    tables = {"lattice": {"kind": "chain", "lengths": [4]}, "model": {"kind": "tfim"}, "thermal": {"temperatures": [2.0, 1.0]}}
+    tables = {
+        "lattice": {"kind": "chain", "lengths": [4]},
+        "model": {"kind": "tfim"},
+        "thermal": {"temperatures": [2.0, 1.0]},
+    }
     settings = parse_settings(tables)
     lattice, model = build(settings)
     rows = exact.thermal_rows(exact.diagonalize(model, lattice, []), [0.5, 1.0])

@@ -290,7 +290,9 @@ def test_damage_names_the_file_before(tmp_path, damage):
     image = path.read_bytes()
     path.write_bytes({"empty": b"", "cut": image[:3000], "flipped": image.replace(b"seed = 7", b"seed = 5")}[damage])
     damaged = path.read_bytes()
-    with pytest.raises(RunFileError, match=r"run\.h5\.previous .*is complete; to continue from there: cp .*previous .*h5$"):
+    with pytest.raises(
+        RunFileError, match=r"run\.h5\.previous .*is complete; to continue from there: cp .*previous .*h5$"
+    ):
         checkpoint.read_state(path)
     assert path.read_bytes() == damaged
     Path(checkpoint.previous_of(path)).write_bytes(b"")

@@ -226,7 +226,11 @@ def test_resume_continues_from_the_file_alone(folder, driver):
             "the disk is full (No space left on device) for input.h5.part",
         ),
         (OSError(errno.EDQUOT, "Disk quota exceeded"), 1, "the disk is full (Disk quota exceeded)"),
-        (PermissionError(errno.EACCES, "Permission denied", "x/input.h5"), 1, "x/input.h5 cannot be used (Permission denied)"),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "x/input.h5"),
+            1,
+            "x/input.h5 cannot be used (Permission denied)",
+        ),
         (MemoryError(), 1, "not enough memory"),
         (checkpoint.RunFileError("run.h5 is damaged"), 2, "run.h5 is damaged"),
         (recorder.UnwritableError("no room for run.h5"), 1, "no room for run.h5"),

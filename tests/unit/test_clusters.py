@@ -17,9 +17,8 @@ FIELD = {"field_z": 0.3}
 
 def system(kind, lengths, **model):
     """Return (lattice, model, site images, images of the visible units) with all symmetries."""
-    settings = parse_settings(
-        {"lattice": {"kind": kind, "lengths": lengths}, "model": {"kind": "heisenberg", **model}, "thermal": {"betas": [1.0]}}
-    )
+    sections = {"lattice": {"kind": kind, "lengths": lengths}, "model": {"kind": "heisenberg", **model}}
+    settings = parse_settings(sections | {"thermal": {"betas": [1.0]}})
     lattice, model = build(settings)
     site_images = site_symmetries(lattice, model)
     return lattice, model, site_images, input_images(purify(model, False), site_images, True, True)
@@ -41,8 +40,10 @@ def test_clusters_follow_the_largest_coupling():
     assert (0, 1, 2) not in lattice_clusters(lattice, model, 3)
 
 
-@pytest.mark.parametrize(("kind", "lengths", "options"), [("chain", [5], {}), ("chain", [5], FIELD), ("ladder", [3, 2], {})])
-def test_two_codes_are_one_class_if_and_only_if_a_symmetry_connects_configurations_that_hold_them(kind, lengths, options):
+@pytest.mark.parametrize(
+    ("kind", "lengths", "options"), [("chain", [5], {}), ("chain", [5], FIELD), ("ladder", [3, 2], {})]
+)
+def test_two_codes_are_one_class_if_and_only_if_a_symmetry_connects_their_configurations(kind, lengths, options):
     lattice, model, site_images, images = system(kind, lengths, **options)
     clusters = lattice_clusters(lattice, model, 3)
     for group in cluster_kinds(clusters, site_images, images):
@@ -62,7 +63,8 @@ def test_two_codes_are_one_class_if_and_only_if_a_symmetry_connects_configuratio
 
 def test_filled_tables_hold_the_terms():
     lattice, model, site_images, images = system("chain", [6])
-    factor = ClusterFactor(cluster_kinds([*itertools.combinations(range(6), 2), *lattice_clusters(lattice, model, 4)], site_images, images), 12)
+    clusters = [*itertools.combinations(range(6), 2), *lattice_clusters(lattice, model, 4)]
+    factor = ClusterFactor(cluster_kinds(clusters, site_images, images), 12)
     factor.fill(lambda units, spins: spins[: len(units) // 2] @ spins[len(units) // 2 :] / len(units))
     table, start = factor.table(), 0
     for kind in factor.kinds:

@@ -57,13 +57,14 @@ def test_the_choice_follows_the_shift_and_the_sizes():
     assert cost_model.cheapest_solver(SIZES) == "sample_space"
     assert cost_model.cheapest_solver(replace(SIZES, same_shift=False)) == "cg"
     assert cost_model.cheapest_solver(replace(SIZES, n_samples=10**5)) == "cg"
-    assert cost_model.cheapest_solver(replace(SIZES, is_factored=False, n_samples=100, same_shift=False)) == "sample_space"
+    stored = replace(SIZES, is_factored=False, n_samples=100, same_shift=False)
+    assert cost_model.cheapest_solver(stored) == "sample_space"
 
 
 @pytest.mark.parametrize("machine", MACHINES)
 @pytest.mark.parametrize("solver", cost_model.SOLVERS)
 def test_prediction_over_ranks(solver, machine):
-    """Sampling scales perfectly up to the number of chains; the network gets its due; ranks are not recommended beyond."""
+    """Sampling scales perfectly up to the number of chains; the network gets its due; more ranks are not advised."""
     alone = cost_model.step_seconds(SIZES, solver, 1, machine)
     spread = cost_model.step_seconds(SIZES, solver, 64, machine)
     for part in ("sampling", "energies"):
@@ -104,7 +105,8 @@ def test_plan():
 )
 def test_the_automatic_solver_of_a_run(task, choice, n_samples, solver):
     """Above 2000 parameters, without sharing; the plan names it and the shift arrives."""
-    network = {"kind": "rbm", "symmetries": [], "alpha": 24.0 if task == "ground_state" else 4.0, "parameters": "complex"}
+    alpha = 24.0 if task == "ground_state" else 4.0
+    network = {"kind": "rbm", "symmetries": [], "alpha": alpha, "parameters": "complex"}
     settings = parse_settings(
         {
             "run": {"task": task, "seed": 1},
@@ -129,9 +131,15 @@ def test_the_automatic_solver_of_a_run(task, choice, n_samples, solver):
     assert plan(settings)["solver"].startswith(f"{solver} (")
 
 
-@pytest.mark.parametrize(("method", "n_samples", "scale"), [("exact_sum", 100, 1e-6), ("metropolis", 800, 1e-4), ("metropolis", 799, 3e-3)])
+@pytest.mark.parametrize(
+    ("method", "n_samples", "scale"), [("exact_sum", 100, 1e-6), ("metropolis", 800, 1e-4), ("metropolis", 799, 3e-3)]
+)
 def test_the_last_shift_of_ground_states(method, n_samples, scale):
-    sections = {"run": {"task": "ground_state"}, "lattice": {"kind": "chain", "lengths": [4]}, "model": {"kind": "heisenberg"}}
+    sections = {
+        "run": {"task": "ground_state"},
+        "lattice": {"kind": "chain", "lengths": [4]},
+        "model": {"kind": "heisenberg"},
+    }
     settings = parse_settings(sections | {"sampling": {"n_samples": n_samples}})
     assert level_plan.last_scale(settings, method == "exact_sum", n_params=200) == scale
     chosen = parse_settings(sections | {"reconfiguration": {"diag_scale": 0.01}})

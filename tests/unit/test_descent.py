@@ -41,7 +41,8 @@ def test_a_part_of_the_last_change_is_made_again(is_exact, momentum):
 
 
 def test_changes_are_limited():
-    assert np.linalg.norm(descent(max_change=0.2).advance(np.zeros(50), velocity(np.ones(50)), 0.5, SERIAL)) == pytest.approx(0.2)
+    changed = descent(max_change=0.2).advance(np.zeros(50), velocity(np.ones(50)), 0.5, SERIAL)
+    assert np.linalg.norm(changed) == pytest.approx(0.2)
     assert np.abs(descent().advance(np.zeros(3), velocity([2.0, 1.0, 0.0]), 0.5, SERIAL)).max() == pytest.approx(0.3)
     way = descent()
     assert way.advance(np.zeros(1), velocity([np.nan]), 0.5, SERIAL) is None and way.n_failed == 1
@@ -65,7 +66,8 @@ def test_a_rise_forgets_the_momentum_and_raises_the_shift():
     for _ in range(50):
         way.watch(0.0, 1e-3, -0.5, 1e-3)
     assert way.caution == LEAST_CAUTION and way.diag_scale(0) == pytest.approx(0.1)
-    assert way.dtau(0) == pytest.approx(whole / 100)  # the shift grows tenfold, the rest of the caution shortens the step
+    # The shift grows tenfold, the rest of the caution shortens the step.
+    assert way.dtau(0) == pytest.approx(whole / 100)
     assert params == pytest.approx([0.05])
 
 
@@ -92,7 +94,9 @@ def test_state_and_restore():
     "model", [{"kind": "heisenberg"}, {"kind": "heisenberg", "couplings": [1.0, 0.5]}, {"kind": "tfim", "field": 2.0}]
 )
 def test_the_bound_of_the_width(model):
-    settings = parse_settings({"run": {"task": "ground_state"}, "lattice": {"kind": "chain", "lengths": [8]}, "model": model})
+    settings = parse_settings(
+        {"run": {"task": "ground_state"}, "lattice": {"kind": "chain", "lengths": [8]}, "model": model}
+    )
     model = build(settings)[1]
     levels = np.linalg.eigvalsh(to_sparse(model).toarray())
     assert 1.0 <= width_bound(model) / (levels[-1] - levels[0]) < 3.0

@@ -16,7 +16,7 @@ FALSE_ALARM = 1e-6
 
 
 def autoregressive(shape, phi, rng):
-    """Return stationary AR(1) chains along the last axis: unit variance, rho(t) = phi^t, tau = (1 + phi) / (1 - phi)."""
+    """Return stationary AR(1) chains along the last axis: variance 1, rho(t) = phi^t, tau = (1 + phi) / (1 - phi)."""
     start = rng.normal(size=(*shape[:-1], 1))
     noise = rng.normal(size=shape) * np.sqrt(1 - phi**2)
     return scipy.signal.lfilter([1.0], [1.0, -phi], noise, axis=-1, zi=phi * start)[0]
@@ -254,7 +254,9 @@ def test_r_hat_is_its_formula_and_sees_disagreeing_chains():
     assert estimators.split_r_hat(good) < 1.01
     assert estimators.split_r_hat(good + np.eye(16)[:, :1]) > 1.02  # one chain off by one standard deviation
     assert estimators.split_r_hat(good + np.linspace(0, 1, 400)) > 1.02  # all chains drift together
-    np.testing.assert_allclose(estimators.split_r_hat(np.stack([good, 5 * good], axis=-1)), estimators.split_r_hat(good))
+    np.testing.assert_allclose(
+        estimators.split_r_hat(np.stack([good, 5 * good], axis=-1)), estimators.split_r_hat(good)
+    )
     assert estimators.split_r_hat(np.ones((3, 8))) == 1.0
     assert estimators.split_r_hat(np.repeat([[0.0], [1.0]], 8, axis=1)) == np.inf
     assert np.isnan(ChainSums(np.ones((3, 3)), 1.0).r_hat)

@@ -114,7 +114,8 @@ def run_table(energy, variance, momentum=(0, 0), error=1e-4, lengths=(4, 4), tas
 
 def test_runs_on_a_line_end_at_its_intercept():
     tables = [run_table(-0.5 + 0.3 * variance, variance) for variance in (0.01, 0.02, 0.04)]
-    tables += [run_table(-0.4 + 0.2 * variance, variance, (1, 0)) for variance in (0.03, 0.05)] + [run_table(-1.0, 0.1, (2, 2))]
+    tables += [run_table(-0.4 + 0.2 * variance, variance, (1, 0)) for variance in (0.03, 0.05)]
+    tables += [run_table(-1.0, 0.1, (2, 2))]
     first, second = variance_limits(tables)
     assert first["energy"] == pytest.approx(-0.5, abs=1e-12) and first["slope"] == pytest.approx(0.3)
     assert (first["n_points"], first["momentum"]) == (3, [0, 0])
@@ -124,7 +125,9 @@ def test_runs_on_a_line_end_at_its_intercept():
 def test_the_error_of_the_limit_is_that_of_many_repetitions():
     # 4000 repetitions: the spread is known to 1.1 percent, the bound is five times that
     stream, variances, errors = np.random.default_rng(5), np.array([0.01, 0.02, 0.05]), np.array([1e-4, 2e-4, 2e-4])
-    fits = [fit_line(variances, -0.5 + 0.3 * variances + errors * stream.standard_normal(3), errors) for _ in range(4000)]
+    fits = [
+        fit_line(variances, -0.5 + 0.3 * variances + errors * stream.standard_normal(3), errors) for _ in range(4000)
+    ]
     design = np.stack([np.ones(3), variances], axis=1) / errors[:, None]
     expected = np.sqrt(np.linalg.inv(design.T @ design)[0, 0])
     assert np.std([fit.value for fit in fits]) == pytest.approx(expected, rel=0.056)

@@ -12,6 +12,7 @@ from hpc_nqs.symmetry.site_permutations import site_symmetries
 from hpc_nqs.thermal.ansatz import build_state
 from hpc_nqs.thermal.high_temperature.clusters import flux_pairs, strongest_bonds
 from hpc_nqs.thermal.high_temperature.flux import hopping_signs, plaquettes
+from hpc_nqs.thermal.table_state import ExchangeTables
 from hpc_nqs.wavefunctions.wavefunction import log_psi
 
 J1J2 = {"kind": "heisenberg", "couplings": [1.0, 0.5]}
@@ -71,8 +72,9 @@ def test_bonds_that_allow_no_uniform_flux_have_none():
 
 @pytest.mark.parametrize(
     "kind, lengths, couplings, expected",
-    [("square", [6, 6], [1.0, 0.5], "clusters"), ("chain", [16], [1.0, 0.5], "clusters"), ("ladder", [8, 2], [1.0, 0.5], "clusters"),
-     ("square", [4, 4], [1.0, 1.0], "clusters"), ("chain", [12], [1.0, 1.0], "clusters"), ("square", [6, 6], [1.0], "clusters"),
+    [("square", [6, 6], [1.0, 0.5], "clusters"), ("chain", [16], [1.0, 0.5], "clusters"),
+     ("ladder", [8, 2], [1.0, 0.5], "clusters"), ("square", [4, 4], [1.0, 1.0], "clusters"),
+     ("chain", [12], [1.0, 1.0], "clusters"), ("square", [6, 6], [1.0], "clusters"),
      ("triangular", [4, 4], [1.0], "pair_rbm"), ("kagome", [2, 2], [1.0], "pair_rbm")],
 )  # fmt: skip
 def test_triangles_of_the_strongest_bonds_decide_the_state(kind, lengths, couplings, expected):
@@ -108,17 +110,26 @@ def test_translations_keep_the_pair_product(kind, lengths):
 
 @pytest.mark.parametrize(
     "kind, lengths, couplings",
-    [("square", [4, 4], [1.0, 0.5]), ("square", [4, 4], [1.0, 1.5]), ("chain", [12], [0.5, 1.0]), ("square", [4, 4], [-1.0, 1.5])],
+    [
+        ("square", [4, 4], [1.0, 0.5]),
+        ("square", [4, 4], [1.0, 1.5]),
+        ("chain", [12], [0.5, 1.0]),
+        ("square", [4, 4], [-1.0, 1.5]),
+    ],
 )
 def test_tables_do_not_make_up_for_zeros_of_the_determinant(kind, lengths, couplings):
-    """All sites mismatched is a power n / 2 of beta_0 less; with J2 = 1.5 J1 such states had more weight than matched ones."""
+    """All sites mismatched is a power n / 2 of beta_0 less; with J2 = 1.5 J1 such states outweighed matched ones."""
     model = {"kind": "heisenberg", "couplings": couplings}
-    settings = parse_settings({"lattice": {"kind": kind, "lengths": lengths}, "model": model, "thermal": {"betas": [1.0]}})
+    settings = parse_settings(
+        {"lattice": {"kind": kind, "lengths": lengths}, "model": model, "thermal": {"betas": [1.0]}}
+    )
     ansatz = build_state(settings, *build(settings), seed=1)
-    assert ansatz.has_exchange_tables and ansatz.model.has_positive_exchange
+    assert isinstance(ansatz, ExchangeTables) and ansatz.model.has_positive_exchange
     n, stream = ansatz.model.n_sites, np.random.default_rng(5)
     sigma = stream.permuted(np.tile(np.repeat([1, -1], n // 2), (200, 1)), axis=1)
-    spins = [np.ascontiguousarray(np.concatenate([sigma, ancilla], axis=1), dtype=np.int8) for ancilla in (sigma, -sigma)]
+    spins = [
+        np.ascontiguousarray(np.concatenate([sigma, ancilla], axis=1), dtype=np.int8) for ancilla in (sigma, -sigma)
+    ]
     mismatched, matched = (log_psi(ansatz.wavefunction, ansatz.system.moves, each).real for each in spins)
     largest = np.abs(ansatz.model.exchange_element).max() * ansatz.beta_0
     assert (mismatched - matched).max() < 0.5 * (n // 2) * np.log(largest)

@@ -150,7 +150,11 @@ def test_folders_form_no_circle():
         ("thermal.driver", "def run():\n    from hpc_nqs.exact.diagonalization import levels", None),
         ("exact.table", "from hpc_nqs.thermal import driver", "stands above it"),
         ("thermal.driver", "from hpc_nqs.kernels import reference", "for tests and comparisons"),
-        ("wavefunctions.rbm", "from hpc_nqs.kernels.reference.amplitudes import RBMAmplitude", "for tests and comparisons"),
+        (
+            "wavefunctions.rbm",
+            "from hpc_nqs.kernels.reference.amplitudes import RBMAmplitude",
+            "for tests and comparisons",
+        ),
         ("runs.run_file", "from hpc_nqs.lattices.lattice import Lattice", "knows no physics"),
         ("runs.run_file", "import hpc_nqs", "stands above it"),
         ("runs.run_file", "from hpc_nqs.version import __version__", None),
@@ -170,7 +174,9 @@ def functions(source):
 
 
 def test_modules_and_functions_stay_short():
-    sources = {path: path.read_text() for path in [*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.pyx"), *ROOT.glob("csrc/*")]}
+    sources = {
+        path: path.read_text() for path in [*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.pyx"), *ROOT.glob("csrc/*")]
+    }
     assert {str(path) for path, text in sources.items() if text.count("\n") > MAX_LINES} == set()
     long = [(name, f) for name, text in modules().items() for f, n in functions(text) if n > MAX_FUNCTION_LINES]
     assert long == []

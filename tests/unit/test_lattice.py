@@ -200,7 +200,9 @@ def test_unreadable_bond_files_name_the_line(tmp_path, text, message):
 
 
 def test_bonds_from_an_input_are_checked_too():
-    with pytest.raises(ValueError, match="bond 2 of lattice.bonds: the bond 0 1 stands already in bond 1 of lattice.bonds"):
+    with pytest.raises(
+        ValueError, match="bond 2 of lattice.bonds: the bond 0 1 stands already in bond 1 of lattice.bonds"
+    ):
         check_bonds([(0, 1, 1), (1, 0, 2.0)])
     with pytest.raises(OSError, match="No such file"):
         read_bonds("no_such_file.txt")

@@ -45,7 +45,9 @@ def test_all_forms_give_the_same_update_at_equal_shift(kind):
     )
     product = linear.matrix_free(log_derivs, weights, SERIAL, diagonal)
     s_diag = linear.s_diagonal(log_derivs, weights, SERIAL)
-    free_cg = conjugate_gradients.solve_cg(product, force, diagonal=s_diag + diagonal, tolerance=1e-13, x0=np.ones(force.size))
+    free_cg = conjugate_gradients.solve_cg(
+        product, force, diagonal=s_diag + diagonal, tolerance=1e-13, x0=np.ones(force.size)
+    )
     samples_form = sample_space.solve_sample_space(log_derivs, weights, local_energy, SERIAL, scale, shift)
 
     np.testing.assert_allclose(s_diag, np.diag(s_matrix).real, rtol=1e-13)
@@ -62,7 +64,9 @@ def test_soft_cut_is_the_same_between_parameters_and_between_samples(kind, n_par
     previous = np.random.default_rng(1).normal(size=n_params).astype(kind)
     for filling in (None, previous):
         dense = linear.solve_soft_cut(s_matrix, force, 1e-2, filling)
-        between = sample_space.solve_sample_space(log_derivs, weights, local_energy, SERIAL, rtol=1e-2, previous=filling)
+        between = sample_space.solve_sample_space(
+            log_derivs, weights, local_energy, SERIAL, rtol=1e-2, previous=filling
+        )
         np.testing.assert_allclose(between.x, dense.x, rtol=0, atol=1e-10 * np.abs(dense.x).max())
         assert between.n_kept == pytest.approx(dense.n_kept, abs=1e-9)
         assert between.residual == pytest.approx(dense.residual, abs=1e-10)
@@ -103,7 +107,9 @@ def test_real_parameters_solve_with_the_real_parts(regularization):
         dense = linear.solve_soft_cut(s_matrix.real, force.real, 1e-2)
     else:
         dense = linear.solve_cholesky(s_matrix.real, force.real, 1e-2, 1e-3)
-    between = sample_space.solve_sample_space(log_derivs, weights, local_energy, SERIAL, real_params=True, **regularization)
+    between = sample_space.solve_sample_space(
+        log_derivs, weights, local_energy, SERIAL, real_params=True, **regularization
+    )
     assert between.x.dtype == np.float64 and between.note == ""
     np.testing.assert_allclose(between.x, dense.x, rtol=0, atol=1e-10 * np.abs(dense.x).max())
     product = linear.matrix_free(log_derivs, weights, SERIAL, real_params=True)(dense.x)
@@ -132,9 +138,8 @@ def test_distributed_forms_do_not_depend_on_the_number_of_ranks(shares, real_par
         team.sum_in_place(force)
         force = force.real.copy() if real_params else force
         shift = 1e-3 * linear.s_diagonal(*local, team) + 1e-4
-        iterative = conjugate_gradients.solve_spread_cg(
-            linear.as_derivatives(*local, team), force, shift, diagonal=shift * 1001, tolerance=1e-13, real_params=real_params
-        )
+        options = {"diagonal": shift * 1001, "tolerance": 1e-13, "real_params": real_params}
+        iterative = conjugate_gradients.solve_spread_cg(linear.as_derivatives(*local, team), force, shift, **options)
         return shifted, cut, iterative
 
     (alone,) = on_ranks(1, lambda team: work_alone(log_derivs, weights, local_energy, previous, real_params, team))
@@ -199,9 +204,13 @@ def test_cg_solves_a_singular_consistent_system_from_any_start():
     log_derivs, weights, local_energy = samples(n_samples=12, n_params=30)
     s_matrix, force = system(log_derivs, weights, local_energy)
     for x0 in (None, np.ones(30)):
-        solution = conjugate_gradients.solve_cg(lambda v: s_matrix @ v, force, x0, np.diag(s_matrix).real, tolerance=1e-9)
+        solution = conjugate_gradients.solve_cg(
+            lambda v: s_matrix @ v, force, x0, np.diag(s_matrix).real, tolerance=1e-9
+        )
         assert solution.note == "" and solution.residual <= 2e-9 and 0 < solution.iterations <= 60
-    again = conjugate_gradients.solve_cg(lambda v: s_matrix @ v, force, solution.x, np.diag(s_matrix).real, tolerance=1e-8)
+    again = conjugate_gradients.solve_cg(
+        lambda v: s_matrix @ v, force, solution.x, np.diag(s_matrix).real, tolerance=1e-8
+    )
     assert again.iterations == 1
 
 
@@ -217,7 +226,9 @@ def test_cg_solves_a_singular_consistent_system_from_any_start():
 def test_cg_returns_a_finite_best_iterate_with_a_note(s_matrix, max_iterations, word):
     force = np.array([1.0, 2.0, 3.0])
     with np.errstate(invalid="ignore"):
-        solution = conjugate_gradients.solve_cg(lambda v: s_matrix @ v, force, tolerance=1e-12, max_iterations=max_iterations)
+        solution = conjugate_gradients.solve_cg(
+            lambda v: s_matrix @ v, force, tolerance=1e-12, max_iterations=max_iterations
+        )
     assert np.isfinite(solution.x).all() and word in solution.note
     if word:
         assert solution.note.startswith("CG ")
@@ -245,8 +256,14 @@ def test_zero_force_needs_no_iterations():
         (lambda: linear.matrix_free(np.ones((2, 2)), np.array([1.0, -1.0]), SERIAL), "not negative"),
         (lambda: linear.matrix_free(np.ones((2, 2)), np.ones(3), SERIAL), "wanted"),
         (lambda: sample_space.solve_sample_space(*samples(), SERIAL), "either rtol or a shift"),
-        (lambda: sample_space.solve_sample_space(*samples(), SERIAL, diag_shift=1.0, rtol=1e-3), "either rtol or a shift"),
-        (lambda: sample_space.solve_sample_space(*samples(), SERIAL, diag_shift=1.0, previous=np.ones(20)), "needs rtol"),
+        (
+            lambda: sample_space.solve_sample_space(*samples(), SERIAL, diag_shift=1.0, rtol=1e-3),
+            "either rtol or a shift",
+        ),
+        (
+            lambda: sample_space.solve_sample_space(*samples(), SERIAL, diag_shift=1.0, previous=np.ones(20)),
+            "needs rtol",
+        ),
         (lambda: sample_space.solve_sample_space(*samples(n_samples=0), SERIAL, diag_shift=1.0), "no samples"),
     ],
 )

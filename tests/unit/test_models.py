@@ -153,7 +153,9 @@ def test_marshall_rotation_keeps_the_spectrum(kind, lengths, couplings, negative
     # The rotation itself: e^{i pi sum_B Sz} up to a phase is diagonal with entries +1/-1.
     spins = spins_of(np.arange(2**lattice.n_sites), lattice.n_sites)
     signs = np.prod(np.where(rotated.sublattice < 0, spins, 1), axis=1)
-    np.testing.assert_allclose(signs[:, None] * to_sparse(model).toarray() * signs, to_sparse(rotated).toarray(), atol=1e-14)
+    np.testing.assert_allclose(
+        signs[:, None] * to_sparse(model).toarray() * signs, to_sparse(rotated).toarray(), atol=1e-14
+    )
 
 
 @pytest.mark.parametrize(("kind", "lengths"), [("chain", [5]), ("triangular", [3, 3]), ("kagome", [1, 2])])

@@ -43,7 +43,9 @@ def commands():
 
 def test_the_input_reference_is_that_of_the_program():
     start, end = README.index("### [run]\n"), README.index("## File format")
-    assert README[start:end].rstrip() + "\n" == templates.text("reference"), "paste the output of `hpc-nqs init reference` again"
+    assert README[start:end].rstrip() + "\n" == templates.text("reference"), (
+        "paste the output of `hpc-nqs init reference` again"
+    )
 
 
 def test_every_command_can_be_parsed():

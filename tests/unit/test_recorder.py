@@ -82,7 +82,10 @@ def test_a_stop_writes_at_once_and_says_why_and_what_it_cost(setup):
     setup.step(1)
     setup.stop.answer = True
     assert setup.step(1) == (True, 2)
-    assert setup.messages == ["stopping at a checkpoint: another rank received a signal", "2 checkpoints: 0.00 s, 0% of 2 s"]
+    assert setup.messages == [
+        "stopping at a checkpoint: another rank received a signal",
+        "2 checkpoints: 0.00 s, 0% of 2 s",
+    ]
 
 
 def test_the_margin_is_that_of_the_longest_step(setup):

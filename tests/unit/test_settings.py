@@ -261,7 +261,11 @@ def test_what_is_promised_but_not_there_is_refused(section, key, value, instead)
 
 
 def test_ground_states_have_no_ancilla_spins():
-    changes = (("run", "task", "ground_state"), ("wavefunction", "bond_features", True), ("wavefunction", "symmetries", ["layer_exchange"]))
+    changes = (
+        ("run", "task", "ground_state"),
+        ("wavefunction", "bond_features", True),
+        ("wavefunction", "symmetries", ["layer_exchange"]),
+    )
     bonds, layers = problems_of(changed(*changes))
     assert "wavefunction.bond_features = true: a ground state has no ancilla spins" in bonds
     assert "a ground state has one layer" in layers
@@ -269,10 +273,12 @@ def test_ground_states_have_no_ancilla_spins():
 
 def test_tables_over_clusters_are_for_thermal_states_and_their_size_for_tables():
     (problem,) = problems_of(changed(("run", "task", "ground_state"), ("wavefunction", "kind", "clusters")))
-    assert problem == 'wavefunction.kind = "clusters": for thermal states only; allowed are "auto", "rbm" and "pair_rbm"'
+    text = 'wavefunction.kind = "clusters": for thermal states only; allowed are "auto", "rbm" and "pair_rbm"'
+    assert problem == text
     (problem,) = problems_of(changed(("wavefunction", "kind", "rbm"), ("wavefunction", "cluster_size", 4)))
     assert problem == 'wavefunction.cluster_size = 4: only with wavefunction.kind = "clusters"; allowed is "auto"'
-    assert parse_settings(changed(("wavefunction", "kind", "clusters"), ("wavefunction", "cluster_size", 4))).wavefunction.cluster_size == 4
+    tables = parse_settings(changed(("wavefunction", "kind", "clusters"), ("wavefunction", "cluster_size", 4)))
+    assert tables.wavefunction.cluster_size == 4
 
 
 def test_correlations_against_distance_are_for_thermal_runs():
@@ -287,7 +293,11 @@ def test_samplers_of_the_analytic_method_are_not_for_ground_states():
 
 
 def test_a_list_of_sectors_replaces_one_sector():
-    changes = (("run", "task", "ground_state"), ("ground_state", "sectors", [[0, 1], [1, 2]]), ("ground_state", "momentum", [1]))
+    changes = (
+        ("run", "task", "ground_state"),
+        ("ground_state", "sectors", [[0, 1], [1, 2]]),
+        ("ground_state", "momentum", [1]),
+    )
     first, second = problems_of(changed(*changes))
     assert "ground_state.momentum = [1]: ground_state.sectors is given too" in first
     assert "the last entry of a sector is its spin parity, 1 or -1" in second

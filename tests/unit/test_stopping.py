@@ -44,7 +44,7 @@ print("finished", flush=True)
 
 
 def interrupt(code, pauses):
-    """Start Python code, send SIGINT after each pause; return (exit code, seconds from the last one to the end, output)."""
+    """Start Python code, send SIGINT after each pause; return (exit code, seconds from the last to the end, output)."""
     command = [sys.executable, "-c", code]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         process.stdout.readline()
@@ -96,7 +96,9 @@ def squeue(tmp_path):
 
     def answering(text, code=0, job="17", **variables):
         program = tmp_path / "squeue"
-        program.write_text(f"#!/bin/sh\n[ \"$*\" = '--noheader --jobs {job} --format=%L' ] || exit 9\necho '{text}'\nexit {code}\n")
+        program.write_text(
+            f"#!/bin/sh\n[ \"$*\" = '--noheader --jobs {job} --format=%L' ] || exit 9\necho '{text}'\nexit {code}\n"
+        )
         program.chmod(0o755)
         return {"PATH": f"{tmp_path}:/bin", "SLURM_JOB_ID": "17", **variables}
 

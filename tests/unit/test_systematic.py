@@ -23,13 +23,16 @@ def ring():
 
     def curve(betas):
         rows = exact.thermal_rows(levels, list(betas))
-        return np.array([row["energy"] for row in rows]), np.array([row["specific_heat"] / row["beta"] ** 2 for row in rows])
+        variances = [row["specific_heat"] / row["beta"] ** 2 for row in rows]
+        return np.array([row["energy"] for row in rows]), np.array(variances)
 
     return model, curve
 
 
 def path_of(betas, energies, variances, residuals=0.0, layer_differences=0.0):
-    rest = [np.broadcast_to(np.asarray(value, dtype=float), betas.shape) for value in (0.0, residuals, layer_differences)]
+    rest = [
+        np.broadcast_to(np.asarray(value, dtype=float), betas.shape) for value in (0.0, residuals, layer_differences)
+    ]
     return systematic.Path(betas, energies, rest[0], variances, rest[0], rest[1], rest[2])
 
 
@@ -78,7 +81,10 @@ def test_noise_of_energies_and_variances_is_not_taken_for_an_error(ring, exact_p
     errors = {"energy_errors": noise["energies"], "variance_errors": noise["variances"]}
     ratios = []
     for _ in range(200):
-        drawn = {name: getattr(exact_path, name) + stream.standard_normal(BETAS.shape) * error for name, error in noise.items()}
+        drawn = {
+            name: getattr(exact_path, name) + stream.standard_normal(BETAS.shape) * error
+            for name, error in noise.items()
+        }
         deficit, expected = systematic.energy_deficit(dataclasses.replace(exact_path, **drawn, **errors), ring[0])
         ratios.append(np.mean(deficit**2 / expected**2))
     # neighbouring points share their noise: the mean of one draw scatters by 0.8
@@ -104,7 +110,9 @@ def test_the_error_of_the_seed_is_carried_along_and_heals(ring):
 
 
 def test_the_difference_of_the_layers_counts_half(ring, exact_path):
-    errors = systematic.estimate(dataclasses.replace(exact_path, layer_differences=np.full(BETAS.shape, -2e-3)), ring[0])
+    errors = systematic.estimate(
+        dataclasses.replace(exact_path, layer_differences=np.full(BETAS.shape, -2e-3)), ring[0]
+    )
     np.testing.assert_allclose(errors.energy, 1e-3, rtol=1e-2)
     assert errors.free_energy[-1] == pytest.approx(1e-3, rel=1e-2)  # it grows from zero at infinite temperature
 

@@ -94,10 +94,13 @@ def test_errors_are_those_of_the_linear_map():
             return thermodynamics.integrate_energy(betas, energy + change, changed, start_slope=start_slope)[0]
 
         units = np.eye(9)
-        variance = sum(((integral(unit) - integral(0.0)) * sigma) ** 2 for unit, sigma in zip(units, errors, strict=True))
+        variance = sum(
+            ((integral(unit) - integral(0.0)) * sigma) ** 2 for unit, sigma in zip(units, errors, strict=True)
+        )
         if slopes is not None:
             variance += sum(
-                ((integral(0.0, unit) - integral(0.0)) * sigma) ** 2 for unit, sigma in zip(units, slope_errors, strict=True)
+                ((integral(0.0, unit) - integral(0.0)) * sigma) ** 2
+                for unit, sigma in zip(units, slope_errors, strict=True)
             )
         _, error = thermodynamics.integrate_energy(betas, energy, slopes, errors, slope_errors, start_slope=start_slope)
         np.testing.assert_allclose(error, np.sqrt(variance), rtol=1e-12)
@@ -109,7 +112,9 @@ def test_entropy_error_is_the_quadrature():
 
 def test_specific_heat_of_a_quadratic_is_exact():
     betas = np.linspace(0.1, 3.0, 30)
-    value, error = thermodynamics.specific_heat_from_slope(betas, 1 - 2 * betas + 0.3 * betas**2, np.full(30, 1e-3), 2.0)
+    value, error = thermodynamics.specific_heat_from_slope(
+        betas, 1 - 2 * betas + 0.3 * betas**2, np.full(30, 1e-3), 2.0
+    )
     assert value == pytest.approx(-4.0 * (-2 + 1.2), abs=1e-10)
     assert 0 < error < 0.1
 

@@ -74,7 +74,9 @@ def test_samples_without_weight_have_no_slopes(parameters):
 
 
 def test_projected_states_too():
-    settings = parse_settings(CHAIN | {"run": {"task": "ground_state"}, "ground_state": {"momentum": [3], "spin_parity": -1}})
+    settings = parse_settings(
+        CHAIN | {"run": {"task": "ground_state"}, "ground_state": {"momentum": [3], "spin_parity": -1}}
+    )
     lattice, model = build(settings)
     ansatz = build_spin_ansatz(settings, lattice, model, 1, sectors_of(settings, lattice, model)[0])
     results = []

@@ -172,7 +172,7 @@ class PairAmplitude(Amplitude):
 
 
 class ClusterAmplitude(Amplitude):
-    """ln Psi = sum_c table[code of the spins on cluster c]; bit b of a code is set where unit b of the cluster is up."""
+    """ln Psi = sum_c table[code of the spins on cluster c]; bit b of a code is set where unit b of c is up."""
 
     width = 1
 

@@ -1,4 +1,4 @@
-"""NumPy twins of the kernels of the solvers: log-derivatives, conjugate gradients, Cholesky factorization; for tests only."""
+"""NumPy twins of the kernels of the solvers, for tests only: log-derivatives, conjugate gradients, Cholesky."""
 
 import numpy as np
 

@@ -17,7 +17,7 @@ def log_derivs(amplitude, configurations, out):
 
 
 def unit_slopes(amplitude, configurations, out):
-    """Write d ln Psi / d angle = phase tanh(angle) of every unit to `out`: real parts, then imaginary ones if complex."""
+    """Write d ln Psi / d angle = phase tanh(angle) of every unit to `out`: real, then imaginary parts if complex."""
     for row, visible in zip(out, configurations, strict=True):
         slopes = amplitude.phase * np.tanh(amplitude.angles(visible))
         row[:] = np.concatenate([slopes.real, slopes.imag][: amplitude.width])

@@ -1,6 +1,7 @@
 """NumPy twins of the kernels in `worldlines` and `ising_worldlines`.
 
-Same names and arguments, the same random numbers in the same order. For tests only.  Clusters are sets of nodes, and every estimate is an average written as its definition reads.
+Same names and arguments, the same random numbers in the same order. For tests only.  Clusters are sets of nodes, and
+every estimate is an average written as its definition reads.
 """
 
 import itertools
@@ -67,6 +68,7 @@ def sample_loops(
     spins, legs, gate_class, thresholds, derivatives, negative, bias, improved, times, phases, pairs, pair_weights,
     sweeps_per_sample, parents, decisions, sums, partners, streams, values,
 ):
+    """Update loops of exchange gates, *in place*; write the columns of every sample and chain to `values`."""
     straight, horizontal, crossed = ((0, 2), (1, 3)), ((0, 1), (2, 3)), ((0, 3), (1, 2))
     options = {PARALLEL: (straight, crossed), STAY: (straight, horizontal), SWAP: (horizontal, crossed)}
     shared = {frozenset((PARALLEL, STAY)): straight, frozenset((STAY, SWAP)): horizontal}
@@ -92,12 +94,14 @@ def sample_loops(
                 first, second = first + table[0, state], second + table[1, state]
                 if state == SWAP and negative[gate_class[g]]:
                     sign = -sign
-                partner = next((q for q in range(3) if shared.get(frozenset((state, q))) == broken[g] and broken[g]), state)
+                others = (q for q in range(3) if shared.get(frozenset((state, q))) == broken[g] and broken[g])
+                partner = next(others, state)
                 apart = broken[g] and labels[legs[g][broken[g][0][0]]] != labels[legs[g][broken[g][1][0]]]
                 estimate += 0.5 * (table[0, state] + table[0, partner]) if apart else table[0, state]
             together = labels if improved else np.zeros_like(labels)
             fixed = [sign, first, second, estimate if improved else first]
-            values[spins_row(spins, chain), sample] = [*fixed, *measured(before, together, times, phases, pairs, pair_weights)]
+            diagonal = measured(before, together, times, phases, pairs, pair_weights)
+            values[spins_row(spins, chain), sample] = [*fixed, *diagonal]
 
 
 def spins_row(spins, chain):
@@ -117,7 +121,7 @@ def conditional_derivative(
     chain, derivatives, bias_slope, ring_start, ring_nodes, ring_class, partner_start, partners, partner_class, boosts,
     bias_boosts, work,
 ):
-    """Return the derivative, the part of every site averaged over all spins of its world line given those of the others."""
+    """Return the derivative, the part of each site averaged over the spins of its world line given the others."""
     exponents, total = 0.5 * np.log(boosts), 0.0
     for first, stop in itertools.pairwise(ring_start):
         nodes, kinds = ring_nodes[first:stop], ring_class[first:stop]
@@ -140,11 +144,12 @@ def conditional_derivative(
 
 
 def sample_clusters(
-    spins, bonds, bond_class, thresholds, derivatives, bias, bias_slope, ring_start, ring_nodes, ring_class, partner_start,
-    partners, partner_class, boosts, bias_boosts, work, improved, times,
+    spins, bonds, bond_class, thresholds, derivatives, bias, bias_slope, ring_start, ring_nodes, ring_class,
+    partner_start, partners, partner_class, boosts, bias_boosts, work, improved, times,
     phases, pairs, pair_weights,
     sweeps_per_sample, parents, decisions, sums, streams, values,
 ):
+    """Update clusters of Ising bonds, *in place*; write the columns of every sample and chain to `values`."""
     for chain, stream in zip(spins, streams, strict=True):
         for sample in range(values.shape[1]):
             for _ in range(sweeps_per_sample):
@@ -157,9 +162,11 @@ def sample_clusters(
                 before = chain.copy()
                 flip(chain, labels, bias, stream)
             together = labels if improved else np.zeros_like(labels)
-            rings = ring_start, ring_nodes, ring_class, partner_start, partners, partner_class, boosts, bias_boosts, work
+            partner = partner_start, partners, partner_class
+            rings = ring_start, ring_nodes, ring_class, *partner, boosts, bias_boosts, work
             columns = ising_columns(before, bonds, bond_class, derivatives, bias_slope, rings)
-            values[spins_row(spins, chain), sample] = [*columns, *measured(before, together, times, phases, pairs, pair_weights)]
+            diagonal = measured(before, together, times, phases, pairs, pair_weights)
+            values[spins_row(spins, chain), sample] = [*columns, *diagonal]
 
 
 def sample_units(
@@ -168,6 +175,7 @@ def sample_units(
     phases, pairs, pair_weights,
     sweeps_per_sample, fields, sums, streams, values,
 ):
+    """Draw hidden units and spins in turn, *in place*; write the columns of every sample and chain to `values`."""
     for chain, stream in zip(spins, streams, strict=True):
         for sample in range(values.shape[1]):
             for _ in range(sweeps_per_sample):
@@ -178,6 +186,8 @@ def sample_units(
                 for node in range(len(chain)):
                     chain[node] = 1 if uniform(stream) < 1.0 / (1.0 + np.exp(-2.0 * field[node])) else -1
             together = np.zeros(len(chain), dtype=int)
-            rings = ring_start, ring_nodes, ring_class, partner_start, partners, partner_class, boosts, bias_boosts, work
+            partner = partner_start, partners, partner_class
+            rings = ring_start, ring_nodes, ring_class, *partner, boosts, bias_boosts, work
             columns = ising_columns(chain, bonds, bond_class, derivatives, bias_slope, rings)
-            values[spins_row(spins, chain), sample] = [*columns, *measured(chain, together, times, phases, pairs, pair_weights)]
+            diagonal = measured(chain, together, times, phases, pairs, pair_weights)
+            values[spins_row(spins, chain), sample] = [*columns, *diagonal]
