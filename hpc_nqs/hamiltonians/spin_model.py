@@ -6,11 +6,13 @@ H = sum_pairs c s_i s_j + sum_i h_i s_i + sum_exchange e (|+-><-+| + |-+><+-|) +
     TFIM             H = -coupling sum_b sz sz - field sum_i sx - field_z sum_i sz   (Pauli matrices)
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-MAX_DENSE_SITES = 16
+# Still imported from here by the thermal drivers.
+from hpc_nqs.hamiltonians.marshall import marshall  # noqa: F401
+from hpc_nqs.hamiltonians.matrices import to_sparse  # noqa: F401
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,126 +168,3 @@ def _coupled_bonds(lattice, couplings, sign):
     strength.append(sign * values[nonzero])
     shells.append(np.zeros(np.count_nonzero(nonzero), dtype=np.int8))
     return np.concatenate(sites), np.concatenate(strength), np.concatenate(shells)
-
-
-def marshall(model, lattice=None):
-    """Return the model after a rotation of one sublattice by pi about z, which makes exchange elements negative.
-
-    The rotation changes the sign of the exchange elements between the sublattices.  Sublattices are taken from all
-    exchange bonds if some two-colouring makes every element negative; otherwise from the strongest shell (the
-    nearest of equally strong ones).  The spectrum does not change.
-
-    Parameters
-    ----------
-    model : SpinModel
-        Not rotated.
-    lattice : Lattice
-        Not used beyond the model's bonds; accepted for the sake of one call for all models.
-
-    Returns
-    -------
-    SpinModel
-        The model itself when it has no exchange or no two sublattices.
-
-    Raises
-    ------
-    ValueError
-        When the model is rotated already.
-    """
-    if model.sublattice is not None:
-        raise ValueError("the model is Marshall-rotated already")
-    if not len(model.exchange_sites):
-        return model
-    strengths = {int(s): np.abs(model.exchange_element[model.exchange_shell == s]).max() for s in model.exchange_shell}
-    strongest = min(strengths, key=lambda shell: (-strengths[shell], shell))
-    for chosen in (np.ones(len(model.exchange_shell), dtype=bool), model.exchange_shell == strongest):
-        colours = _two_colouring(model.n_sites, model.exchange_sites[chosen], model.exchange_element[chosen] > 0)
-        if colours is not None:
-            i, j = model.exchange_sites.T
-            rotated = model.exchange_element * (colours[i] * colours[j])
-            return replace(model, exchange_element=rotated, sublattice=colours)
-    return model
-
-
-def _two_colouring(n_sites, bonds, differ):
-    """Return (n_sites,) int8 of +1/-1, opposite across bonds with `differ`, equal across the others; or None."""
-    neighbours = [[] for _ in range(n_sites)]
-    for (i, j), unequal in zip(bonds.tolist(), differ.tolist(), strict=True):
-        sign = -1 if unequal else 1
-        neighbours[i].append((j, sign))
-        neighbours[j].append((i, sign))
-    colours = np.zeros(n_sites, dtype=np.int8)
-    for start in range(n_sites):
-        if colours[start]:
-            continue
-        colours[start] = 1
-        stack = [start]
-        while stack:
-            i = stack.pop()
-            for j, sign in neighbours[i]:
-                if colours[j] == 0:
-                    colours[j] = sign * colours[i]
-                    stack.append(j)
-                elif colours[j] != sign * colours[i]:
-                    return None
-    return colours
-
-
-def diagonal(model, configurations):
-    """Return sum c s_i s_j + sum h_i s_i of configurations (n, n_sites) of +1/-1, as (n,) float64."""
-    spins = np.asarray(configurations, dtype=np.float64)
-    energies = spins @ model.site_field
-    for (i, j), coupling in zip(model.pair_sites, model.pair_coupling, strict=True):
-        energies += coupling * spins[:, i] * spins[:, j]
-    return energies
-
-
-def spins_of(states, n_sites):
-    """Return the configurations (n, n_sites) int8 of basis indices: s_i = +1 where bit i is set."""
-    bits = (np.asarray(states)[:, None] >> np.arange(n_sites)) & 1
-    return (2 * bits - 1).astype(np.int8)
-
-
-def off_diagonal(model, states):
-    """Yield one (flipped bit mask, rows, element) per exchange or flip term.
-
-    Parameters
-    ----------
-    states : (n,) int64
-        Basis indices.
-
-    Yields
-    ------
-    mask : int
-        The term takes state s to s ^ mask.
-    rows : (m,) intp
-        The entries of `states` on which it does not vanish.
-    element : float
-    """
-    for (i, j), element in zip(model.exchange_sites.tolist(), model.exchange_element.tolist(), strict=True):
-        yield (1 << i) | (1 << j), np.flatnonzero(((states >> i) ^ (states >> j)) & 1), element
-    for i, element in zip(model.flip_sites.tolist(), model.flip_element.tolist(), strict=True):
-        yield 1 << i, np.arange(len(states)), element
-
-
-def to_sparse(model):
-    """Return H on all 2^n_sites states as a scipy.sparse CSR array; bit i of the index is set where s_i = +1.
-
-    Raises
-    ------
-    ValueError
-        More than 16 sites.
-    """
-    import scipy.sparse
-
-    if model.n_sites > MAX_DENSE_SITES:
-        raise ValueError(f"{model.n_sites} sites: the matrix of all states is built for up to {MAX_DENSE_SITES}")
-    states = np.arange(2**model.n_sites)
-    diagonal_values = diagonal(model, spins_of(states, model.n_sites))
-    rows, columns, elements = [states], [states], [diagonal_values]
-    for mask, kept, element in off_diagonal(model, states):
-        rows.append(states[kept] ^ mask)
-        columns.append(states[kept])
-        elements.append(np.full(len(kept), element))
-    entries = np.concatenate(elements), (np.concatenate(rows), np.concatenate(columns))
-    return scipy.sparse.coo_array(entries, shape=(len(states), len(states))).tocsr()

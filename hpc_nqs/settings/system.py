@@ -10,7 +10,7 @@ def validate(settings):
         lattice, model = build(settings)
     except SettingsError as error:
         return error.problems
-    from hpc_nqs.hamiltonians.spin_model import marshall
+    from hpc_nqs.hamiltonians.marshall import marshall
     from hpc_nqs.symmetry.site_permutations import site_symmetries
 
     problems = []
