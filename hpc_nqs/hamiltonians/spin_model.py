@@ -2,8 +2,7 @@
 
 H = sum_pairs c s_i s_j + sum_i h_i s_i + sum_exchange e (|+-><-+| + |-+><+-|) + sum_flips f sigma^x_i, s = +1/-1.
 
-    XXZ/Heisenberg   H = sum_b J_b [SxSx + SySy + Delta SzSz] - field_z sum_i Sz_i,  S = sigma/2
-    TFIM             H = -coupling sum_b sz sz - field sum_i sx - field_z sum_i sz   (Pauli matrices)
+The models of the input, one class in a file of its own each, say which terms they are.
 """
 
 from dataclasses import dataclass
@@ -22,10 +21,10 @@ class SpinModel:
     Attributes
     ----------
     kind : str
-        "heisenberg" or "tfim".
+        The word of the model that the terms were made from, see `hamiltonians.MODELS`.
     n_sites : int
     spin : float
-        Sz = spin * sigma enters magnetization and structure factor: 0.5 (heisenberg) or 1.0 (tfim).
+        Sz = spin * sigma enters magnetization and structure factor: 0.5 of spin operators, 1.0 of Pauli matrices.
     pair_sites : (n_pairs, 2) intp
     pair_coupling : (n_pairs,) float64
         Coefficients c of s_i s_j, in energy units like all below.
@@ -63,6 +62,30 @@ class SpinModel:
                 array.flags.writeable = False
                 object.__setattr__(self, name, array)
 
+    @classmethod
+    def of_terms(cls, kind, n_sites, spin, pairs=None, exchange=None, flips=None, field_z=0.0):
+        """Return the model of terms as arrays, not rotated; terms without strength are left out.
+
+        Parameters
+        ----------
+        kind, n_sites, spin
+            As the attributes.
+        pairs : (sites, couplings), optional
+        exchange : (sites, elements, shells), optional
+        flips : (sites, elements), optional
+            See the attributes of the same names.
+        field_z : float
+            h of -h sum Sz, Sz = spin * sigma.
+        """
+        no_bonds, no_sites = np.zeros((0, 2), dtype=np.intp), np.zeros(0, dtype=np.intp)
+        pairs = pairs or (no_bonds, np.zeros(0))
+        exchange = exchange or (no_bonds, np.zeros(0), np.zeros(0, dtype=np.int8))
+        flips = flips or (no_sites, np.zeros(0))
+        site_field = np.full(n_sites, -float(field_z) * spin) + 0.0  # no negative zeros
+        kept = ([part[terms[1] != 0] for part in terms] for terms in (pairs, exchange, flips))
+        (pair_sites, pair_coupling), exchange, flips = kept
+        return cls(kind, n_sites, spin, pair_sites, pair_coupling, site_field, *exchange, *flips)
+
     @property
     def conserves_sz(self):
         """Whether H commutes with sum Sz."""
@@ -75,9 +98,9 @@ class SpinModel:
 
     @property
     def largest_coupling(self):
-        """The largest coupling as the input states it, J max(1, abs(Delta)) of bonds and Gamma of sites: the unit of beta."""
-        parts = np.abs(self.pair_coupling) / self.spin**2, np.abs(self.exchange_element) / self.spin, np.abs(self.flip_element)
-        return np.concatenate(parts).max()
+        """The largest coupling as the input states it, J max(1, abs(Delta)) or Gamma: the unit of beta."""
+        of_bonds = np.abs(self.pair_coupling) / self.spin**2, np.abs(self.exchange_element) / self.spin
+        return np.concatenate([*of_bonds, np.abs(self.flip_element)]).max()
 
     @property
     def has_positive_exchange(self):
@@ -97,74 +120,3 @@ class SpinModel:
     def spin_flip_symmetric(self):
         """Whether H commutes with the flip of all spins."""
         return not self.site_field.any()
-
-
-def build_model(
-    lattice, kind="heisenberg", couplings=(1.0,), anisotropy=1.0, coupling=1.0, field=1.0, field_z=0.0
-):
-    """Return the `SpinModel` of an input on `lattice`, not rotated.
-
-    Parameters
-    ----------
-    lattice : Lattice
-    kind : str
-        "heisenberg" (uses couplings, anisotropy, field_z) or "tfim" (uses coupling, field, field_z).
-    couplings : sequence of float
-        J of first, second, third neighbours.  Bonds of a custom lattice with a coupling of their own use that.
-    anisotropy : float
-        Delta.
-    coupling, field, field_z : float
-        J, Gamma and the field along z.
-
-    Raises
-    ------
-    ValueError
-        When the kind is unknown, a coupling refers to a shell that the lattice does not have, the lattice has a
-        shell without a coupling (custom), or a number is not finite.
-    """
-    if kind not in ("heisenberg", "tfim"):
-        raise ValueError(f"model.kind = {kind!r}: allowed are heisenberg, tfim")
-    couplings = [float(value) for value in couplings] if kind == "heisenberg" else [-float(coupling)]
-    if not 1 <= len(couplings) <= 3:
-        raise ValueError(f"model.couplings = {couplings}: 1 to 3 couplings, of first to third neighbours")
-    if not np.all(np.isfinite([*couplings, anisotropy, field, field_z])):
-        raise ValueError("model: couplings, anisotropy and fields are finite numbers")
-    sites, strength, shell = _coupled_bonds(lattice, couplings, sign=1.0 if kind == "heisenberg" else -1.0)
-    n = lattice.n_sites
-    none = np.zeros((0, 2), dtype=np.intp), np.zeros(0), np.zeros(0, dtype=np.int8)
-    if kind == "heisenberg":
-        pairs = (sites, strength * anisotropy / 4)
-        exchange = (sites, strength / 2, shell)
-        flips, spin = (none[2].astype(np.intp), none[1]), 0.5
-    else:
-        pairs, exchange, spin = (sites, strength), none, 1.0
-        n_flips = n if field else 0
-        flips = np.arange(n_flips, dtype=np.intp), np.full(n_flips, -float(field))
-    kept = pairs[1] != 0
-    site_field = np.full(n, -float(field_z) * spin) + 0.0
-    return SpinModel(kind, n, spin, pairs[0][kept], pairs[1][kept], site_field, *exchange, *flips)
-
-
-def _coupled_bonds(lattice, couplings, sign):
-    """Return (sites, strengths, shells) of all bonds with a coupling; `sign` multiplies the bonds' own couplings."""
-    sites, strength, shells = [np.zeros((0, 2), dtype=np.intp)], [np.zeros(0)], [np.zeros(0, dtype=np.int8)]
-    used = {value for _, _, value in lattice.custom_bonds if isinstance(value, int)}
-    if used and max(used) > len(couplings):
-        raise ValueError(f"the custom bonds use shell {max(used)}, but couplings are given for {len(couplings)} only")
-    for shell, value in enumerate(couplings, start=1):
-        explicit_only = lattice.kind == "custom" and not used and shell == 1
-        if value == 0 or explicit_only:
-            continue
-        try:
-            bonds = lattice.bonds(shell)
-        except ValueError as error:
-            raise ValueError(f"coupling {value:g} of shell {shell}: {error}") from error
-        sites.append(bonds)
-        strength.append(np.full(len(bonds), value))
-        shells.append(np.full(len(bonds), shell, dtype=np.int8))
-    bonds, values = lattice.explicit_bonds()
-    nonzero = values != 0
-    sites.append(bonds[nonzero])
-    strength.append(sign * values[nonzero])
-    shells.append(np.zeros(np.count_nonzero(nonzero), dtype=np.int8))
-    return np.concatenate(sites), np.concatenate(strength), np.concatenate(shells)

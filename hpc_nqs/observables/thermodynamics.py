@@ -177,7 +177,7 @@ def infinite_temperature_cumulants(model):
 
     Parameters
     ----------
-    model : models.SpinModel
+    model : SpinModel
 
     Returns
     -------
