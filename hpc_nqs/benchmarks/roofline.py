@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 
+from hpc_nqs.hamiltonians import Heisenberg
 from hpc_nqs.hilbert.purification import purify, random_pairs
 from hpc_nqs.kernels.local_energy import local_energies
 from hpc_nqs.kernels.metropolis import follow_path
@@ -55,7 +56,7 @@ def unshared_network(lengths, alpha=2, seed=1, couplings=(1.0, 0.5)):
     settings = parse_settings(
         {
             "lattice": {"kind": "square", "lengths": list(lengths)},
-            "model": {"kind": "heisenberg", "couplings": list(couplings)},
+            "model": {"kind": Heisenberg.word, "couplings": list(couplings)},
             "thermal": {"temperatures": [1.0]},
         }
     )

@@ -8,6 +8,7 @@ import time
 import numpy as np
 
 from hpc_nqs.benchmarks.roofline import roofline_table, roofline_text
+from hpc_nqs.hamiltonians import Heisenberg
 from hpc_nqs.hilbert.purification import random_pairs
 from hpc_nqs.kernels import amplitude as amplitude_kernel
 from hpc_nqs.parallel.processor import processor
@@ -65,7 +66,7 @@ def measure(system, repeats):
     settings = parse_settings(
         {
             "lattice": {"kind": "square", "lengths": system["lengths"]},
-            "model": {"kind": "heisenberg", "couplings": system["couplings"]},
+            "model": {"kind": Heisenberg.word, "couplings": system["couplings"]},
             "wavefunction": {"kind": system["kind"]},
             "thermal": {"temperatures": [1.0]},
         }

@@ -20,7 +20,7 @@ from hpc_nqs.exact.symmetry_blocks import (
     on_points,
     stars,
 )
-from hpc_nqs.hamiltonians.spin_model import spins_of, to_sparse
+from hpc_nqs.hamiltonians.matrices import spins_of, to_sparse
 from hpc_nqs.lattices.lattice import wave_vector_key
 from hpc_nqs.observables.diagonal import correlation, pairs_by_distance
 from hpc_nqs.symmetry.site_permutations import inverse, site_symmetries, translations

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse
 
-from hpc_nqs.hamiltonians.spin_model import diagonal, off_diagonal, spins_of
+from hpc_nqs.hamiltonians.matrices import diagonal, off_diagonal, spins_of
 from hpc_nqs.symmetry.site_permutations import closure, compose, inverse
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.random import Generator, Philox
 
-from hpc_nqs.hamiltonians.spin_model import SpinModel, marshall
+from hpc_nqs.hamiltonians.marshall import marshall
+from hpc_nqs.hamiltonians.spin_model import SpinModel
 from hpc_nqs.hilbert.spins import SpinSystem, signed_images, spin_system
 from hpc_nqs.lattices.lattice import Lattice
 from hpc_nqs.sampling.enumeration import sums_exactly

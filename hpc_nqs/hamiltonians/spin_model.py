@@ -2,15 +2,16 @@
 
 H = sum_pairs c s_i s_j + sum_i h_i s_i + sum_exchange e (|+-><-+| + |-+><+-|) + sum_flips f sigma^x_i, s = +1/-1.
 
-    XXZ/Heisenberg   H = sum_b J_b [SxSx + SySy + Delta SzSz] - field_z sum_i Sz_i,  S = sigma/2
-    TFIM             H = -coupling sum_b sz sz - field sum_i sx - field_z sum_i sz   (Pauli matrices)
+The models of the input, one class in a file of its own each, say which terms they are.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-MAX_DENSE_SITES = 16
+# Still imported from here by the thermal drivers.
+from hpc_nqs.hamiltonians.marshall import marshall  # noqa: F401
+from hpc_nqs.hamiltonians.matrices import to_sparse  # noqa: F401
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,10 +21,10 @@ class SpinModel:
     Attributes
     ----------
     kind : str
-        "heisenberg" or "tfim".
+        The word of the model that the terms were made from, see `hamiltonians.MODELS`.
     n_sites : int
     spin : float
-        Sz = spin * sigma enters magnetization and structure factor: 0.5 (heisenberg) or 1.0 (tfim).
+        Sz = spin * sigma enters magnetization and structure factor: 0.5 of spin operators, 1.0 of Pauli matrices.
     pair_sites : (n_pairs, 2) intp
     pair_coupling : (n_pairs,) float64
         Coefficients c of s_i s_j, in energy units like all below.
@@ -61,6 +62,30 @@ class SpinModel:
                 array.flags.writeable = False
                 object.__setattr__(self, name, array)
 
+    @classmethod
+    def of_terms(cls, kind, n_sites, spin, pairs=None, exchange=None, flips=None, field_z=0.0):
+        """Return the model of terms as arrays, not rotated; terms without strength are left out.
+
+        Parameters
+        ----------
+        kind, n_sites, spin
+            As the attributes.
+        pairs : (sites, couplings), optional
+        exchange : (sites, elements, shells), optional
+        flips : (sites, elements), optional
+            See the attributes of the same names.
+        field_z : float
+            h of -h sum Sz, Sz = spin * sigma.
+        """
+        no_bonds, no_sites = np.zeros((0, 2), dtype=np.intp), np.zeros(0, dtype=np.intp)
+        pairs = pairs or (no_bonds, np.zeros(0))
+        exchange = exchange or (no_bonds, np.zeros(0), np.zeros(0, dtype=np.int8))
+        flips = flips or (no_sites, np.zeros(0))
+        site_field = np.full(n_sites, -float(field_z) * spin) + 0.0  # no negative zeros
+        kept = ([part[terms[1] != 0] for part in terms] for terms in (pairs, exchange, flips))
+        (pair_sites, pair_coupling), exchange, flips = kept
+        return cls(kind, n_sites, spin, pair_sites, pair_coupling, site_field, *exchange, *flips)
+
     @property
     def conserves_sz(self):
         """Whether H commutes with sum Sz."""
@@ -73,9 +98,9 @@ class SpinModel:
 
     @property
     def largest_coupling(self):
-        """The largest coupling as the input states it, J max(1, abs(Delta)) of bonds and Gamma of sites: the unit of beta."""
-        parts = np.abs(self.pair_coupling) / self.spin**2, np.abs(self.exchange_element) / self.spin, np.abs(self.flip_element)
-        return np.concatenate(parts).max()
+        """The largest coupling as the input states it, J max(1, abs(Delta)) or Gamma: the unit of beta."""
+        of_bonds = np.abs(self.pair_coupling) / self.spin**2, np.abs(self.exchange_element) / self.spin
+        return np.concatenate([*of_bonds, np.abs(self.flip_element)]).max()
 
     @property
     def has_positive_exchange(self):
@@ -95,197 +120,3 @@ class SpinModel:
     def spin_flip_symmetric(self):
         """Whether H commutes with the flip of all spins."""
         return not self.site_field.any()
-
-
-def build_model(
-    lattice, kind="heisenberg", couplings=(1.0,), anisotropy=1.0, coupling=1.0, field=1.0, field_z=0.0
-):
-    """Return the `SpinModel` of an input on `lattice`, not rotated.
-
-    Parameters
-    ----------
-    lattice : Lattice
-    kind : str
-        "heisenberg" (uses couplings, anisotropy, field_z) or "tfim" (uses coupling, field, field_z).
-    couplings : sequence of float
-        J of first, second, third neighbours.  Bonds of a custom lattice with a coupling of their own use that.
-    anisotropy : float
-        Delta.
-    coupling, field, field_z : float
-        J, Gamma and the field along z.
-
-    Raises
-    ------
-    ValueError
-        When the kind is unknown, a coupling refers to a shell that the lattice does not have, the lattice has a
-        shell without a coupling (custom), or a number is not finite.
-    """
-    if kind not in ("heisenberg", "tfim"):
-        raise ValueError(f"model.kind = {kind!r}: allowed are heisenberg, tfim")
-    couplings = [float(value) for value in couplings] if kind == "heisenberg" else [-float(coupling)]
-    if not 1 <= len(couplings) <= 3:
-        raise ValueError(f"model.couplings = {couplings}: 1 to 3 couplings, of first to third neighbours")
-    if not np.all(np.isfinite([*couplings, anisotropy, field, field_z])):
-        raise ValueError("model: couplings, anisotropy and fields are finite numbers")
-    sites, strength, shell = _coupled_bonds(lattice, couplings, sign=1.0 if kind == "heisenberg" else -1.0)
-    n = lattice.n_sites
-    none = np.zeros((0, 2), dtype=np.intp), np.zeros(0), np.zeros(0, dtype=np.int8)
-    if kind == "heisenberg":
-        pairs = (sites, strength * anisotropy / 4)
-        exchange = (sites, strength / 2, shell)
-        flips, spin = (none[2].astype(np.intp), none[1]), 0.5
-    else:
-        pairs, exchange, spin = (sites, strength), none, 1.0
-        n_flips = n if field else 0
-        flips = np.arange(n_flips, dtype=np.intp), np.full(n_flips, -float(field))
-    kept = pairs[1] != 0
-    site_field = np.full(n, -float(field_z) * spin) + 0.0
-    return SpinModel(kind, n, spin, pairs[0][kept], pairs[1][kept], site_field, *exchange, *flips)
-
-
-def _coupled_bonds(lattice, couplings, sign):
-    """Return (sites, strengths, shells) of all bonds with a coupling; `sign` multiplies the bonds' own couplings."""
-    sites, strength, shells = [np.zeros((0, 2), dtype=np.intp)], [np.zeros(0)], [np.zeros(0, dtype=np.int8)]
-    used = {value for _, _, value in lattice.custom_bonds if isinstance(value, int)}
-    if used and max(used) > len(couplings):
-        raise ValueError(f"the custom bonds use shell {max(used)}, but couplings are given for {len(couplings)} only")
-    for shell, value in enumerate(couplings, start=1):
-        explicit_only = lattice.kind == "custom" and not used and shell == 1
-        if value == 0 or explicit_only:
-            continue
-        try:
-            bonds = lattice.bonds(shell)
-        except ValueError as error:
-            raise ValueError(f"coupling {value:g} of shell {shell}: {error}") from error
-        sites.append(bonds)
-        strength.append(np.full(len(bonds), value))
-        shells.append(np.full(len(bonds), shell, dtype=np.int8))
-    bonds, values = lattice.explicit_bonds()
-    nonzero = values != 0
-    sites.append(bonds[nonzero])
-    strength.append(sign * values[nonzero])
-    shells.append(np.zeros(np.count_nonzero(nonzero), dtype=np.int8))
-    return np.concatenate(sites), np.concatenate(strength), np.concatenate(shells)
-
-
-def marshall(model, lattice=None):
-    """Return the model after a rotation of one sublattice by pi about z, which makes exchange elements negative.
-
-    The rotation changes the sign of the exchange elements between the sublattices.  Sublattices are taken from all
-    exchange bonds if some two-colouring makes every element negative; otherwise from the strongest shell (the
-    nearest of equally strong ones).  The spectrum does not change.
-
-    Parameters
-    ----------
-    model : SpinModel
-        Not rotated.
-    lattice : Lattice
-        Not used beyond the model's bonds; accepted for the sake of one call for all models.
-
-    Returns
-    -------
-    SpinModel
-        The model itself when it has no exchange or no two sublattices.
-
-    Raises
-    ------
-    ValueError
-        When the model is rotated already.
-    """
-    if model.sublattice is not None:
-        raise ValueError("the model is Marshall-rotated already")
-    if not len(model.exchange_sites):
-        return model
-    strengths = {int(s): np.abs(model.exchange_element[model.exchange_shell == s]).max() for s in model.exchange_shell}
-    strongest = min(strengths, key=lambda shell: (-strengths[shell], shell))
-    for chosen in (np.ones(len(model.exchange_shell), dtype=bool), model.exchange_shell == strongest):
-        colours = _two_colouring(model.n_sites, model.exchange_sites[chosen], model.exchange_element[chosen] > 0)
-        if colours is not None:
-            i, j = model.exchange_sites.T
-            rotated = model.exchange_element * (colours[i] * colours[j])
-            return replace(model, exchange_element=rotated, sublattice=colours)
-    return model
-
-
-def _two_colouring(n_sites, bonds, differ):
-    """Return (n_sites,) int8 of +1/-1, opposite across bonds with `differ`, equal across the others; or None."""
-    neighbours = [[] for _ in range(n_sites)]
-    for (i, j), unequal in zip(bonds.tolist(), differ.tolist(), strict=True):
-        sign = -1 if unequal else 1
-        neighbours[i].append((j, sign))
-        neighbours[j].append((i, sign))
-    colours = np.zeros(n_sites, dtype=np.int8)
-    for start in range(n_sites):
-        if colours[start]:
-            continue
-        colours[start] = 1
-        stack = [start]
-        while stack:
-            i = stack.pop()
-            for j, sign in neighbours[i]:
-                if colours[j] == 0:
-                    colours[j] = sign * colours[i]
-                    stack.append(j)
-                elif colours[j] != sign * colours[i]:
-                    return None
-    return colours
-
-
-def diagonal(model, configurations):
-    """Return sum c s_i s_j + sum h_i s_i of configurations (n, n_sites) of +1/-1, as (n,) float64."""
-    spins = np.asarray(configurations, dtype=np.float64)
-    energies = spins @ model.site_field
-    for (i, j), coupling in zip(model.pair_sites, model.pair_coupling, strict=True):
-        energies += coupling * spins[:, i] * spins[:, j]
-    return energies
-
-
-def spins_of(states, n_sites):
-    """Return the configurations (n, n_sites) int8 of basis indices: s_i = +1 where bit i is set."""
-    bits = (np.asarray(states)[:, None] >> np.arange(n_sites)) & 1
-    return (2 * bits - 1).astype(np.int8)
-
-
-def off_diagonal(model, states):
-    """Yield one (flipped bit mask, rows, element) per exchange or flip term.
-
-    Parameters
-    ----------
-    states : (n,) int64
-        Basis indices.
-
-    Yields
-    ------
-    mask : int
-        The term takes state s to s ^ mask.
-    rows : (m,) intp
-        The entries of `states` on which it does not vanish.
-    element : float
-    """
-    for (i, j), element in zip(model.exchange_sites.tolist(), model.exchange_element.tolist(), strict=True):
-        yield (1 << i) | (1 << j), np.flatnonzero(((states >> i) ^ (states >> j)) & 1), element
-    for i, element in zip(model.flip_sites.tolist(), model.flip_element.tolist(), strict=True):
-        yield 1 << i, np.arange(len(states)), element
-
-
-def to_sparse(model):
-    """Return H on all 2^n_sites states as a scipy.sparse CSR array; bit i of the index is set where s_i = +1.
-
-    Raises
-    ------
-    ValueError
-        More than 16 sites.
-    """
-    import scipy.sparse
-
-    if model.n_sites > MAX_DENSE_SITES:
-        raise ValueError(f"{model.n_sites} sites: the matrix of all states is built for up to {MAX_DENSE_SITES}")
-    states = np.arange(2**model.n_sites)
-    diagonal_values = diagonal(model, spins_of(states, model.n_sites))
-    rows, columns, elements = [states], [states], [diagonal_values]
-    for mask, kept, element in off_diagonal(model, states):
-        rows.append(states[kept] ^ mask)
-        columns.append(states[kept])
-        elements.append(np.full(len(kept), element))
-    entries = np.concatenate(elements), (np.concatenate(rows), np.concatenate(columns))
-    return scipy.sparse.coo_array(entries, shape=(len(states), len(states))).tocsr()

@@ -5,6 +5,9 @@ H = sum_pairs [ jxy (SxSx + SySy) + jz SzSz ] - sum_i [ h_i Sz_i + gamma_i Sx_i 
 
 import math
 
+from hpc_nqs.hamiltonians import MODELS
+from hpc_nqs.hamiltonians.model import BondTerms
+from hpc_nqs.hamiltonians.parameter import MAX_SHELLS
 from hpc_nqs.lattices import lattice as lattices
 from hpc_nqs.settings.parsing import SettingsError, parse_settings
 from hpc_nqs.settings.system import validate
@@ -83,55 +86,41 @@ def tables_of(terms):
     problems = [] if pairs else ["no couplings between spins were found"]
     problems += _uneven("longitudinal", "h", terms.field_z) + _uneven("transverse", "Gamma", terms.field_x)
     h, gamma = (fields[0] if fields else 0.0 for fields in (terms.field_z, terms.field_x))
+    if not pairs:
+        raise SettingsError(problems)
+    model, match = _matching_model(BondTerms(pairs, h, gamma, TOLERANCE * scale))
+    if problems + match.problems:
+        raise SettingsError(problems + match.problems)
     remarks = []
     if abs(terms.constant) > TOLERANCE * max(scale, 1.0) * terms.n_sites:
         remarks.append(
             f"The constant {terms.constant / terms.n_sites:.10g} per site is left out: add it to energies to compare."
         )
-    is_ising = all(abs(jxy) <= TOLERANCE * scale for jxy, _ in pairs.values())
-    if is_ising:
-        strengths = {sites: -jz / 4 for sites, (_, jz) in pairs.items()}
-        model = {"kind": "tfim", "field": gamma / 2, "field_z": h / 2}
-        remarks.append("Ising couplings: the model tfim in Pauli matrices, coupling = -Jz/4, field = Gamma/2.")
-    else:
-        strengths = {sites: jxy for sites, (jxy, _) in pairs.items()}
-        ratio, uneven = _anisotropy(pairs)
-        model = {"kind": "heisenberg", "anisotropy": ratio, "field_z": h}
-        if uneven:
-            problems.append(f"{uneven}: the ratio of the z and xy couplings must be the same for all bonds")
-        if gamma:
-            problems.append(f"Gamma = {gamma:g}: a transverse field is available for Ising couplings (Jx = Jy = 0) only")
-    if problems:
-        raise SettingsError(problems)
-    lattice, couplings = _as_regular(terms.regular, strengths, 1 if is_ising else 3)
+    remarks += match.remarks
+    of_bonds, values = model.bond_parameter(), dict(match.values)
+    lattice, couplings = _as_regular(terms.regular, match.strengths, MAX_SHELLS if of_bonds.is_list else 1)
     if lattice is None:
-        lattice = {"kind": "custom", "bonds": [[i, j, float(value)] for (i, j), value in strengths.items()]}
+        lattice = {"kind": "custom", "bonds": [[i, j, float(value)] for (i, j), value in match.strengths.items()]}
         remarks.append("The bonds are listed one by one: they are not shells of neighbours with one coupling each.")
     else:
-        model |= {"coupling": couplings[0]} if is_ising else {"couplings": couplings}
-    return {"lattice": lattice, "model": {name: model[name] for name in sorted(model, key=_MODEL_ORDER.index)}}, remarks
+        values[of_bonds.name] = couplings if of_bonds.is_list else couplings[0]
+    named = {parameter.name: values[parameter.name] for parameter in model.parameters if parameter.name in values}
+    return {"lattice": lattice, "model": {"kind": model.word} | named}, remarks
 
 
-_MODEL_ORDER = ("kind", "couplings", "anisotropy", "coupling", "field", "field_z")
+def _matching_model(terms):
+    """Return (model, its `Match`) of `BondTerms`: the first that says the same, else the first with its problems."""
+    matches = [(model, model.match(terms)) for model in MODELS.values()]
+    matches = [(model, match) for model, match in matches if match is not None]
+    if not matches:
+        raise SettingsError([f"the couplings are those of no model here; there are {', '.join(MODELS)}"])
+    return next((found for found in matches if not found[1].problems), matches[0])
 
 
 def _uneven(name, symbol, fields):
     if fields and max(fields) - min(fields) > TOLERANCE * max(map(abs, fields)):
         return [f"the {name} field {symbol} differs between sites ({min(fields):g} to {max(fields):g}): it must be uniform"]
     return []
-
-
-def _anisotropy(pairs):
-    """Return (jz/jxy, "" or the first two bonds where it differs)."""
-    (first, (jxy, jz)), *_ = sorted(pairs.items(), key=lambda item: -abs(item[1][0]))
-    ratio = jz / jxy
-    for (i, j), (other_xy, other_z) in pairs.items():
-        if abs(other_z - ratio * other_xy) > 1e-9 * max(abs(jxy), abs(jz)):
-            return ratio, (
-                f"bond {first[0]} {first[1]} has Jxy = {jxy:g}, Jz = {jz:g}, "
-                f"bond {i} {j} has Jxy = {other_xy:g}, Jz = {other_z:g}"
-            )
-    return ratio, ""
 
 
 def _as_regular(regular, strengths, n_shells):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import scipy.sparse
 
+from hpc_nqs.hamiltonians import MODELS
 from hpc_nqs.lattices.lattice import wave_vector_key
 
 
@@ -98,7 +99,7 @@ def pairs_by_distance(lattice):
 def build_observables(settings, lattice, model):
     """Return the `Observables` of the settings; neighbour shells are those the model couples."""
     phases = {wave_vector_key(q): lattice.wave_vector(q) for q in settings.observables.structure_factor}
-    n_shells = len(settings.model.couplings) if settings.model.kind == "heisenberg" else 1
+    n_shells = len(MODELS[settings.model.kind].shell_couplings(settings.model.keywords()))
     shells = {}
     if lattice.kind != "custom":
         shells = {shell: lattice.bonds(shell) for shell in range(1, n_shells + 1)}

@@ -182,7 +182,7 @@ def infinite_temperature_cumulants(model):
 
     Parameters
     ----------
-    model : models.SpinModel
+    model : SpinModel
 
     Returns
     -------

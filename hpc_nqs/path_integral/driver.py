@@ -8,7 +8,7 @@ import json
 
 import numpy as np
 
-from hpc_nqs.hamiltonians.spin_model import marshall
+from hpc_nqs.hamiltonians.marshall import marshall
 from hpc_nqs.observables.diagonal import build_observables
 from hpc_nqs.path_integral.ensemble import Ensemble
 from hpc_nqs.path_integral.ladder import ladder, slice_numbers

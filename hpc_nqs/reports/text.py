@@ -6,6 +6,7 @@ import json
 import math
 import re
 
+from hpc_nqs.hamiltonians import MODELS
 from hpc_nqs.reports.numbers import duration, value_text
 
 TEXT_WIDTH = 80
@@ -136,14 +137,7 @@ def plan_text(plan):
 def describe(settings, n_sites=None):
     """Return one line naming model and lattice, from settings as nested dicts."""
     model, lattice = settings.get("model", {}), settings.get("lattice", {})
-    words = [str(model.get("kind", "")).replace("tfim", "transverse-field Ising").replace("heisenberg", "Heisenberg")]
-    if "couplings" in model:
-        words += [f"J{number} = {value:g}" for number, value in enumerate(model["couplings"], start=1)]
-    words += [f"{name} = {model[key]:g}" for key, name in (("coupling", "J"), ("field", "Gamma")) if key in model]
-    if model.get("anisotropy", 1.0) != 1.0:
-        words.append(f"Delta = {model['anisotropy']:g}")
-    if model.get("field_z", 0.0):
-        words.append(f"h = {model['field_z']:g}")
+    words = _model_words(model)
     place = str(lattice.get("kind", "")) + " " + "x".join(str(length) for length in lattice.get("lengths", []))
     boundary = lattice.get("boundary", "periodic")
     if lattice.get("kind") == "custom":
@@ -153,6 +147,21 @@ def describe(settings, n_sites=None):
     if n_sites:
         place = place.rstrip() + f", {n_sites} sites"
     return ", ".join(words) + " on " + place.strip()
+
+
+def _model_words(given):
+    """Return the name of a model and its parameters from the section [model] as a dict."""
+    kind = str(given.get("kind", ""))
+    models = [MODELS[kind]] if kind in MODELS else list(MODELS.values())
+    words = [MODELS[kind].title if kind in MODELS else kind]
+    parameters = {parameter.name: parameter for model in models for parameter in model.parameters}
+    for name, parameter in parameters.items():
+        value = given.get(name)
+        if value is None or (value == parameter.default and not parameter.shown_at_default):
+            continue
+        for shell, number in enumerate(parameter.as_tuple(value), start=1):
+            words.append(f"{parameter.symbol}{shell if parameter.is_list else ''} = {number:g}")
+    return words
 
 
 def _columns(rows):

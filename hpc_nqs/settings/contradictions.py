@@ -3,6 +3,7 @@
 import math
 from functools import partial
 
+from hpc_nqs.hamiltonians import MODELS
 from hpc_nqs.settings.sections import MAX_CELLS, REGULAR_KINDS
 from hpc_nqs.settings.toml_text import shown
 
@@ -21,10 +22,7 @@ def contradictions(sections):
             problems.append(
                 f"{' and '.join(f'{section}.{key}' for key in alternatives)} are both given: give one of them"
             )
-    if not any(model.get("couplings", (1.0,))):
-        report("model", "couplings", "at least one coupling must differ from zero")
-    if model.get("coupling") == model.get("field") == 0.0:
-        report("model", "coupling", "coupling or field must differ from zero")
+    problems += _vanishing_models(sections)
     n_samples, n_chains = sampling.get("n_samples", "auto"), sampling.get("n_chains", "auto")
     if "auto" not in (n_samples, n_chains) and n_chains > n_samples:
         report("sampling", "n_chains", f"more chains than sampling.n_samples; allowed is 1 to {n_samples}")
@@ -32,9 +30,30 @@ def contradictions(sections):
     if betas and thermal.get("beta_0", "auto") != "auto" and thermal["beta_0"] > min(betas):
         highest = f"1/T of the highest temperature, {shown(min(betas))}"
         report("thermal", "beta_0", f"the run starts from here; allowed is at most {highest}")
-    if "spin_flip" in sections["wavefunction"].get("symmetries", ()) and model.get("field_z"):
-        report("wavefunction", "symmetries", f'"spin_flip" is broken by model.field_z = {shown(model["field_z"])}')
+    if "spin_flip" in sections["wavefunction"].get("symmetries", ()):
+        breaking = (part.name for kind in MODELS.values() for part in kind.parameters if part.breaks_spin_flip)
+        for key in filter(model.get, dict.fromkeys(breaking)):
+            report("wavefunction", "symmetries", f'"spin_flip" is broken by model.{key} = {shown(model[key])}')
     return problems + _contradictions_of_deep_states(sections) + _contradictions_of_task(sections)
+
+
+def _vanishing_models(sections):
+    """Return the problems of Hamiltonians without terms; of models that share keys, the rule of the named one counts."""
+    given, problems = sections["model"], []
+    chosen = MODELS.get(given.get("kind"))
+    own = {parameter.name for parameter in chosen.parameters} if chosen else set()
+    rules = [each.not_all_zero for each in MODELS.values() if each is chosen or not own.issuperset(each.not_all_zero)]
+    for names in dict.fromkeys(rules):
+        if not set(names) <= set(given) or any(_differs_from_zero(given[name]) for name in names):
+            continue
+        what = " or ".join(names) if len(names) > 1 else "at least one coupling"
+        _report(problems, sections, "model", names[0], f"{what} must differ from zero")
+    return problems
+
+
+def _differs_from_zero(value):
+    """Return whether a number, or a number of a list, is not zero."""
+    return any(value) if isinstance(value, tuple) else value != 0
 
 
 def _contradictions_of_deep_states(sections):
@@ -80,7 +99,7 @@ def _contradictions_of_task(sections):
     is_ground_state = sections["run"].get("task") == "ground_state"
     sampler = sampling.get("method", "auto")
     analytic = not is_ground_state and thermal.get("method", "numerical") == "analytic"
-    gibbs = ("gibbs",) if model.get("kind") == "tfim" else ()
+    gibbs = ("gibbs",) if model.get("kind") in MODELS and not MODELS[model["kind"]].has_exchange else ()
     samplers = ("auto", "cluster", *gibbs) if analytic else ("auto", "metropolis", "exact_sum")
     if sampler not in samplers:
         named = "run.task" if is_ground_state else "thermal.method"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hpc_nqs.settings import sections as parts
 from hpc_nqs.settings.contradictions import EXCLUSIVE, contradictions, missing
-from hpc_nqs.settings.sections import written_options
+from hpc_nqs.settings.rules import written_options
 from hpc_nqs.settings.toml_text import format_tables, format_value, shortened, shown
 
 

@@ -1,4 +1,4 @@
-"""One option of the input file: its default, what is allowed, and how a TOML value becomes its value."""
+"""One option of the input file: its default, what it accepts, how it is read from TOML and written back."""
 
 import dataclasses
 import math
@@ -185,3 +185,20 @@ def wave_vector():
         return components if len(components) == 2 else (components[0], 0.0)
 
     return Rule("a wave vector [qx, qy]", convert)
+
+
+def written_options(section):
+    """Return the options of a section that exist for its kind, as plain values with every default."""
+    table = {}
+    for field in dataclasses.fields(section):
+        value = getattr(section, field.name)
+        condition = field.metadata["only_for"]
+        if condition and getattr(section, condition[0]) not in condition[1]:
+            continue
+        if field.metadata["example"] is None or value != field.default:
+            table[field.name] = _plain(value)
+    return table
+
+
+def _plain(value):
+    return [_plain(entry) for entry in value] if isinstance(value, tuple) else value

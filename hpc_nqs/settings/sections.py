@@ -5,6 +5,8 @@ The input reference, the commented inputs of `hpc-nqs init` and the error messag
 
 import dataclasses
 
+from hpc_nqs.hamiltonians import MODELS
+from hpc_nqs.settings.model_section import model_section
 from hpc_nqs.settings.rules import (
     auto_or,
     bond,
@@ -23,10 +25,9 @@ from hpc_nqs.settings.rules import (
 MAX_CELLS = 4096  # unit cells of a lattice; above, tables of distances no longer fit into memory
 REGULAR_KINDS = ("chain", "square", "triangular", "honeycomb", "kagome", "ladder")
 
-_HEISENBERG = ("kind", ("heisenberg",))
-_TFIM = ("kind", ("tfim",))
 _CUSTOM = ("kind", ("custom",))
 _REGULAR = ("kind", REGULAR_KINDS)
+_ISING = ", ".join(model.word for model in MODELS.values() if not model.has_exchange)
 _NUMERICAL, _ANALYTIC = ("method", ("numerical",)), ("method", ("analytic",))
 
 
@@ -77,28 +78,7 @@ class LatticeSettings:
     )
 
 
-@dataclasses.dataclass(frozen=True)
-class ModelSettings:
-    """The Hamiltonian."""
-
-    kind: str = option(word("heisenberg", "tfim"), about="heisenberg (XXZ, J1-J2-J3) or tfim (transverse-field Ising)")
-    couplings: tuple[float, ...] = option(
-        list_of(number(), 1, 3),
-        (1.0,),
-        about="J of first, second, third neighbours (spin-1/2 operators), J > 0 antiferromagnetic",
-        unit="energy",
-        only_for=_HEISENBERG,
-    )
-    anisotropy: float = option(number(), 1.0, about="Delta of Delta SzSz", only_for=_HEISENBERG)
-    coupling: float = option(
-        number(), 1.0, about="J of -J sum sz sz over nearest neighbours (Pauli matrices)", unit="energy", only_for=_TFIM
-    )
-    field: float = option(number(), 1.0, about="Gamma of -Gamma sum sx (Pauli matrices)", unit="energy", only_for=_TFIM)
-    field_z: float = option(number(), 0.0, about="h of -h sum Sz (heisenberg) or -h sum sz (tfim)", unit="energy")
-
-    def keywords(self):
-        """Return the options that exist for this kind of model, as keyword arguments of `models.build_model`."""
-        return written_options(self)
+ModelSettings = model_section(MODELS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,7 +122,8 @@ class SamplingSettings:
         word("auto", "metropolis", "exact_sum", "cluster", "gibbs"),
         "auto",
         about="exact_sum replaces chains by the sum over all states of a small system; auto: where that is cheaper; "
-        "analytic method: cluster (loops, space-time clusters; auto) or gibbs (tfim: all units of a layer at once)",
+        "analytic method: cluster (loops, space-time clusters; auto) or "
+        f"gibbs ({_ISING}: all units of a layer at once)",
     )
     n_samples: int | str = option(auto_or(integer(2, 10**10)), "auto", about="samples per step, over all ranks")
     n_chains: int | str = option(auto_or(integer(1, 10**7)), "auto", about="Markov chains, over all ranks")
@@ -334,20 +315,3 @@ class ObservablesSettings:
         list_of(wave_vector(), 0, 1000, distinct=True), (), about="wave vectors of S(q)", unit="pi"
     )
     correlations: bool = option(word(True, False), False, about="measure <Sz_i Sz_j> against distance, too, in thermal runs")
-
-
-def written_options(section):
-    """Return the options of a section that exist for its kind, as plain values with every default."""
-    table = {}
-    for field in dataclasses.fields(section):
-        value = getattr(section, field.name)
-        condition = field.metadata["only_for"]
-        if condition and getattr(section, condition[0]) not in condition[1]:
-            continue
-        if field.metadata["example"] is None or value != field.default:
-            table[field.name] = _plain(value)
-    return table
-
-
-def _plain(value):
-    return [_plain(entry) for entry in value] if isinstance(value, tuple) else value

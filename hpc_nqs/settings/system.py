@@ -1,5 +1,6 @@
 """The lattice and the model that settings describe: the only module that knows both TOML and physics."""
 
+from hpc_nqs.hamiltonians import MODELS, build_model
 from hpc_nqs.settings.parsing import SettingsError
 from hpc_nqs.settings.toml_text import shown
 
@@ -10,7 +11,7 @@ def validate(settings):
         lattice, model = build(settings)
     except SettingsError as error:
         return error.problems
-    from hpc_nqs.hamiltonians.spin_model import marshall
+    from hpc_nqs.hamiltonians.marshall import marshall
     from hpc_nqs.symmetry.site_permutations import site_symmetries
 
     problems = []
@@ -44,7 +45,6 @@ def build(settings):
     SettingsError
         When the lattice or the model cannot be built.
     """
-    from hpc_nqs.hamiltonians import spin_model as models
     from hpc_nqs.lattices import lattice as lattices
 
     part = settings.lattice
@@ -54,9 +54,9 @@ def build(settings):
         raise SettingsError([_in_section("lattice", "lattice", error)]) from error
     keywords = settings.model.keywords()
     try:
-        return lattice, models.build_model(lattice, **keywords)
+        return lattice, build_model(lattice, **keywords)
     except ValueError as error:
-        key = "couplings" if "couplings" in keywords else "coupling"
+        key = MODELS[settings.model.kind].bond_parameter().name
         raise SettingsError([_in_section("model", f"model.{key} = {shown(keywords[key])}", error)]) from error
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import textwrap
 
+from hpc_nqs.hamiltonians import Heisenberg
 from hpc_nqs.settings.parsing import SECTIONS
 from hpc_nqs.settings.toml_text import format_value
 
@@ -10,7 +11,7 @@ from hpc_nqs.settings.toml_text import format_value
 _THERMAL = {
     ("lattice", "kind"): "square",
     ("lattice", "lengths"): [4, 4],
-    ("model", "kind"): "heisenberg",
+    ("model", "kind"): Heisenberg.word,
     ("model", "couplings"): [1.0, 0.5],
     ("thermal", "temperatures"): [2.0, 1.0, 0.7, 0.5, 0.35, 0.25],
 }
@@ -18,7 +19,7 @@ _GROUND_STATE = {
     ("run", "task"): "ground_state",
     ("lattice", "kind"): "square",
     ("lattice", "lengths"): [4, 4],
-    ("model", "kind"): "heisenberg",
+    ("model", "kind"): Heisenberg.word,
     ("model", "couplings"): [1.0],
     ("ground_state", "n_steps"): 300,
 }

@@ -6,7 +6,7 @@ import scipy.linalg
 
 from hpc_nqs import tasks
 from hpc_nqs.exact import diagonalization as exact
-from hpc_nqs.hamiltonians.spin_model import spins_of, to_sparse
+from hpc_nqs.hamiltonians.matrices import spins_of, to_sparse
 from hpc_nqs.kernels.amplitude import log_psi
 from hpc_nqs.parallel.team import Team
 from hpc_nqs.runs import run_file as checkpoint

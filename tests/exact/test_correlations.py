@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hpc_nqs.exact import diagonalization as exact
-from hpc_nqs.hamiltonians import spin_model as models
+from hpc_nqs.hamiltonians import build_model
 from hpc_nqs.lattices import lattice
 from hpc_nqs.observables.diagonal import build_observables, correlation, pairs_by_distance
 from hpc_nqs.settings.parsing import parse_settings
@@ -39,7 +39,7 @@ def test_correlation_is_the_mean_over_the_pairs():
 def test_exact_correlations_obey_energy_and_sum_rules():
     """e = 3 J C(1) on a ring, and S(q) = 1/4 + (2/N) sum over pairs at q = 0 and pi."""
     ring = lattice.build("chain", (8,))
-    model = models.build_model(ring)
+    model = build_model(ring)
     levels = exact.diagonalize(model, ring, [(0.0,), (1.0,)], correlations=True)
     (row,) = exact.thermal_rows(levels, [1.3])
     values = {int(key): pair[0] for key, pair in row["correlation"].items()}

@@ -8,7 +8,7 @@ import pytest
 
 from hpc_nqs import tasks
 from hpc_nqs.exact import diagonalization as exact
-from hpc_nqs.hamiltonians.spin_model import to_sparse
+from hpc_nqs.hamiltonians.matrices import to_sparse
 from hpc_nqs.parallel.team import Team
 from hpc_nqs.runs import run_file as checkpoint
 from hpc_nqs.runs.computation import DONE

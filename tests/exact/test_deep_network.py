@@ -7,7 +7,9 @@ import pytest
 
 from hpc_nqs import tasks
 from hpc_nqs.exact import diagonalization as exact
-from hpc_nqs.hamiltonians.spin_model import build_model, marshall, to_sparse
+from hpc_nqs.hamiltonians import build_model
+from hpc_nqs.hamiltonians.marshall import marshall
+from hpc_nqs.hamiltonians.matrices import to_sparse
 from hpc_nqs.lattices import lattice
 from hpc_nqs.parallel.team import Team
 from hpc_nqs.path_integral.trotter import network_of, trotter_product

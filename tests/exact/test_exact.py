@@ -10,7 +10,9 @@ import pytest
 
 from hpc_nqs.exact import diagonalization as exact
 from hpc_nqs.exact import symmetry_blocks as sectors
-from hpc_nqs.hamiltonians.spin_model import build_model, marshall, spins_of, to_sparse
+from hpc_nqs.hamiltonians import build_model
+from hpc_nqs.hamiltonians.marshall import marshall
+from hpc_nqs.hamiltonians.matrices import spins_of, to_sparse
 from hpc_nqs.lattices import lattice as lattices
 
 REFERENCE = Path(__file__).parents[1] / "reference"

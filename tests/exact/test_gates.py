@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from hpc_nqs.hamiltonians.spin_model import build_model, marshall, to_sparse
+from hpc_nqs.hamiltonians import build_model
+from hpc_nqs.hamiltonians.marshall import marshall
+from hpc_nqs.hamiltonians.matrices import to_sparse
 from hpc_nqs.lattices import lattice
 from hpc_nqs.path_integral import gates
 from hpc_nqs.path_integral.trotter import edge_colouring, merged_bonds, network_of, trotter_product, unit_counts

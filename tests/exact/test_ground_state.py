@@ -7,7 +7,7 @@ from hpc_nqs import tasks
 from hpc_nqs.exact import diagonalization as exact
 from hpc_nqs.ground_state.ansatz import build_spin_ansatz, sectors_of
 from hpc_nqs.ground_state.meter import LevelMeter
-from hpc_nqs.hamiltonians.spin_model import to_sparse
+from hpc_nqs.hamiltonians.matrices import to_sparse
 from hpc_nqs.hilbert.spins import random_spins, spin_system
 from hpc_nqs.observables.structure_factors import build_correlations
 from hpc_nqs.parallel.team import Team

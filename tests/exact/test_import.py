@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hpc_nqs.cli import parser as cli
-from hpc_nqs.hamiltonians import spin_model as models
+from hpc_nqs.hamiltonians.matrices import to_sparse
 from hpc_nqs.importers.hphi_expert import read_expert
 from hpc_nqs.importers.hphi_standard import read_standard
 from hpc_nqs.importers.spin_terms import input_text
@@ -44,7 +44,7 @@ def heisenberg_matrix(n_sites, bonds, h=0.0, gamma=0.0):
 def levels_of(text):
     """Return the levels of the Hamiltonian of a TOML input of this program."""
     _, model = build(parse_settings(read_tables(text)))
-    return np.linalg.eigvalsh(models.to_sparse(model).toarray())
+    return np.linalg.eigvalsh(to_sparse(model).toarray())
 
 
 def imported(text):

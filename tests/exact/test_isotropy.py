@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from hpc_nqs.hamiltonians.spin_model import build_model, marshall
+from hpc_nqs.hamiltonians import build_model
+from hpc_nqs.hamiltonians.marshall import marshall
 from hpc_nqs.lattices import lattice as lattices
 from hpc_nqs.observables.diagonal import build_observables
 from hpc_nqs.observables.spin_averages import SpinAverages

@@ -6,7 +6,7 @@ import pytest
 from hpc_nqs import tasks
 from hpc_nqs.ground_state.ansatz import build_spin_ansatz
 from hpc_nqs.ground_state.lower_states import LowerStates, load_lower_state
-from hpc_nqs.hamiltonians.spin_model import to_sparse
+from hpc_nqs.hamiltonians.matrices import to_sparse
 from hpc_nqs.hilbert.spins import random_spins
 from hpc_nqs.parallel.team import Team
 from hpc_nqs.reconfiguration.equations import assembled

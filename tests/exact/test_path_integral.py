@@ -7,7 +7,7 @@ import pytest
 
 from hpc_nqs import tasks
 from hpc_nqs.exact import diagonalization as exact
-from hpc_nqs.hamiltonians.spin_model import marshall
+from hpc_nqs.hamiltonians.marshall import marshall
 from hpc_nqs.parallel.team import Team
 from hpc_nqs.path_integral import driver as path_integral
 from hpc_nqs.path_integral.trotter import network_of, trotter_product

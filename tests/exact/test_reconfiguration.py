@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from hpc_nqs.hamiltonians.spin_model import to_sparse
+from hpc_nqs.hamiltonians.matrices import to_sparse
 from hpc_nqs.hilbert.purification import random_pairs
 from hpc_nqs.parallel.team import Team
 from hpc_nqs.reconfiguration.equations import assembled

@@ -7,7 +7,7 @@ import pytest
 import scipy.linalg
 
 from hpc_nqs.exact import diagonalization as exact
-from hpc_nqs.hamiltonians.spin_model import to_sparse
+from hpc_nqs.hamiltonians.matrices import to_sparse
 from hpc_nqs.hilbert.purification import input_images, purify
 from hpc_nqs.parallel.team import Team
 from hpc_nqs.reconfiguration.equations import assembled

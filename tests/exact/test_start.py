@@ -8,7 +8,8 @@ import scipy.linalg
 
 from hpc_nqs import tasks
 from hpc_nqs.exact import diagonalization as exact
-from hpc_nqs.hamiltonians.spin_model import marshall, to_sparse
+from hpc_nqs.hamiltonians.marshall import marshall
+from hpc_nqs.hamiltonians.matrices import to_sparse
 from hpc_nqs.parallel.team import Team
 from hpc_nqs.path_integral.trotter import trotter_product
 from hpc_nqs.runs import run_file as checkpoint

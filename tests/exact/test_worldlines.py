@@ -5,7 +5,9 @@ import pytest
 import scipy.stats
 from numpy.random import Generator, Philox
 
-from hpc_nqs.hamiltonians.spin_model import build_model, marshall, spins_of, to_sparse
+from hpc_nqs.hamiltonians import build_model
+from hpc_nqs.hamiltonians.marshall import marshall
+from hpc_nqs.hamiltonians.matrices import spins_of, to_sparse
 from hpc_nqs.lattices import lattice
 from hpc_nqs.path_integral.gates import exchange_weights
 from hpc_nqs.path_integral.trotter import is_isotropic, trotter_product

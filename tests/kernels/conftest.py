@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from hpc_nqs.hamiltonians.spin_model import marshall
+from hpc_nqs.hamiltonians.marshall import marshall
 from hpc_nqs.hilbert.purification import input_images, purify
 from hpc_nqs.hilbert.spins import signed_images, spin_system
 from hpc_nqs.kernels.reference import amplitudes as reference

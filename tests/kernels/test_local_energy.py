@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from hpc_nqs.hamiltonians.spin_model import to_sparse
+from hpc_nqs.hamiltonians.matrices import to_sparse
 from hpc_nqs.kernels.local_energy import local_energies
 from hpc_nqs.kernels.metropolis import follow_path
 

@@ -9,7 +9,8 @@ import pytest
 from numpy.random import Generator, Philox
 
 import hpc_nqs.kernels
-from hpc_nqs.hamiltonians.spin_model import build_model, marshall
+from hpc_nqs.hamiltonians import build_model
+from hpc_nqs.hamiltonians.marshall import marshall
 from hpc_nqs.kernels import ising_worldlines, worldlines
 from hpc_nqs.kernels.reference import world_lines as reference_worldlines
 from hpc_nqs.lattices import lattice

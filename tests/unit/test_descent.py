@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hpc_nqs.ground_state.schedule import EXACT_MOMENTUM, LEAST_CAUTION, MOMENTUM, Descent, default_step, width_bound
-from hpc_nqs.hamiltonians.spin_model import to_sparse
+from hpc_nqs.hamiltonians.matrices import to_sparse
 from hpc_nqs.parallel.team import Team
 from hpc_nqs.settings.parsing import parse_settings
 from hpc_nqs.settings.system import build

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hpc_nqs.ground_state.zero_variance import variance_limits
-from hpc_nqs.hamiltonians.spin_model import build_model
+from hpc_nqs.hamiltonians import build_model
 from hpc_nqs.lattices.lattice import build
 from hpc_nqs.path_integral.ladder import ladder, slice_numbers
 from hpc_nqs.path_integral.table import path_rows

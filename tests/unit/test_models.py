@@ -6,7 +6,9 @@ import functools
 import numpy as np
 import pytest
 
-from hpc_nqs.hamiltonians.spin_model import build_model, diagonal, marshall, spins_of, to_sparse
+from hpc_nqs.hamiltonians import build_model
+from hpc_nqs.hamiltonians.marshall import marshall
+from hpc_nqs.hamiltonians.matrices import diagonal, spins_of, to_sparse
 from hpc_nqs.lattices import lattice as lattices
 
 # Rows and columns: s = -1, s = +1.

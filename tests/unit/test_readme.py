@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from hpc_nqs.cli import parser as cli
+from hpc_nqs.hamiltonians import MODELS
 from hpc_nqs.settings import templates
 
 ROOT = Path(__file__).parents[2]
@@ -46,6 +47,12 @@ def test_the_input_reference_is_that_of_the_program():
     assert README[start:end].rstrip() + "\n" == templates.text("reference"), (
         "paste the output of `hpc-nqs init reference` again"
     )
+
+
+def test_the_conventions_hold_every_hamiltonian():
+    conventions = README[README.index("## Conventions") :]
+    for model in MODELS.values():
+        assert re.search(rf"^    {model.word} +{re.escape(model.formula())}(  |$)", conventions, re.MULTILINE), model.word
 
 
 def test_every_command_can_be_parsed():

@@ -6,7 +6,9 @@ import itertools
 import numpy as np
 import pytest
 
-from hpc_nqs.hamiltonians.spin_model import build_model, marshall, to_sparse
+from hpc_nqs.hamiltonians import build_model
+from hpc_nqs.hamiltonians.marshall import marshall
+from hpc_nqs.hamiltonians.matrices import to_sparse
 from hpc_nqs.lattices import lattice as lattices
 from hpc_nqs.symmetry import site_permutations as symmetry
 

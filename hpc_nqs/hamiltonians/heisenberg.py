@@ -1,0 +1,76 @@
+"""Heisenberg and XXZ magnets with couplings between first to third neighbours, in a field along z."""
+
+from hpc_nqs.hamiltonians.model import Match, Model
+from hpc_nqs.hamiltonians.parameter import Parameter
+
+RATIO_TOLERANCE = 1e-9  # of jz/jxy between bonds
+
+
+class Heisenberg(Model):
+    """H = sum_b J_b [SxSx + SySy + Delta SzSz] - h sum_i Sz_i,  S = sigma/2."""
+
+    word = "heisenberg"
+    title = "Heisenberg"
+    summary = "XXZ, J1-J2-J3"
+    latex = (
+        r"H = \sum_{(ij)} J_{ij} \left[ S^x_i S^x_j + S^y_i S^y_j + \Delta S^z_i S^z_j \right] - h \sum_i S^z_i"
+    )
+    parameters = (
+        Parameter(
+            "couplings",
+            (1.0,),
+            symbol="J",
+            term="first, second, third neighbours (spin-1/2 operators), J > 0 antiferromagnetic",
+        ),
+        Parameter("anisotropy", 1.0, symbol="Delta", term="Delta SzSz", unit="", shown_at_default=False),
+        Parameter("field_z", 0.0, symbol="h", term="-h sum Sz", shown_at_default=False, breaks_spin_flip=True),
+    )
+    not_all_zero = ("couplings",)
+    spin = 0.5
+    has_exchange = True
+
+    @classmethod
+    def build(cls, lattice, **given):
+        """Return the `SpinModel`, see `Model.build`."""
+        from hpc_nqs.hamiltonians.bonds import coupled_bonds
+        from hpc_nqs.hamiltonians.spin_model import SpinModel
+
+        values = cls.completed(given)
+        sites, strength, shells = coupled_bonds(lattice, values["couplings"])
+        return SpinModel.of_terms(
+            cls.word,
+            lattice.n_sites,
+            cls.spin,
+            pairs=(sites, strength * values["anisotropy"] / 4),
+            exchange=(sites, strength / 2, shells),
+            field_z=values["field_z"],
+        )
+
+    @classmethod
+    def match(cls, terms):
+        """Return the `Match` of terms with xy couplings: one ratio jz/jxy, no transverse field."""
+        if terms.is_ising:
+            return None
+        ratio, uneven = _anisotropy(terms.pairs)
+        problems = []
+        if uneven:
+            problems.append(f"{uneven}: the ratio of the z and xy couplings must be the same for all bonds")
+        if terms.field_x:
+            problems.append(
+                f"Gamma = {terms.field_x:g}: a transverse field is available for Ising couplings (Jx = Jy = 0) only"
+            )
+        strengths = {sites: jxy for sites, (jxy, _) in terms.pairs.items()}
+        return Match(strengths, {"anisotropy": ratio, "field_z": terms.field_z}, problems=problems)
+
+
+def _anisotropy(pairs):
+    """Return (jz/jxy, "" or the first two bonds where it differs)."""
+    (first, (jxy, jz)), *_ = sorted(pairs.items(), key=lambda item: -abs(item[1][0]))
+    ratio = jz / jxy
+    for (i, j), (other_xy, other_z) in pairs.items():
+        if abs(other_z - ratio * other_xy) > RATIO_TOLERANCE * max(abs(jxy), abs(jz)):
+            return ratio, (
+                f"bond {first[0]} {first[1]} has Jxy = {jxy:g}, Jz = {jz:g}, "
+                f"bond {i} {j} has Jxy = {other_xy:g}, Jz = {other_z:g}"
+            )
+    return ratio, ""

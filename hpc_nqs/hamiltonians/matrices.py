@@ -1,0 +1,65 @@
+"""Matrices of small systems: states as bits of an index, diagonal and off-diagonal elements, H as a sparse matrix."""
+
+import numpy as np
+
+MAX_DENSE_SITES = 16
+
+
+def diagonal(model, configurations):
+    """Return sum c s_i s_j + sum h_i s_i of configurations (n, n_sites) of +1/-1, as (n,) float64."""
+    spins = np.asarray(configurations, dtype=np.float64)
+    energies = spins @ model.site_field
+    for (i, j), coupling in zip(model.pair_sites, model.pair_coupling, strict=True):
+        energies += coupling * spins[:, i] * spins[:, j]
+    return energies
+
+
+def spins_of(states, n_sites):
+    """Return the configurations (n, n_sites) int8 of basis indices: s_i = +1 where bit i is set."""
+    bits = (np.asarray(states)[:, None] >> np.arange(n_sites)) & 1
+    return (2 * bits - 1).astype(np.int8)
+
+
+def off_diagonal(model, states):
+    """Yield one (flipped bit mask, rows, element) per exchange or flip term.
+
+    Parameters
+    ----------
+    states : (n,) int64
+        Basis indices.
+
+    Yields
+    ------
+    mask : int
+        The term takes state s to s ^ mask.
+    rows : (m,) intp
+        The entries of `states` on which it does not vanish.
+    element : float
+    """
+    for (i, j), element in zip(model.exchange_sites.tolist(), model.exchange_element.tolist(), strict=True):
+        yield (1 << i) | (1 << j), np.flatnonzero(((states >> i) ^ (states >> j)) & 1), element
+    for i, element in zip(model.flip_sites.tolist(), model.flip_element.tolist(), strict=True):
+        yield 1 << i, np.arange(len(states)), element
+
+
+def to_sparse(model):
+    """Return H on all 2^n_sites states as a scipy.sparse CSR array; bit i of the index is set where s_i = +1.
+
+    Raises
+    ------
+    ValueError
+        More than 16 sites.
+    """
+    import scipy.sparse
+
+    if model.n_sites > MAX_DENSE_SITES:
+        raise ValueError(f"{model.n_sites} sites: the matrix of all states is built for up to {MAX_DENSE_SITES}")
+    states = np.arange(2**model.n_sites)
+    diagonal_values = diagonal(model, spins_of(states, model.n_sites))
+    rows, columns, elements = [states], [states], [diagonal_values]
+    for mask, kept, element in off_diagonal(model, states):
+        rows.append(states[kept] ^ mask)
+        columns.append(states[kept])
+        elements.append(np.full(len(kept), element))
+    entries = np.concatenate(elements), (np.concatenate(rows), np.concatenate(columns))
+    return scipy.sparse.coo_array(entries, shape=(len(states), len(states))).tocsr()

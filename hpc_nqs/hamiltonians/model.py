@@ -1,0 +1,152 @@
+"""What a model of the input is: its word, its parameters, its formula, and how its terms are made."""
+
+import re
+from dataclasses import dataclass, field
+
+# What LaTeX calls the letters of a formula and what plain text calls them, in this order.
+_PLAIN = (
+    (r"\\(left|right) ?", ""),
+    (r"\\langle ", "<"),
+    (r" \\rangle", ">"),
+    (r"\\sigma\^(\w)", r"s\1"),
+    (r"S\^(\w)", r"S\1"),
+    (r"[\\{}]", ""),
+)
+
+
+class Model:
+    """Base class of the models; a model is a class of its own in a file of its own and has no instances.
+
+    Attributes
+    ----------
+    word : str
+        `model.kind` of the input.
+    title : str
+        Its name in one line about a system.
+    summary : str
+        What it covers, for the input reference.
+    latex : str
+        H in full.
+    parameters : tuple of Parameter
+        In the order of the input; the first one is the coupling of the bonds, one number or one for each shell.
+    not_all_zero : tuple of str
+        Parameters of which at least one must differ from zero.
+    spin : float
+        Sz = spin * sigma of all results: 0.5 where the formula has spin operators, 1.0 where it has Pauli matrices.
+    has_exchange : bool
+        Whether H exchanges spins of two sites.  Without exchange the world lines are those of an Ising model, which
+        block Gibbs sampling can follow, too.
+    """
+
+    word: str
+    title: str
+    summary: str
+    latex: str
+    parameters: tuple
+    not_all_zero: tuple
+    spin: float
+    has_exchange: bool
+
+    @classmethod
+    def build(cls, lattice, **given):
+        """Return the `SpinModel` on a lattice, not rotated.
+
+        Parameters
+        ----------
+        lattice : Lattice
+        **given : float or sequence of float
+            Values of the parameters; the others have their defaults.
+
+        Raises
+        ------
+        ValueError
+            For a parameter that the model does not have, a wrong value, or a coupling of a shell that the lattice does
+            not have.
+        """
+        raise NotImplementedError(f"{cls.__name__}.build")
+
+    @classmethod
+    def match(cls, terms):
+        """Return the `Match` of `BondTerms`, None where their couplings are of another kind; here for every model."""
+        return None
+
+    @classmethod
+    def formula(cls):
+        """Return H in plain text, made from `latex`."""
+        text = cls.latex
+        for pattern, plain in _PLAIN:
+            text = re.sub(pattern, plain, text)
+        return text
+
+    @classmethod
+    def bond_parameter(cls):
+        """Return the `Parameter` that is the coupling of the bonds."""
+        return cls.parameters[0]
+
+    @classmethod
+    def shell_couplings(cls, values):
+        """Return the couplings of first, second, ... neighbours from the values of all parameters, as a tuple."""
+        parameter = cls.bond_parameter()
+        return parameter.as_tuple(values[parameter.name])
+
+    @classmethod
+    def completed(cls, given):
+        """Return the values of all parameters as {name: float or tuple of float}, defaults for those not given.
+
+        Raises
+        ------
+        ValueError
+            For a parameter that the model does not have, or a wrong value.
+        """
+        names = [parameter.name for parameter in cls.parameters]
+        for name in given:
+            if name not in names:
+                raise ValueError(f"model.{name}: {cls.word} has no such parameter; allowed are {', '.join(names)}")
+        return {each.name: each.converted(given.get(each.name, each.default)) for each in cls.parameters}
+
+
+@dataclass(frozen=True)
+class BondTerms:
+    """Terms of another program: H = sum_ij [jxy (SxSx + SySy) + jz SzSz] - h sum Sz - gamma sum Sx,  S = sigma/2.
+
+    Attributes
+    ----------
+    pairs : dict of (int, int): (float, float)
+        jxy and jz.
+    field_z, field_x : float
+        h and gamma.
+    negligible : float
+        Couplings up to here are zero.
+    """
+
+    pairs: dict
+    field_z: float
+    field_x: float
+    negligible: float
+
+    @property
+    def is_ising(self):
+        """Whether no pair has an xy coupling."""
+        return all(abs(jxy) <= self.negligible for jxy, _ in self.pairs.values())
+
+
+@dataclass(frozen=True)
+class Match:
+    """How a model says the same as `BondTerms`.
+
+    Attributes
+    ----------
+    strengths : dict of (int, int): float
+        Coupling of every pair, in the convention of the model.
+    values : dict of str: float
+        The other parameters.
+    remarks : tuple of str
+        Sentences for the reader.
+    problems : list of str
+        Why the model is not the same, one sentence each; empty where it is.
+    """
+
+    strengths: dict
+    values: dict
+    remarks: tuple = ()
+    problems: list = field(default_factory=list)
