@@ -114,9 +114,9 @@ def system_of(settings, model):
 def default_momentum(settings, lattice, model):
     """Return the momentum that "auto" projects onto, that of Marshall's sign rule, or None.
 
-    Frustrated magnets at Sz = 0 are projected, and all unfrustrated ones that are summed over exactly: there an image costs
-    little, and free weights do better (4x4, J2 = 0: 3e-7 after 60 steps, 8e-6 after 500 steps with shared weights).
-    With chains shared weights do the same at a fraction of the cost.
+    Frustrated magnets at Sz = 0 are projected, and all unfrustrated ones that are summed over exactly: there an image
+    costs little, and free weights do better (4x4, J2 = 0: 3e-7 after 60 steps, 8e-6 after 500 steps with shared
+    weights). With chains shared weights do the same at a fraction of the cost.
     """
     rotated, n_up = marshall(model, lattice), system_of(settings, model).n_up
     if settings.wavefunction.symmetries != "auto":

@@ -106,7 +106,7 @@ class Optimization(Computation):
         )
 
     def _lower_states(self):
-        """Return the `LowerStates` that the state is kept orthogonal to, with samples.  *Collective.*"""
+        """Return the `LowerStates` that the state is kept orthogonal to, with samples.  *Collective*."""
         part, sampling = self.settings.ground_state, self.settings.sampling
         states = [load_lower_state(path, self.team) for path in part.orthogonal_to]
         for number, state in enumerate(states, 1):
@@ -118,7 +118,7 @@ class Optimization(Computation):
     # ---- the run ---------------------------------------------------------------------------------------------------
 
     def run(self, resumed=False):
-        """Optimize and measure the state of every sector; return the exit code.  *Collective.*"""
+        """Optimize and measure the state of every sector; return the exit code.  *Collective*."""
         self.recorder.start(self, resumed)
         while self.sector < len(self.sectors):
             if len(self.sectors) == 1 or len(self.rows) <= self.sector:
@@ -212,7 +212,7 @@ class Optimization(Computation):
         return samples, evaluation
 
     def _project(self):
-        """Go on with the projected state of the present parameters and with fresh chains.  *Collective.*"""
+        """Go on with the projected state of the present parameters and with fresh chains.  *Collective*."""
         params = self.wavefunction.params
         self._begin(self.sector, projects=True)
         self.wavefunction.params = params
@@ -254,7 +254,7 @@ class Optimization(Computation):
     # ---- state and files -------------------------------------------------------------------------------------------
 
     def state(self):
-        """Return all that continues the run, on rank 0 (None elsewhere).  *Collective.*"""
+        """Return all that continues the run, on rank 0 (None elsewhere).  *Collective*."""
         chains = self.sampler.state(self.team)
         if not self.team.is_root:
             return None
@@ -267,7 +267,7 @@ class Optimization(Computation):
         }
 
     def restore(self, state, history):
-        """Take over the state and history of a run file.  *Collective.*
+        """Take over the state and history of a run file.  *Collective*.
 
         Raises
         ------

@@ -38,8 +38,8 @@ def last_scale(settings, is_exact, n_params):
 def regularization_of(settings, ansatz, diag_scale, n_samples):
     """Return the `Regularization` of one step.
 
-    "auto" is a diagonal shift; the cheaper one of dense and sample space where the matrix has at most MAX_ROWS rows (many
-    iterations of conjugate gradients cost more than one factorization), else what costs least.
+    "auto" is a diagonal shift; the cheaper one of dense and sample space where the matrix has at most MAX_ROWS rows
+    (many iterations of conjugate gradients cost more than one factorization), else what costs least.
     """
     choice, n_params = settings.reconfiguration, ansatz.wavefunction.n_params
     solver = choice.solver

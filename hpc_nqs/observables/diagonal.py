@@ -80,7 +80,8 @@ def pairs_by_distance(lattice):
     """Return the weights of the pairs of sites at each distance, {distance: sparse (n_sites, n_sites)}, nearest first.
 
     Distances are those of the nearest periodic images, in nearest-neighbour distances; on a custom lattice the number
-    of bonds between the sites, pairs without a path left out. Each pair counts once, the weights of a distance sum to 1.
+    of bonds between the sites, pairs without a path left out. Each pair counts once, the weights of a distance sum to
+    1.
     """
     distances = np.triu(lattice.distances(), k=1)
     first, second = np.nonzero(distances)

@@ -53,7 +53,7 @@ class PathIntegral(Computation):
     # ---- the run ---------------------------------------------------------------------------------------------------
 
     def run(self, resumed=False):
-        """Sample all ensembles, highest temperature first; return the exit code.  *Collective.*"""
+        """Sample all ensembles, highest temperature first; return the exit code.  *Collective*."""
         self.recorder.start(self, resumed)
         broken = False  # whether the path to infinite temperature has a gap
         for beta in sorted([*self.betas, *self.ladder]):
@@ -136,7 +136,7 @@ class PathIntegral(Computation):
     # ---- state and files -------------------------------------------------------------------------------------------
 
     def state(self):
-        """Return all that continues the run, on rank 0 (None elsewhere).  *Collective.*"""
+        """Return all that continues the run, on rank 0 (None elsewhere).  *Collective*."""
         current = None if self.current is None else self.current.state(self.team)
         if not self.team.is_root:
             return None
@@ -155,7 +155,7 @@ class PathIntegral(Computation):
         return {"n_chains": self.n_chains, **shared}
 
     def restore(self, state, history):
-        """Take over the state of a run file.  *Collective.*
+        """Take over the state of a run file.  *Collective*.
 
         Raises
         ------

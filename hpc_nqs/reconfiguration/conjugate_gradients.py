@@ -1,4 +1,4 @@
-"""Conjugate gradients for S x = -F, alone or with vectors spread over the ranks.
+"""Conjugate gradients for S x = -F, alone or with vectors distributed over the ranks.
 
 Where S is a sum over samples of several ranks, every product with it has to be summed and everybody needs the next
 direction. Between the two each rank works on its own part of the vectors only: the sum leaves every rank its part, and
@@ -49,7 +49,7 @@ def solve_cg(matvec, force, x0=None, diagonal=None, tolerance=1e-6, max_iteratio
     return _iterate(matvec, force, x, inverse_diagonal, tolerance, max_iterations, np.array)
 
 
-def solve_spread_cg(
+def solve_distributed_cg(
     derivatives, force, shift, x0=None, diagonal=None, tolerance=1e-6, max_iterations=1000, real_params=False
 ):
     """Solve (S + shift) x = -F of the samples of all ranks as `solve_cg` does.  *Collective*.

@@ -13,9 +13,10 @@ This module moves no messages itself. Functions that must add up numbers of seve
 - ``rank``, ``size``: index of this process and number of processes,
 - ``sum_in_place(array)``: sum over ranks into the same contiguous float64 or complex128 array on every rank,
 - ``broadcast(array, root)``: the array of one rank into those of the others,
-- ``share(n)``, ``sum_shares(array)``, ``join_shares(array, n)``, ``summed(numbers)``: vectors spread over the ranks
+- ``share(n)``, ``sum_shares(array)``, ``join_shares(array, n)``, ``summed(numbers)``: vectors distributed over the
+ranks
   (conjugate gradients only),
-- ``start_broadcasts(pieces)``: the same for a list of (array, root), under way until they are finished (spread
+- ``start_broadcasts(pieces)``: the same for a list of (array, root), under way until they are finished (distributed
   matrices only),
 - ``threads.each(work, items)``: work(item) of every item, on the threads of this rank.
 """

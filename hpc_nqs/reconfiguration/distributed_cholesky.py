@@ -1,4 +1,4 @@
-"""A Hermitian matrix spread over ranks by rows: its Cholesky factor and the solution of equations with it.
+"""A Hermitian matrix distributed over ranks by rows: its Cholesky factor and the solution of equations with it.
 
 Rows are dealt out in chunks that take turns over the ranks, so that all have work until the end of the
 factorization; no rank ever holds more than its rows and one panel.  Positions of rows and columns count in that order.
@@ -312,8 +312,8 @@ def _times(planes, vector, unit):
     return products[0] + unit * products[1]
 
 
-def solve_spread(derivatives, force, shift, real_params=False):
-    """Solve (S + shift) x = -F with S spread over the ranks by rows.  *Collective*.
+def solve_distributed(derivatives, force, shift, real_params=False):
+    """Solve (S + shift) x = -F with S distributed over the ranks by rows.  *Collective*.
 
     Parameters
     ----------

@@ -42,7 +42,7 @@ class Assembled:
         return self.s_matrix, self.force, self.variance
 
     def with_rows(self, rows, team):
-        """Return the equations with what the rows of `umbrella.fitted_rows` add.  *Collective.*"""
+        """Return the equations with what the rows of `umbrella.fitted_rows` add.  *Collective*."""
         log_derivs, deviations, weights = rows
         added, added_force = np.zeros_like(self.s_matrix), (weights * deviations) @ log_derivs
         if len(weights):
@@ -78,11 +78,11 @@ class Sampled:
     is_real: bool
 
     def apply(self, vector):
-        """Return S v.  *Collective.*"""
+        """Return S v.  *Collective*."""
         return matrix_free(self.derivatives, None, self.derivatives.team, real_params=self.is_real)(vector)
 
     def with_rows(self, rows, team):
-        """Return the equations with the rows of `umbrella.fitted_rows` below those of the run.  *Collective.*"""
+        """Return the equations with the rows of `umbrella.fitted_rows` below those of the run.  *Collective*."""
         log_derivs, deviations, weights = rows
         values = np.concatenate([self.derivatives.values, log_derivs])
         stacked = StoredDerivatives(values, np.concatenate([self.derivatives.weights, weights]), team)
@@ -93,7 +93,7 @@ class Sampled:
 
 
 def assembled(evaluation, samples, wavefunction, team):
-    """Return the `Assembled` equations of all ranks.  *Collective, two reductions.*"""
+    """Return the `Assembled` equations of all ranks.  *Collective, two reductions*."""
     n_params, width = wavefunction.n_params, wavefunction.width
     configurations, energies = samples.flat, np.ascontiguousarray(evaluation.force_energies)
     totals = np.zeros(3)
@@ -149,7 +149,7 @@ def is_factored(wavefunction):
 
 
 def sampled(evaluation, samples, wavefunction, team):
-    """Return the `Sampled` equations of all ranks.  *Collective.*
+    """Return the `Sampled` equations of all ranks.  *Collective*.
 
     O of a Boltzmann machine without sharing stays in its two factors and is never stored.
     """

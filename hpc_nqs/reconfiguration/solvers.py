@@ -6,8 +6,8 @@ from typing import ClassVar, Protocol
 import numpy as np
 
 from hpc_nqs.reconfiguration import dense
-from hpc_nqs.reconfiguration.conjugate_gradients import solve_spread_cg
-from hpc_nqs.reconfiguration.distributed_cholesky import solve_spread
+from hpc_nqs.reconfiguration.conjugate_gradients import solve_distributed_cg
+from hpc_nqs.reconfiguration.distributed_cholesky import solve_distributed
 from hpc_nqs.reconfiguration.sample_space import solve_sample_space
 
 FLOOR = 1e-12  # shift relative to the largest diagonal element of S: parameters that move nothing have rounding errors there
@@ -26,7 +26,7 @@ class Solver(Protocol):
     needs_matrix: ClassVar[bool]
 
     def solve(self, equations, team, previous=None):
-        """Return the `dense.Solution`, the same on all ranks.  *Collective.*
+        """Return the `dense.Solution`, the same on all ranks.  *Collective*.
 
         Parameters
         ----------
@@ -62,12 +62,12 @@ class Regularization:
     diag_shift: float = 0.0
 
     def on(self, n_nodes):
-        """Return the `Solver`; a matrix without a cut is spread over the ranks of several nodes."""
+        """Return the `Solver`; a matrix without a cut is distributed over the ranks of several nodes."""
         shift = self.diag_scale, self.diag_shift
         if self.solver == "dense" and self.soft_cut is not None:
             return SoftCut(self.soft_cut)
         if self.solver == "dense":
-            return Cholesky(*shift) if n_nodes == 1 else SpreadCholesky(*shift)
+            return Cholesky(*shift) if n_nodes == 1 else DistributedCholesky(*shift)
         if self.solver == "sample_space":
             return SampleSpace(*shift)
         return ConjugateGradients(*shift, self.tolerance)
@@ -81,7 +81,7 @@ class SoftCut(Solver):
     rtol: float
 
     def solve(self, equations, team, previous=None):
-        """Return the `dense.Solution`.  *Collective.*"""
+        """Return the `dense.Solution`.  *Collective*."""
         return _on_root(equations, team, lambda s_matrix, force: dense.solve_soft_cut(s_matrix, force, self.rtol))
 
 
@@ -94,24 +94,24 @@ class Cholesky(Solver):
     diag_shift: float
 
     def solve(self, equations, team, previous=None):
-        """Return the `dense.Solution`.  *Collective.*"""
+        """Return the `dense.Solution`.  *Collective*."""
         floor = FLOOR * np.diagonal(equations.s_matrix).real.max(initial=0.0)
         shift = floor + self.diag_shift
         return _on_root(equations, team, lambda s, force: dense.solve_cholesky(s, force, self.diag_scale, shift))
 
 
 @dataclass(frozen=True)
-class SpreadCholesky(Solver):
-    """S with a diagonal shift, its rows spread over the ranks."""
+class DistributedCholesky(Solver):
+    """S with a diagonal shift, its rows distributed over the ranks."""
 
     needs_matrix = False
     diag_scale: float
     diag_shift: float
 
     def solve(self, equations, team, previous=None):
-        """Return the `dense.Solution`.  *Collective.*"""
+        """Return the `dense.Solution`.  *Collective*."""
         _, shift = _shift(equations.derivatives, self.diag_scale, self.diag_shift)
-        return solve_spread(equations.derivatives, equations.force, shift, equations.is_real)
+        return solve_distributed(equations.derivatives, equations.force, shift, equations.is_real)
 
 
 @dataclass(frozen=True)
@@ -124,9 +124,9 @@ class ConjugateGradients(Solver):
     tolerance: float
 
     def solve(self, equations, team, previous=None):
-        """Return the `dense.Solution`.  *Collective.*"""
+        """Return the `dense.Solution`.  *Collective*."""
         diagonal, shift = _shift(equations.derivatives, self.diag_scale, self.diag_shift)
-        return solve_spread_cg(
+        return solve_distributed_cg(
             equations.derivatives, equations.force, shift, x0=previous, diagonal=diagonal + shift,
             tolerance=self.tolerance, max_iterations=MAX_ITERATIONS, real_params=equations.is_real,
         )
@@ -141,7 +141,7 @@ class SampleSpace(Solver):
     diag_shift: float
 
     def solve(self, equations, team, previous=None):
-        """Return the `dense.Solution`.  *Collective.*"""
+        """Return the `dense.Solution`.  *Collective*."""
         derivatives = equations.derivatives
         floor = FLOOR * derivatives.square_sums().max() + self.diag_shift
         return solve_sample_space(
@@ -151,13 +151,13 @@ class SampleSpace(Solver):
 
 
 def _shift(derivatives, diag_scale, diag_shift):
-    """Return (diag(S), shift of every parameter), each (n_params,).  *Collective.*"""
+    """Return (diag(S), shift of every parameter), each (n_params,).  *Collective*."""
     diagonal = derivatives.square_sums()
     return diagonal, diag_scale * diagonal + (FLOOR * diagonal.max() + diag_shift)
 
 
 def _on_root(equations, team, solve):
-    """Solve on rank 0 and broadcast, so that all ranks hold the same numbers.  *Collective.*"""
+    """Solve on rank 0 and broadcast, so that all ranks hold the same numbers.  *Collective*."""
     solution, s_matrix, force = None, equations.s_matrix, equations.force
     if team.is_root and np.isfinite(s_matrix).all() and np.isfinite(force).all():
         solution = solve(s_matrix, force)

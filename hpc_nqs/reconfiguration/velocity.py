@@ -60,7 +60,7 @@ def velocity(
     evaluation, samples, wavefunction, regularization, team,
     previous=None, between_layers=False, umbrella_samples=None,
 ):
-    """Return the `Velocity` of the parameters.  *Collective.*
+    """Return the `Velocity` of the parameters.  *Collective*.
 
     Parameters
     ----------
@@ -98,9 +98,10 @@ def _thermal_variance(evaluation, between_layers, team):
     """Return Var(H) of the thermal state for the clock "energy".
 
     The mean of the variances on the two layers, or between them: the covariance of the two local energies,
-    Tr(sqrt(rho) H sqrt(rho) H) - E^2.  That is the same for a thermal state, and free of the errors of the wave function
-    that inflate the variance.  (With networks, sampled, its smaller value was found to lag behind in temperature; with
-    tables, the mean of the variances runs ahead.)  Without ancilla spins both are the variance of the one local energy.
+    Tr(sqrt(rho) H sqrt(rho) H) - E^2.  That is the same for a thermal state, and free of the errors of the wave
+    function that inflate the variance.  (With networks, sampled, its smaller value was found to lag behind in
+    temperature; with tables, the mean of the variances runs ahead.)  Without ancilla spins both are the variance of
+    the one local energy.
     """
     shifted = evaluation.energies - evaluation.energy
     if between_layers:

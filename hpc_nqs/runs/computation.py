@@ -29,13 +29,13 @@ class Driver(Protocol):
     n_chains: int
 
     def run(self, resumed=False):
-        """Compute to the end; return the exit code DONE, STOPPED or FAILED.  *Collective.*"""
+        """Compute to the end; return the exit code DONE, STOPPED or FAILED.  *Collective*."""
 
     def state(self):
-        """Return what continues the run, a nested dict on rank 0, None elsewhere.  *Collective.*"""
+        """Return what continues the run, a nested dict on rank 0, None elsewhere.  *Collective*."""
 
     def restore(self, state, history):
-        """Take over the state and history of a run file.  *Collective.*"""
+        """Take over the state and history of a run file.  *Collective*."""
 
     def history_columns(self):
         """Return {name: (n_steps,) float64}; on rank 0 alone, as the two below."""

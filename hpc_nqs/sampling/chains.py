@@ -89,21 +89,21 @@ class Chains(Sampler):
         self.counts[:] = 0
 
     def acceptance(self, team):
-        """Return the accepted fraction of all proposals since the last call.  *Collective.*"""
+        """Return the accepted fraction of all proposals since the last call.  *Collective*."""
         counts = self.counts.sum(axis=0)
         self.counts[:] = 0
         team.sum_in_place(counts)
         return counts[1] / max(1, counts[0])
 
     def state(self, team):
-        """Return configurations and streams of all chains in global order (rank 0; None elsewhere).  *Collective.*"""
+        """Return configurations and streams of all chains in global order (rank 0; None elsewhere).  *Collective*."""
         words = np.array([stream_words(stream) for stream in self.streams], dtype=np.uint64).reshape(-1, 13)
         visible = team.gather_rows(self.visible, self.n_chains)
         words = team.gather_rows(words, self.n_chains)
         return None if visible is None else {"visible": visible, "streams": words}
 
     def restore(self, team, state):
-        """Take over `state` of `state()`, given on rank 0.  *Collective.*"""
+        """Take over `state` of `state()`, given on rank 0.  *Collective*."""
         self.visible = team.scatter_rows(state["visible"] if team.rank == 0 else None)
         words = team.scatter_rows(state["streams"] if team.rank == 0 else None)
         for stream, row in zip(self.streams, words, strict=True):

@@ -51,7 +51,7 @@ class Evaluation:
 
 
 def evaluate(samples, wavefunction, system, team, amplitude=None):
-    """Return the `Evaluation` of `wavefunction` on `samples`.  *Collective.*
+    """Return the `Evaluation` of `wavefunction` on `samples`.  *Collective*.
 
     Fresh samples (log_density None) are taken to be distributed as abs(Psi)^(2 exponent) of this wave function;
     others are reweighted.

@@ -37,13 +37,13 @@ class Sampler(Protocol):
         """Advance the chains by `n_sweeps` sweeps and forget the acceptance so far."""
 
     def acceptance(self, team):
-        """Return the accepted fraction of all proposals since the last call, of all ranks.  *Collective.*"""
+        """Return the accepted fraction of all proposals since the last call, of all ranks.  *Collective*."""
 
     def state(self, team):
-        """Return what continues the chains in global order, on rank 0; None elsewhere.  *Collective.*"""
+        """Return what continues the chains in global order, on rank 0; None elsewhere.  *Collective*."""
 
     def restore(self, team, state):
-        """Take over what `state` returned, given on rank 0, on any number of ranks.  *Collective.*"""
+        """Take over what `state` returned, given on rank 0, on any number of ranks.  *Collective*."""
 
 
 class ExactSampler(Sampler):

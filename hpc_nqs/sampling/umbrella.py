@@ -1,12 +1,13 @@
 """Umbrella samples: configurations with more mismatched sites than the state has now, drawn to hold it to its law there.
 
-Tables are fitted where |Psi|^2 has its weight.  Elsewhere ln Psi is a sum over hundreds of clusters of what they learned
-from few mismatched sites at a time, and it may go wrong by more than the weight that is missing there: on 6x6 sites the
-configurations with Neel order the other way on the two layers (all sites mismatched, a weight of about e^-70 at beta J =
-0.5) had all of the weight from beta J = 0.53 on; no chain finds them until one does, and then the state is lost.
+Tables are fitted where |Psi|^2 has its weight.  Elsewhere ln Psi is a sum over hundreds of clusters of what they
+learned from few mismatched sites at a time, and it may go wrong by more than the weight that is missing there: on 6x6
+sites the configurations with Neel order the other way on the two layers (all sites mismatched, a weight of about e^-70
+at beta J = 0.5) had all of the weight from beta J = 0.53 on; no chain finds them until one does, and then the state is
+lost.
 
-Umbrella samples (G. M. Torrie, J. P. Valleau, J. Comput. Phys. 23, 187 (1977)) are distributed as |Psi|^2 s^n, n the number
-of mismatched sites.  For a pair of them Psi goes as beta: s = beta' / beta has as many as the state at beta'.
+Umbrella samples (G. M. Torrie, J. P. Valleau, J. Comput. Phys. 23, 187 (1977)) are distributed as |Psi|^2 s^n, n the
+number of mismatched sites.  For a pair of them Psi goes as beta: s = beta' / beta has as many as the state at beta'.
 """
 
 import numpy as np
@@ -88,11 +89,11 @@ class Umbrella:
 
 
 def fitted_rows(umbrella_samples, means, energy, variance, wavefunction, team):
-    """Return (O, deviations, weights) of umbrella samples: rows that join those of the run in the fit of the velocity.  *Collective.*
+    """Return (O, deviations, weights) of umbrella samples: rows that join those of the run in the fit of the velocity.  *Collective*.
 
     O and the local energies are taken from the means of the run.  A sample whose local energy is D away has the weight
-    WEIGHT Var(E_loc) / (n (D^2 + Var(E_loc))): the rate of change of ln Psi is fitted to the same relative error everywhere,
-    and all of them together count for no more than a TDVP residual of WEIGHT.
+    WEIGHT Var(E_loc) / (n (D^2 + Var(E_loc))): the rate of change of ln Psi is fitted to the same relative error
+    everywhere, and all of them together count for no more than a TDVP residual of WEIGHT.
 
     Parameters
     ----------

@@ -4,7 +4,7 @@ import numpy as np
 
 
 class BlockSums:
-    """Weighted sums of several quantities over blocks of samples, for chains spread over ranks.
+    """Weighted sums of several quantities over blocks of samples, for chains distributed over ranks.
 
     Blocks depend on the *global* chain index alone. Fewer chains than `n_blocks`: each chain is cut into equally many
     contiguous stretches, just enough to reach `n_blocks`. More chains: one block per chain up to 4 `n_blocks`, beyond

@@ -4,7 +4,8 @@ Two layers:
 
 - functions of arrays (n_chains, n_samples, ...) held by one process: `mean_and_error`, `split_r_hat`,
   `integrated_autocorrelation_time`, `variance_estimate`, `effective_sample_size`;
-- sums for chains spread over ranks: `BlockSums` (of `blocks`) and `ChainSums`. Each rank adds its own chains (possibly
+- sums for chains distributed over ranks: `BlockSums` (of `blocks`) and `ChainSums`. Each rank adds its own chains
+(possibly
   none) to an array `sums`, the driver sums that array over ranks *in place*, and every rank then computes the same
   statistics from it::
 
@@ -168,11 +169,11 @@ def variance_estimate(values, weights=None, n_blocks=64):
     return Estimate(float(value), float(error), mean_and_error(squares, weights).tau)
 
 
-# ---- chains spread over ranks -------------------------------------------------------------------------------------
+# ---- chains distributed over ranks -------------------------------------------------------------------------------------
 
 
 class ChainSums:
-    """Autocorrelation and split-R-hat of one quantity, for chains spread over ranks.
+    """Autocorrelation and split-R-hat of one quantity, for chains distributed over ranks.
 
     Attributes
     ----------

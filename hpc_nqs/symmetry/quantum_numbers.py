@@ -233,7 +233,8 @@ def _keeps(matrix, momentum, lattice):
 def _signs(matrices, rotation_sign, reflection_sign):
     """Return chi of rotations and reflections that form a group, or None where it is no representation.
 
-    chi(smallest rotation) = rotation_sign, chi(reflection whose axis is nearest to the first direction) = reflection_sign.
+    chi(smallest rotation) = rotation_sign, chi(reflection whose axis is nearest to the first direction) =
+    reflection_sign.
     """
     determinants = np.array([round(np.linalg.det(matrix)) for matrix in matrices])
     angles = np.array([np.arctan2(matrix[1, 0], matrix[0, 0]) for matrix in matrices]) % (2 * np.pi)

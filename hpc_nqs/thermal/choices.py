@@ -94,10 +94,10 @@ def choose_complex(choice, is_exact):
 def choose_kind(choice, lattice, model, is_complex):
     """Return the kind of state and the model in its basis.
 
-    "auto" is an RBM with complex parameters, else tables over clusters: positive ones where all off-diagonal elements are
-    negative or can be made so by the Marshall rotation, else times a pair product with the model unrotated.  Settings that
-    belong to an RBM alone ask for one where there would be tables, times a pair product for a frustrated magnet; so do
-    triangles of the strongest bonds.
+    "auto" is an RBM with complex parameters, else tables over clusters: positive ones where all off-diagonal elements
+    are negative or can be made so by the Marshall rotation, else times a pair product with the model unrotated.
+    Settings that belong to an RBM alone ask for one where there would be tables, times a pair product for a frustrated
+    magnet; so do triangles of the strongest bonds.
 
     Raises
     ------
@@ -148,8 +148,8 @@ def choose_beta_0(thermal, model, n_slices=1, kind=NETWORK):
 def choose_symmetries(choice, kind, lattice, model):
     """Return the names of the symmetries that the hidden units or tables share.
 
-    "auto" takes all for tables.  For hidden units it leaves the point group out where there are translations: its images
-    make a feature costly without making the state better, and pairings beyond s-wave need the freedom.
+    "auto" takes all for tables.  For hidden units it leaves the point group out where there are translations: its
+    images make a feature costly without making the state better, and pairings beyond s-wave need the freedom.
     """
     if choice.symmetries != "auto":
         return tuple(choice.symmetries)

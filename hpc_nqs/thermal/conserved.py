@@ -1,8 +1,8 @@
 """Conserved quantities of tables: M and M^2 commute with H, and their means follow imaginary time by the textbook clock.
 
-For a quantity Q that commutes with H, d<Q>/dbeta = -Cov(Q, H) holds for every state, thermal or not.  The clock "energy"
-of `evolution` hurries where the state explains little, and with it would hurry <M^2>: the susceptibility of 4x4 sites at
-T = 0.25 J came out as 0.18 of the exact one.  So the velocity x is split, orthogonally in the metric S,
+For a quantity Q that commutes with H, d<Q>/dbeta = -Cov(Q, H) holds for every state, thermal or not.  The clock
+"energy" of `evolution` hurries where the state explains little, and with it would hurry <M^2>: the susceptibility of
+4x4 sites at T = 0.25 J came out as 0.18 of the exact one.  So the velocity x is split, orthogonally in the metric S,
 
     x = U a + y,   a = -(U^T S U)^{-1} U^T F,
 
@@ -41,7 +41,7 @@ def _pair_sum(units, spins):
 
 
 def split(directions, velocity):
-    """Split a velocity into what moves conserved quantities and the rest.  *Collective if `velocity.apply` is.*
+    """Split a velocity into what moves conserved quantities and the rest.  *Collective* if `velocity.apply` is.
 
     Parameters
     ----------

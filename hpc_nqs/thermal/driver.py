@@ -61,7 +61,7 @@ class Cooling(Computation):
     # ---- the run ---------------------------------------------------------------------------------------------------
 
     def run(self, resumed=False):
-        """Cool down to the lowest temperature; return the exit code.  *Collective.*"""
+        """Cool down to the lowest temperature; return the exit code.  *Collective*."""
         targets = self.settings.thermal.report_betas
         self.recorder.start(self, resumed)
         for target, temperature in zip(targets, self.settings.thermal.report_temperatures, strict=True):
@@ -169,7 +169,7 @@ class Cooling(Computation):
     # ---- state and files -------------------------------------------------------------------------------------------
 
     def state(self):
-        """Return all that continues the run, on rank 0 (None elsewhere).  *Collective.*"""
+        """Return all that continues the run, on rank 0 (None elsewhere).  *Collective*."""
         chains = self.sampler.state(self.team)
         if not self.team.is_root:
             return None
@@ -186,7 +186,7 @@ class Cooling(Computation):
         }
 
     def restore(self, state, history):
-        """Take over the state and history of a run file.  *Collective.*
+        """Take over the state and history of a run file.  *Collective*.
 
         Raises
         ------

@@ -1,9 +1,9 @@
 """Imaginary-time evolution of a wave function by stochastic reconfiguration, one adaptive Runge-Kutta step at a time.
 
-Networks make Heun's step, params(tau + dtau) = params + dtau (v_1 + v_2) / 2, tables one of third order (Kutta's): Heun's
-lets the tables of a transverse field lag by 1e-3 of beta near infinite temperature, where they go as ln beta.  A step
-dtau advances beta by 2 dtau.  All stages use the same samples, the later ones reweighted, so that their differences are
-the error of the step and not noise.
+Networks make Heun's step, params(tau + dtau) = params + dtau (v_1 + v_2) / 2, tables one of third order (Kutta's):
+Heun's lets the tables of a transverse field lag by 1e-3 of beta near infinite temperature, where they go as ln beta.
+A step dtau advances beta by 2 dtau.  All stages use the same samples, the later ones reweighted, so that their
+differences are the error of the step and not noise.
 
 The velocity v is x = -S^{-1} F for the clock "time".  Where the network cannot follow, x removes less energy than
 dE/dbeta = -Var(H) demands and the state lags behind its label beta.  The clock "energy" therefore runs by the energy:
@@ -105,16 +105,16 @@ class Evolution(Protocol):
     follows_expansion: bool
 
     def evaluate(self, samples, amplitude=None):
-        """Return the evaluation of the present parameters on samples of the state's sampler.  *Collective.*"""
+        """Return the evaluation of the present parameters on samples of the state's sampler.  *Collective*."""
 
     def velocity(self, samples, evaluation):
-        """Return the `Velocity` at the present parameters.  *Collective.*"""
+        """Return the `Velocity` at the present parameters.  *Collective*."""
 
     def heat(self, velocity):
         """Return -dE/dbeta along the path in units of Var(H)."""
 
     def advance(self, samples, evaluation, first, beta_target):
-        """Make one step, not beyond `beta_target`, and return the `Step`.  *Collective.*"""
+        """Make one step, not beyond `beta_target`, and return the `Step`.  *Collective*."""
 
 
 class AdaptiveEvolution(Evolution):
@@ -149,11 +149,11 @@ class AdaptiveEvolution(Evolution):
         return self.beta < self.expansion_beta
 
     def evaluate(self, samples, amplitude=None):
-        """Return the `Evaluation` of the present parameters.  *Collective.*"""
+        """Return the `Evaluation` of the present parameters.  *Collective*."""
         return evaluate(samples, self.wavefunction, self.system, self.team, amplitude)
 
     def velocity(self, samples, evaluation):
-        """Return the `Velocity` at the present parameters.  *Collective.*"""
+        """Return the `Velocity` at the present parameters.  *Collective*."""
         umbrella_samples = samples.umbrella_samples
         if umbrella_samples is not None:
             umbrella_samples.log_density = None  # no reweighting: they have weights of their own
@@ -185,7 +185,7 @@ class AdaptiveEvolution(Evolution):
         return min(MAX_SPEED_UP, 1 + excess)
 
     def advance(self, samples, evaluation, first, beta_target):
-        """Make one step, not beyond `beta_target`, and return the `Step`.  *Collective.*
+        """Make one step, not beyond `beta_target`, and return the `Step`.  *Collective*.
 
         Parameters
         ----------

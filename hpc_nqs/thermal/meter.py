@@ -39,7 +39,7 @@ class Meter:
         self.averages = state.spin_averages(observables)
 
     def summarize(self, samples, evaluation, beta):
-        """Return the meters of one step.  *Collective.*
+        """Return the meters of one step.  *Collective*.
 
         Returns
         -------
@@ -68,7 +68,7 @@ class Meter:
         }
 
     def report(self, batches, beta):
-        """Return the results at one temperature.  *Collective.*
+        """Return the results at one temperature.  *Collective*.
 
         Parameters
         ----------
@@ -153,7 +153,7 @@ class Meter:
         return columns.reshape(*samples.configurations.shape[:2], FIRST_OBSERVABLE)
 
     def _controlled_energies(self, samples, evaluation, energies, coefficients):
-        """Return energies (n_chains, n_samples) minus control variates, and the coefficients.  *Collective.*
+        """Return energies (n_chains, n_samples) minus control variates, and the coefficients.  *Collective*.
 
         They are fitted where `coefficients` is None.
         """

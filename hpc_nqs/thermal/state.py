@@ -1,7 +1,7 @@
 """A thermal state: a wave function on the doubled system, and what cooling it takes.
 
-Every kind of state is one subclass that brings its sampler, its evolution, its meter, its tolerances and the arrays of the
-run file.  Driver, plan, evolution and meters ask the state and do not know its kind.
+Every kind of state is one subclass that brings its sampler, its evolution, its meter, its tolerances and the arrays of
+the run file.  Driver, plan, evolution and meters ask the state and do not know its kind.
 """
 
 import dataclasses
@@ -44,8 +44,8 @@ class ThermalState:
     is_exact : bool
         Sums over all configurations, or rings, take the place of chains.
     n_slices : int
-        M: the state is a product of M copies of the wave function, joined by deep layers; of a deep Boltzmann machine the
-        Trotter slices that it starts from.
+        M: the state is a product of M copies of the wave function, joined by deep layers; of a deep Boltzmann machine
+        the Trotter slices that it starts from.
     expansion : ClusterExpansion or None
         Fills the parameters with the thermal state from beta_0 up to `expansion_beta`.
     expansion_beta : float

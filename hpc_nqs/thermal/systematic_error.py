@@ -6,10 +6,10 @@ A network follows the fraction 1 - r^2 of the evolution (r^2 the TDVP residual),
 
 as if the state were that of beta - delta_beta: its energy is off by Var(H) delta_beta.  Three more meters count: the
 energy of the seed against the high-temperature series (of a Trotter network: against the extrapolated energy), carried
-along as a lag too; the difference between the measured energy and E(0) - int Var(H) dbeta', which is the gap between the
-two specific heats, integrated, or its noise where that is larger, since beta followed Var(H) as it was measured; and the
-difference of the energies of the two layers.  They are combined in quadrature.  The estimate is a measure, not a bound:
-the lag has a sign in the textbook clock only, and no meter sees an error that all samples share.
+along as a lag too; the difference between the measured energy and E(0) - int Var(H) dbeta', which is the gap between
+the two specific heats, integrated, or its noise where that is larger, since beta followed Var(H) as it was measured;
+and the difference of the energies of the two layers.  They are combined in quadrature.  The estimate is a measure, not
+a bound: the lag has a sign in the textbook clock only, and no meter sees an error that all samples share.
 """
 
 from dataclasses import dataclass
@@ -61,9 +61,9 @@ def estimate(path, model, start=None, exact_until=0.0):
         At least one point.
     model : SpinModel
     start : dict or None
-        Of a run that starts from a Trotter network: "energy" holds (value, error) of the extrapolated energy per site at
-        the first point, where it is known.  Only what happens after that point counts, and the lag of the first energy.
-        None: the run starts so close to infinite temperature that the series judges its first energy.
+        Of a run that starts from a Trotter network: "energy" holds (value, error) of the extrapolated energy per site
+        at the first point, where it is known.  Only what happens after that point counts, and the lag of the first
+        energy. None: the run starts so close to infinite temperature that the series judges its first energy.
     exact_until : float
         Inverse temperature up to which the states are known and not cooled: only what happens after that counts.
 

@@ -18,8 +18,9 @@ def finished_rows(rows, history, model, start=None, exact_until=0.0):
         layer_energy_difference where it is measured.
     model : SpinModel
     start : dict or None
-        What another run knows of the first point, of a run that starts from a Trotter network: "integral" (of the energy
-        per site over beta) and "energy", each (value, error), or neither.  None: the run starts from an analytic seed.
+        What another run knows of the first point, of a run that starts from a Trotter network: "integral" (of the
+        energy per site over beta) and "energy", each (value, error), or neither.  None: the run starts from an
+        analytic seed.
     exact_until : float
         Inverse temperature up to which a cluster expansion gives the states.
 

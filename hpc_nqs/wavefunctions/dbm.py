@@ -180,7 +180,8 @@ class DBM:
         """Return Psi (2^n_visible,) and O_k = d ln Psi / d params_k (2^n_visible, n_params), summed over deep units.
 
         O_k(v) is the average of the derivatives of `log_derivs` over the deep units at fixed v, with the amplitudes
-        exp(log_joint) as weights: sampled runs take it from deep units of bra and ket.  For up to MAX_DEEP units in all.
+        exp(log_joint) as weights: sampled runs take it from deep units of bra and ket.  For up to MAX_DEEP units in
+        all.
         """
         n_units, n_states = self.n_visible + self.n_deep, 2**self.n_visible
         psi = self.amplitudes_one_by_one()

@@ -21,7 +21,8 @@ class PairProduct:
     layer_sign : dict of (int, int): int
         Sign of f on the ancilla bond relative to the physical one; -1 where absent.
     gauge : (order, n_visible) int, optional
-        Signs eta of every symmetry, f(g v, g w) = eta_v eta_w f(v, w); where this connects a pair with minus itself f = 0.
+        Signs eta of every symmetry, f(g v, g w) = eta_v eta_w f(v, w); where this connects a pair with minus itself f
+        = 0.
 
     Notes
     -----

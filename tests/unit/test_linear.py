@@ -139,7 +139,7 @@ def test_distributed_forms_do_not_depend_on_the_number_of_ranks(shares, real_par
         force = force.real.copy() if real_params else force
         shift = 1e-3 * linear.s_diagonal(*local, team) + 1e-4
         options = {"diagonal": shift * 1001, "tolerance": 1e-13, "real_params": real_params}
-        iterative = conjugate_gradients.solve_spread_cg(linear.as_derivatives(*local, team), force, shift, **options)
+        iterative = conjugate_gradients.solve_distributed_cg(linear.as_derivatives(*local, team), force, shift, **options)
         return shifted, cut, iterative
 
     (alone,) = on_ranks(1, lambda team: work_alone(log_derivs, weights, local_energy, previous, real_params, team))
@@ -173,7 +173,7 @@ def test_ranks_leave_the_loop_together(on_ranks):
     def work(team):
         derivatives = linear.as_derivatives(log_derivs[team.rank :: 2], weights[team.rank :: 2], team)
         wrong = force if team.rank == 0 else force * (1 + 1e-3)
-        return conjugate_gradients.solve_spread_cg(derivatives, wrong, np.full(force.size, 1e-3), tolerance=1e-14)
+        return conjugate_gradients.solve_distributed_cg(derivatives, wrong, np.full(force.size, 1e-3), tolerance=1e-14)
 
     first, second = on_ranks(2, work)
     assert first.iterations == second.iterations > 0
@@ -187,7 +187,7 @@ def test_more_ranks_than_parameters(on_ranks):
     def work(team):
         mine = slice(None) if team.rank == 1 else slice(0)
         derivatives = linear.as_derivatives(log_derivs[mine], weights[mine], team)
-        return conjugate_gradients.solve_spread_cg(derivatives, force, np.full(2, 1e-3), tolerance=1e-13)
+        return conjugate_gradients.solve_distributed_cg(derivatives, force, np.full(2, 1e-3), tolerance=1e-13)
 
     for solution in on_ranks(3, work):
         np.testing.assert_allclose(solution.x, np.linalg.solve(s_matrix + 1e-3 * np.eye(2), -force), rtol=1e-10)
@@ -331,7 +331,7 @@ def test_dense_rows_spread_over_ranks(shares, real_params, monkeypatch, on_ranks
     def work(team):
         mine = slice(ends[team.rank] - shares[team.rank], ends[team.rank])
         derivatives = StoredDerivatives(log_derivs[mine], weights[mine], team)
-        return row_blocks.solve_spread(derivatives, force, shift, real_params)
+        return row_blocks.solve_distributed(derivatives, force, shift, real_params)
 
     for solution in on_ranks(len(shares), work):
         np.testing.assert_allclose(solution.x, expected.x, atol=1e-10 * np.abs(expected.x).max())

@@ -24,7 +24,7 @@ PROTOCOLS = {
     Sampler: {"Chains", "Enumeration", "Rings", "RingEnumeration", "KetBraChains"},
     Evolution: {"AdaptiveEvolution", "RingEvolution", "SummedEvolution"},
     Driver: {"Cooling", "Optimization", "PathIntegral"},
-    Solver: {"SoftCut", "Cholesky", "SpreadCholesky", "ConjugateGradients", "SampleSpace"},
+    Solver: {"SoftCut", "Cholesky", "DistributedCholesky", "ConjugateGradients", "SampleSpace"},
 }
 BASES = {"ExactSampler", "Computation"}  # share code, complete no protocol
 CASES = [(protocol, name) for protocol, names in PROTOCOLS.items() for name in sorted(names)]

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from hpc_nqs.thermal.deep.ket_bra_chains import DeepPairs
+from hpc_nqs.thermal.deep.ket_bra_chains import KetBraChains
 from hpc_nqs.thermal.deep.sliced_state import RingState
 from hpc_nqs.thermal.deep.summed_evolution import SummedEvolution
 from hpc_nqs.thermal.state import ThermalState
@@ -44,7 +44,7 @@ class SampledDeepState(RingState):
 
     def sampler(self, team, n_chains, seed):
         """Return the `Sampler` of visible and deep units."""
-        return DeepPairs(team, n_chains, seed, self.wavefunction)
+        return KetBraChains(team, n_chains, seed, self.wavefunction)
 
     known_start = SummedDeepState.known_start
     arrays = SummedDeepState.arrays

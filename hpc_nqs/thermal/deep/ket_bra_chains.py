@@ -90,7 +90,7 @@ def with_deep_units(system, dbm):
     return replace(system, moves=replace(system.moves, n_visible=dbm.n_visible + dbm.n_deep))
 
 
-class DeepPairs(Chains):
+class KetBraChains(Chains):
     """Chains of visible units, ket and bra.
 
     Parameters

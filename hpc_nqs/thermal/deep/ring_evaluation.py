@@ -58,7 +58,7 @@ class RingEvaluation:
 
 
 def evaluate_rings(samples, wavefunction, system, team, amplitude=None):
-    """Return the `RingEvaluation` of `wavefunction` on `samples`.  *Collective.*
+    """Return the `RingEvaluation` of `wavefunction` on `samples`.  *Collective*.
 
     Fresh samples (log_density None) are taken to be distributed as abs(product of phi)^exponent of this wave function;
     others are reweighted.

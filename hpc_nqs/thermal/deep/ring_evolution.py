@@ -1,7 +1,7 @@
 """Stochastic reconfiguration of deep purified states, sampled as rings of layers (theory 4.9).
 
-Cut r of a ring of 2M links calls L_r the physical and L_{r+M} the ancilla layer; links r .. r+M-1 are the ket, the others
-the bra.  Averages over rings with the weight of cut r,
+Cut r of a ring of 2M links calls L_r the physical and L_{r+M} the ancilla layer; links r .. r+M-1 are the ket, the
+others the bra.  Averages over rings with the weight of cut r,
 
     W_r = prod_ket phi  prod_bra phi*,
 
@@ -59,15 +59,15 @@ def solve_spread_cut(s_matrix, spread, force, rtol, noise):
     return linear.Solution(x, "spread_cut", residual=residual, n_kept=float(kept.sum()))
 
 
-class DeepEvolution(AdaptiveEvolution):
+class RingEvolution(AdaptiveEvolution):
     """The `Evolution` of a deep state: the same steps, from rings instead of pairs of layers."""
 
     def evaluate(self, samples, amplitude=None):
-        """Return the `RingEvaluation` of the present parameters.  *Collective.*"""
+        """Return the `RingEvaluation` of the present parameters.  *Collective*."""
         return evaluate_rings(samples, self.wavefunction, self.system, self.team, amplitude)
 
     def velocity(self, samples, evaluation):
-        """Return the `Velocity` at the present parameters.  *Collective.*
+        """Return the `Velocity` at the present parameters.  *Collective*.
 
         x is the mean of the solutions of two halves of the samples.  What each would do is measured on the other
         half: an overfitted x looks perfect on its own samples, which would falsify residual and clock.

@@ -13,13 +13,13 @@ class RingMeter(Meter):
     """
 
     def summarize(self, samples, evaluation, beta):
-        """Return the meters of one step.  *Collective.*"""
+        """Return the meters of one step.  *Collective*."""
         row = super().summarize(samples, evaluation, beta) | {"average_sign": evaluation.average_sign}
         del row["layer_energy_difference"]
         return row
 
     def report(self, batches, beta):
-        """Return the results at one temperature from an iterable of (samples, evaluation).  *Collective.*"""
+        """Return the results at one temperature from an iterable of (samples, evaluation).  *Collective*."""
         signs = []
 
         def watched():

@@ -58,10 +58,10 @@ class RingSums:
 
 
 def assemble(evaluation, samples, wavefunction, team):
-    """Return the `RingSums` of two independent halves of the rings of all ranks.  *Collective.*
+    """Return the `RingSums` of two independent halves of the rings of all ranks.  *Collective*.
 
-    The halves are chains, or stretches of them, by global index.  Exact sums are not halved: both are the same.  Sums are
-    taken about the mean of the first blocks of all ranks.
+    The halves are chains, or stretches of them, by global index.  Exact sums are not halved: both are the same.  Sums
+    are taken about the mean of the first blocks of all ranks.
     """
     numbers = np.complex128 if wavefunction.is_complex else np.float64
     rings = samples.rings

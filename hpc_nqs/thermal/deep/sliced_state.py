@@ -3,7 +3,7 @@
 import dataclasses
 
 from hpc_nqs.thermal.deep.ring_chains import RingEnumeration, Rings
-from hpc_nqs.thermal.deep.ring_evolution import DeepEvolution
+from hpc_nqs.thermal.deep.ring_evolution import RingEvolution
 from hpc_nqs.thermal.deep.ring_meter import RingMeter
 from hpc_nqs.thermal.deep.unit_columns import sliced_network
 from hpc_nqs.thermal.state import ThermalState
@@ -31,7 +31,7 @@ class RingState(ThermalState):
 
     def evolution(self, regularization, control, team):
         """Return the `Evolution` of the state."""
-        return DeepEvolution(self, regularization, control, team)
+        return RingEvolution(self, regularization, control, team)
 
     def meter(self, observables, sampler, team):
         """Return the `Meter` of the state."""

@@ -8,7 +8,7 @@ from hpc_nqs.wavefunctions.dbm import DBM
 
 
 def load_start(settings, team):
-    """Return the arrays of the network in the file `thermal.start`, read by rank 0.  *Collective.*
+    """Return the arrays of the network in the file `thermal.start`, read by rank 0.  *Collective*.
 
     What the file knows at that temperature stands in "known": "integral", (value, error) of int_0^beta e dbeta' per
     site, and "energy", (value, error) extrapolated from several dtau.

@@ -40,7 +40,7 @@ class SummedEvolution(AdaptiveEvolution):
     def evaluate(self, samples, amplitude=None):
         """Return the `SummedEvaluation` at the present parameters, of samples that hold every configuration once.
 
-        *Collective.*
+        *Collective*.
         """
         numbers = bits_of(samples.flat)
         psi, derivs = self.deep_sum.amplitudes(numbers)

@@ -1,6 +1,7 @@
 """Tables over clusters that hold e^{-beta H/2} Psi(0) in a transverse field at high temperature.
 
-    ln Psi = sum_s W_s,   W_s = ln <sigma_s| e^{-beta H_s / 2} |ancilla_s> - sum of W_t over the smaller clusters t within s,
+    ln Psi = sum_s W_s,   W_s = ln <sigma_s| e^{-beta H_s / 2} |ancilla_s> - sum of W_t over the smaller clusters t
+    within s,
 
 over connected clusters s of sites, H_s the terms of H on s alone.  What is left out needs more sites than a table has,
 and is of as many orders in beta times the coupling.  (With exchange these amplitudes vanish where a cluster holds one
@@ -86,7 +87,7 @@ class ClusterExpansion:
         """Return the entries of the table over `sites`, (2,) * 2n in the order of its units."""
         n, table = len(sites), np.zeros((2,) * (2 * len(sites)))
         for part in self._connected_parts(sites):
-            table += _spread(terms.connected(part), [sites.index(i) for i in part], n) / self.n_owners[part]
+            table += _on_sites(terms.connected(part), [sites.index(i) for i in part], n) / self.n_owners[part]
         return table
 
 
@@ -104,7 +105,7 @@ class _Terms:
         if sites not in self.found:
             term = np.log(self.amplitudes(sites))
             for part in self.expansion._connected_parts(sites)[:-1]:
-                term = term - _spread(self.connected(part), [sites.index(i) for i in part], len(sites))
+                term = term - _on_sites(self.connected(part), [sites.index(i) for i in part], len(sites))
             self.found[sites] = term
         return self.found[sites]
 
@@ -137,7 +138,7 @@ class _Terms:
         return result
 
 
-def _spread(term, axes, n_sites):
+def _on_sites(term, axes, n_sites):
     """Return `term`, of sigma and ancilla spins of the sites `axes`, as an array over those of all `n_sites` sites."""
     axes = [*axes, *(a + n_sites for a in axes)]
     shape = np.ones(2 * n_sites, dtype=int)

@@ -1,11 +1,11 @@
 """Tables over clusters that represent e^{-beta_0 H/2} Psi(0), written down by hand.
 
 They multiply a function of the mismatched sites, which knows in how many ways exchanges undo the mismatches: without
-frustration the positive one of `wavefunctions.mismatches`, with it a pair product, whose pairings hop with flux pi through
-the plaquettes (`flux`) and carry the signs.  The tables correct it on small clusters to sums over matchings and hold the
-diagonal part of H.  The positive function stands at an inverse temperature of its own, larger than beta_0: where it is too
-small, chains would never visit configurations that the evolution wants to fill.  There the tables take it down to beta_0 by
-a factor per mismatched site.
+frustration the positive one of `wavefunctions.mismatches`, with it a pair product, whose pairings hop with flux pi
+through the plaquettes (`flux`) and carry the signs.  The tables correct it on small clusters to sums over matchings
+and hold the diagonal part of H.  The positive function stands at an inverse temperature of its own, larger than
+beta_0: where it is too small, chains would never visit configurations that the evolution wants to fill.  There the
+tables take it down to beta_0 by a factor per mismatched site.
 
 In a transverse field there is no such function: all amplitudes are positive, and the tables hold a
 `cluster_expansion` of the whole state.
@@ -34,8 +34,8 @@ ZERO = 0.1  # a determinant below this part of the sum over matchings is a zero 
 def strongest_bonds(lattice, model):
     """Return the bonds of the largest exchange, of the largest coupling where there is none, (n, 2).
 
-    Of several lengths with the same exchange, as for J1 = J2, the shortest if they form triangles together; a custom lattice
-    has no lengths.
+    Of several lengths with the same exchange, as for J1 = J2, the shortest if they form triangles together; a custom
+    lattice has no lengths.
     """
     exchange = model.exchange_sites, model.exchange_element
     sites, strength = exchange if len(model.exchange_sites) else (model.pair_sites, model.pair_coupling)
@@ -128,8 +128,8 @@ def _signed_state(purification, lattice, symmetries, factor, beta_0):
 def flux_pairs(purification, lattice, symmetries, beta_0):
     """Return the `PairProduct` of the seed with flux pi through the plaquettes of the strongest bonds.
 
-    Lattice symmetries keep the pairings up to signs; translations alone do where there are any, which leaves freedom for
-    pairings beyond s-wave.
+    Lattice symmetries keep the pairings up to signs; translations alone do where there are any, which leaves freedom
+    for pairings beyond s-wave.
 
     Parameters
     ----------

@@ -5,7 +5,8 @@ not: four sites around a plaquette are mismatched by two pairings along either d
 the same sign.  On the square lattice this is the flux phase of I. Affleck, J. B. Marston, PRB 37, 3774 (1988), on the
 triangular one the Dirac spin liquid.
 
-A symmetry g of the lattice keeps the flux but not the signs: s(g i, g k) = eta_i eta_k s(i, k) with signs eta of its own.
+A symmetry g of the lattice keeps the flux but not the signs: s(g i, g k) = eta_i eta_k s(i, k) with signs eta of its
+own.
 """
 
 import itertools
@@ -16,8 +17,8 @@ import numpy as np
 def has_triangles(n_sites, bonds):
     """Return whether three of the bonds close a path: then flux pi through the plaquettes is not all that matters.
 
-    Tables times such a pair product leave the path on the kagome lattice near T = 8 J, and on the triangular one they are
-    worse than an RBM times a pair product below T = J / 2.
+    Tables times such a pair product leave the path on the kagome lattice near T = 8 J, and on the triangular one they
+    are worse than an RBM times a pair product below T = J / 2.
     """
     adjacent = np.zeros((n_sites, n_sites))
     adjacent[bonds[:, 0], bonds[:, 1]] = adjacent[bonds[:, 1], bonds[:, 0]] = 1.0
@@ -56,8 +57,8 @@ def hopping_signs(lattice, bonds, site_images):
     """Return signs with flux pi through the plaquettes, or with none where that breaks symmetries, and their gauge signs.
 
     Of the fluxes through the holes of a periodic lattice those are taken with the lowest energy of spinons that hop on
-    half of its levels (E. H. Lieb, PRL 73, 2158 (1994): flux pi through a ring of 4 n sites, none through one of 4 n + 2):
-    their shell is closed.  With the others 4x4 sites are wrong by 0.05 J in the end.
+    half of its levels (E. H. Lieb, PRL 73, 2158 (1994): flux pi through a ring of 4 n sites, none through one of 4 n +
+    2): their shell is closed.  With the others 4x4 sites are wrong by 0.05 J in the end.
 
     Parameters
     ----------

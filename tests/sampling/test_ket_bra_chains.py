@@ -10,7 +10,7 @@ from hpc_nqs.parallel.team import Team
 from hpc_nqs.settings.parsing import parse_settings
 from hpc_nqs.settings.system import build
 from hpc_nqs.thermal.deep.ansatz import build_deep_state
-from hpc_nqs.thermal.deep.ket_bra_chains import DeepPairs
+from hpc_nqs.thermal.deep.ket_bra_chains import KetBraChains
 
 FALSE_ALARM = 1e-6
 SERIAL = Team.serial()
@@ -41,7 +41,7 @@ class State:
 
     def draw(self, exponent, n_chains=4000, n_sweeps=40):
         """Return the number of one configuration of every chain."""
-        pairs = DeepPairs(SERIAL, n_chains, 1, self.wavefunction)
+        pairs = KetBraChains(SERIAL, n_chains, 1, self.wavefunction)
         links = pairs.sample(None, self.purification, 1, n_sweeps, exponent).rings
         np.testing.assert_array_equal(links[:, 0, : self.cut], links[:, 1, : self.cut])
         spins = np.concatenate([links[:, 0], links[:, 1, self.cut :]], axis=1)
@@ -72,8 +72,8 @@ def test_chains_go_on_from_their_state():
     def drawn(pairs, n):
         return pairs.sample(None, state.purification, n, 2, 0.7).configurations
 
-    pairs, other = (DeepPairs(SERIAL, 5, 3, state.wavefunction) for _ in range(2))
-    whole = drawn(DeepPairs(SERIAL, 5, 3, state.wavefunction), 5)
+    pairs, other = (KetBraChains(SERIAL, 5, 3, state.wavefunction) for _ in range(2))
+    whole = drawn(KetBraChains(SERIAL, 5, 3, state.wavefunction), 5)
     np.testing.assert_array_equal(drawn(pairs, 2), whole[:, :2])
     other.restore(SERIAL, pairs.state(SERIAL))
     np.testing.assert_array_equal(drawn(other, 3), whole[:, 2:])
