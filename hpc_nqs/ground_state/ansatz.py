@@ -206,14 +206,15 @@ def choose_kind(choice, rotated, balanced, sector, lattice):
         return "pair_rbm" if possible and rotated.has_positive_exchange else "rbm"
     if choice.kind == "pair_rbm" and not possible:
         raise ValueError(
-            'wavefunction.kind = "pair_rbm": singlet pairs have real parameters, so they need Sz = 0 and momenta 0 or pi; '
+            'wavefunction.kind = "pair_rbm": singlet pairs have real parameters, so they need Sz = 0 and momenta 0 or '
+            'pi; '
             'allowed is "rbm"'
         )
     return choice.kind
 
 
 def even_parity(kind, model, n_up):
-    """Return the parity, unrotated, of a state whose RBM is even under the flip of all spins; None where it has none."""
+    """Return the parity, unrotated, of a state whose RBM is even under the flip of all spins; None without one."""
     if not model.spin_flip_symmetric or (n_up is not None and 2 * n_up != model.n_sites):
         return None
     return (-1) ** (model.n_sites // 2) if kind == "pair_rbm" else int(marshall_sign(None, model, n_up))

@@ -74,7 +74,8 @@ class Optimization(Computation):
         sampling, part = settings.sampling, settings.ground_state
         self.sweeps = 1 if sampling.sweeps_per_sample == "auto" else sampling.sweeps_per_sample
         step_size = default_step(self.ansatz.model) if part.step_size == "auto" else part.step_size
-        self.descent = Descent(part, step_size, last_scale(settings, self.is_exact, self.wavefunction.n_params), self.is_exact)
+        scale = last_scale(settings, self.is_exact, self.wavefunction.n_params)
+        self.descent = Descent(part, step_size, scale, self.is_exact)
         self.warm = False
         self.lower = refusing(self._lower_states) if part.orthogonal_to else None
 
@@ -133,7 +134,7 @@ class Optimization(Computation):
         return DONE
 
     def _optimize(self):
-        """Bring the state of the present sector to convergence and measure it; return an exit code to stop with, or None."""
+        """Bring the state of the present sector to convergence and measure it; return an exit code to stop, or None."""
         if len(self.sectors) > 1:
             self.progress.message(f"sector {self.sector + 1} of {len(self.sectors)}: {words(self.ansatz.sector)}")
         part = self.settings.ground_state
@@ -226,7 +227,8 @@ class Optimization(Computation):
         logarithms = np.empty(N_LOOKS, dtype=np.complex128)
         log_psi(self.ansatz.wavefunction.amplitude(system.moves), spins, logarithms)
         if not np.isfinite(logarithms).any():
-            raise SettingsError([f"ground_state: there is no state with {words(self.ansatz.sector)} on {system.n_sites} sites"])
+            sector = words(self.ansatz.sector)
+            raise SettingsError([f"ground_state: there is no state with {sector} on {system.n_sites} sites"])
 
     def _measure(self):
         """Return the results of the final state from many samples; None if the run has to stop."""
@@ -244,7 +246,9 @@ class Optimization(Computation):
         if self.lower:
             row["overlap"] = self.lower.overlap
             if self.lower.overlap > CAUGHT:
-                self.progress.message("the run has found a state below again; raise ground_state.penalty, or change the seed")
+                self.progress.message(
+                    "the run has found a state below again; raise ground_state.penalty, or change the seed"
+                )
         if self.system.n_up is not None:
             numbers["sz"] = self.system.n_up - self.system.n_sites / 2
         if self.ansatz.sector.point_group is not None:

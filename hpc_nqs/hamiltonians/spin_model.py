@@ -104,7 +104,7 @@ class SpinModel:
 
     @property
     def has_positive_exchange(self):
-        """Whether an exchange element of H is positive: in the basis of Marshall's rule, whether exchange is frustrated."""
+        """Whether an exchange element of H is positive: in the basis of Marshall's rule, whether it is frustrated."""
         return bool(np.any(self.exchange_element > 0))
 
     @property

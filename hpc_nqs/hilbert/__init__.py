@@ -1,0 +1,1 @@
+"""Configurations, moves and the doubled system."""

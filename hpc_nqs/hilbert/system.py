@@ -30,10 +30,13 @@ class System(Protocol):
     n_up: int | None
 
     @property
-    def n_sites(self) -> int: ...
+    def n_sites(self) -> int:
+        """Lattice sites."""
 
     @property
-    def n_visible(self) -> int: ...
+    def n_visible(self) -> int:
+        """Visible units."""
 
     @property
-    def n_inputs(self) -> int: ...
+    def n_inputs(self) -> int:
+        """Inputs of a wave function, the visible units first."""

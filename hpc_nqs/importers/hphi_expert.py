@@ -144,7 +144,8 @@ def _n_sites(files, problems):
         if keyword.lower() == "nsite" and values:
             n_sites = max(n_sites, int(values[0]))
         if keyword.lower() == "2sz" and values and values[0] != "0":
-            problems.append(f"{files['modpara'][0]}: 2Sz = {values[0]}: sectors of fixed magnetization are not available")
+            place = f"{files['modpara'][0]}: 2Sz = {values[0]}"
+            problems.append(f"{place}: sectors of fixed magnetization are not available")
     return n_sites
 
 
@@ -152,7 +153,8 @@ def _entries(name, text, problems):
     """Yield (place, numbers) of the lines after the header."""
     lines = text.splitlines()
     count = int(lines[1].split()[1]) if is_pair_file(text) else None
-    found = [(number, line.split()) for number, line in enumerate(lines[_N_HEADER:], start=_N_HEADER + 1) if line.strip()]
+    numbered = enumerate(lines[_N_HEADER:], start=_N_HEADER + 1)
+    found = [(number, line.split()) for number, line in numbered if line.strip()]
     if count != len(found):
         problems.append(f"{name}: its second line tells {count} terms, there are {len(found)}")
     for number, words in found:
@@ -199,11 +201,12 @@ def _collect(terms, matrices, fields):
         jz, jxy = _component(matrix, np.kron(_SZ, _SZ)), 2 * _component(matrix, _EXCHANGE)
         rest = matrix - jz * np.kron(_SZ, _SZ) - jxy / 2 * _EXCHANGE
         shift = np.trace(matrix).real / 4
-        local = [np.einsum("ikjk->ij", rest.reshape(2, 2, 2, 2)) / 2, np.einsum("kikj->ij", rest.reshape(2, 2, 2, 2)) / 2]
+        local = [np.einsum(traced, rest.reshape(2, 2, 2, 2)) / 2 for traced in ("ikjk->ij", "kikj->ij")]
         local = [part - shift * _ONE for part in local]
         left = rest - shift * np.eye(4) - np.kron(local[0], _ONE) - np.kron(_ONE, local[1])
         if np.abs(left).max() > _LEFT_OVER * np.abs(matrix).max():
-            problems.append(f"pair {i} {j}: terms such as PairLift, Jx different from Jy or off-diagonal Jab are not available")
+            missing = "terms such as PairLift, Jx different from Jy or off-diagonal Jab"
+            problems.append(f"pair {i} {j}: {missing} are not available")
         terms.constant += shift
         for site, part in ((i, local[0]), (j, local[1])):
             fields[site] = fields.get(site, 0) + part

@@ -57,7 +57,7 @@ class Observables:
         return np.stack(columns, axis=1)
 
     def pair_weights(self):
-        """Return the weights w_ij of Sz_i Sz_j in all columns of `measure` beyond M and M^2, (n_columns, n_sites, n_sites)."""
+        """Return the weights w_ij of Sz_i Sz_j in columns of `measure` beyond M, M^2: (n_columns, n_sites, n_sites)."""
         weights = [np.real(np.outer(phases.conj(), phases)) / len(phases) for phases in self.phases.values()]
         weights += [_mean_over(bonds, self.n_sites) for bonds in self.shells.values()]
         weights += [pairs.toarray() for pairs in self.distances.values()]

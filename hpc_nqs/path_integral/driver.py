@@ -19,7 +19,8 @@ from hpc_nqs.runs.computation import DONE, FAILED, STOPPED, Computation
 from hpc_nqs.settings.parsing import SettingsError
 from hpc_nqs.settings.system import build
 
-# by whether the model has exchange: in units of 1 / largest coupling; per temperature and dtau, at beta = 1 / largest coupling
+# by whether the model has exchange: in units of 1 / largest coupling; per temperature and dtau, at beta = 1 / largest
+# coupling
 DTAU = {True: (0.2, 0.14, 0.1), False: (0.1, 0.07, 0.05)}
 N_CHAINS = 32
 SAMPLES_TIMES_SITES = {True: 2**24, False: 3 * 2**23}
@@ -78,7 +79,7 @@ class PathIntegral(Computation):
         return DONE
 
     def _sample(self, beta, n_slices):
-        """Sample one ensemble to its end; return (exit code to stop with or None, too small an average sign or None)."""
+        """Sample one ensemble to its end; return (exit code to stop with, too small an average sign), each or None."""
         if self.current is None:
             self.current = self._ensemble(beta, n_slices)
             self.current.warm_up(self.settings.sampling.n_warm_up)
@@ -102,15 +103,16 @@ class PathIntegral(Computation):
         return None, None
 
     def _found(self, ensemble):
-        return ensemble.results(self.team, self.model.spin, list(self.observables.phases), list(self.observables.shells))
+        names = list(self.observables.phases), list(self.observables.shells)
+        return ensemble.results(self.team, self.model.spin, *names)
 
     def _hopeless(self, sign, beta, n_slices):
         value, error = sign
         return (
             f"stopped at T = {1.0 / beta:.6g}: the average sign of the weights is {value:.2g} +- {error:.1g} at dtau = "
-            f"{beta / (2 * n_slices):.3g}, below thermal.sign_floor = {self.settings.thermal.sign_floor:g}; positive and "
-            'negative weights cancel in this frustrated model, and the cost grows exponentially; use thermal.method = '
-            f'"numerical". What was reached is in {self.recorder.path}'
+            f"{beta / (2 * n_slices):.3g}, below thermal.sign_floor = {self.settings.thermal.sign_floor:g}; positive "
+            'and negative weights cancel in this frustrated model, and the cost grows exponentially; use '
+            f'thermal.method = "numerical". What was reached is in {self.recorder.path}'
         )
 
     def _finished(self, beta, n_slices):
@@ -127,7 +129,8 @@ class PathIntegral(Computation):
         wanted = _n_samples(self.settings, self.model, beta) / (1 if beta in self.betas else LADDER_SHARE)
         rotation = max(0.0, 1.0 - 0.25 * beta * self.scale) if self.rotates else 0.0
         return Ensemble(
-            self.team, lines, self.measurement, beta, n_slices, self.n_chains, seed, method, self.sweeps, wanted, rotation
+            self.team, lines, self.measurement, beta, n_slices, self.n_chains, seed, method, self.sweeps, wanted,
+            rotation,
         )
 
     def _show(self, ensemble):
@@ -180,7 +183,8 @@ class PathIntegral(Computation):
 
     def history_columns(self):
         """Return one entry per finished ensemble, {column: (n,) float64}."""
-        columns = {name: [result[name] for result in self.results] for name in ("beta", "dtau", "n_slices", "n_samples", "seconds")}
+        names = ("beta", "dtau", "n_slices", "n_samples", "seconds")
+        columns = {name: [result[name] for result in self.results] for name in names}
         for name in ("energy", "specific_heat", "average_sign"):
             pairs = [result["found"][name] for result in self.results if name in result["found"]]
             if pairs and len(pairs) == len(self.results):
@@ -196,7 +200,8 @@ class PathIntegral(Computation):
     def table(self):
         """Return the results so far, as `checkpoint.run_image` takes them."""
         # a temperature is reported when all its ensembles are finished
-        whole = [b for b in [*self.betas, *self.ladder] if all(self._finished(b, m) for m in slice_numbers(b, self.dtaus))]
+        betas = [*self.betas, *self.ladder]
+        whole = [b for b in betas if all(self._finished(b, m) for m in slice_numbers(b, self.dtaus))]
         chosen = [
             r for r in self.results if r["beta"] in whole and r["n_slices"] in slice_numbers(r["beta"], self.dtaus)
         ]

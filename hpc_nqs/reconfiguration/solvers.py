@@ -10,7 +10,8 @@ from hpc_nqs.reconfiguration.conjugate_gradients import solve_distributed_cg
 from hpc_nqs.reconfiguration.distributed_cholesky import solve_distributed
 from hpc_nqs.reconfiguration.sample_space import solve_sample_space
 
-FLOOR = 1e-12  # shift relative to the largest diagonal element of S: parameters that move nothing have rounding errors there
+# shift relative to the largest diagonal element of S: parameters that move nothing have rounding errors there
+FLOOR = 1e-12
 MAX_ITERATIONS = 500  # of conjugate gradients
 
 

@@ -76,8 +76,8 @@ def velocity(
     force, variance, apply = equations.force, equations.variance, equations.apply
     fitted = equations
     if umbrella_samples is not None:
-        means = equations.means.real
-        fitted = equations.with_rows(fitted_rows(umbrella_samples, means, evaluation.energy, variance, wavefunction, team), team)
+        about = equations.means.real, evaluation.energy, variance, wavefunction
+        fitted = equations.with_rows(fitted_rows(umbrella_samples, *about, team), team)
     solution = solver.solve(fitted, team, previous)
     power = -np.vdot(force, solution.x).real
     square = np.vdot(solution.x, apply(solution.x)).real

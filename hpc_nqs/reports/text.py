@@ -177,7 +177,9 @@ def _columns(rows):
         if name not in known + list(_LEFT_OUT) and not (name.endswith("_error") and name.removesuffix("_error") in row)
         if isinstance(value, (int, float, str))
     )
-    return columns + [[name] + [_cell(row, name, 0 if isinstance(row.get(name), int) else 5) for row in rows] for name in others]
+    return columns + [
+        [name] + [_cell(row, name, 0 if isinstance(row.get(name), int) else 5) for row in rows] for name in others
+    ]
 
 
 def _cell(row, name, digits):

@@ -1,0 +1,1 @@
+"""Markov chains, exact sums and what is evaluated on them."""

@@ -62,14 +62,17 @@ def evaluate(samples, wavefunction, system, team, amplitude=None):
     energies = np.empty((n, len(system.hamiltonians)), dtype=np.complex128)
     log_psi = np.empty(n, dtype=np.complex128)
     kernel, hamiltonians, flat = moves.kernel(), list(system.hamiltonians), samples.flat
-    team.threads.run(
-        amplitude, n, lambda own, part: local_energies(flat[part], own, kernel, hamiltonians, energies[part], log_psi[part])
-    )
+
+    def fill(own, part):
+        local_energies(flat[part], own, kernel, hamiltonians, energies[part], log_psi[part])
+
+    team.threads.run(amplitude, n, fill)
     if samples.log_density is None:
         samples.log_density = 2 * samples.exponent * log_psi.real if samples.exponent else np.zeros(n)
     # a numerical zero of Psi, reached by exact summation or by rounding, has no local energy and no weight
     usable = np.isfinite(energies).all(axis=1) & np.isfinite(log_psi) & np.isfinite(samples.log_density)
-    log_weights = np.where(usable, 2 * np.where(usable, log_psi.real, 0) - np.where(usable, samples.log_density, 0), -np.inf)
+    log_weights = 2 * np.where(usable, log_psi.real, 0) - np.where(usable, samples.log_density, 0)
+    log_weights = np.where(usable, log_weights, -np.inf)
     weights = np.exp(log_weights - team.max(log_weights.max(initial=-np.inf)))
     energies[weights == 0] = 0
     totals = np.array([weights.sum(), np.square(weights).sum(), weights @ energies.real.mean(axis=1)])

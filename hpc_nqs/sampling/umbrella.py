@@ -1,4 +1,4 @@
-"""Umbrella samples: configurations with more mismatched sites than the state has now, drawn to hold it to its law there.
+"""Umbrella samples: configurations with more mismatched sites than the state has now, to hold it to its law there.
 
 Tables are fitted where |Psi|^2 has its weight.  Elsewhere ln Psi is a sum over hundreds of clusters of what they
 learned from few mismatched sites at a time, and it may go wrong by more than the weight that is missing there: on 6x6
@@ -41,7 +41,8 @@ class Umbrella:
         self.betas = [beta / strongest for beta in LEVELS]
         sites = np.arange(system.n_sites)
         equal_or_not = np.array([0, 1, 1, 0])  # classes of (sigma, ancilla) of one site
-        self.factor = ClusterFactor([ClusterKind(np.stack([sites, sites + len(sites)], axis=1), equal_or_not)], 2 * len(sites))
+        layers = np.stack([sites, sites + len(sites)], axis=1)
+        self.factor = ClusterFactor([ClusterKind(layers, equal_or_not)], 2 * len(sites))
 
     def sample(self, wavefunction, beta, samples, step, threads):
         """Return `Samples` of all levels, N_PER_CHAIN from every chain of this rank.
@@ -74,7 +75,8 @@ class Umbrella:
 
     def _chains(self, wavefunction, visible, numbers, step, threads):
         """Return N_PER_CHAIN samples of chains `numbers` that begin at `visible`."""
-        streams = [Philox(key=np.array([self.seed, STREAM + c], dtype=np.uint64), counter=[0, 0, 0, step]) for c in numbers.tolist()]
+        keys = [np.array([self.seed, STREAM + c], dtype=np.uint64) for c in numbers.tolist()]
+        streams = [Philox(key=key, counter=[0, 0, 0, step]) for key in keys]
         out = np.empty((len(visible), N_PER_CHAIN, visible.shape[1]), dtype=np.int8)
         moves, proposals = self.system.moves.kernel(), self.system.proposals
 
@@ -89,7 +91,7 @@ class Umbrella:
 
 
 def fitted_rows(umbrella_samples, means, energy, variance, wavefunction, team):
-    """Return (O, deviations, weights) of umbrella samples: rows that join those of the run in the fit of the velocity.  *Collective*.
+    """Return (O, deviations, weights) of umbrella samples: rows that join in the fit of the velocity.  *Collective*.
 
     O and the local energies are taken from the means of the run.  A sample whose local energy is D away has the weight
     WEIGHT Var(E_loc) / (n (D^2 + Var(E_loc))): the rate of change of ln Psi is fitted to the same relative error

@@ -1,0 +1,1 @@
+"""The input: TOML in, every option checked, every default written back."""

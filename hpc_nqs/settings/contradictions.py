@@ -38,7 +38,7 @@ def contradictions(sections):
 
 
 def _vanishing_models(sections):
-    """Return the problems of Hamiltonians without terms; of models that share keys, the rule of the named one counts."""
+    """Return the problems of Hamiltonians without terms; of models that share keys, the named one's rule counts."""
     given, problems = sections["model"], []
     chosen = MODELS.get(given.get("kind"))
     own = {parameter.name for parameter in chosen.parameters} if chosen else set()
@@ -106,7 +106,8 @@ def _contradictions_of_task(sections):
         chosen = "ground_state" if is_ground_state else "analytic" if analytic else "numerical"
         report("sampling", "method", f'with {named} = "{chosen}" allowed is {", ".join(map(shown, samplers))}')
     if analytic and sections["run"].get("threads", 1) != 1:
-        report("run", "threads", 'world lines are sampled by one thread per rank; with thermal.method = "analytic" allowed is 1')
+        why = 'world lines are sampled by one thread per rank; with thermal.method = "analytic" allowed is 1'
+        report("run", "threads", why)
     if network.get("cluster_size", "auto") != "auto" and network.get("kind", "auto") != "clusters":
         report("wavefunction", "cluster_size", 'only with wavefunction.kind = "clusters"; allowed is "auto"')
     if network.get("kind") == "clusters":

@@ -46,7 +46,9 @@ _FOUNDATIONS = {
     "model": (),
     "wavefunction": (),
     "thermal": ("method", "beta_0", "start"),
-    "ground_state": ("momentum", "point_group", "spin_parity", "sz", "sectors", "project_after", "orthogonal_to", "penalty"),
+    "ground_state": (
+        "momentum", "point_group", "spin_parity", "sz", "sectors", "project_after", "orthogonal_to", "penalty",
+    ),
 }
 
 

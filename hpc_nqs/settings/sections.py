@@ -88,8 +88,8 @@ class WavefunctionSettings:
     kind: str = option(
         word("auto", "rbm", "clusters", "pair_rbm", "dbm"),
         "auto",
-        about="wave function; clusters are tables over small clusters, pair_rbm is a pair product times an RBM, dbm a deep "
-        "network that starts as a Trotter network",
+        about="wave function; clusters are tables over small clusters, pair_rbm is a pair product times an RBM, dbm a "
+        "deep network that starts as a Trotter network",
     )
     alpha: float | str = option(
         auto_or(number(0.0, 1000.0, above=True)), "auto", about="hidden units per visible unit, per slice"
@@ -107,7 +107,9 @@ class WavefunctionSettings:
     bond_features: bool | str = option(
         word("auto", True, False), "auto", about="feed sigma_i * ancilla_i as a third layer of inputs"
     )
-    cluster_size: int | str = option(auto_or(integer(2, 6)), "auto", about="sites of the connected clusters of clusters")
+    cluster_size: int | str = option(
+        auto_or(integer(2, 6)), "auto", about="sites of the connected clusters of clusters"
+    )
     parameters: str = option(word("auto", "real", "complex"), "auto", about="type of the parameters")
     marshall: bool | str = option(
         word("auto", True, False), "auto", about="rotate one sublattice so that bipartite exchange is negative"
@@ -147,7 +149,9 @@ class ReconfigurationSettings:
         word("auto", "soft_cut", "diag_shift"), "auto", about="how small eigenvalues of S are tamed"
     )
     soft_cut: float | str = option(
-        auto_or(number(0.0, 1.0)), "auto", about="spectral cut relative to the largest eigenvalue; auto: 1e-8 to 1e-5 by the state"
+        auto_or(number(0.0, 1.0)),
+        "auto",
+        about="spectral cut relative to the largest eigenvalue; auto: 1e-8 to 1e-5 by the state",
     )
     diag_scale: float | str = option(
         auto_or(number(0.0, 1.0)),
@@ -156,7 +160,9 @@ class ReconfigurationSettings:
         "1e-6 with exact sums and 3e-3 with fewer than four samples per parameter",
     )
     diag_shift: float = option(
-        number(0.0, 1e6), 0.0, about="diagonal shift of all parameters alike, added to the relative one; without diag_scale "
+        number(0.0, 1e6),
+        0.0,
+        about="diagonal shift of all parameters alike, added to the relative one; without diag_scale "
         "it makes sample_space of a network without sharing cheap",
     )
     tolerance: float = option(number(0.0, 1.0, above=True), 1e-6, about="relative residual at which cg stops")
@@ -208,7 +214,8 @@ class ThermalSettings:
     clock: str = option(
         word("energy", "time"),
         "energy",
-        about="what beta follows: energy (dE/dbeta = -Var H holds along the path) or time (beta is twice the imaginary time)",
+        about="what beta follows: energy (dE/dbeta = -Var H holds along the path) or time (beta is twice the imaginary "
+        "time)",
         only_for=_NUMERICAL,
     )
     n_samples_report: int | str = option(
@@ -261,23 +268,30 @@ class GroundStateSettings:
     point_group: str = option(
         word("auto", "none", "A1", "A2", "B1", "B2"),
         "auto",
-        about="one-dimensional representation of the point group (of the momentum) that the state is projected onto; none: "
-        "no projection; auto: that of Marshall's sign rule for unfrustrated magnets in two dimensions with chains, else none",
+        about="one-dimensional representation of the point group (of the momentum) that the state is projected onto; "
+        "none: no projection; auto: that of Marshall's sign rule for unfrustrated magnets in two dimensions with "
+        "chains, else none",
     )
     spin_parity: int | str = option(
-        word("auto", 1, -1), "auto", about="parity under the flip of all spins that is projected onto; auto: no projection"
+        word("auto", 1, -1),
+        "auto",
+        about="parity under the flip of all spins that is projected onto; auto: no projection",
     )
     sz: float | str = option(
-        auto_or(number(-1e5, 1e5)), "auto", about="total Sz, where it is conserved; auto: 0, or 1/2 for an odd number of sites"
+        auto_or(number(-1e5, 1e5)),
+        "auto",
+        about="total Sz, where it is conserved; auto: 0, or 1/2 for an odd number of sites",
     )
     sectors: tuple[tuple[int, ...], ...] | str = option(
         auto_or(word_or("all", list_of(list_of(integer(-MAX_CELLS, MAX_CELLS), 2, 3), 1, 10000, distinct=True))),
         "auto",
-        about="several sectors one after the other, each [momentum..., spin_parity]; all: every momentum (one of K and -K) "
-        "and parity; auto: the one above",
+        about="several sectors one after the other, each [momentum..., spin_parity]; all: every momentum (one of K and "
+        "-K) and parity; auto: the one above",
     )
     project_after: int = option(
-        integer(0, 10**9), 0, about="steps of the unprojected state, which cost less, before the projection is switched on"
+        integer(0, 10**9),
+        0,
+        about="steps of the unprojected state, which cost less, before the projection is switched on",
     )
     orthogonal_to: tuple[str, ...] = option(
         list_of(text(), 0, 100, distinct=True),
@@ -287,17 +301,23 @@ class GroundStateSettings:
     penalty: float | str = option(
         auto_or(number(0.0, 1e9, above=True)),
         "auto",
-        about="energy of an overlap with them, larger than the gap; auto: 0.35 times the sum of the widths of all terms",
+        about="energy of an overlap with them, larger than the gap; auto: 0.35 times the sum of the widths of all "
+        "terms",
         unit="energy",
     )
     step_size: float | str = option(
-        auto_or(number(0.0, 10.0, above=True)), "auto", about="imaginary time per step; it falls towards the end", unit="1/energy"
+        auto_or(number(0.0, 10.0, above=True)),
+        "auto",
+        about="imaginary time per step; it falls towards the end",
+        unit="1/energy",
     )
     max_change: float = option(
         number(0.0, 10.0, above=True), 0.2, about="largest change of the normalised state in one step, sqrt(u S u)"
     )
     start_scale: float = option(
-        number(0.0, 1.0), 1e-2, about="relative diagonal shift of the first step; it falls to reconfiguration.diag_scale"
+        number(0.0, 1.0),
+        1e-2,
+        about="relative diagonal shift of the first step; it falls to reconfiguration.diag_scale",
     )
     v_score: float = option(
         number(0.0, 1.0), 1e-6, about="the run stops when the V-score, N Var(H) / E^2, stays below for ten steps"
@@ -314,4 +334,6 @@ class ObservablesSettings:
     structure_factor: tuple[tuple[float, ...], ...] = option(
         list_of(wave_vector(), 0, 1000, distinct=True), (), about="wave vectors of S(q)", unit="pi"
     )
-    correlations: bool = option(word(True, False), False, about="measure <Sz_i Sz_j> against distance, too, in thermal runs")
+    correlations: bool = option(
+        word(True, False), False, about="measure <Sz_i Sz_j> against distance, too, in thermal runs"
+    )

@@ -87,7 +87,8 @@ def _combinations(swept):
         raise SettingsError([f"the input has no section [sweep]; {example}"])
     flat = {}
     for name, values in swept.items():  # model.field = [...] without quotes is a table in TOML
-        flat |= {f"{name}.{key}": entry for key, entry in values.items()} if isinstance(values, dict) else {name: values}
+        is_table = isinstance(values, dict)
+        flat |= {f"{name}.{key}": entry for key, entry in values.items()} if is_table else {name: values}
     problems = []
     for name, values in flat.items():
         if name.count(".") != 1:

@@ -169,7 +169,7 @@ def variance_estimate(values, weights=None, n_blocks=64):
     return Estimate(float(value), float(error), mean_and_error(squares, weights).tau)
 
 
-# ---- chains distributed over ranks -------------------------------------------------------------------------------------
+# ---- chains distributed over ranks --------------------------------------------------------------------------------
 
 
 class ChainSums:

@@ -1,0 +1,1 @@
+"""Groups of site permutations and quantum numbers."""

@@ -1,0 +1,1 @@
+"""Numerical purification: cooling a wave function of the doubled system."""

@@ -125,13 +125,15 @@ def _refuse(kind, model, unfrustrated, is_complex):
     """Raise ValueError where a kind of state cannot represent the model or have complex parameters."""
     if kind == TABLES and not (unfrustrated or model.conserves_sz):
         raise ValueError(
-            'wavefunction.kind = "clusters": needs negative off-diagonal elements in a transverse field, which its sign '
-            'forbids; allowed is "rbm"'
+            'wavefunction.kind = "clusters": needs negative off-diagonal elements in a transverse field, which its '
+            'sign forbids; allowed is "rbm"'
         )
     if kind == TABLES and is_complex:
         raise ValueError('wavefunction.parameters = "complex": tables have real parameters; allowed is "real"')
     if kind == PAIRED and not model.conserves_sz:
-        raise ValueError('wavefunction.kind = "pair_rbm": singlet pairs need a model that conserves Sz; allowed is "rbm"')
+        raise ValueError(
+            'wavefunction.kind = "pair_rbm": singlet pairs need a model that conserves Sz; allowed is "rbm"'
+        )
     if kind == PAIRED and is_complex:
         raise ValueError('wavefunction.parameters = "complex": a pair product has real parameters; allowed is "real"')
 

@@ -1,4 +1,4 @@
-"""Conserved quantities of tables: M and M^2 commute with H, and their means follow imaginary time by the textbook clock.
+"""Conserved quantities of tables: M and M^2 commute with H, and their means follow the textbook clock.
 
 For a quantity Q that commutes with H, d<Q>/dbeta = -Cov(Q, H) holds for every state, thermal or not.  The clock
 "energy" of `evolution` hurries where the state explains little, and with it would hurry <M^2>: the susceptibility of

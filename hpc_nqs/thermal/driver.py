@@ -44,7 +44,8 @@ class Cooling(Computation):
         self.start_known = (start or {}).get("known", {})
         self.is_exact = self.ansatz.is_exact
         self.observables = build_observables(settings, self.lattice, self.ansatz.model)
-        self.evolution = self.ansatz.evolution(regularization_of(settings, self.ansatz), control_of(settings, self.ansatz), team)
+        regularization, control = regularization_of(settings, self.ansatz), control_of(settings, self.ansatz)
+        self.evolution = self.ansatz.evolution(regularization, control, team)
         n_chains = settings.sampling.n_chains
         self.sampler = self.ansatz.sampler(team, N_CHAINS if n_chains == "auto" else n_chains, settings.run.seed)
         self.umbrella = self.ansatz.umbrella(settings.run.seed)
@@ -92,8 +93,8 @@ class Cooling(Computation):
         beta = self.evolution.beta
         if self.history and left_path(self.history[-1], summary, beta):
             self.progress.message(
-                f"step {len(self.history) + 1}: e went from {self.history[-1]['energy']:.4f} to {summary['energy']:.4f} where the "
-                "steps promise another value: the state has left its path, do not trust lower temperatures"
+                f"step {len(self.history) + 1}: e went from {self.history[-1]['energy']:.4f} to {summary['energy']:.4f}"
+                " where the steps promise another value: the state has left its path, do not trust lower temperatures"
             )
         self.warm = not self.evolution.follows_expansion  # the next state is further away than after a small step
         try:

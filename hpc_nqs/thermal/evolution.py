@@ -159,7 +159,8 @@ class AdaptiveEvolution(Evolution):
             umbrella_samples.log_density = None  # no reweighting: they have weights of their own
             umbrella_samples = umbrella_samples, self.evaluate(umbrella_samples)
         return velocity(
-            evaluation, samples, self.wavefunction, self.regularization, self.team, self.previous, self.between_layers, umbrella_samples
+            evaluation, samples, self.wavefunction, self.regularization, self.team,
+            self.previous, self.between_layers, umbrella_samples,
         )
 
     def change(self, velocity):
@@ -173,7 +174,9 @@ class AdaptiveEvolution(Evolution):
 
     def heat(self, velocity):
         """Return -dE/dbeta along the path in units of Var(H): what the clock takes of what `velocity` measures."""
-        return self._speed(velocity) * velocity.power / velocity.thermal_variance if velocity.thermal_variance > 0 else 1.0
+        if not velocity.thermal_variance > 0:
+            return 1.0
+        return self._speed(velocity) * velocity.power / velocity.thermal_variance
 
     def _speed(self, velocity):
         """Return d tau / d(beta / 2)."""
@@ -218,8 +221,8 @@ class AdaptiveEvolution(Evolution):
             self.checks_energy = self.checks_energy and n_rejected < ENERGY_RETRIES
             dtau = 0.5 * step
         raise EvolutionError(
-            f"no step from beta = {self.beta:.6g} succeeds, down to dtau = {dtau:.1e} (last error {error:.2g} times the "
-            f"tolerance, residual {first.residual:.2g}); "
+            f"no step from beta = {self.beta:.6g} succeeds, down to dtau = {dtau:.1e} (last error {error:.2g} times "
+            f"the tolerance, residual {first.residual:.2g}); "
             "raise sampling.n_samples or reconfiguration.soft_cut, or widen the network (wavefunction.alpha)"
         )
 

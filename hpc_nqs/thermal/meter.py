@@ -87,7 +87,8 @@ class Meter:
             centre = evaluation.energy if centre is None else centre
             columns = self._all_columns(samples, evaluation, centre)
             if self.controls is not None:
-                controlled, coefficients = self._controlled_energies(samples, evaluation, columns[:, :, ENERGY], coefficients)
+                energies = columns[:, :, ENERGY]
+                controlled, coefficients = self._controlled_energies(samples, evaluation, energies, coefficients)
                 columns = np.concatenate([columns, controlled[:, :, None]], axis=2)
             parts.append((columns, evaluation.weights))
             if self.averages is not None:
@@ -105,9 +106,11 @@ class Meter:
         energy = ENERGY if self.controls is None else -1
         put("energy", lambda means: (centre + means[:, energy]) / n)
         put("energy_variance", lambda means: variance_of(means) / n)
-        row["specific_heat"], row["specific_heat_error"] = beta**2 * row["energy_variance"], beta**2 * row["energy_variance_error"]
+        row["specific_heat"] = beta**2 * row["energy_variance"]
+        row["specific_heat_error"] = beta**2 * row["energy_variance_error"]
         if self.system.model.conserves_sz:
-            put("susceptibility", lambda means: beta * (means[:, FIRST_OBSERVABLE + 1] - means[:, FIRST_OBSERVABLE] ** 2) / n)
+            m, m_squared = FIRST_OBSERVABLE, FIRST_OBSERVABLE + 1
+            put("susceptibility", lambda means: beta * (means[:, m_squared] - means[:, m] ** 2) / n)
         averages = self._statistics(averaged) if averaged else None
         for column, (name, key) in enumerate(self.observables.names):
             if averages is not None and column >= N_MAGNETIZATIONS:
@@ -136,7 +139,7 @@ class Meter:
         return Statistics(sums.jackknife(), self.sampler.is_exact)
 
     def _energy_columns(self, samples, evaluation, centre):
-        """Return (n_chains, n_samples, 3): energy minus `centre`, difference of the layers, square of the energy minus `centre`."""
+        """Return energy minus `centre`, difference of the layers and square, each (n_chains, n_samples), in columns."""
         shifted = evaluation.energies - centre
         if self.between_layers:
             squares = (shifted[:, 0].conj() * shifted[:, 1]).real
@@ -164,7 +167,7 @@ class Meter:
         return energies - (controls @ coefficients).reshape(energies.shape), coefficients
 
     def _averaged_columns(self, samples, evaluation):
-        """Return columns of `SpinAverages` for some samples of every chain, (n_chains, n_kept, n_columns), and their weights."""
+        """Return columns of `SpinAverages` of some samples of every chain (n_chains, n_kept, n_columns) and weights."""
         stride = 1 if self.sampler.is_exact else self.averages.stride
         kept = np.ascontiguousarray(samples.configurations[:, ::stride])
         weights = np.ascontiguousarray(evaluation.weights.reshape(samples.configurations.shape[:2])[:, ::stride])

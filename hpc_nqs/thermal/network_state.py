@@ -52,7 +52,9 @@ def build_network_state(plan):
     site_images = site_symmetries(plan.lattice, model, [s for s in plan.symmetries if s in SITE_SYMMETRIES])
     layer_exchange = "layer_exchange" in plan.symmetries
     images = input_images(system, site_images, layer_exchange, "spin_flip" in plan.symmetries)
-    features, bias = seeds.seed_features(system, site_images, layer_exchange, beta_0, paired=paired, is_complex=is_complex)
+    features, bias = seeds.seed_features(
+        system, site_images, layer_exchange, beta_0, paired=paired, is_complex=is_complex
+    )
     n_seed_units = RBM(features, images, system.n_visible, is_complex=is_complex).n_units
     alpha = ALPHA[is_complex] if choice.alpha == "auto" else choice.alpha
     n_pairs = max(1, round((alpha * system.n_visible - n_seed_units) / (2 * len(images))))

@@ -141,7 +141,7 @@ class ThermalState:
         return HOT_FACTOR if hot else 1
 
     def reported(self, row, heat):
-        """Return the measured row as it is reported; `heat` is -dE/dbeta of the clock in units of the measured Var(H)."""
+        """Return the measured row as reported; `heat` is -dE/dbeta of the clock in units of the measured Var(H)."""
         return row
 
     def known_start(self, start):

@@ -96,7 +96,7 @@ def accumulated_lag(betas, residuals):
 
 
 def seed_lag(path, model):
-    """Return the lag that the first energy has against the series k_1 - k_2 beta + k_3 beta^2 / 2 of E, beyond the noise."""
+    """Return the lag of the first energy against the series k_1 - k_2 beta + k_3 beta^2 / 2 of E, beyond the noise."""
     mean, variance, third = thermodynamics.infinite_temperature_cumulants(model)
     beta = path.betas[0]
     series = (mean - variance * beta + 0.5 * third * beta**2) / model.n_sites
@@ -105,7 +105,7 @@ def seed_lag(path, model):
 
 
 def trotter_lag(path, start):
-    """Return the lag that the first energy has against the extrapolated one, beyond the noise; 0 where that is unknown."""
+    """Return the lag of the first energy against the extrapolated one, beyond the noise; 0 where that is unknown."""
     if "energy" not in start or not path.variances[0] > 0:
         return 0.0
     value, error = start["energy"]

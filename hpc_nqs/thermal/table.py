@@ -95,7 +95,9 @@ def _path(rows, history):
     for row in rows:
         beta = row["beta"]
         if "energy_variance" in row:  # of tables c is not beta^2 Var(H)
-            row = row | {"specific_heat": beta**2 * row["energy_variance"], "specific_heat_error": beta**2 * row["energy_variance_error"]}
+            heat = {"specific_heat": "energy_variance", "specific_heat_error": "energy_variance_error"}
+            row = row | {name: beta**2 * row[variance] for name, variance in heat.items()}
         points[beta] = (*(row[name] for name in names), row.get("layer_energy_difference", 0.0))
-    betas, energies, errors, heats, heat_errors, residuals, differences = np.array([points[beta] for beta in sorted(points)]).T
+    columns = np.array([points[beta] for beta in sorted(points)]).T
+    betas, energies, errors, heats, heat_errors, residuals, differences = columns
     return systematic.Path(betas, energies, errors, heats / betas**2, heat_errors / betas**2, residuals, differences)

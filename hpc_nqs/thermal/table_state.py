@@ -1,4 +1,4 @@
-"""Thermal states of tables over clusters of sites (correlator products), alone or times a function of mismatched sites."""
+"""Thermal states of tables over clusters (correlator products), alone or times a function of mismatched sites."""
 
 import dataclasses
 
@@ -14,10 +14,11 @@ from hpc_nqs.thermal.high_temperature.clusters import cluster_state, lattice_clu
 from hpc_nqs.thermal.meter import N_MAGNETIZATIONS
 from hpc_nqs.thermal.state import ThermalState, tolerance_of_size
 
-MAX_EXPANSION_BETA = 2.0  # where a cluster expansion ends at the latest, in units of the inverse of the largest coupling
+MAX_EXPANSION_BETA = 2.0  # where a cluster expansion ends at the latest, in inverse largest couplings
 CLUSTER_SIZES = (2, 3, 4, 5, 6)
 MAX_CLUSTER_PARAMS = 600  # about the most that tables of the size chosen by "auto" have
-PAIRED_CLUSTER_SIZE = 4  # the largest that "auto" takes beside a pair product: six sites of a chain leave the path at once
+# the largest size that "auto" takes beside a pair product: six sites of a chain leave the path at once
+PAIRED_CLUSTER_SIZE = 4
 STEP_TOLERANCE = {False: 1.25e-3, True: 2.5e-3}  # with exchange, times sqrt(N); True: beside a pair product
 SOFT_CUT = {True: 1e-8, False: 1e-7}  # by whether configurations are summed
 
@@ -72,7 +73,7 @@ class ExchangeTables(TableState):
 
 @dataclasses.dataclass
 class FieldTables(TableState):
-    """Tables of a model in a transverse field: all amplitudes are positive, and a cluster expansion gives the hot part."""
+    """Tables of a model in a transverse field: amplitudes are positive, a cluster expansion gives the hot part."""
 
     effective_range = (0.6, 0.9)
     report_factor = 48  # the expansion gives cheap energies

@@ -123,7 +123,8 @@ def test_one_configuration_of_every_orbit_gives_the_sums_over_all(name):
         sampler = Enumeration(SERIAL, ansatz.system, images)
         samples = sampler.sample(None, ansatz.system, 1, 1, 1.0)
         evaluation = evaluate(samples, ansatz.wavefunction, ansatz.system, SERIAL)
-        found.append((evaluation.energy, *assembled(evaluation, samples, ansatz.wavefunction, SERIAL).moments(), sampler.n_chains))
+        moments = assembled(evaluation, samples, ansatz.wavefunction, SERIAL).moments()
+        found.append((evaluation.energy, *moments, sampler.n_chains))
     (*everything, n_all), (*orbits, n_orbits) = found
     assert n_orbits <= n_all / 2
     for one, other in zip(everything, orbits, strict=True):

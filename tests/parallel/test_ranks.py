@@ -137,7 +137,8 @@ def test_enumeration_is_shared(team, model):
     samples, expected = together.sample(), alone.sample()
     evaluations = [setup.evolution().evaluate(each) for setup, each in ((together, samples), (alone, expected))]
     sums = assembled(evaluations[0], samples, together.wavefunction, team).moments()
-    for each, wanted in zip(sums, assembled(evaluations[1], expected, alone.wavefunction, SERIAL).moments(), strict=True):
+    wanted_sums = assembled(evaluations[1], expected, alone.wavefunction, SERIAL).moments()
+    for each, wanted in zip(sums, wanted_sums, strict=True):
         np.testing.assert_allclose(each, wanted, atol=1e-12 * np.abs(wanted).max())
     weights = np.array([evaluations[0].weights.sum()])
     team.sum_in_place(weights)

@@ -139,7 +139,8 @@ def test_distributed_forms_do_not_depend_on_the_number_of_ranks(shares, real_par
         force = force.real.copy() if real_params else force
         shift = 1e-3 * linear.s_diagonal(*local, team) + 1e-4
         options = {"diagonal": shift * 1001, "tolerance": 1e-13, "real_params": real_params}
-        iterative = conjugate_gradients.solve_distributed_cg(linear.as_derivatives(*local, team), force, shift, **options)
+        derivatives = linear.as_derivatives(*local, team)
+        iterative = conjugate_gradients.solve_distributed_cg(derivatives, force, shift, **options)
         return shifted, cut, iterative
 
     (alone,) = on_ranks(1, lambda team: work_alone(log_derivs, weights, local_energy, previous, real_params, team))

@@ -48,7 +48,8 @@ CLASSES = all_classes()
 def members(protocol):
     """Return {name: function, property or None for a plain attribute} that the protocol asks for."""
     annotated = dict.fromkeys(inspect.get_annotations(protocol))
-    return annotated | {n: m for n, m in vars(protocol).items() if not n.startswith("_") and (callable(m) or isinstance(m, property))}
+    public = {name: member for name, member in vars(protocol).items() if not name.startswith("_")}
+    return annotated | {name: m for name, m in public.items() if callable(m) or isinstance(m, property)}
 
 
 def assigned_names(cls):

@@ -52,7 +52,8 @@ def test_the_input_reference_is_that_of_the_program():
 def test_the_conventions_hold_every_hamiltonian():
     conventions = README[README.index("## Conventions") :]
     for model in MODELS.values():
-        assert re.search(rf"^    {model.word} +{re.escape(model.formula())}(  |$)", conventions, re.MULTILINE), model.word
+        line = rf"^    {model.word} +{re.escape(model.formula())}(  |$)"
+        assert re.search(line, conventions, re.MULTILINE), model.word
 
 
 def test_every_command_can_be_parsed():

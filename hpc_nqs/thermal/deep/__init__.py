@@ -1,0 +1,1 @@
+"""Thermal states with deep layers."""

@@ -76,8 +76,9 @@ def _sums_exactly(sampling, dbm):
     problem = None
     if method == "metropolis" and constrained:
         problem = (
-            "the network has constraints (imaginary couplings), which flips of single units cannot keep and whose zeros "
-            'hide the force; allowed is "exact_sum" on few sites; larger ones: wavefunction.slices or thermal.method = "analytic"'
+            "the network has constraints (imaginary couplings), which flips of single units cannot keep and whose "
+            'zeros hide the force; allowed is "exact_sum" on few sites; larger ones: wavefunction.slices or '
+            'thermal.method = "analytic"'
         )
     elif method == "exact_sum" or constrained or few:
         try:

@@ -73,6 +73,7 @@ class RingSamples(Samples):
 
     @property
     def n_links(self):
+        """Links of a ring."""
         return self.configurations.shape[2]
 
     @property

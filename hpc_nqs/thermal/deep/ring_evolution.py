@@ -86,9 +86,8 @@ class RingEvolution(AdaptiveEvolution):
         _, squares = evaluation.layer_energies()
         thermal = np.array([evaluation.weights @ evaluation.per_ring(squares)])
         self.team.sum_in_place(thermal)
-        solution = linear.Solution(
-            x, solutions[0].solver, 0, linear.relative_residual(s_matrix @ x, force), solutions[0].n_kept, solutions[0].note
-        )
+        first, residual = solutions[0], linear.relative_residual(s_matrix @ x, force)
+        solution = linear.Solution(x, first.solver, 0, residual, first.n_kept, first.note)
         return Velocity(
             x=x,
             solution=solution,

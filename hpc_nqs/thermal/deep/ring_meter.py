@@ -59,6 +59,7 @@ class SignedStatistics(Statistics):
 
     @property
     def means(self):
+        """Means of value times sign over the mean sign, (n_columns,)."""
         return _unsigned(self.jackknife.means[None])[0]
 
     def estimate(self, function):

@@ -74,14 +74,15 @@ def assemble(evaluation, samples, wavefunction, team):
         o = _side_derivs(evaluation, rings[part], part, wavefunction) - centre
         for h in (0, 1):
             rows = half[part] == h
-            halves[h].add(o[rows], *(array[part][rows] for array in (evaluation.weights, evaluation.phases, kets, bras)))
+            arrays = evaluation.weights, evaluation.phases, kets, bras
+            halves[h].add(o[rows], *(array[part][rows] for array in arrays))
     for sums in halves:
         team.sum_in_place(sums.totals, sums.vectors, sums.matrices)
     return halves if samples.exponent else [halves[0], halves[0]]
 
 
 def _halves(samples):
-    """Return 0 or 1 for every ring, (n,): chains alternate, and so do the two halves of a chain; exact sums are all 0."""
+    """Return 0 or 1 for every ring, (n,): chains alternate, so do the halves of a chain; exact sums are all 0."""
     n_chains, n_per_chain = samples.configurations.shape[:2]
     if not samples.exponent:
         return np.zeros(n_chains * n_per_chain, dtype=int)

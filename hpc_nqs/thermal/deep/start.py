@@ -48,7 +48,9 @@ def _read(settings):
         ours, theirs = getattr(settings, section), getattr(stored, section)
         if ours != theirs:
             names = [name for name in vars(ours) if getattr(ours, name) != getattr(theirs, name)]
-            problems += [f"its {section}.{name} is {getattr(theirs, name)}, not {getattr(ours, name)}" for name in names]
+            problems += [
+                f"its {section}.{name} is {getattr(theirs, name)}, not {getattr(ours, name)}" for name in names
+            ]
     if network["beta"] > min(settings.thermal.report_betas):
         problems.append(
             f"the network is that of T = {1 / network['beta']:.6g}, below the reported T = "

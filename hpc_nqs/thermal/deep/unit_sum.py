@@ -121,7 +121,8 @@ class DeepSum:
         slopes = np.tanh(self._angles(dbm, rows))
         first_bias = n_edges + dbm.n_hidden
         free = np.flatnonzero(shares)
-        edges, hidden, units = free[free < n_edges], free[(free >= n_edges) & (free < first_bias)], free[free >= first_bias]
+        edges, units = free[free < n_edges], free[free >= first_bias]
+        hidden = free[(free >= n_edges) & (free < first_bias)]
         values = [
             slopes[:, dbm.edge_hidden[edges]] * rows[:, dbm.edge_unit[edges]],
             slopes[:, hidden - n_edges],

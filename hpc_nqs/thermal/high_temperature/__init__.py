@@ -1,0 +1,1 @@
+"""The states that a numerical run starts from."""

@@ -54,7 +54,7 @@ class ClusterExpansion:
         self.factor.fill(entry)
 
     def last_order(self, beta):
-        """Return the largest W_s of clusters of the most sites: its standard deviation over the squared amplitudes of s.
+        """Return the largest W_s of clusters of the most sites: its deviation over the squared amplitudes of s.
 
         What the expansion leaves out is smaller, by about the ratio of the last two orders.
         """

@@ -54,7 +54,7 @@ def lattice_clusters(lattice, model, size):
 
 
 def cluster_state(purification, lattice, symmetries, site_images, images, size, beta_0, strongest):
-    """Return the seed at `beta_0`: tables over pairs and connected clusters, times a function of mismatches for exchange.
+    """Return the seed at `beta_0`: tables over pairs and connected clusters, times a mismatch function for exchange.
 
     Parameters
     ----------
@@ -105,7 +105,8 @@ def _positive_state(purification, factor, beta_0, reference_beta):
     couplings = ising_couplings(model)
 
     def term(units, spins):
-        return _pair_term(purification, beta_0, couplings, on_site, units, spins) + _matching_term(reference, weaker, units, spins)
+        pair = _pair_term(purification, beta_0, couplings, on_site, units, spins)
+        return pair + _matching_term(reference, weaker, units, spins)
 
     factor.fill(term)
     return ProductState(MismatchFactor(reference), factor)
@@ -153,7 +154,7 @@ def flux_pairs(purification, lattice, symmetries, beta_0):
 
 
 def _pair_term(purification, beta_0, couplings, on_site, units, spins):
-    """Return what a pair of sites carries of the Ising part, of the field along z, and of sum_i on_site_i sigma_i ancilla_i."""
+    """Return what a pair of sites carries of the Ising part, the field along z and sum_i on_site_i sigma_i ancilla_i."""
     if len(units) != 4:
         return 0.0
     sites, (sigma, ancilla) = units[:2], np.split(spins, 2)
@@ -165,7 +166,7 @@ def _pair_term(purification, beta_0, couplings, on_site, units, spins):
 
 
 def _mismatched(units, spins):
-    """Return the sites with sigma = ancilla = 1 and those with -1 where all sites of a cluster are mismatched, else None."""
+    """Return the sites with sigma = ancilla = 1 and those with -1 where all sites of a cluster mismatch, else None."""
     sigma, ancilla = np.split(spins, 2)
     sites = units[: len(sigma)]
     if np.any(sigma != ancilla) or sigma.sum() != 0:

@@ -54,7 +54,7 @@ def _is_contractible(lattice, path):
 
 
 def hopping_signs(lattice, bonds, site_images):
-    """Return signs with flux pi through the plaquettes, or with none where that breaks symmetries, and their gauge signs.
+    """Return signs with flux pi through the plaquettes, or none where that breaks symmetries, and their gauge signs.
 
     Of the fluxes through the holes of a periodic lattice those are taken with the lowest energy of spinons that hop on
     half of its levels (E. H. Lieb, PRL 73, 2158 (1994): flux pi through a ring of 4 n sites, none through one of 4 n +
@@ -116,7 +116,7 @@ def _solve_fluxes(bonds, paths):
 
 
 def _winding_signs(lattice, bonds):
-    """Return the ways to change signs along whole cuts of a periodic lattice, (n_ways, n_bonds): flux through its holes."""
+    """Return the ways to change signs along whole cuts of a periodic lattice (n_ways, n_bonds): flux in its holes."""
     if lattice.positions is None:
         return np.ones((1, len(bonds)), dtype=int)
     raw = lattice.positions[bonds[:, 1]] - lattice.positions[bonds[:, 0]]

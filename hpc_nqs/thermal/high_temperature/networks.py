@@ -164,7 +164,7 @@ def seed_pairings(purification, beta_0):
 
 
 def field_bias(purification, beta_0):
-    """Return the biases (n_inputs,) of e^{-beta_0 sum h_i s_i / 2}, half on each layer; None without a field along z."""
+    """Return the biases (n_inputs,) of e^{-beta_0 sum h_i s_i / 2}, half on each layer; None without such a field."""
     model, n = purification.model, purification.n_sites
     if model.spin_flip_symmetric:
         return None
