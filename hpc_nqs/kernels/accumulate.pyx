@@ -11,7 +11,8 @@ from scipy.linalg.cython_blas cimport dgemm, dsyrk, zgemm, zherk
 
 
 def accumulate(double[:, ::1] log_derivs, Py_ssize_t start, Py_ssize_t stop, const double complex[::1] energies,
-               const double[::1] weights, const double[::1] totals, double[::1] mean_log_derivs, double[::1] force, int width):
+               const double[::1] weights, const double[::1] totals, double[::1] mean_log_derivs, double[::1] force,
+               int width):
     """Merge parameters `start` to `stop` of one block of samples into the running means and F.
 
     `add_totals` has to follow when all parameters are done.
@@ -130,5 +131,5 @@ def add_products(double[:, ::1] rows, Py_ssize_t start, Py_ssize_t stop, double[
         else:
             zherk('U', 'N', &here, &n, &one, <double complex *>own, &p, &one, <double complex *>out + start, &p)
             if before:
-                zgemm('N', 'C', &before, &here, &n, &unit, <double complex *>first, &p, <double complex *>own, &p, &unit,
-                      <double complex *>out, &p)
+                zgemm('N', 'C', &before, &here, &n, &unit, <double complex *>first, &p, <double complex *>own, &p,
+                      &unit, <double complex *>out, &p)

@@ -1,4 +1,4 @@
-"""Products with log-derivatives: stored, or in two factors, O_(u,j) = x_u t_j, as matrix products over blocks of samples.
+"""Products with log-derivatives, stored or in two factors, O_(u,j) = x_u t_j: matrix products over blocks of samples.
 
 Inputs x are real.  The matrices are C-contiguous, so that complex numbers are pairs of doubles in one real product.
 """
@@ -34,8 +34,8 @@ def apply_factors(const double[:, ::1] inputs, const number[:, ::1] slopes, cons
     with nogil:
         while start < n:
             m = <int>min(work.shape[0], n - start)
-            dgemm('N', 'N', &columns, &m, &u, &unit, <double *>&weights[0, 0], &columns, <double *>&inputs[start, 0], &u,
-                  &zero, <double *>&work[0, 0], &columns)
+            dgemm('N', 'N', &columns, &m, &u, &unit, <double *>&weights[0, 0], &columns, <double *>&inputs[start, 0],
+                  &u, &zero, <double *>&work[0, 0], &columns)
             for s in range(m):
                 if number is double:
                     out[start + s] = ddot(&j, <double *>&slopes[start + s, 0], &one, &work[s, 0], &one)
@@ -104,8 +104,8 @@ def covary_factors(const double[:, ::1] inputs, const double[:, ::1] centred, co
     with nogil:
         while start < n:
             m = <int>min(work.shape[0], n - start)
-            dgemm('N', 'N', &columns, &m, &u, &unit, <double *>&weights[0, 0], &columns, <double *>&inputs[start, 0], &u,
-                  &zero, <double *>&work[0, 0], &columns)
+            dgemm('N', 'N', &columns, &m, &u, &unit, <double *>&weights[0, 0], &columns, <double *>&inputs[start, 0],
+                  &u, &zero, <double *>&work[0, 0], &columns)
             dgemm('N', 'N', &width, &m, &y, &unit, <double *>&field[0], &width, <double *>&centred[start, 0], &y, &zero,
                   <double *>&values[0], &width)
             for s in range(m):
@@ -119,8 +119,8 @@ def covary_factors(const double[:, ::1] inputs, const double[:, ::1] centred, co
                                 <double *>&work[s, 0])
             dgemm('N', 'T', &columns, &u, &m, &unit, <double *>&work[0, 0], &columns, <double *>&inputs[start, 0], &u,
                   &unit, <double *>&out[0, 0], &columns)
-            dgemm('N', 'T', &width, &y, &m, &unit, <double *>&values[0], &width, <double *>&centred[start, 0], &y, &unit,
-                  <double *>&bias[0], &width)
+            dgemm('N', 'T', &width, &y, &m, &unit, <double *>&values[0], &width, <double *>&centred[start, 0], &y,
+                  &unit, <double *>&bias[0], &width)
             start += m
     return total
 
@@ -152,7 +152,8 @@ def join_sums(const number[:, ::1] sums, const number[:, ::1] means, const numbe
         for u in range(means.shape[0]):
             nqs_sum_rows(rows + width * u * j, sums.shape[0], width * n_items, width * j, found + width * u * j)
             if n_weights + u < n_items:
-                add_times(<const double *>&slopes[0], <const double *>&out[n_weights + u], 1, j, width, found + width * u * j)
+                add_times(<const double *>&slopes[0], <const double *>&out[n_weights + u], 1, j, width,
+                          found + width * u * j)
             add_times(<const double *>&means[u, 0], <const double *>&total, -1, j, width, found + width * u * j)
 
 
@@ -191,10 +192,11 @@ def covary_rows(const number[:, ::1] rows, const double[::1] sample_weights, con
         while start < n:
             m = <int>min(values.shape[0], n - start)
             if number is double:
-                dgemv('T', &p, &m, &unit, <double *>&rows[start, 0], &p, <double *>&vector[0], &one, &zero, &values[0], &one)
-            else:
-                zgemv('T', &p, &m, &unit, <double complex *>&rows[start, 0], &p, <double complex *>&vector[0], &one, &zero,
+                dgemv('T', &p, &m, &unit, <double *>&rows[start, 0], &p, <double *>&vector[0], &one, &zero,
                       &values[0], &one)
+            else:
+                zgemv('T', &p, &m, &unit, <double complex *>&rows[start, 0], &p, <double complex *>&vector[0], &one,
+                      &zero, &values[0], &one)
             for s in range(m):
                 if number is double:
                     values[s] *= sample_weights[start + s]
@@ -250,7 +252,8 @@ def multiply_samples(const double[:, ::1] inputs, const double[:, :, ::1] slopes
     out : (n_planes, m, n) float64
         Real part and, of complex slopes, imaginary part; rows may lie apart.
     """
-    cdef int m = <int>inputs.shape[0], n = <int>other_inputs.shape[0], u = <int>inputs.shape[1], j = <int>slopes.shape[2]
+    cdef int m = <int>inputs.shape[0], n = <int>other_inputs.shape[0]
+    cdef int u = <int>inputs.shape[1], j = <int>slopes.shape[2]
     cdef int n_planes = <int>slopes.shape[0], plane
     cdef Py_ssize_t s
     cdef double unit = 1, zero = 0
@@ -260,8 +263,8 @@ def multiply_samples(const double[:, ::1] inputs, const double[:, :, ::1] slopes
         dgemm('T', 'N', &n, &m, &u, &unit, <double *>&other_inputs[0, 0], &u, <double *>&inputs[0, 0], &u, &zero,
               &work[n_planes, 0, 0], &n)
         for plane in range(n_planes):
-            dgemm('T', 'N', &n, &m, &j, &unit, <double *>&other_slopes[plane, 0, 0], &j, <double *>&slopes[plane, 0, 0], &j,
-                  &zero, &work[plane, 0, 0], &n)
+            dgemm('T', 'N', &n, &m, &j, &unit, <double *>&other_slopes[plane, 0, 0], &j, <double *>&slopes[plane, 0, 0],
+                  &j, &zero, &work[plane, 0, 0], &n)
         for s in range(m):
             if n_planes == 1:
                 weave_real(&terms[0, s], m, &other_terms[0, 0], n, constant, square, &work[1, s, 0], &work[0, s, 0],

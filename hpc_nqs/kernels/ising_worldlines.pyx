@@ -14,7 +14,8 @@ cdef double TINY = 1e-150
 
 
 cdef void add_derivatives(const int8_t *spins, const int32_t[:, ::1] bonds, const int32_t[::1] bond_class,
-                          const double[:, :, ::1] derivatives, const double[::1] bias_slope, double *out) noexcept nogil:
+                          const double[:, :, ::1] derivatives, const double[::1] bias_slope,
+                          double *out) noexcept nogil:
     """Add sign and derivatives of ln(weight) of Ising world lines by dtau to `out`."""
     cdef Py_ssize_t b
     cdef int unequal
@@ -79,8 +80,8 @@ cdef double conditional_derivative(
     cdef double link, up, down, a, b, c, d, pp, pm, mp, mm, norm, spin, total = 0.0
     for r in range(ring_start.shape[0] - 1):
         n = ring_start[r + 1] - ring_start[r]
-        weigh_ring(spins, ring_start[r], ring_start[r + 1], ring_nodes, ring_class, partner_start, partners, partner_class,
-                   boosts, bias_boosts, derivatives, work)
+        weigh_ring(spins, ring_start[r], ring_start[r + 1], ring_nodes, ring_class, partner_start, partners,
+                   partner_class, boosts, bias_boosts, derivatives, work)
         a, b, c, d = 1.0, 0.0, 0.0, 1.0  # the product before the node
         for k in range(n):
             node, kind = ring_nodes[ring_start[r] + k], ring_class[ring_start[r] + k]
@@ -97,7 +98,8 @@ cdef double conditional_derivative(
             if bias_slope.shape[0]:
                 total += spin * bias_slope[node]
             if kind >= 0:
-                total += derivatives[0, kind, 0] + (derivatives[0, kind, 1] - derivatives[0, kind, 0]) * (pm + mp) * norm
+                total += (derivatives[0, kind, 0]
+                          + (derivatives[0, kind, 1] - derivatives[0, kind, 0]) * (pm + mp) * norm)
             a, b = a * up + b * down * link, a * up * link + b * down
             c, d = c * up + d * down * link, c * up * link + d * down
             if a + b + c + d < TINY:
@@ -166,8 +168,8 @@ def sample_clusters(int8_t[:, ::1] spins, const int32_t[:, ::1] bonds, const int
                         values[c, s, :] = 0
                         add_derivatives(&spins[c, 0], bonds, bond_class, derivatives, bias_slope, &values[c, s, 0])
                         values[c, s, ESTIMATE] = conditional_derivative(
-                            &spins[c, 0], ring_start, ring_nodes, ring_class, partner_start, partners, partner_class, boosts,
-                            bias_boosts, derivatives, bias_slope, work)
+                            &spins[c, 0], ring_start, ring_nodes, ring_class, partner_start, partners, partner_class,
+                            boosts, bias_boosts, derivatives, bias_slope, work)
                         measure(&spins[c, 0], &parents[0], improved, times, phases, pairs, pair_weights, &sums[0, 0],
                                 &values[c, s, 0])
                     flip(&spins[c, 0], &parents[0], field, &decisions[0], &sums[0, 0], sums.shape[1], n_nodes, stream)
@@ -219,7 +221,8 @@ def sample_units(int8_t[:, ::1] spins, const int32_t[:, ::1] bonds, const int32_
                         fields[first] += hidden * weights[kind, 0]
                         fields[second] += hidden * weights[kind, 1]
                     for b in range(n_nodes):
-                        spins[c, b] = 1 if stream.next_double(stream.state) * (1.0 + exp(-2.0 * fields[b])) < 1.0 else -1
+                        spins[c, b] = (
+                            1 if stream.next_double(stream.state) * (1.0 + exp(-2.0 * fields[b])) < 1.0 else -1)
                 values[c, s, :] = 0
                 add_derivatives(&spins[c, 0], bonds, bond_class, derivatives, bias_slope, &values[c, s, 0])
                 values[c, s, ESTIMATE] = conditional_derivative(

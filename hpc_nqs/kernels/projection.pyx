@@ -154,7 +154,8 @@ cdef class ProjectedAmplitude(Amplitude):
                 logarithm = self.from_scratch(row, g, &image)
                 term = 0
                 if isfinite(logarithm.real):
-                    term = self.coefficients[g] * cexp(logarithm - (self.largest[row] if isfinite(self.largest[row]) else 0))
+                    term = self.coefficients[g] * cexp(
+                        logarithm - (self.largest[row] if isfinite(self.largest[row]) else 0))
             moduli += cabs(term)
             total = total + term
         if cabs(total) <= CANCELLED * moduli:
@@ -173,7 +174,8 @@ cdef class ProjectedAmplitude(Amplitude):
                 self.image_of(row, g, proposal, &image)
                 ratio = 0
                 if not lost and isfinite(self.logarithms[row, g].real):
-                    ratio = (<Amplitude><void *>self.states[row, block]).ratio(g % BLOCK, &self.spins[row, g, 0], &image)
+                    ratio = (<Amplitude><void *>self.states[row, block]).ratio(
+                        g % BLOCK, &self.spins[row, g, 0], &image)
                 if not lost and cabs(ratio) > LOST:
                     (<Amplitude><void *>self.states[row, block]).accept(g % BLOCK, &self.spins[row, g, 0], &image)
                 else:

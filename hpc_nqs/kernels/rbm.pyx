@@ -174,7 +174,8 @@ cdef class RBMAmplitude(Amplitude):
         cdef double[:, ::1] shift = _aligned_zeros(1, self.n_row)
         self.half = _aligned_zeros(n_entries, self.n_row)
         self.scale = np.empty((n_entries, 3))
-        bias_shift = np.sum(np.asarray(self.entry_changes) * np.asarray(self.input_bias)[np.asarray(self.entry_inputs)], axis=1)
+        entry_bias = np.asarray(self.input_bias)[np.asarray(self.entry_inputs)]
+        bias_shift = np.sum(np.asarray(self.entry_changes) * entry_bias, axis=1)
         self.bias_factor = np.exp(np.stack([-bias_shift, bias_shift], axis=1))
         with nogil:
             for entry in range(n_entries):

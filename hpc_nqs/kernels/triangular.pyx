@@ -1,10 +1,10 @@
-"""Pieces of a Cholesky factorization A = L L^H by blocks of rows, for threads: BLAS and LAPACK without the interpreter's lock.
+"""Pieces of a Cholesky factorization A = L L^H by blocks of rows, for threads: BLAS and LAPACK without the GIL.
 
 Matrices are stored by rows, the numbers of a row side by side; rows may lie apart.  BLAS sees each as its transpose.
 
-Complex matrices are multiplied as three real ones, with the planes (real part, imaginary part, their sum) on the left and
-(real part, imaginary part, their difference) on the right: a quarter less work than four, and the real kernels of BLAS are
-the better ones (N. J. Higham, SIAM J. Matrix Anal. Appl. 13, 681 (1992): as accurate, in norm).
+Complex matrices are multiplied as three real ones, with the planes (real part, imaginary part, their sum) on the left
+and (real part, imaginary part, their difference) on the right: a quarter less work than four, and the real kernels of
+BLAS are the better ones (N. J. Higham, SIAM J. Matrix Anal. Appl. 13, 681 (1992): as accurate, in norm).
 """
 
 from libc.string cimport memcpy, memset
@@ -85,8 +85,8 @@ cdef void take_off(const double[:, :, :] matrix, const double[:, :, :] left, con
             dgemm('T', 'N', &n, &m, &k, &unit, <double *>&right[plane, 0, 0], &by_right, <double *>&left[plane, 0, 0],
                   &by_left, &zero, &work[plane, 0, 0], &n)
         if number is not double:
-            dgemm('T', 'N', &n, &m, &k, &unit, <double *>&difference[0, 0], &by_difference, <double *>&left[2, 0, 0], &by_left,
-                  &zero, &work[2, 0, 0], &n)
+            dgemm('T', 'N', &n, &m, &k, &unit, <double *>&difference[0, 0], &by_difference, <double *>&left[2, 0, 0],
+                  &by_left, &zero, &work[2, 0, 0], &n)
     for i in range(m):
         if number is double:
             for r in range(n):

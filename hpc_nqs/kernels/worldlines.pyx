@@ -2,10 +2,11 @@
 
 A configuration is one spin per node; nodes are pieces of the sites' world lines on the circle of imaginary time. After
 a decomposition into clusters every cluster is flipped with the probability that detailed balance gives.
-Columns of the results: SIGN, first and second derivative of ln(weight) by dtau, an estimate of the first with the same mean,
-magnetization, then per wave vector abs(sum s e^{iqr})^2 and per list of pairs sum w s_i s_j; the last three are means over
-the times `times`. With `improved` the squares and the pair products are replaced by their averages over all flips of
-clusters, and so is the estimate of loops; that of Ising world lines is an average over one world line at a time.
+Columns of the results: SIGN, first and second derivative of ln(weight) by dtau, an estimate of the first with the same
+mean, magnetization, then per wave vector abs(sum s e^{iqr})^2 and per list of pairs sum w s_i s_j; the last three are
+means over the times `times`. With `improved` the squares and the pair products are replaced by their averages over all
+flips of clusters, and so is the estimate of loops; that of Ising world lines is an average over one world line at a
+time.
 """
 
 from cpython.pycapsule cimport PyCapsule_GetPointer
@@ -24,7 +25,7 @@ cdef void flatten(int32_t *parents, Py_ssize_t n_nodes) noexcept nogil:
 cdef void measure(const int8_t *spins, const int32_t *parents, bint improved, const int32_t[:, ::1] times,
                   const double[:, :, ::1] phases, const int32_t[:, ::1] pairs, const double[:, ::1] pair_weights,
                   double *sums, double *out) noexcept nogil:
-    """Add magnetization, squares and pair products to `out`; `sums` (n_nodes, n_vectors, 2) is zero before and after."""
+    """Add magnetization, squares and pair products to `out`; `sums` (n_nodes, n_vectors, 2), zero before and after."""
     cdef Py_ssize_t n_sites = times.shape[1], n_vectors = phases.shape[0], n_pairs = pairs.shape[0]
     cdef Py_ssize_t t, i, q, b, k, cluster
     cdef double product, magnetization, share = 1.0 / times.shape[0]
@@ -70,7 +71,8 @@ cdef void flip(int8_t *spins, const int32_t *parents, const double *bias, int8_t
         root = parents[node]
         if root == node:
             if bias != NULL:
-                decisions[node] = 1 if stream.next_double(stream.state) * (1.0 + exp(2.0 * sums[node * stride])) < 1.0 else 0
+                decisions[node] = (
+                    1 if stream.next_double(stream.state) * (1.0 + exp(2.0 * sums[node * stride])) < 1.0 else 0)
                 sums[node * stride] = 0
             else:
                 if left == 0:
@@ -89,7 +91,8 @@ cdef void decompose_gates(const int8_t *spins, const int32_t[:, ::1] legs, const
                           int8_t *partners, bitgen_t *stream, double *out) noexcept nogil:
     """Join nodes by break-ups of all exchange gates; add sign and derivatives to `out`.
 
-    `partners` (n_gates,) receives the state of every gate after a flip of one of its two clusters (its own where frozen).
+    `partners` (n_gates,) receives the state of every gate after a flip of one of its two clusters (its own where
+    frozen).
     """
     cdef Py_ssize_t g
     cdef int32_t a, b, c, d, kind, second
