@@ -10,8 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 
 # Still imported from here by the thermal drivers.
-from hpc_nqs.hamiltonians.marshall import marshall  # noqa: F401
-from hpc_nqs.hamiltonians.matrices import to_sparse  # noqa: F401
 
 
 @dataclass(frozen=True, eq=False)

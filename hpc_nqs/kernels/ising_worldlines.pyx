@@ -15,7 +15,7 @@ cdef double TINY = 1e-150
 
 cdef void add_derivatives(const int8_t *spins, const int32_t[:, ::1] bonds, const int32_t[::1] bond_class,
                           const double[:, :, ::1] derivatives, const double[::1] bias_slope,
-                         double *out) noexcept nogil:
+                          double *out) noexcept nogil:
     """Add sign and derivatives of ln(weight) of Ising world lines by dtau to `out`."""
     cdef Py_ssize_t b
     cdef int unequal

@@ -4,7 +4,8 @@ import dataclasses
 
 import numpy as np
 
-from hpc_nqs.hamiltonians.spin_model import SpinModel, marshall
+from hpc_nqs.hamiltonians.marshall import marshall
+from hpc_nqs.hamiltonians.spin_model import SpinModel
 from hpc_nqs.lattices.lattice import Lattice
 from hpc_nqs.sampling.enumeration import MAX_AUTO, sums_exactly
 from hpc_nqs.settings.parsing import Settings

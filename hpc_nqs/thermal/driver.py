@@ -200,7 +200,7 @@ class Cooling(Computation):
         passed = [beta for beta in self.settings.thermal.report_betas if beta < state["beta"] and beta not in reported]
         if passed:
             raise SettingsError(
-                [f"thermal: T = {1 / passed[0]:.6g} is asked for, but the run is already at T = {1 / state['beta']:.6g}; "
+                [f"thermal: T = {1 / passed[0]:.6g} is asked for, but the run is at T = {1 / state['beta']:.6g}; "
                  "a run continues to lower temperatures only"]
             )
         self.ansatz.wavefunction.params = state["params"]

@@ -69,7 +69,10 @@ def test_an_exception_on_one_rank_ends_the_job_within_seconds(started, tmp_path)
 @pytest.mark.parametrize(
     ("statements", "sentence"),
     [
-        ("import hpc_nqs; hpc_nqs.__version__ += '.dev1' * rank", "the version of hpc_nqs differs between ranks"),
+        (
+            "from hpc_nqs import version; version.__version__ += '.dev1' * rank",
+            "the version of hpc_nqs differs between ranks",
+        ),
         ("sys.argv += ['--set', f'run.seed={rank}']", "the command differs between ranks"),
         (
             "os.makedirs(f'node{rank}'); os.chdir(f'node{rank}')\n"
@@ -103,7 +106,7 @@ def test_more_announced_than_shown_is_an_error(started, tmp_path):
 
 def test_a_disk_that_stays_full_ends_all_ranks_with_one_sentence(started, tmp_path):
     statements = (
-        "import errno\nfrom hpc_nqs import checkpoint\nwrite, calls = checkpoint.replace_file, []\n"
+        "import errno\nfrom hpc_nqs.runs import run_file as checkpoint\nwrite, calls = checkpoint.replace_file, []\n"
         "def fail(path, *rest):\n"
         "    calls.append(path)\n"
         "    if len(calls) > 2: raise OSError(errno.ENOSPC, 'No space left on device', path)\n"
@@ -128,7 +131,7 @@ def test_a_damaged_file_is_reported_once(mpiexec, tmp_path):
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_signal_before_mpi_starts_is_not_lost(started, tmp_path, rank):
     statements = (
-        "import signal\nfrom hpc_nqs import parallel\nstart = parallel.start\n"
+        "import signal\nfrom hpc_nqs.parallel import team as parallel\nstart = parallel.start\n"
         "def start_late():\n"
         f"    if rank == {rank}: os.kill(os.getpid(), signal.SIGUSR1)\n"
         "    return start()\n"

@@ -349,7 +349,7 @@ def test_missing_folder_is_an_error(tmp_path):
 WRITER = """
 import sys
 import numpy as np
-from hpc_nqs import checkpoint
+from hpc_nqs.runs import run_file as checkpoint
 print("ready", flush=True)
 step = 0
 while True:
@@ -363,7 +363,7 @@ def test_kill_during_a_write_leaves_a_whole_file(tmp_path):
     path = write(tmp_path / "run.h5", {"step": 0, "data": np.zeros(1)})
     for delay in (0.0, 0.05, 0.1, 0.15):
         with subprocess.Popen([sys.executable, "-c", WRITER, path], stdout=subprocess.PIPE) as writer:
-            writer.stdout.readline()
+            assert writer.stdout.readline() == b"ready\n"
             time.sleep(delay)
             writer.send_signal(signal.SIGKILL)
         state = checkpoint.read_state(path)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hpc_nqs.hamiltonians.spin_model import marshall
+from hpc_nqs.hamiltonians.marshall import marshall
 from hpc_nqs.hilbert.purification import purify
 from hpc_nqs.path_integral.trotter import network_of, trotter_product
 from hpc_nqs.sampling.enumeration import MAX_AUTO, MAX_VISIBLE

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hpc_nqs.hamiltonians.spin_model import to_sparse
+from hpc_nqs.hamiltonians.matrices import to_sparse
 from hpc_nqs.sampling.evaluation import Evaluation
 from hpc_nqs.thermal.deep.unit_sum import DeepSum, bits_of
 from hpc_nqs.thermal.evolution import AdaptiveEvolution

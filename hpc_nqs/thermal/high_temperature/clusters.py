@@ -154,7 +154,7 @@ def flux_pairs(purification, lattice, symmetries, beta_0):
 
 
 def _pair_term(purification, beta_0, couplings, on_site, units, spins):
-    """Return what a pair of sites carries of the Ising part, the field along z and sum_i on_site_i sigma_i ancilla_i."""
+    """Return what a pair of sites carries of the Ising part, the field along z and sum_i a_i sigma_i ancilla_i."""
     if len(units) != 4:
         return 0.0
     sites, (sigma, ancilla) = units[:2], np.split(spins, 2)
