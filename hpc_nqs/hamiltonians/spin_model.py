@@ -9,8 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Still imported from here by the thermal drivers.
-
 
 @dataclass(frozen=True, eq=False)
 class SpinModel:

@@ -36,12 +36,8 @@ def finished_rows(rows, history, model, start=None, exact_until=0.0):
     betas, energies, errors = path.betas, path.energies, path.energy_errors
     mean, variance, _ = thermodynamics.infinite_temperature_cumulants(model)
     integrals, integral_errors = thermodynamics.integrate_energy(
-        betas,
-        energies,
-        slopes=-path.variances,
-        errors=errors,
-        start_energy=mean / model.n_sites,
-        start_slope=-variance / model.n_sites,
+        betas, energies, slopes=-path.variances, errors=errors,
+        start_energy=mean / model.n_sites, start_slope=-variance / model.n_sites,
     )
     if start is not None:
         first, first_error = start.get("integral") or _first_integral(path, model)

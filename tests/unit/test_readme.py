@@ -91,10 +91,15 @@ def test_options_named_in_the_text_exist():
     assert len(named) > 5 and named <= options, sorted(named - options)
 
 
-def test_the_chapter_on_how_it_works_names_every_folder():
-    table = README[README.index("| line | folders |") : README.index("A driver hands its state")]
+def test_the_page_on_the_architecture_names_every_folder_on_its_line():
+    page = (ROOT / "docs" / "developers" / "architecture.md").read_text()
+    rows = re.findall(r"^\| (\d+) \| ([^|]+) \|", page, re.MULTILINE)
+    stated = {name: int(line) for line, names in rows for name in re.findall(r"`(?:thermal/)?(\w+)(?:/|\.py)`", names)}
     folders = {path.parent.name for path in (ROOT / "hpc_nqs").glob("*/__init__.py")}
-    assert folders - set(re.findall(r"`(\w+)/`", table)) == set()
+    assert folders <= set(stated)
+    enforced = (ROOT / "tests" / "unit" / "test_imports.py").read_text()
+    for line, names in re.findall(r"^ ?(\d+)  (.+)$", enforced, re.MULTILINE):
+        assert all(stated[name] == int(line) for name in names.split()), line
 
 
 def copy_of_the_sources(folder):
