@@ -254,8 +254,8 @@ def _entry_map(dbm, units, signs):
     couplings, hidden_bias = [None] * len(dbm.couplings), []
     for hidden, members in enumerate(edges):
         moved = units[dbm.edge_unit[members]]
-        couplings = signs[dbm.edge_unit[members]] * dbm.couplings[members]
-        key, order, sign = _canonical(moved, couplings, dbm.hidden_bias[hidden])
+        flipped = signs[dbm.edge_unit[members]] * dbm.couplings[members]
+        key, order, sign = _canonical(moved, flipped, dbm.hidden_bias[hidden])
         if not places.get(key):
             return None
         image = places[key].pop()
