@@ -6,7 +6,7 @@ import numpy as np
 from numpy.random import Generator, Philox
 
 from hpc_nqs.hamiltonians.spin_model import SpinModel, marshall
-from hpc_nqs.hilbert.spins import SpinSystem, signed_images, spin_system
+from hpc_nqs.hilbert.spins import SpinSystem, spin_system
 from hpc_nqs.lattices.lattice import Lattice
 from hpc_nqs.sampling.enumeration import sums_exactly
 from hpc_nqs.symmetry.quantum_numbers import (
@@ -17,6 +17,7 @@ from hpc_nqs.symmetry.quantum_numbers import (
     marshall_sign,
     projector,
 )
+from hpc_nqs.symmetry.signed_permutations import SignedPermutations
 from hpc_nqs.symmetry.site_permutations import site_symmetries, translations
 from hpc_nqs.wavefunctions.product import ProductState
 from hpc_nqs.wavefunctions.projection import ProjectedState
@@ -75,11 +76,11 @@ class SpinAnsatz:
 
 
 def invariance(lattice, model, symmetries, sector):
-    """Return the shared or projected translations and flips of all spins as signed gathers, the identity first."""
-    images = np.arange(model.n_sites, dtype=np.intp)[None, :]
+    """Return the shared or projected translations and flips of all spins, `SignedPermutations`, the identity first."""
+    images = SignedPermutations.identity(model.n_sites)
     if "translation" in symmetries or sector.momentum is not None:
-        images = translations(lattice, model)
-    return signed_images(images, "spin_flip" in symmetries or sector.spin_parity is not None)
+        images = SignedPermutations(translations(lattice, model))
+    return images.with_negated() if "spin_flip" in symmetries or sector.spin_parity is not None else images
 
 
 def sectors_of(settings, lattice, model):
@@ -262,10 +263,10 @@ def _network(alpha, lattice, system, symmetries, is_complex, stream):
     spins has no odd part to project onto.
     """
     site_images = site_symmetries(lattice, system.model, [s for s in symmetries if s != "spin_flip"])
-    images = signed_images(site_images, "spin_flip" in symmetries)
     n = system.n_sites
     n_features = max(1, round(alpha * n / len(site_images)))
     odd = "spin_flip" not in symmetries
+    images = SignedPermutations(site_images) if odd else SignedPermutations(site_images).with_negated()
     size = WEIGHT_SIZE / np.sqrt(len(site_images) * n_features / n) / n**0.25
     features = []
     for _ in range(n_features):
@@ -289,7 +290,7 @@ def _pairs(lattice, model, symmetries, stream):
     crosses = column[None, :] + steps[:, None] >= length
     start = _mean_field(lattice, model, column, length, flux)
     start = start + PAIR_NOISE * np.abs(start).max() * stream.standard_normal(start.shape)
-    return SpinPairs(images, np.where(crosses & flux, -1.0, 1.0), (start + start.T) / 2)
+    return SpinPairs(SignedPermutations(images, np.where(crosses & flux, -1, 1)), (start + start.T) / 2)
 
 
 def _columns(lattice):

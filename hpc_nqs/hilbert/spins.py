@@ -125,12 +125,3 @@ def random_spins(system, stream):
     spins = np.ones(system.n_sites, dtype=np.int8)
     spins[system.n_up :] = -1
     return stream.permutation(spins)
-
-
-def signed_images(site_images, spin_flip):
-    """Return site permutations (order, n_sites), with the flip of all spins where `spin_flip`, as signed gathers."""
-    images = np.asarray(site_images, dtype=np.intp)
-    if not spin_flip:
-        return images
-    n = images.shape[1]
-    return np.concatenate([images, images + n])

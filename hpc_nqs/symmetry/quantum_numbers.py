@@ -1,8 +1,8 @@
 """Quantum numbers of a state as characters of the symmetry group of its lattice and its spins.
 
-A symmetry acts on a configuration as a signed gather, (g s)_i = (s, -s)[g[i]]; a state of character chi has
+A symmetry acts on a configuration as one of the `SignedPermutations`; a state of character chi has
 Psi(g s) = chi(g) Psi(s), so that sum_g chi(g)^* Psi(g s) projects onto it ([SYM] JPCM 33, 174003 (2021), eq. (8)).
-With momentum K a translation of all spins by r multiplies the state by e^{-i K r}; the gather g[i] = site at r_i + r is
+With momentum K a translation of all spins by r multiplies the state by e^{-i K r}; sources g[i] = site at r_i + r are
 that translation.
 
 In the Marshall basis Psi = R Psi_rotated, R(s) the product of the spins of sublattice -1, so the rotated state has the
@@ -14,6 +14,7 @@ from math import lcm
 
 import numpy as np
 
+from hpc_nqs.symmetry.signed_permutations import SignedPermutations
 from hpc_nqs.symmetry.site_permutations import compose, point_group, translations
 
 # Signs of the generators: a rotation by the smallest angle and a reflection in the axis along the first direction.
@@ -100,8 +101,8 @@ def projector(sector, lattice, model, n_up):
 
     Returns
     -------
-    images : (order, n_sites) intp
-        Signed gathers, the identity first.
+    images : SignedPermutations
+        The identity first.
     coefficients : (order,) complex128
         Exactly real where all are real.
 
@@ -119,6 +120,7 @@ def projector(sector, lattice, model, n_up):
         images = np.concatenate([compose(rotation, images) for rotation in rotations])
         characters = np.concatenate([sign * characters for sign in signs])
     characters = characters * np.array([marshall_sign(image, model, n_up) for image in images])
+    images = SignedPermutations(images)
     if sector.spin_parity is not None:
         if not model.spin_flip_symmetric or (n_up is not None and 2 * n_up != n):
             raise ValueError(
@@ -126,12 +128,12 @@ def projector(sector, lattice, model, n_up):
                 "(it needs Sz = 0 and no field along z)"
             )
         flipped = sector.spin_parity * marshall_sign(None, model, n_up)
-        images = np.concatenate([images, images + n])
+        images = images.with_negated()
         characters = np.concatenate([characters, flipped * characters])
     coefficients = characters.conj()
     if np.abs(coefficients.imag).max() < 1e-12:
         coefficients = np.round(coefficients.real).astype(np.complex128)
-    return np.ascontiguousarray(images), coefficients
+    return images, coefficients
 
 
 def marshall_sign(image, model, n_up):

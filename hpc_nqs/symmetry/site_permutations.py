@@ -1,7 +1,8 @@
 """Groups of site permutations that leave a model unchanged: proposed from the geometry, verified on the couplings.
 
-An element g acts on a configuration as a gather, (g x)_i = x[g[i]].  Groups are (order, n_sites) intp arrays in
-lexicographic order, so that the identity is first and the order of the elements is always the same.
+An element g acts on a configuration as (g x)_i = x[g[i]], one of the `SignedPermutations` without signs.  Groups are
+(order, n_sites) intp arrays in lexicographic order, so that the identity is first and the order of the elements is
+always the same.
 """
 
 from collections import Counter

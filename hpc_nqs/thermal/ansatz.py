@@ -137,7 +137,7 @@ def build_ansatz(settings, lattice, model, seed):
     features += seeds.free_features(purification, lattice, len(images), n_pairs, stream)
     wavefunction = RBM(features, images, purification.n_visible, bias, is_complex)
     if kind == "pair_rbm":
-        pair_images = np.unique((images % purification.n_inputs)[:, : purification.n_visible], axis=0)
+        pair_images = images.restricted(np.arange(purification.n_visible)).unsigned().distinct()
         wavefunction = ProductState(wavefunction, PairProduct(pair_images, *seeds.seed_pairings(purification, beta_0)))
     return Ansatz(lattice, model, purification, wavefunction, kind, symmetries, len(images), n_slices * beta_0, is_exact, n_slices)
 
@@ -147,8 +147,6 @@ def choose_clusters(choice, purification, lattice, symmetries, site_images, imag
 
     There are as many as orbits of codes, at least the number of codes over the order of the group.
     """
-    n_visible = purification.n_visible
-    images = images % purification.n_inputs + n_visible * (images >= purification.n_inputs)
     size = choice.cluster_size
     if size == "auto":
         n_codes = {size: len(lattice_clusters(lattice, purification.model, size)) * 4**size for size in CLUSTER_SIZES}

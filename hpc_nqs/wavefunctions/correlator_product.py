@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hpc_nqs.kernels.clusters import ClusterAmplitude
+from hpc_nqs.symmetry.tied_parameters import orbit_starts, tie
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,9 @@ def cluster_kinds(clusters, site_images, images):
     clusters : list of tuple of int
         Sites; closed under `site_images`.
     site_images : (order, n_sites) intp
-        Lattice symmetries as gathers.
-    images : (order', n_visible) intp
-        All symmetries of the visible units as signed gathers, (g x)_u = (x, -x)[images[g, u]].
+        Lattice symmetries as in `site_permutations`.
+    images : SignedPermutations
+        All symmetries of the visible units.
 
     Returns
     -------
@@ -68,24 +69,17 @@ def code_classes(units, images):
     Parameters
     ----------
     units : (n_units,) intp
-    images : (order, n_visible) intp
-        Signed gathers.
+    images : SignedPermutations
+        Of the visible units.
 
     Returns
     -------
     (2^n_units,) intp
     """
-    n_visible, n_units = images.shape[1], len(units)
-    place = np.full(n_visible, -1)
-    place[units] = np.arange(n_units)
-    gathered = images[:, units]
-    stabilizer = gathered[np.all(place[gathered % n_visible] >= 0, axis=1)]
-    bits = (np.arange(2**n_units)[:, None] >> np.arange(n_units)) & 1
-    lowest = np.arange(2**n_units)
-    for row in np.unique(stabilizer, axis=0):
-        image = bits[:, place[row % n_visible]] ^ (row >= n_visible)
-        lowest = np.minimum(lowest, image @ (1 << np.arange(n_units)))
-    return np.unique(lowest, return_inverse=True)[1].reshape(-1)
+    stabilizer = images.keeping(units).restricted(units).distinct()
+    codes = np.arange(2 ** len(units))
+    moved = [(images_of_codes, 1) for images_of_codes in stabilizer.apply_to_codes(codes)]
+    return tie(moved, len(codes), starts=orbit_starts(moved, len(codes))) - 1
 
 
 def connected_clusters(bonds, size):

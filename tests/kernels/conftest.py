@@ -7,12 +7,13 @@ import pytest
 
 from hpc_nqs.hamiltonians.spin_model import marshall
 from hpc_nqs.hilbert.purification import input_images, purify
-from hpc_nqs.hilbert.spins import signed_images, spin_system
+from hpc_nqs.hilbert.spins import spin_system
 from hpc_nqs.kernels.reference import amplitudes as reference
 from hpc_nqs.kernels.reference import samples
 from hpc_nqs.settings.parsing import parse_settings
 from hpc_nqs.settings.system import build
 from hpc_nqs.symmetry.quantum_numbers import Sector, projector
+from hpc_nqs.symmetry.signed_permutations import SignedPermutations
 from hpc_nqs.symmetry.site_permutations import site_symmetries
 from hpc_nqs.wavefunctions.correlator_product import ClusterFactor, cluster_kinds, connected_clusters
 from hpc_nqs.wavefunctions.mismatch_factor import MismatchFactor
@@ -107,7 +108,7 @@ def random_network(
 
 def random_pairs_product(purification, images, stream):
     """Return a pair product close enough to Bell pairs for all determinants to be well conditioned."""
-    images = np.unique((images % purification.n_inputs)[:, : purification.n_visible], axis=0)
+    images = images.restricted(np.arange(purification.n_visible)).unsigned().distinct()
     product = PairProduct(images, {}, {})
     product.params = 0.3 * stream.standard_normal(product.n_params)
     return product
@@ -115,12 +116,11 @@ def random_pairs_product(purification, images, stream):
 
 def random_tables(purification, site_images, images, stream):
     """Return random tables over all pairs of sites and all connected clusters of three and four."""
-    n, n_inputs = purification.n_sites, purification.n_inputs
+    n = purification.n_sites
     clusters = [(i, j) for i in range(n) for j in range(i)]
     for size in (3, 4):
         clusters += connected_clusters(purification.model.pair_sites, size)
-    images = (images % n_inputs + 2 * n * (images >= n_inputs))[:, : 2 * n]
-    factor = ClusterFactor(cluster_kinds(clusters, site_images, images), 2 * n)
+    factor = ClusterFactor(cluster_kinds(clusters, site_images, images.restricted(np.arange(2 * n))), 2 * n)
     factor.params = 0.3 * stream.standard_normal(factor.n_params)
     return factor
 
@@ -162,10 +162,11 @@ def make_spins(lattice, model, kind, symmetries, options, n_configurations):
     options = {name: value for name, value in options.items() if name != "bond_features"}
     sector, stream, n = options.pop("sector"), np.random.default_rng(7), model.n_sites
     system = spin_system(model)
-    wavefunction = random_network(system, signed_images(site_symmetries(lattice, model, symmetries), False), stream, **options)
+    images = SignedPermutations(site_symmetries(lattice, model, symmetries))
+    wavefunction = random_network(system, images, stream, **options)
     if kind == "pair_rbm":
         start = stream.standard_normal((n, n)) / (1 + lattice.distances()) ** 2
-        wavefunction = ProductState(wavefunction, SpinPairs(np.arange(n)[None, :], np.ones((1, n)), start))
+        wavefunction = ProductState(wavefunction, SpinPairs(SignedPermutations.identity(n), start))
     images, coefficients = projector(sector, lattice, model, system.n_up)
     if len(images) > 1:
         wavefunction = ProjectedState(wavefunction, images, coefficients)
@@ -176,7 +177,7 @@ def make_spins(lattice, model, kind, symmetries, options, n_configurations):
 
 def allowed_by_symmetry(spins, images, coefficients):
     """Whether the sector has an amplitude at a configuration: its stabilizer has the character 1."""
-    stabilizer = np.all(np.concatenate([spins, -spins])[images] == spins, axis=1)
+    stabilizer = np.all(images.apply(spins) == spins, axis=1)
     return np.allclose(coefficients[stabilizer], coefficients[0])
 
 

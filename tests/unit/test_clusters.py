@@ -46,13 +46,13 @@ def test_two_codes_are_one_class_if_and_only_if_a_symmetry_connects_configuratio
     lattice, model, site_images, images = system(kind, lengths, **options)
     clusters = lattice_clusters(lattice, model, 3)
     for group in cluster_kinds(clusters, site_images, images):
-        units, n_visible = group.units[0], images.shape[1]
+        units, n_visible = group.units[0], images.n_entries
         weights = 1 << np.arange(len(units))
         connected = {code: set() for code in range(len(group.classes))}
         for spins in itertools.product((1, -1), repeat=len(units)):
             visible = np.zeros(n_visible, dtype=int)  # 0 away from the cluster
             visible[units] = spins
-            for image in np.concatenate([visible, -visible])[images]:
+            for image in images.apply(visible):
                 if np.all(image[units] != 0):
                     connected[int((np.array(spins) > 0) @ weights)].add(int((image[units] > 0) @ weights))
         for code, others in connected.items():

@@ -16,6 +16,7 @@ import itertools
 import numpy as np
 
 from hpc_nqs.hilbert.purification import input_images
+from hpc_nqs.symmetry.signed_permutations import SignedPermutations
 from hpc_nqs.symmetry.site_permutations import site_symmetries
 from hpc_nqs.thermal.high_temperature.cluster_expansion import ClusterExpansion
 from hpc_nqs.thermal.high_temperature.flux import has_triangles, hopping_signs
@@ -64,8 +65,8 @@ def cluster_state(purification, lattice, symmetries, site_images, images, size, 
         Those that the state has.
     site_images : (order, n_sites) intp
         The lattice symmetries among them.
-    images : (order', n_visible) intp
-        Symmetries of the visible units as signed gathers.
+    images : SignedPermutations
+        Symmetries of the visible units.
     size : int
         Sites of the connected clusters.
     beta_0 : float
@@ -146,10 +147,11 @@ def flux_pairs(purification, lattice, symmetries, beta_0):
         site_images = site_symmetries(lattice, model, names)
     signs, kept, gauge = hopping_signs(lattice, strongest_bonds(lattice, model), site_images)
     images = input_images(purification, site_images[kept], "layer_exchange" in symmetries, False)
-    gauge = np.tile(gauge, (len(images) // len(kept), 2))
+    permutations = images.restricted(np.arange(2 * n)).sources
+    group = SignedPermutations(permutations, np.tile(gauge, (len(images) // len(kept), 2)))
     pairings, layer_sign = seed_pairings(purification, beta_0)
     signed = {(v, w): x * (signs[v % n, w % n] or 1) for (v, w), x in pairings.items()}
-    return PairProduct(images[:, : 2 * n] % purification.n_inputs, signed, layer_sign, gauge)
+    return PairProduct(group, signed, layer_sign)
 
 
 def _pair_term(purification, beta_0, couplings, on_site, units, spins):
