@@ -21,6 +21,7 @@ from hpc_nqs.sampling.chains import Chains
 from hpc_nqs.sampling.evaluation import evaluate
 from hpc_nqs.settings.parsing import parse_settings
 from hpc_nqs.settings.system import build
+from hpc_nqs.symmetry.signed_permutations import SignedPermutations
 from hpc_nqs.wavefunctions.rbm import RBM, Feature
 
 N_ROUNDS = 20000
@@ -66,7 +67,8 @@ def unshared_network(lengths, alpha=2, seed=1, couplings=(1.0, 0.5)):
     features = [
         Feature(0.01 * stream.standard_normal(n), bias=0.01 * stream.standard_normal()) for _ in range(alpha * n)
     ]
-    wavefunction = RBM(features, np.arange(n)[None, :], n, 0.01 * stream.standard_normal(n), is_complex=True)
+    images = SignedPermutations.identity(n)
+    wavefunction = RBM(features, images, n, 0.01 * stream.standard_normal(n), is_complex=True)
     wavefunction.params = wavefunction.params + 0.01j * stream.standard_normal(wavefunction.n_params)
     return model, purification, wavefunction
 

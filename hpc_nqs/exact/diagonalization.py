@@ -11,18 +11,11 @@ from functools import partial
 import numpy as np
 import scipy.linalg
 
-from hpc_nqs.exact.symmetry_blocks import (
-    Sector,
-    abelian_generators,
-    abelian_group,
-    conjugations,
-    flip_of_points,
-    on_points,
-    stars,
-)
+from hpc_nqs.exact.symmetry_blocks import SymmetryBlock, abelian_generators, abelian_group, conjugations, stars
 from hpc_nqs.hamiltonians.matrices import spins_of, to_sparse
 from hpc_nqs.lattices.lattice import wave_vector_key
 from hpc_nqs.observables.diagonal import correlation, pairs_by_distance
+from hpc_nqs.symmetry.signed_permutations import SignedPermutations
 from hpc_nqs.symmetry.site_permutations import inverse, site_symmetries, translations
 
 MAX_SITES = 16
@@ -91,8 +84,8 @@ def diagonalize(model, lattice, structure_factor=(), correlations=False):
     }
     for distance, weights in (pairs_by_distance(lattice) if correlations else {}).items():
         observables["correlation", distance] = partial(_correlation, model.spin, weights)
-    group = on_points(group, n)
-    shifts = on_points(translations(lattice, model), n)
+    group = SignedPermutations(group).on_points()
+    shifts = SignedPermutations(translations(lattice, model)).on_points()
     generators = abelian_generators(shifts, group)
     tasks = [_Part(model, lattice, group, generators, *part) for part in _parts(model)]
     largest = max(part.largest_block() for part in tasks)
@@ -150,12 +143,11 @@ class _Part:
     """States of one |Sz| with the sectors of all characters."""
 
     def __init__(self, model, lattice, group, generators, states, sz, flips):
-        n = model.n_sites
-        self.flip = flip_of_points(n) if flips else None
+        self.flip = SignedPermutations.identity(model.n_sites).negated().on_points()[0] if flips else None
         self.abelian = abelian_group([*generators, self.flip] if flips else generators)
         self.conserves_sz, self.sz = model.conserves_sz, sz
         self.conjugations = conjugations(self.abelian, group)
-        self.sector = Sector(model, states, self.abelian)
+        self.sector = SymmetryBlock(model, states, self.abelian)
         self.lattice = lattice
 
     def largest_block(self):
@@ -206,7 +198,7 @@ class _Part:
                 momentum.append(0)
                 continue
             step = lattice.site_at(lattice.positions + lattice.vectors[direction])
-            place = self.abelian.index(on_points(step, lattice.n_sites))
+            place = self.abelian.index(SignedPermutations(step).on_points()[0])
             if place is None:
                 return None
             momentum.append(int(round(turn[place] * length)) % length)

@@ -1,7 +1,7 @@
 """Blocks of a Hamiltonian labelled by the characters of an abelian symmetry group.
 
 A symmetry is a permutation g of 2 n_sites points: point i is "spin i", point i + n_sites is "minus spin i", so that
-the flip of all spins is a permutation too and acts as (g x)_i = (x, -x)[g[i]].  With |a> a representative of its
+the flip of all spins is a permutation too (`SignedPermutations.on_points`).  With |a> a representative of its
 orbit and S_a its stabilizer, the basis of the sector of character chi is
 
     |a, chi> = (|A| |S_a|)^(-1/2) sum_t chi(t)^* |t a>,   H_ba = sum_terms h chi(tau) sqrt(|S_b| / |S_a|)
@@ -17,6 +17,7 @@ import numpy as np
 import scipy.sparse
 
 from hpc_nqs.hamiltonians.matrices import diagonal, off_diagonal, spins_of
+from hpc_nqs.symmetry.signed_permutations import SignedPermutations
 from hpc_nqs.symmetry.site_permutations import closure, compose, inverse
 
 
@@ -49,16 +50,6 @@ class AbelianGroup:
         """Return the position of `element`, or None."""
         found = np.flatnonzero(np.all(self.elements == element, axis=1))
         return int(found[0]) if len(found) else None
-
-
-def on_points(permutations, n_sites):
-    """Return site permutations (..., n_sites) as permutations of the 2 n_sites points."""
-    return np.concatenate([permutations, permutations + n_sites], axis=-1)
-
-
-def flip_of_points(n_sites):
-    """Return the flip of all spins as a permutation of the 2 n_sites points."""
-    return np.roll(np.arange(2 * n_sites), n_sites)
 
 
 def abelian_generators(start, group):
@@ -159,16 +150,12 @@ def stars(abelian, conjugations_of_group):
     return found
 
 
-def images_of(states, element, n_sites):
-    """Return the basis indices of g x for basis indices `states` of x."""
-    images = np.zeros_like(states)
-    for i, point in enumerate(element[:n_sites].tolist()):
-        bit = (states >> (point % n_sites)) & 1
-        images |= (bit ^ (point >= n_sites)) << i
-    return images
+def images_of(states, elements):
+    """Return the basis indices of g x for basis indices `states` of x and every element, (order, n_states)."""
+    return np.stack(list(SignedPermutations.from_points(elements).apply_to_codes(states)))
 
 
-class Sector:
+class SymmetryBlock:
     """The orbits of a set of states under a commutative group and the terms of H between them.
 
     Parameters
@@ -186,7 +173,7 @@ class Sector:
 
     def __init__(self, model, states, abelian):
         self.model, self.abelian = model, abelian
-        images = np.stack([images_of(states, element, model.n_sites) for element in abelian.elements])
+        images = images_of(states, abelian.elements)
         self._to_representative = np.argmin(images, axis=0)
         smallest = np.min(images, axis=0)
         self.representatives, self._orbit = np.unique(smallest, return_inverse=True)
@@ -250,7 +237,7 @@ class Sector:
 
     def _real_basis(self, k, kept, place, mirror):
         """Return the sparse unitary whose columns g K leaves unchanged; g K |a> = chi(tau) |b>, g a = tau b."""
-        orbits, elements = self._locate(images_of(self.representatives[kept], mirror, self.model.n_sites))
+        orbits, elements = self._locate(images_of(self.representatives[kept], mirror)[0])
         phase = self.abelian.characters(k)[elements].conj()
         first, second = np.arange(len(kept)), place[orbits]
         alone, pair = np.flatnonzero(first == second), np.flatnonzero(first < second)

@@ -7,7 +7,7 @@ from numpy.random import Generator, Philox
 
 from hpc_nqs.hamiltonians.marshall import marshall
 from hpc_nqs.hamiltonians.spin_model import SpinModel
-from hpc_nqs.hilbert.spins import SpinSystem, signed_images, spin_system
+from hpc_nqs.hilbert.spins import SpinSystem, spin_system
 from hpc_nqs.lattices.lattice import Lattice
 from hpc_nqs.sampling.enumeration import sums_exactly
 from hpc_nqs.symmetry.quantum_numbers import (
@@ -18,8 +18,9 @@ from hpc_nqs.symmetry.quantum_numbers import (
     marshall_sign,
     projector,
 )
+from hpc_nqs.symmetry.signed_permutations import SignedPermutations
 from hpc_nqs.symmetry.site_permutations import site_symmetries, translations
-from hpc_nqs.wavefunctions.product import ProductState
+from hpc_nqs.wavefunctions.product import Product
 from hpc_nqs.wavefunctions.projection import ProjectedState
 from hpc_nqs.wavefunctions.rbm import RBM, Feature
 from hpc_nqs.wavefunctions.spin_pair_product import SpinPairs
@@ -44,7 +45,7 @@ class SpinAnsatz:
     model : SpinModel
         In the basis of the wave function.
     system : SpinSystem
-    wavefunction : RBM, ProductState or ProjectedState
+    wavefunction : RBM, Product or ProjectedState
     word : str
         The word of `wavefunction.kind`.
     symmetries : tuple of str
@@ -76,11 +77,11 @@ class SpinAnsatz:
 
 
 def invariance(lattice, model, symmetries, sector):
-    """Return the shared or projected translations and flips of all spins as signed gathers, the identity first."""
-    images = np.arange(model.n_sites, dtype=np.intp)[None, :]
+    """Return the shared or projected translations and flips of all spins, `SignedPermutations`, the identity first."""
+    images = SignedPermutations.identity(model.n_sites)
     if "translation" in symmetries or sector.momentum is not None:
-        images = translations(lattice, model)
-    return signed_images(images, "spin_flip" in symmetries or sector.spin_parity is not None)
+        images = SignedPermutations(translations(lattice, model))
+    return images.with_negated() if "spin_flip" in symmetries or sector.spin_parity is not None else images
 
 
 def sectors_of(settings, lattice, model):
@@ -187,7 +188,7 @@ def build_spin_ansatz(settings, lattice, model, seed, sector=None):
         alpha = PROJECTED_ALPHA if sector.momentum is not None else by_sharing if shared else ALPHA
     wavefunction = _network(alpha, lattice, system, symmetries, is_complex, stream)
     if kind == "pair_rbm":
-        wavefunction = ProductState(wavefunction, _pairs(lattice, model, symmetries, stream))
+        wavefunction = Product(wavefunction, _pairs(lattice, model, symmetries, stream))
     if len(images) > 1:
         wavefunction = ProjectedState(wavefunction, images, coefficients)
     return SpinAnsatz(lattice, model, system, wavefunction, kind, symmetries, sector, len(images))
@@ -264,10 +265,10 @@ def _network(alpha, lattice, system, symmetries, is_complex, stream):
     spins has no odd part to project onto.
     """
     site_images = site_symmetries(lattice, system.model, [s for s in symmetries if s != "spin_flip"])
-    images = signed_images(site_images, "spin_flip" in symmetries)
     n = system.n_sites
     n_features = max(1, round(alpha * n / len(site_images)))
     odd = "spin_flip" not in symmetries
+    images = SignedPermutations(site_images) if odd else SignedPermutations(site_images).with_negated()
     size = WEIGHT_SIZE / np.sqrt(len(site_images) * n_features / n) / n**0.25
     features = []
     for _ in range(n_features):
@@ -291,7 +292,7 @@ def _pairs(lattice, model, symmetries, stream):
     crosses = column[None, :] + steps[:, None] >= length
     start = _mean_field(lattice, model, column, length, flux)
     start = start + PAIR_NOISE * np.abs(start).max() * stream.standard_normal(start.shape)
-    return SpinPairs(images, np.where(crosses & flux, -1.0, 1.0), (start + start.T) / 2)
+    return SpinPairs(SignedPermutations(images, np.where(crosses & flux, -1, 1)), (start + start.T) / 2)
 
 
 def _columns(lattice):

@@ -297,4 +297,4 @@ class Optimization(Computation):
 
     def arrays(self):
         """Return the arrays of the wave function."""
-        return self.wavefunction.network()
+        return self.wavefunction.arrays()

@@ -184,10 +184,9 @@ def check_same_sector(lower, ansatz):
         )
     stream = np.random.Generator(np.random.Philox(key=1))
     probes = np.array([random_spins(own, stream) for _ in range(N_PROBES)])
-    doubled = np.concatenate([probes, -probes], axis=1)
     start = _phases(ansatz, lower, probes)
-    for image in ansatz.invariance():
-        moved = _phases(ansatz, lower, np.ascontiguousarray(doubled[:, image]))
+    for images in ansatz.invariance().apply(probes):
+        moved = _phases(ansatz, lower, np.ascontiguousarray(images))
         both = np.isfinite(start) & np.isfinite(moved)
         if both.any() and np.abs(np.exp(moved[both] - start[both]) - 1).max() > SAME:
             raise ValueError(f"{where} has other quantum numbers than this run, so that they are orthogonal anyway")

@@ -13,6 +13,7 @@ from hpc_nqs.hamiltonians.spin_model import SpinModel
 from hpc_nqs.hilbert.moves import Moves
 from hpc_nqs.hilbert.system import System
 from hpc_nqs.kernels.local_energy import Hamiltonian
+from hpc_nqs.symmetry.signed_permutations import SignedPermutations
 
 
 @dataclass(frozen=True)
@@ -46,14 +47,17 @@ class Purification(System):
 
     @property
     def n_sites(self):
+        """Lattice sites."""
         return self.model.n_sites
 
     @property
     def n_visible(self):
+        """Physical and ancilla spins."""
         return 2 * self.model.n_sites
 
     @property
     def n_inputs(self):
+        """Inputs of a wave function: the visible units, then m_i = sigma_i ancilla_i with bond features."""
         return (3 if self.bond_features else 2) * self.model.n_sites
 
     @property
@@ -123,7 +127,7 @@ def input_images(purification, site_images, layer_exchange, spin_flip):
     Parameters
     ----------
     site_images : (order, n_sites) intp
-        Lattice symmetries as gathers, the identity first.
+        Lattice symmetries as in `site_permutations`, the identity first.
     layer_exchange : bool
         Exchange of the layers.  With opposite Bell pairs and a field along z it is combined with a total spin
         flip, because the thermal state Psi(s, a) = <s|e^{-beta H/2}|-a> is symmetric in (s, -a).
@@ -132,24 +136,16 @@ def input_images(purification, site_images, layer_exchange, spin_flip):
 
     Returns
     -------
-    (order', n_inputs) intp
-        Signed gathers: (g x)_u = (x, -x)[images[g, u]].
+    SignedPermutations
+        On n_inputs entries, the identity first; a flip of all spins leaves the m_i alone.
     """
-    n, n_inputs = purification.n_sites, purification.n_inputs
-    model = purification.model
-    layers = [site_images + layer * n for layer in range(n_inputs // n)]
-    images = [np.concatenate(layers, axis=1)]
+    n, n_visible, model = purification.n_sites, purification.n_visible, purification.model
+    layers = [site_images + layer * n for layer in range(purification.n_inputs // n)]
+    parts = [SignedPermutations(np.concatenate(layers, axis=1))]
     if layer_exchange:
-        exchanged = np.concatenate([layers[1], layers[0], *layers[2:]], axis=1)
-        if purification.opposite_pairs and not model.spin_flip_symmetric:
-            exchanged = _flip_spins(exchanged, n, n_inputs)
-        images.append(exchanged)
+        exchanged = SignedPermutations(np.concatenate([layers[1], layers[0], *layers[2:]], axis=1))
+        flips = purification.opposite_pairs and not model.spin_flip_symmetric
+        parts.append(exchanged.negated(n_visible) if flips else exchanged)
     if spin_flip and model.spin_flip_symmetric:
-        images += [_flip_spins(image, n, n_inputs) for image in images]
-    return np.concatenate(images).astype(np.intp)
-
-
-def _flip_spins(images, n_sites, n_inputs):
-    flipped = images.copy()
-    flipped[:, : 2 * n_sites] = (images[:, : 2 * n_sites] + n_inputs) % (2 * n_inputs)
-    return flipped
+        parts += [part.negated(n_visible) for part in parts]
+    return SignedPermutations.concatenated(parts)

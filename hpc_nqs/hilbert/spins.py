@@ -38,14 +38,17 @@ class SpinSystem(System):
 
     @property
     def n_sites(self):
+        """Lattice sites."""
         return self.model.n_sites
 
     @property
     def n_visible(self):
+        """Spins."""
         return self.model.n_sites
 
     @property
     def n_inputs(self):
+        """Inputs of a wave function: the spins."""
         return self.model.n_sites
 
     def bond_hamiltonians(self):
@@ -58,7 +61,8 @@ class SpinSystem(System):
             chosen = np.flatnonzero(model.exchange_shell == shell)
             bonds = {tuple(pair) for pair in model.exchange_sites[chosen].tolist()}
             kept = np.array([tuple(pair) in bonds for pair in model.pair_sites.tolist()], dtype=bool)
-            parts[shell] = _hamiltonian(model, np.arange(len(model.exchange_sites)), kept, chosen, field=False), len(chosen)
+            terms = np.arange(len(model.exchange_sites))
+            parts[shell] = _hamiltonian(model, terms, kept, chosen, field=False), len(chosen)
         return parts
 
 
@@ -126,12 +130,3 @@ def random_spins(system, stream):
     spins = np.ones(system.n_sites, dtype=np.int8)
     spins[system.n_up :] = -1
     return stream.permutation(spins)
-
-
-def signed_images(site_images, spin_flip):
-    """Return site permutations (order, n_sites), with the flip of all spins where `spin_flip`, as signed gathers."""
-    images = np.asarray(site_images, dtype=np.intp)
-    if not spin_flip:
-        return images
-    n = images.shape[1]
-    return np.concatenate([images, images + n])

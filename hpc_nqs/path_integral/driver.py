@@ -48,7 +48,7 @@ class PathIntegral(Computation):
         self.n_chains = _n_chains(settings)
         self.results, self.current = [], None
         lowest = self.betas[-1]
-        self.largest = network_of(self._product(lowest, slice_numbers(lowest, self.dtaus)[-1])).network()
+        self.largest = network_of(self._product(lowest, slice_numbers(lowest, self.dtaus)[-1])).arrays()
         self.largest |= {"beta": lowest, "n_slices": slice_numbers(lowest, self.dtaus)[-1]}
 
     # ---- the run ---------------------------------------------------------------------------------------------------

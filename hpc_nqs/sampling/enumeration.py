@@ -34,12 +34,8 @@ def _spins(states, n_visible):
 
 def _smallest_images(states, images):
     """Return the smallest number among the images of every configuration, (n,) uint32."""
-    n_visible = images.shape[1]
     smallest = states.copy()
-    for image in images:
-        moved = np.zeros_like(states)
-        for bit, unit in enumerate(image):
-            moved |= ((states >> np.uint32(unit % n_visible)) & 1 ^ (unit >= n_visible)).astype(np.uint32) << np.uint32(bit)
+    for moved in images.apply_to_codes(states):
         np.minimum(smallest, moved, out=smallest)
     return smallest
 
@@ -51,9 +47,9 @@ class Enumeration(ExactSampler):
     ----------
     team : Team
     system : System
-    images : (order, n_visible) intp, optional
-        A group of signed gathers, (g s)_i = (s, -s)[images[g, i]], that leave abs(Psi)^2 and all that is measured
-        unchanged: of every orbit one configuration is kept, with the size of the orbit as its weight.
+    images : SignedPermutations, optional
+        A group that leaves abs(Psi)^2 and all that is measured unchanged: of every orbit one configuration is
+        kept, with the size of the orbit as its weight.
 
     Raises
     ------

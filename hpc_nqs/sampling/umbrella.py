@@ -16,8 +16,8 @@ from numpy.random import Philox
 from hpc_nqs.hilbert.moves import KIND_NAMES
 from hpc_nqs.kernels.metropolis import sample_chains
 from hpc_nqs.sampling.chains import Samples
-from hpc_nqs.wavefunctions.correlator_product import ClusterFactor, ClusterKind
-from hpc_nqs.wavefunctions.product import ProductState
+from hpc_nqs.wavefunctions.correlator_product import CorrelatorProduct, Correlators
+from hpc_nqs.wavefunctions.product import Product
 
 LEVELS = (2.0, 4.0, 8.0)  # beta', in units of the inverse of the largest coupling
 N_WARM_UP, N_SWEEPS, N_PER_CHAIN = 16, 4, 8  # sweeps before the first sample and between samples; samples
@@ -42,7 +42,7 @@ class Umbrella:
         sites = np.arange(system.n_sites)
         equal_or_not = np.array([0, 1, 1, 0])  # classes of (sigma, ancilla) of one site
         layers = np.stack([sites, sites + len(sites)], axis=1)
-        self.factor = ClusterFactor([ClusterKind(layers, equal_or_not)], 2 * len(sites))
+        self.factor = CorrelatorProduct([Correlators(layers, equal_or_not)], 2 * len(sites))
 
     def sample(self, wavefunction, beta, samples, step, threads):
         """Return `Samples` of all levels, N_PER_CHAIN from every chain of this rank.
@@ -71,7 +71,7 @@ class Umbrella:
     def scaled(self, wavefunction, factor):
         """Return the state with an amplitude sqrt(factor) more for every mismatched site."""
         self.factor.params = np.array([0.5 * np.log(factor), 0.0])
-        return ProductState(wavefunction, self.factor)
+        return Product(wavefunction, self.factor)
 
     def _chains(self, wavefunction, visible, numbers, step, threads):
         """Return N_PER_CHAIN samples of chains `numbers` that begin at `visible`."""

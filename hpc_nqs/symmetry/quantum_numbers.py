@@ -1,8 +1,8 @@
 """Quantum numbers of a state as characters of the symmetry group of its lattice and its spins.
 
-A symmetry acts on a configuration as a signed gather, (g s)_i = (s, -s)[g[i]]; a state of character chi has
+A symmetry acts on a configuration as one of the `SignedPermutations`; a state of character chi has
 Psi(g s) = chi(g) Psi(s), so that sum_g chi(g)^* Psi(g s) projects onto it ([SYM] JPCM 33, 174003 (2021), eq. (8)).
-With momentum K a translation of all spins by r multiplies the state by e^{-i K r}; the gather g[i] = site at r_i + r is
+With momentum K a translation of all spins by r multiplies the state by e^{-i K r}; sources g[i] = site at r_i + r are
 that translation.
 
 In the Marshall basis Psi = R Psi_rotated, R(s) the product of the spins of sublattice -1, so the rotated state has the
@@ -14,6 +14,7 @@ from math import lcm
 
 import numpy as np
 
+from hpc_nqs.symmetry.signed_permutations import SignedPermutations
 from hpc_nqs.symmetry.site_permutations import compose, point_group, translations
 
 # Signs of the generators: a rotation by the smallest angle and a reflection in the axis along the first direction.
@@ -74,8 +75,9 @@ def marshall_momentum(lattice, model, n_up):
 
 
 def marshall_point_group(lattice, model, n_up):
-    """Return the name of the representation of the point group to which a state that is positive in the basis of `model`
-    belongs at zero momentum, or None where there is no point group, or none that leaves the model alone.
+    """Return the representation of the point group to which a state positive in the basis of `model` belongs.
+
+    At zero momentum; None where there is no point group, or none that leaves the model alone.
     """
     for name in IRREPS:
         try:
@@ -100,8 +102,8 @@ def projector(sector, lattice, model, n_up):
 
     Returns
     -------
-    images : (order, n_sites) intp
-        Signed gathers, the identity first.
+    images : SignedPermutations
+        The identity first.
     coefficients : (order,) complex128
         Exactly real where all are real.
 
@@ -119,6 +121,7 @@ def projector(sector, lattice, model, n_up):
         images = np.concatenate([compose(rotation, images) for rotation in rotations])
         characters = np.concatenate([sign * characters for sign in signs])
     characters = characters * np.array([marshall_sign(image, model, n_up) for image in images])
+    images = SignedPermutations(images)
     if sector.spin_parity is not None:
         if not model.spin_flip_symmetric or (n_up is not None and 2 * n_up != n):
             raise ValueError(
@@ -126,12 +129,12 @@ def projector(sector, lattice, model, n_up):
                 "(it needs Sz = 0 and no field along z)"
             )
         flipped = sector.spin_parity * marshall_sign(None, model, n_up)
-        images = np.concatenate([images, images + n])
+        images = images.with_negated()
         characters = np.concatenate([characters, flipped * characters])
     coefficients = characters.conj()
     if np.abs(coefficients.imag).max() < 1e-12:
         coefficients = np.round(coefficients.real).astype(np.complex128)
-    return np.ascontiguousarray(images), coefficients
+    return images, coefficients
 
 
 def marshall_sign(image, model, n_up):
@@ -152,7 +155,9 @@ def marshall_sign(image, model, n_up):
         return 1.0
     if np.all(products == -1):
         return (-1.0) ** (model.n_sites - n_up)
-    raise ValueError("a lattice symmetry neither keeps nor exchanges the sublattices; set wavefunction.marshall = false")
+    raise ValueError(
+        "a lattice symmetry neither keeps nor exchanges the sublattices; set wavefunction.marshall = false"
+    )
 
 
 def _steps(lattice):
@@ -163,19 +168,24 @@ def _steps(lattice):
 
 def _translation_characters(momentum, lattice, model):
     if lattice.positions is None or not any(lattice.wraps):
-        raise ValueError(f"ground_state.momentum = {list(momentum)}: the system has no translations; allowed is \"auto\"")
+        raise ValueError(
+            f"ground_state.momentum = {list(momentum)}: the system has no translations; allowed is \"auto\""
+        )
     momentum = (*momentum, 0)[:2]
     for direction, (k, wrap) in enumerate(zip(momentum, lattice.wraps, strict=True)):
         if k and not wrap:
             raise ValueError(
-                f"ground_state.momentum = {list(momentum)}: direction {direction + 1} is not periodic; its entry must be 0"
+                f"ground_state.momentum = {list(momentum)}: direction {direction + 1} is not periodic; "
+                "its entry must be 0"
             )
     steps = _steps(lattice)
-    images = [lattice.site_at(lattice.positions + n1 * lattice.vectors[0] + n2 * lattice.vectors[1]) for n1, n2 in steps]
+    a1, a2 = lattice.vectors[:2]
+    images = [lattice.site_at(lattice.positions + n1 * a1 + n2 * a2) for n1, n2 in steps]
     if len(translations(lattice, model)) != len(steps):
         raise ValueError(f"ground_state.momentum = {list(momentum)}: not every translation leaves the model unchanged")
     common = lcm(*lattice.grid)
-    turns = [sum(k * n * (common // length) for k, n, length in zip(momentum, step, lattice.grid, strict=True)) for step in steps]
+    units = [k * (common // length) for k, length in zip(momentum, lattice.grid, strict=True)]
+    turns = [sum(unit * n for unit, n in zip(units, step, strict=True)) for step in steps]
     angles = np.array(turns) % common
     characters = np.exp(-2j * np.pi * angles / common)
     return np.array(images, dtype=np.intp), np.where(2 * angles % common == 0, np.round(characters.real), characters)
@@ -189,7 +199,9 @@ def _point_group_characters(sector, lattice, model):
         raise ValueError(f'ground_state.point_group = "{name}": the system has no point group')
     matrices = [_matrix(lattice, image) for image in group]
     kept = [
-        place for place, matrix in enumerate(matrices) if sector.momentum is None or _keeps(matrix, sector.momentum, lattice)
+        place
+        for place, matrix in enumerate(matrices)
+        if sector.momentum is None or _keeps(matrix, sector.momentum, lattice)
     ]
     signs = _signs([matrices[place] for place in kept], *IRREPS[name])
     if signs is None:

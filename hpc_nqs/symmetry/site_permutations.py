@@ -1,7 +1,8 @@
 """Groups of site permutations that leave a model unchanged: proposed from the geometry, verified on the couplings.
 
-An element g acts on a configuration as a gather, (g x)_i = x[g[i]].  Groups are (order, n_sites) intp arrays in
-lexicographic order, so that the identity is first and the order of the elements is always the same.
+An element g acts on a configuration as (g x)_i = x[g[i]], one of the `SignedPermutations` without signs.  Groups are
+(order, n_sites) intp arrays in lexicographic order, so that the identity is first and the order of the elements is
+always the same.
 """
 
 from collections import Counter
@@ -132,7 +133,8 @@ def verify(group, model):
     """
     for row, permutation in enumerate(np.atleast_2d(group)):
         if not is_symmetry(permutation, model):
-            raise ValueError(f"element {row} of the group, {permutation.tolist()}, does not map the couplings onto themselves")
+            element = f"element {row} of the group, {permutation.tolist()}"
+            raise ValueError(f"{element}, does not map the couplings onto themselves")
 
 
 def _terms(model):
@@ -153,7 +155,8 @@ def _term_keys(model):
     """Return (sites, kind of each term as a number, sorted keys): equal multisets of keys are equal Hamiltonians."""
     sites, elements, kinds = _terms(model)
     scale = np.abs(elements).max(initial=1e-300)
-    labels = np.unique(np.stack([kinds, np.round(elements / scale, 12)], axis=1), axis=0, return_inverse=True)[1].ravel()
+    rows = np.stack([kinds, np.round(elements / scale, 12)], axis=1)
+    labels = np.unique(rows, axis=0, return_inverse=True)[1].ravel()
     return sites, labels, np.sort(_keys(sites, labels, model.n_sites))
 
 

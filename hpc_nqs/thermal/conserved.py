@@ -23,7 +23,7 @@ def conserved_directions(model, n_first, factor):
     model : SpinModel
     n_first : int
         Number of parameters in front of those of the tables.
-    factor : ClusterFactor
+    factor : CorrelatorProduct
         Its tables hold all pairs of sites.
     """
     terms = [_pair_product] if model.spin_flip_symmetric else [_pair_product, _pair_sum]

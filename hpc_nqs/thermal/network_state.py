@@ -12,7 +12,7 @@ from hpc_nqs.thermal.deep.sliced_state import SlicedNetworkState, SlicedPairedSt
 from hpc_nqs.thermal.high_temperature import networks as seeds
 from hpc_nqs.thermal.state import ThermalState
 from hpc_nqs.wavefunctions.pair_product import PairProduct
-from hpc_nqs.wavefunctions.product import ProductState
+from hpc_nqs.wavefunctions.product import Product
 from hpc_nqs.wavefunctions.rbm import RBM
 
 ALPHA = {True: 4.0, False: 8.0}  # hidden units per visible unit, by whether the parameters are complex
@@ -62,8 +62,8 @@ def build_network_state(plan):
     features += seeds.free_features(system, plan.lattice, len(images), n_pairs, stream)
     wavefunction = RBM(features, images, system.n_visible, bias, is_complex)
     if paired:
-        pair_images = np.unique((images % system.n_inputs)[:, : system.n_visible], axis=0)
-        wavefunction = ProductState(wavefunction, PairProduct(pair_images, *seeds.seed_pairings(system, beta_0)))
+        pair_images = images.restricted(np.arange(system.n_visible)).unsigned().distinct()
+        wavefunction = Product(wavefunction, PairProduct(pair_images, *seeds.seed_pairings(system, beta_0)))
     kinds = (NetworkState, PairedState) if n_slices == 1 else (SlicedNetworkState, SlicedPairedState)
     return kinds[paired](
         lattice=plan.lattice, model=model, system=system, wavefunction=wavefunction, symmetries=plan.symmetries,

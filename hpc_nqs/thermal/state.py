@@ -150,7 +150,7 @@ class ThermalState:
 
     def arrays(self, beta):
         """Return the arrays of the wave function as they stand in the run file, at an inverse temperature."""
-        return self.wavefunction.network()
+        return self.wavefunction.arrays()
 
     def planned(self):
         """Return what a plan says of the state, as {what: number or text}."""

@@ -10,7 +10,7 @@ from hpc_nqs.symmetry.site_permutations import site_symmetries
 from hpc_nqs.thermal.choices import SITE_SYMMETRIES
 from hpc_nqs.thermal.conserved import conserved_directions
 from hpc_nqs.thermal.evolution import KUTTA
-from hpc_nqs.thermal.high_temperature.clusters import cluster_state, lattice_clusters
+from hpc_nqs.thermal.high_temperature.clusters import correlator_state, lattice_clusters
 from hpc_nqs.thermal.meter import N_MAGNETIZATIONS
 from hpc_nqs.thermal.state import ThermalState, tolerance_of_size
 
@@ -85,13 +85,11 @@ def build_table_state(plan):
     system = purify(model, bond_features=False)
     site_images = site_symmetries(plan.lattice, model, [s for s in symmetries if s in SITE_SYMMETRIES])
     images = input_images(system, site_images, "layer_exchange" in symmetries, "spin_flip" in symmetries)
-    n_visible = system.n_visible
-    visible_images = images % system.n_inputs + n_visible * (images >= system.n_inputs)
     size = plan.settings.wavefunction.cluster_size
     if size == "auto":
         size = choose_size(plan.lattice, model, len(images))
-    wavefunction, expansion = cluster_state(
-        system, plan.lattice, symmetries, site_images, visible_images, size, plan.beta_0, model.largest_coupling
+    wavefunction, expansion = correlator_state(
+        system, plan.lattice, symmetries, site_images, images, size, plan.beta_0, model.largest_coupling
     )
     kind = ExchangeTables if model.conserves_sz else FieldTables
     state = kind(

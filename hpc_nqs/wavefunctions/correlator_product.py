@@ -12,11 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hpc_nqs.kernels.clusters import ClusterAmplitude
+from hpc_nqs.kernels.correlators import CorrelatorAmplitude
+from hpc_nqs.symmetry.tied_parameters import orbit_starts, tie
+from hpc_nqs.wavefunctions.wavefunction import Wavefunction
 
 
 @dataclass(frozen=True)
-class ClusterKind:
+class Correlators:
     """Clusters related by the lattice group.
 
     Attributes
@@ -31,7 +33,7 @@ class ClusterKind:
     classes: np.ndarray
 
 
-def cluster_kinds(clusters, site_images, images):
+def correlators(clusters, site_images, images):
     """Sort clusters into kinds.
 
     Parameters
@@ -39,13 +41,13 @@ def cluster_kinds(clusters, site_images, images):
     clusters : list of tuple of int
         Sites; closed under `site_images`.
     site_images : (order, n_sites) intp
-        Lattice symmetries as gathers.
-    images : (order', n_visible) intp
-        All symmetries of the visible units as signed gathers, (g x)_u = (x, -x)[images[g, u]].
+        Lattice symmetries as in `site_permutations`.
+    images : SignedPermutations
+        All symmetries of the visible units.
 
     Returns
     -------
-    list of ClusterKind
+    list of Correlators
     """
     n_sites = site_images.shape[1]
     seen, kinds = set(), []
@@ -58,7 +60,7 @@ def cluster_kinds(clusters, site_images, images):
         seen |= set(found)
         rows = np.array(list(found.values()))
         units = np.concatenate([rows, rows + n_sites], axis=1).astype(np.intp)
-        kinds.append(ClusterKind(units, code_classes(units[0], images)))
+        kinds.append(Correlators(units, code_classes(units[0], images)))
     return kinds
 
 
@@ -68,24 +70,17 @@ def code_classes(units, images):
     Parameters
     ----------
     units : (n_units,) intp
-    images : (order, n_visible) intp
-        Signed gathers.
+    images : SignedPermutations
+        Of the visible units.
 
     Returns
     -------
     (2^n_units,) intp
     """
-    n_visible, n_units = images.shape[1], len(units)
-    place = np.full(n_visible, -1)
-    place[units] = np.arange(n_units)
-    gathered = images[:, units]
-    stabilizer = gathered[np.all(place[gathered % n_visible] >= 0, axis=1)]
-    bits = (np.arange(2**n_units)[:, None] >> np.arange(n_units)) & 1
-    lowest = np.arange(2**n_units)
-    for row in np.unique(stabilizer, axis=0):
-        image = bits[:, place[row % n_visible]] ^ (row >= n_visible)
-        lowest = np.minimum(lowest, image @ (1 << np.arange(n_units)))
-    return np.unique(lowest, return_inverse=True)[1].reshape(-1)
+    stabilizer = images.keeping(units).restricted(units).distinct()
+    codes = np.arange(2 ** len(units))
+    moved = [(images_of_codes, 1) for images_of_codes in stabilizer.apply_to_codes(codes)]
+    return tie(moved, len(codes), starts=orbit_starts(moved, len(codes))) - 1
 
 
 def connected_clusters(bonds, size):
@@ -106,12 +101,12 @@ def connected_clusters(bonds, size):
     return sorted(tuple(sorted(cluster)) for cluster in clusters)
 
 
-class ClusterFactor:
+class CorrelatorProduct(Wavefunction):
     """The tables and their parameters, zero at first: Psi = 1.
 
     Parameters
     ----------
-    kinds : list of ClusterKind
+    kinds : list of Correlators
     n_visible : int
     """
 
@@ -138,6 +133,7 @@ class ClusterFactor:
 
     @property
     def n_params(self):
+        """Number of parameters."""
         return len(self.params)
 
     @property
@@ -150,7 +146,7 @@ class ClusterFactor:
         self.params[:] = self.values(term)
 
     def values(self, term):
-        """Return term(units of a cluster, their spins) for every parameter, (n_params,); it must be the same within a class.
+        """Return term(units of a cluster, their spins) of every parameter, (n_params,); the same within a class.
 
         Parameters
         ----------
@@ -168,7 +164,7 @@ class ClusterFactor:
         """Return the terms of ln Psi, (n_codes,), of every code of every kind."""
         return self.params[self.code_param - 1]
 
-    def network(self):
+    def arrays(self):
         """Return {"cluster_units", "cluster_first_unit", "cluster_first_code", "cluster_table"}."""
         return {
             "cluster_units": self.units,
@@ -183,7 +179,7 @@ class ClusterFactor:
         if changes is None:
             changes = self._code_changes(moves)
             self._changes.append((moves, changes))
-        return ClusterAmplitude(
+        return CorrelatorAmplitude(
             self.n_visible,
             self.n_params,
             self.first_unit,

@@ -51,6 +51,7 @@ class DBM:
 
     @property
     def n_hidden(self):
+        """Number of hidden units."""
         return len(self.hidden_bias)
 
     @property
@@ -84,7 +85,7 @@ class DBM:
         """Doubles per parameter."""
         return 2 if self.is_complex else 1
 
-    def network(self):
+    def arrays(self):
         """Return the network as arrays for a run file."""
         return {
             "n_visible": self.n_visible,
@@ -101,18 +102,18 @@ class DBM:
         }
 
     @classmethod
-    def from_network(cls, network):
-        """Return the DBM of the arrays that `network` gave.
+    def from_arrays(cls, arrays):
+        """Return the DBM of what `arrays` returned.
 
         Raises
         ------
         ValueError
             Arrays are missing: they are not those of a DBM.
         """
-        missing = [name for name in cls.__dataclass_fields__ if name not in network]
+        missing = [name for name in cls.__dataclass_fields__ if name not in arrays]
         if missing:
             raise ValueError(f"not a deep Boltzmann machine: the network has no {', '.join(missing)}")
-        return cls(**{name: network[name] for name in cls.__dataclass_fields__})
+        return cls(**{name: arrays[name] for name in cls.__dataclass_fields__})
 
     def angles(self, units):
         """Return hidden_bias_j + sum_u W_ju x_u, (n, n_hidden), of units (n, n_visible + n_deep) of +1/-1."""
@@ -133,7 +134,7 @@ class DBM:
         return self.log_prefactor + units @ self.biases + factors.sum(axis=1)
 
     def log_derivs(self, units):
-        """Return d log_joint / d (couplings, hidden_bias, biases), (n, n_params) complex128, at units as `log_joint`."""
+        """Return d log_joint / d (couplings, hidden_bias, biases), (n, n_params) complex128, at units."""
         units = np.asarray(units, dtype=np.float64)
         slopes = np.tanh(self.angles(units).astype(np.complex128))
         couplings = slopes[:, self.edge_hidden] * units[:, self.edge_unit]

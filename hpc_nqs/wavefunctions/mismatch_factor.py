@@ -9,9 +9,10 @@ one pair and for pairs far from each other, within a factor of order one elsewhe
 import numpy as np
 
 from hpc_nqs.kernels.mismatches import MismatchAmplitude
+from hpc_nqs.wavefunctions.wavefunction import Wavefunction
 
 
-class MismatchFactor:
+class MismatchFactor(Wavefunction):
     """The reference function; it has no parameters.
 
     Parameters
@@ -30,7 +31,7 @@ class MismatchFactor:
         self.n_visible = 2 * len(amplitudes)
         self.params = np.zeros(0)
 
-    def network(self):
+    def arrays(self):
         """Return {"mismatch_amplitudes": a}."""
         return {"mismatch_amplitudes": self.amplitudes}
 

@@ -7,22 +7,23 @@ signs of a frustrated magnet, so H stays unrotated.
 import numpy as np
 
 from hpc_nqs.kernels.pairing import PairAmplitude
+from hpc_nqs.symmetry.tied_parameters import first_slots, orbit_starts, tie
+from hpc_nqs.wavefunctions.wavefunction import Wavefunction
 
 
-class PairProduct:
+class PairProduct(Wavefunction):
     """f(v, w) with one parameter per orbit of site pairs.
 
     Parameters
     ----------
-    images : (order, n_visible) intp
-        Symmetries of the visible units as unsigned gathers; they may exchange the layers.
+    group : SignedPermutations
+        Of the visible units; they may exchange the layers.  Signs are those of a gauge, beside the ones between the
+        layers: f(g v, g w) = sign_gv sign_gw f(v, w), g v the source; where this connects a pair with minus itself
+        f = 0.
     seeds : dict of (int, int): float
         Values x of f(sigma_i, sigma_j) on bonds of the physical layer.
     layer_sign : dict of (int, int): int
         Sign of f on the ancilla bond relative to the physical one; -1 where absent.
-    gauge : (order, n_visible) int, optional
-        Signs eta of every symmetry, f(g v, g w) = eta_v eta_w f(v, w); where this connects a pair with minus itself f
-        = 0.
 
     Notes
     -----
@@ -33,28 +34,22 @@ class PairProduct:
     is_complex = False
     n_units = 0  # hidden ones
 
-    def __init__(self, images, seeds, layer_sign, gauge=None):
-        self.n_visible = n = images.shape[1]
+    def __init__(self, group, seeds, layer_sign):
+        self.n_visible = n = group.n_entries
         n_sites = n // 2
         self.pair_param = np.zeros((n, n), dtype=np.intc)
         self.fixed = np.zeros((n, n))
         sites = np.arange(n_sites)
         self.fixed[sites, sites + n_sites] = self.fixed[sites + n_sites, sites] = 1.0
-        signs = self._layer_signs(layer_sign)
-        gauge = np.ones(images.shape, dtype=np.intc) if gauge is None else gauge
-        params, done = [], self.fixed != 0
-        for v, w in zip(*np.triu_indices(n, 1), strict=True):
-            if done[v, w]:
-                continue
-            rows, columns = images[:, v], images[:, w]
-            done[rows, columns] = done[columns, rows] = True
-            tied = signs[v, w] * signs[rows, columns] * gauge[:, v] * gauge[:, w]
-            itself = ((rows == v) & (columns == w)) | ((rows == w) & (columns == v))
-            if np.any(tied[itself] < 0):
-                continue
-            params.append(seeds.get((v, w), 0.0))
-            self.pair_param[rows, columns] = self.pair_param[columns, rows] = len(params) * tied
-        self.params = np.array(params)
+        pairs = np.stack(np.triu_indices(n, 1), axis=1)
+        v, w = pairs.T
+        layers = self._layer_signs(layer_sign)[v, w]
+        # the group leaves f times the signs between the layers unchanged
+        moved = ((sources, signs * layers * layers[sources]) for sources, signs in group.on_pairs(pairs))
+        starts = orbit_starts(group.on_pairs(pairs), len(pairs))
+        tied = tie(moved, len(pairs), self.fixed[v, w] != 0, starts)
+        self.pair_param[v, w] = self.pair_param[w, v] = tied
+        self.params = np.array([seeds.get(pair, 0.0) for pair in map(tuple, pairs[first_slots(tied)].tolist())])
 
     def _layer_signs(self, layer_sign):
         n_sites = self.n_visible // 2
@@ -66,6 +61,7 @@ class PairProduct:
 
     @property
     def n_params(self):
+        """Number of parameters."""
         return len(self.params)
 
     def pairing(self):
@@ -73,7 +69,7 @@ class PairProduct:
         values = np.concatenate([[0.0], self.params])[np.abs(self.pair_param)] * np.sign(self.pair_param)
         return self.fixed + values
 
-    def network(self):
+    def arrays(self):
         """Return {"pairing": f}."""
         return {"pairing": self.pairing()}
 

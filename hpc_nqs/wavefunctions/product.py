@@ -3,9 +3,10 @@
 import numpy as np
 
 from hpc_nqs.kernels.product import ProductAmplitude
+from hpc_nqs.wavefunctions.wavefunction import Wavefunction
 
 
-class ProductState:
+class Product(Wavefunction):
     """Product of two wave functions with real parameters, those of `first` in front."""
 
     def __init__(self, first, second):
@@ -14,6 +15,7 @@ class ProductState:
 
     @property
     def params(self):
+        """Parameters of the first factor, then of the second, (n_params,)."""
         return np.concatenate([self.first.params, self.second.params])
 
     @params.setter
@@ -23,15 +25,17 @@ class ProductState:
 
     @property
     def n_params(self):
+        """Number of parameters."""
         return self.first.n_params + self.second.n_params
 
     @property
     def n_units(self):
+        """Units of both factors."""
         return self.first.n_units + self.second.n_units
 
-    def network(self):
+    def arrays(self):
         """Return the arrays of both factors."""
-        return {**self.first.network(), **self.second.network()}
+        return {**self.first.arrays(), **self.second.arrays()}
 
     def amplitude(self, moves):
         """Return the compiled amplitude at the present parameters."""

@@ -3,17 +3,18 @@
 import numpy as np
 
 from hpc_nqs.kernels.projection import ProjectedAmplitude
+from hpc_nqs.wavefunctions.wavefunction import Wavefunction
 
 
-class ProjectedState:
+class ProjectedState(Wavefunction):
     """A wave function and the images over which it is summed; it has the parameters of the inner one.
 
     Parameters
     ----------
-    inner : RBM, PairProduct or ProductState
+    inner : RBM, PairProduct or Product
         Complex unless all coefficients are real.
-    images : (order, n_visible) intp
-        Signed gathers, (g s)_i = (s, -s)[images[g, i]].
+    images : SignedPermutations
+        Of the visible units.
     coefficients : (order,) complex128
         c_g = chi(g)^*.
 
@@ -28,10 +29,12 @@ class ProjectedState:
             raise ValueError("a projection with complex characters needs complex parameters")
         self.inner, self.images, self.coefficients = inner, images, coefficients
         self.n_visible, self.width, self.is_complex = inner.n_visible, inner.width, inner.is_complex
+        self._encoded = images.encoded()
         self._entries = None  # of the first moves that it meets; a state belongs to one system
 
     @property
     def params(self):
+        """Parameters of the state that is projected, (n_params,)."""
         return self.inner.params
 
     @params.setter
@@ -40,21 +43,23 @@ class ProjectedState:
 
     @property
     def n_params(self):
+        """Number of parameters."""
         return self.inner.n_params
 
     @property
     def n_units(self):
+        """Units of the state that is projected."""
         return self.inner.n_units
 
-    def network(self):
+    def arrays(self):
         """Return the arrays of the inner wave function, the images and the coefficients."""
-        return {**self.inner.network(), "images": self.images, "coefficients": self.coefficients}
+        return {**self.inner.arrays(), "images": self.images.encoded(), "coefficients": self.coefficients}
 
     def amplitude(self, moves):
         """Return the compiled amplitude at the present parameters, with tables for `moves` (a `Moves`)."""
         if self._entries is None:
             self._entries = image_entries(moves, self.images)
-        return ProjectedAmplitude(self.inner.amplitude(moves), self.images, self.coefficients, *self._entries)
+        return ProjectedAmplitude(self.inner.amplitude(moves), self._encoded, self.coefficients, *self._entries)
 
 
 def image_entries(moves, images):
@@ -64,7 +69,7 @@ def image_entries(moves, images):
     ----------
     moves : Moves
         Without ancilla spins, so that every move has one table entry.
-    images : (order, n_visible) intp
+    images : SignedPermutations
 
     Returns
     -------
@@ -79,11 +84,10 @@ def image_entries(moves, images):
         The moves are not closed under the images.
     """
     sites = moves.sites
-    n_visible = images.shape[1]
     numbers = {}
     for number, (a, b) in enumerate(sites.tolist()):
         numbers[frozenset((a, b))] = number
-    place = np.argsort(images % n_visible, axis=1)
+    place = np.argsort(images.sources, axis=1)
     image_entry = np.empty((len(images), len(sites)), dtype=np.intp)
     for g, where in enumerate(place):
         for number, (a, b) in enumerate(sites):

@@ -7,17 +7,17 @@ condition: f then changes its sign where one of the two sites is moved across th
 import numpy as np
 
 from hpc_nqs.kernels.pairing import PairAmplitude
+from hpc_nqs.symmetry.tied_parameters import first_slots, orbit_starts, tie
+from hpc_nqs.wavefunctions.wavefunction import Wavefunction
 
 
-class SpinPairs:
+class SpinPairs(Wavefunction):
     """f(i, j) = f(j, i) with one parameter per orbit of site pairs.
 
     Parameters
     ----------
-    images : (order, n_sites) intp
-        Site permutations that leave f unchanged up to signs; the identity first.
-    signs : (order, n_sites) float64
-        f(g i, g j) = signs[g, i] signs[g, j] f(i, j).
+    group : SignedPermutations
+        Of the sites, under which f transforms like x_i x_j: f(g i, g j) = sign_gi sign_gj f(i, j), g i the source.
     start : (n_sites, n_sites) float64
         f of which the parameters are taken.
 
@@ -30,36 +30,25 @@ class SpinPairs:
     is_complex = False
     n_units = 0  # hidden ones
 
-    def __init__(self, images, signs, start):
-        n = images.shape[1]
-        self.n_visible = n
+    def __init__(self, group, start):
+        self.n_visible = n = group.n_entries
         self.pair_param = np.zeros((n, n), dtype=np.intc)
-        params, seen = [], np.zeros((n, n), dtype=bool)
-        for v, w in zip(*np.triu_indices(n, 1), strict=True):
-            if seen[v, w]:
-                continue
-            rows, columns = images[:, v], images[:, w]
-            seen[rows, columns] = seen[columns, rows] = True
-            tied = np.zeros((n, n), dtype=np.intc)
-            contradiction = False
-            for a, b, sign in zip(rows, columns, signs[:, v] * signs[:, w], strict=True):
-                contradiction |= tied[a, b] * sign < 0
-                tied[a, b] = tied[b, a] = sign
-            if contradiction:
-                continue
-            params.append(start[v, w])
-            self.pair_param += tied * len(params)
-        self.params = np.array(params)
+        pairs = np.stack(np.triu_indices(n, 1), axis=1)
+        v, w = pairs.T
+        tied = tie(group.on_pairs(pairs), len(pairs), starts=orbit_starts(group.on_pairs(pairs), len(pairs)))
+        self.pair_param[v, w] = self.pair_param[w, v] = tied
+        self.params = start[tuple(pairs[first_slots(tied)].T)]
 
     @property
     def n_params(self):
+        """Number of parameters."""
         return len(self.params)
 
     def pairing(self):
         """Return f (n_sites, n_sites) at the present parameters."""
         return np.concatenate([[0.0], self.params])[np.abs(self.pair_param)] * np.sign(self.pair_param)
 
-    def network(self):
+    def arrays(self):
         """Return {"pairing": f}."""
         return {"pairing": self.pairing()}
 

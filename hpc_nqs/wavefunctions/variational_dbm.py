@@ -8,9 +8,10 @@ phi(v, ket) phi(v, bra) for Markov chains.
 import numpy as np
 
 from hpc_nqs.kernels.rbm import RBMAmplitude
+from hpc_nqs.wavefunctions.wavefunction import Wavefunction
 
 
-class DeepNetwork:
+class VariationalDBM(Wavefunction):
     """A DBM and the parameters behind its couplings.
 
     Parameters
@@ -46,6 +47,7 @@ class DeepNetwork:
 
     @property
     def n_params(self):
+        """Number of parameters."""
         return len(self.params)
 
     @property
@@ -55,6 +57,7 @@ class DeepNetwork:
 
     @property
     def n_deep(self):
+        """Deep units."""
         return self.structure.n_deep
 
     @property
@@ -65,9 +68,9 @@ class DeepNetwork:
         entries[free] = self.params[np.abs(self.shares[free]) - 1] * np.sign(self.shares[free])
         return self.structure.with_params(entries)
 
-    def network(self):
+    def arrays(self):
         """Return the arrays of the present DBM, and `shares` and `is_complex` beside them."""
-        return {**self.dbm.network(), "shares": self.shares, "is_complex": self.is_complex}
+        return {**self.dbm.arrays(), "shares": self.shares, "is_complex": self.is_complex}
 
     def amplitude(self, moves):
         """Return the compiled amplitude of phi(v, d), with all visible and deep units as inputs."""

@@ -57,7 +57,7 @@ class Ours:
 
     def file(self, path):
         """Write what the other side needs."""
-        network, purification = self.wavefunction.network(), self.purification
+        network, purification = self.wavefunction.arrays(), self.purification
         shells = np.array(self.model.exchange_shell) - 1
         np.savez(
             path,

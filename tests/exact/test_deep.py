@@ -134,7 +134,7 @@ def test_slices_without_bond_features_are_a_deep_boltzmann_machine(case):
     assert ansatz.word == "rbm"
     _, psi, _, _ = dense_state(ansatz)
     n, m, opposite = n_sites, ansatz.n_slices, ansatz.system.opposite_pairs
-    network = sliced_network(ansatz.wavefunction.network(), m, opposite)
+    network = sliced_network(ansatz.wavefunction.arrays(), m, opposite)
     units = 2 * ((np.arange(2 ** ((m + 1) * n))[:, None] >> np.arange((m + 1) * n)) & 1) - 1
     layers = units.reshape(len(units), m + 1, n).sum(axis=2)  # sigma, ancilla, deep layers
     if opposite:
@@ -143,7 +143,7 @@ def test_slices_without_bond_features_are_a_deep_boltzmann_machine(case):
     sigma, ancilla = ((units[:, part] > 0) @ (1 << np.arange(n)) for part in (slice(0, n), slice(n, 2 * n)))
     np.add.at(found, (sigma, 2**n - 1 - ancilla if opposite else ancilla), np.exp(network.log_joint(units)))
     np.testing.assert_allclose(found, psi, rtol=0, atol=1e-11 * np.abs(psi).max())
-    again = DBM.from_network(network.network())
+    again = DBM.from_arrays(network.arrays())
     assert again.n_deep == (m - 1) * n and again.n_hidden == m * ansatz.wavefunction.n_units
 
 

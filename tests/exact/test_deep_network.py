@@ -27,7 +27,7 @@ from hpc_nqs.thermal.deep.summed_evolution import SummedEvolution
 from hpc_nqs.thermal.deep.unit_columns import joined, shared_entries, with_reach, without_bell_pairs
 from hpc_nqs.thermal.deep.unit_sum import DeepSum, bits_of
 from hpc_nqs.thermal.evolution import StepControl
-from hpc_nqs.wavefunctions.variational_dbm import DeepNetwork
+from hpc_nqs.wavefunctions.variational_dbm import VariationalDBM
 from hpc_nqs.wavefunctions.wavefunction import log_derivs, log_psi
 
 SERIAL = Team.serial()
@@ -209,7 +209,7 @@ def test_the_start_is_the_trotter_network_with_fewer_units(kind, options, n_site
         previous = now
     assert previous.n_deep == trotter.n_deep - n_sites and previous.n_hidden <= trotter.n_hidden - n_sites
     translations = np.array([np.roll(np.arange(n_sites), shift) for shift in range(n_sites)])
-    network = DeepNetwork(previous, shared_entries(previous, translations, True))
+    network = VariationalDBM(previous, shared_entries(previous, translations, True))
     np.testing.assert_allclose(network.dbm.amplitudes(), expected, rtol=0, atol=1e-12 * np.abs(expected).max())
     assert not np.any(network.dbm.params[network.shares != 0].imag)
 
@@ -226,7 +226,8 @@ def test_shared_parameters_keep_the_symmetries(case):
     shift = 2 if case == "heisenberg" else 1
     turned = [*np.roll(np.arange(n), shift), *(n + np.roll(np.arange(n), shift))]
     np.testing.assert_allclose(psi, psi.transpose(turned), rtol=0, atol=1e-10 * np.abs(psi).max())
-    loose = DeepNetwork(ansatz.wavefunction.structure, np.arange(1, 1 + ansatz.wavefunction.structure.n_params), True)
+    structure = ansatz.wavefunction.structure
+    loose = VariationalDBM(structure, np.arange(1, 1 + structure.n_params), True)
     assert loose.n_params > 3 * ansatz.wavefunction.n_params
 
 
@@ -263,11 +264,11 @@ def test_deep_units_beat_an_rbm_of_equal_size(model, deep_units, tmp_path):
 def test_real_parameters_behind_complex_couplings_are_refused():
     network = ansatz_of("heisenberg").wavefunction.structure
     with pytest.raises(ValueError, match="complex couplings"):
-        DeepNetwork(network, np.arange(1, 1 + network.n_params))
+        VariationalDBM(network, np.arange(1, 1 + network.n_params))
 
 
 def test_too_many_joint_configurations_are_refused():
     network = ansatz_of("tfim").wavefunction
     wide = dataclasses.replace(network.structure, n_deep=20, biases=np.zeros(26))
     with pytest.raises(ValueError, match="joint configurations"):
-        DeepSum(DeepNetwork(wide, np.zeros(wide.n_params)))
+        DeepSum(VariationalDBM(wide, np.zeros(wide.n_params)))

@@ -14,6 +14,7 @@ from hpc_nqs.hamiltonians import build_model
 from hpc_nqs.hamiltonians.marshall import marshall
 from hpc_nqs.hamiltonians.matrices import spins_of, to_sparse
 from hpc_nqs.lattices import lattice as lattices
+from hpc_nqs.symmetry.signed_permutations import SignedPermutations
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 PER_SITE = ("energy", "specific_heat", "entropy", "ln_z", "susceptibility")
@@ -130,15 +131,20 @@ def test_the_sign_of_frustrated_exchange_changes_the_levels():
     assert np.abs(energies[0] - energies[1]).max() > 0.1
 
 
+def on_points(permutation):
+    """Return a site permutation as one of the spins and their negatives."""
+    return SignedPermutations(permutation).on_points()[0]
+
+
 def test_blocks_of_a_wrong_group_are_noticed():
     # The shift is no symmetry of a ring with one changed bond: forced upon it, the levels are wrong.
     lattice, model = build("chain", [6], "periodic", {"field_z": 0.2})
     bent = dataclasses.replace(model, pair_coupling=model.pair_coupling + np.array([0.5, 0, 0, 0, 0, 0]))
-    shift = sectors.on_points(np.roll(np.arange(6), -1), 6)
+    shift = on_points(np.roll(np.arange(6), -1))
     found = {}
     for name, each in (("ring", model), ("bent", bent)):
         abelian = sectors.abelian_group([shift])
-        sector = sectors.Sector(each, np.arange(64), abelian)
+        sector = sectors.SymmetryBlock(each, np.arange(64), abelian)
         blocks = [np.linalg.eigvalsh(sector.block(k)) for k in range(len(abelian.angles)) if len(sector.kept(k))]
         expected = np.linalg.eigvalsh(to_sparse(each).toarray())
         found[name] = np.abs(np.sort(np.concatenate(blocks)) - expected).max()
@@ -148,9 +154,9 @@ def test_blocks_of_a_wrong_group_are_noticed():
 
 def test_characters_are_all_homomorphisms():
     n = 6
-    shift = sectors.on_points(np.roll(np.arange(n), -1), n)
+    shift = on_points(np.roll(np.arange(n), -1))
     # The square of the shift alone would do for neither factor: the group is Z6 x Z2, given redundantly.
-    abelian = sectors.abelian_group([shift[shift], sectors.flip_of_points(n), shift])
+    abelian = sectors.abelian_group([shift[shift], SignedPermutations.identity(n).negated().on_points()[0], shift])
     assert len(abelian.elements) == 12
     table = np.array([abelian.characters(k) for k in range(12)])
     np.testing.assert_allclose(table @ table.conj().T, 12 * np.eye(12), atol=1e-12)
@@ -158,16 +164,16 @@ def test_characters_are_all_homomorphisms():
         product = abelian.index(abelian.elements[t][abelian.elements[s]])
         np.testing.assert_allclose(table[:, s] * table[:, t], table[:, product], atol=1e-12)
     with pytest.raises(ValueError, match="do not commute"):
-        sectors.abelian_group([shift, sectors.on_points(np.arange(n)[::-1], n)])
+        sectors.abelian_group([shift, on_points(np.arange(n)[::-1])])
 
 
 def test_blocks_have_a_real_basis_where_inversion_provides_one():
     lattice, model = build("chain", [8], "periodic", {"couplings": [1.0, 0.5]})
-    shift = sectors.on_points(np.roll(np.arange(8), -1), 8)
-    mirror = sectors.on_points(np.arange(8)[::-1].copy(), 8)
+    shift = on_points(np.roll(np.arange(8), -1))
+    mirror = on_points(np.arange(8)[::-1])
     abelian = sectors.abelian_group([shift])
     states = np.array([state for state in range(256) if state.bit_count() == 3])
-    sector = sectors.Sector(model, states, abelian)
+    sector = sectors.SymmetryBlock(model, states, abelian)
     maps = sectors.conjugations(abelian, np.array([np.arange(16), mirror]))
     for k in range(8):
         complex_block, real_block = sector.block(k), sector.block(k, maps)

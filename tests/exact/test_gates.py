@@ -137,17 +137,17 @@ def test_unit_counts_of_the_published_construction():
 
 def test_a_stored_network_is_the_same_network():
     network = network_of(trotter_product(MODELS["xxz_field_z"], 0.1, 2))
-    again = DBM.from_network(network.network())
+    again = DBM.from_arrays(network.arrays())
     np.testing.assert_array_equal(again.amplitudes(), network.amplitudes())
 
 
 def test_log_derivs_by_central_differences():
     rng = np.random.default_rng(2)
-    network = network_of(trotter_product(build_model(lattice.build("chain", [3]), "tfim"), 0.2, 1)).network()
+    network = network_of(trotter_product(build_model(lattice.build("chain", [3]), "tfim"), 0.2, 1)).arrays()
     network["hidden_bias"] = rng.normal(size=len(network["hidden_bias"]))
     network["couplings"] = network["couplings"] + 0.1 * rng.normal(size=len(network["couplings"]))
     units = rng.choice([-1, 1], size=(5, network["n_visible"] + network["n_deep"]))
-    derivs = DBM.from_network(network).log_derivs(units)
+    derivs = DBM.from_arrays(network).log_derivs(units)
     column = 0
     for name in ("couplings", "hidden_bias", "biases"):
         for k in range(len(network[name])):
@@ -155,7 +155,7 @@ def test_log_derivs_by_central_differences():
             for step in (1e-6, -1e-6):
                 moved = network[name].astype(np.complex128)
                 moved[k] += step
-                ends.append(DBM.from_network(network | {name: moved}).log_joint(units))
+                ends.append(DBM.from_arrays(network | {name: moved}).log_joint(units))
             slope = (ends[0] - ends[1]) / 2e-6
             np.testing.assert_allclose(derivs[:, column], slope, atol=1e-8)
             column += 1

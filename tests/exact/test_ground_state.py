@@ -201,9 +201,10 @@ def test_representations_of_the_square(name):
     lattice, model = build(settings)
     images, coefficients = projector(Sector(point_group=name), lattice, model, None)
     assert len(images) == 8
-    places = {image.tobytes(): number for number, image in enumerate(images)}
-    for g, chi in zip(images, coefficients, strict=True):
-        for h, other in zip(images, coefficients, strict=True):
+    assert np.all(images.signs > 0)
+    places = {image.tobytes(): number for number, image in enumerate(images.sources)}
+    for g, chi in zip(images.sources, coefficients, strict=True):
+        for h, other in zip(images.sources, coefficients, strict=True):
             assert coefficients[places[np.ascontiguousarray(h[g]).tobytes()]] == chi * other
     centre = lattice.positions - lattice.positions.mean(axis=0)
     quarter = lattice.site_at(centre @ np.array([[0.0, -1.0], [1.0, 0.0]]).T + lattice.positions.mean(axis=0))

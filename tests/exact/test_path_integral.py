@@ -74,7 +74,7 @@ def test_the_file_holds_the_network_of_the_lowest_temperature(finished):
     _, model = build(settings)
     product = trotter_product(marshall(model), 1.2 / (2 * stored["n_slices"]), stored["n_slices"])
     expected = network_of(product)
-    found = DBM.from_network(stored)
+    found = DBM.from_arrays(stored)
     np.testing.assert_array_equal(found.params, expected.params)
     assert found.n_deep == tasks.plan(settings)["deep units (largest network)"]
     np.testing.assert_allclose(found.amplitudes(), expected.amplitudes(), rtol=1e-12)

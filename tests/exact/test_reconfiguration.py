@@ -16,6 +16,7 @@ from hpc_nqs.sampling.enumeration import Enumeration
 from hpc_nqs.sampling.evaluation import evaluate
 from hpc_nqs.settings.parsing import parse_settings
 from hpc_nqs.settings.system import build
+from hpc_nqs.symmetry.signed_permutations import SignedPermutations
 from hpc_nqs.thermal.ansatz import build_state
 from hpc_nqs.thermal.evolution import HEUN, KUTTA, AdaptiveEvolution, StepControl
 from hpc_nqs.wavefunctions.rbm import RBM, Feature
@@ -252,7 +253,7 @@ def test_a_step_of_a_complete_network_is_the_exponential(model, scheme, order):
     n_inputs = dense.purification.n_inputs
     weights, biases = 0.15 * stream.standard_normal((12, n_inputs)), 0.15 * stream.standard_normal(12)
     features = [Feature(row, bias=bias) for row, bias in zip(weights, biases, strict=True)]
-    network = RBM(features, np.arange(n_inputs)[None], dense.purification.n_visible)
+    network = RBM(features, SignedPermutations.identity(n_inputs), dense.purification.n_visible)
     dense.ansatz.wavefunction = dense.wavefunction = network
     start, before = network.params.copy(), dense.vector()
     errors = []

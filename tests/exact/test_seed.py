@@ -15,6 +15,7 @@ from hpc_nqs.sampling.enumeration import Enumeration
 from hpc_nqs.sampling.evaluation import evaluate
 from hpc_nqs.settings.parsing import parse_settings
 from hpc_nqs.settings.system import build
+from hpc_nqs.symmetry.signed_permutations import SignedPermutations
 from hpc_nqs.symmetry.site_permutations import site_symmetries
 from hpc_nqs.thermal.ansatz import build_state
 from hpc_nqs.thermal.high_temperature import flux
@@ -181,7 +182,7 @@ def test_pairings_of_equal_sign_have_the_wrong_sign_of_the_energy():
     _, _, ansatz = build_system("ring_6_j1j2", beta_0=0.05)
     purification, n = ansatz.system, 6
     pairings, signs = seed.seed_pairings(purification, 0.05)
-    alone = np.arange(2 * n)[None]
+    alone = SignedPermutations.identity(2 * n)
     right = PairProduct(alone, pairings, signs)
     flipped = {(i, j): -value if i >= n else value for (i, j), value in pairings.items()}
     wrong = PairProduct(alone, flipped, {bond: -sign for bond, sign in signs.items()})

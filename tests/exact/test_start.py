@@ -114,7 +114,7 @@ def test_a_run_goes_on_without_the_file_it_started_from_and_starts_others(analyt
     rows, expected = (checkpoint.read_table(file)["rows"] for file in (path, whole))
     assert [row["energy"] for row in rows] == [row["energy"] for row in expected]
     network = checkpoint.read_network(path)
-    assert network["beta"] == 1.0 and network["n_slices"] == 2 and DBM.from_network(network).n_deep == 4
+    assert network["beta"] == 1.0 and network["n_slices"] == 2 and DBM.from_arrays(network).n_deep == 4
     again = parse_settings(sections("tfim", {"start": path, "betas": [1.0]}))
     assert tasks.run(again, SERIAL, str(tmp_path / "again.h5")) == DONE
     row = checkpoint.read_table(tmp_path / "again.h5")["rows"][0]

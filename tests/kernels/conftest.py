@@ -7,17 +7,18 @@ import pytest
 
 from hpc_nqs.hamiltonians.marshall import marshall
 from hpc_nqs.hilbert.purification import input_images, purify
-from hpc_nqs.hilbert.spins import signed_images, spin_system
+from hpc_nqs.hilbert.spins import spin_system
 from hpc_nqs.kernels.reference import amplitudes as reference
 from hpc_nqs.kernels.reference import samples
 from hpc_nqs.settings.parsing import parse_settings
 from hpc_nqs.settings.system import build
 from hpc_nqs.symmetry.quantum_numbers import Sector, projector
+from hpc_nqs.symmetry.signed_permutations import SignedPermutations
 from hpc_nqs.symmetry.site_permutations import site_symmetries
-from hpc_nqs.wavefunctions.correlator_product import ClusterFactor, cluster_kinds, connected_clusters
+from hpc_nqs.wavefunctions.correlator_product import CorrelatorProduct, connected_clusters, correlators
 from hpc_nqs.wavefunctions.mismatch_factor import MismatchFactor
 from hpc_nqs.wavefunctions.pair_product import PairProduct
-from hpc_nqs.wavefunctions.product import ProductState
+from hpc_nqs.wavefunctions.product import Product
 from hpc_nqs.wavefunctions.projection import ProjectedState
 from hpc_nqs.wavefunctions.rbm import RBM, Feature
 from hpc_nqs.wavefunctions.spin_pair_product import SpinPairs
@@ -107,7 +108,7 @@ def random_network(
 
 def random_pairs_product(purification, images, stream):
     """Return a pair product close enough to Bell pairs for all determinants to be well conditioned."""
-    images = np.unique((images % purification.n_inputs)[:, : purification.n_visible], axis=0)
+    images = images.restricted(np.arange(purification.n_visible)).unsigned().distinct()
     product = PairProduct(images, {}, {})
     product.params = 0.3 * stream.standard_normal(product.n_params)
     return product
@@ -115,12 +116,11 @@ def random_pairs_product(purification, images, stream):
 
 def random_tables(purification, site_images, images, stream):
     """Return random tables over all pairs of sites and all connected clusters of three and four."""
-    n, n_inputs = purification.n_sites, purification.n_inputs
+    n = purification.n_sites
     clusters = [(i, j) for i in range(n) for j in range(i)]
     for size in (3, 4):
         clusters += connected_clusters(purification.model.pair_sites, size)
-    images = (images % n_inputs + 2 * n * (images >= n_inputs))[:, : 2 * n]
-    factor = ClusterFactor(cluster_kinds(clusters, site_images, images), 2 * n)
+    factor = CorrelatorProduct(correlators(clusters, site_images, images.restricted(np.arange(2 * n))), 2 * n)
     factor.params = 0.3 * stream.standard_normal(factor.n_params)
     return factor
 
@@ -147,10 +147,10 @@ def make(n_sites, model, kind, symmetries, options, n_configurations=21):
             amplitudes = stream.random((n_sites, n_sites))
             wavefunction = MismatchFactor((amplitudes + amplitudes.T) * (1 - np.eye(n_sites)))
         tables = random_tables(purification, site_images, images, stream)
-        wavefunction = tables if wavefunction is None else ProductState(wavefunction, tables)
+        wavefunction = tables if wavefunction is None else Product(wavefunction, tables)
     if kind.startswith("pair"):
         pairs = random_pairs_product(purification, images, stream)
-        wavefunction = pairs if wavefunction is None else ProductState(wavefunction, pairs)
+        wavefunction = pairs if wavefunction is None else Product(wavefunction, pairs)
     draw = random_configurations(purification, stream)
     pairing = getattr(wavefunction, "second", wavefunction).pairing() if kind.startswith("pair") else None
     kept = [visible for visible in draw(20 * n_configurations) if pairing is None or well_conditioned(pairing, visible)]
@@ -162,12 +162,11 @@ def make_spins(lattice, model, kind, symmetries, options, n_configurations):
     options = {name: value for name, value in options.items() if name != "bond_features"}
     sector, stream, n = options.pop("sector"), np.random.default_rng(7), model.n_sites
     system = spin_system(model)
-    wavefunction = random_network(
-        system, signed_images(site_symmetries(lattice, model, symmetries), False), stream, **options
-    )
+    images = SignedPermutations(site_symmetries(lattice, model, symmetries))
+    wavefunction = random_network(system, images, stream, **options)
     if kind == "pair_rbm":
         start = stream.standard_normal((n, n)) / (1 + lattice.distances()) ** 2
-        wavefunction = ProductState(wavefunction, SpinPairs(np.arange(n)[None, :], np.ones((1, n)), start))
+        wavefunction = Product(wavefunction, SpinPairs(SignedPermutations.identity(n), start))
     images, coefficients = projector(sector, lattice, model, system.n_up)
     if len(images) > 1:
         wavefunction = ProjectedState(wavefunction, images, coefficients)
@@ -178,7 +177,7 @@ def make_spins(lattice, model, kind, symmetries, options, n_configurations):
 
 def allowed_by_symmetry(spins, images, coefficients):
     """Whether the sector has an amplitude at a configuration: its stabilizer has the character 1."""
-    stabilizer = np.all(np.concatenate([spins, -spins])[images] == spins, axis=1)
+    stabilizer = np.all(images.apply(spins) == spins, axis=1)
     return np.allclose(coefficients[stabilizer], coefficients[0])
 
 
@@ -209,7 +208,7 @@ def twin(monkeypatch):
         "hpc_nqs.wavefunctions.rbm.RBMAmplitude": reference.RBMAmplitude,
         "hpc_nqs.wavefunctions.pair_product.PairAmplitude": reference.PairAmplitude,
         "hpc_nqs.wavefunctions.product.ProductAmplitude": reference.ProductAmplitude,
-        "hpc_nqs.wavefunctions.correlator_product.ClusterAmplitude": reference.ClusterAmplitude,
+        "hpc_nqs.wavefunctions.correlator_product.CorrelatorAmplitude": reference.CorrelatorAmplitude,
         "hpc_nqs.wavefunctions.mismatch_factor.MismatchAmplitude": reference.MismatchAmplitude,
         "hpc_nqs.hilbert.moves.MoveSet": reference.MoveSet,
         "hpc_nqs.wavefunctions.spin_pair_product.PairAmplitude": reference.PairAmplitude,

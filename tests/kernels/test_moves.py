@@ -10,6 +10,7 @@ from hpc_nqs.kernels.amplitude import log_psi
 from hpc_nqs.kernels.metropolis import follow_path
 from hpc_nqs.kernels.moves import MoveSet
 from hpc_nqs.kernels.reference import amplitudes as reference
+from hpc_nqs.symmetry.signed_permutations import SignedPermutations
 from hpc_nqs.wavefunctions.rbm import RBM, Feature
 
 N = 3  # sites; the visible units are 0..2 and their ancillas 3..5
@@ -54,7 +55,7 @@ def random_network(bond_features):
     """Return an RBM without symmetries; biases make the sign of every change count."""
     stream, n_inputs = np.random.default_rng(3), (3 if bond_features else 2) * N
     features = [Feature(0.3 * stream.standard_normal(n_inputs), imaginary=f > 1, bias=0.2) for f in range(4)]
-    return RBM(features, np.arange(n_inputs)[None], 2 * N, 0.2 * stream.standard_normal(n_inputs))
+    return RBM(features, SignedPermutations.identity(n_inputs), 2 * N, 0.2 * stream.standard_normal(n_inputs))
 
 
 @pytest.mark.parametrize("bond_features", [True, False])

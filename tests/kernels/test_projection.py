@@ -8,6 +8,7 @@ from hpc_nqs.kernels import amplitude, metropolis
 from hpc_nqs.settings.parsing import parse_settings
 from hpc_nqs.settings.system import build
 from hpc_nqs.symmetry.quantum_numbers import Sector, projector
+from hpc_nqs.symmetry.signed_permutations import SignedPermutations
 from hpc_nqs.wavefunctions.projection import ProjectedState, image_entries
 from hpc_nqs.wavefunctions.spin_pair_product import SpinPairs
 from hpc_nqs.wavefunctions.wavefunction import log_psi
@@ -24,15 +25,15 @@ def state():
     pairing = np.zeros((N_SITES, N_SITES))
     for i, value in enumerate((1.0, 0.3, 1.2, 0.4, 0.9, 0.5, 1.1)):
         pairing[i, i + 1] = pairing[i + 1, i] = value
-    inner = SpinPairs(np.arange(N_SITES)[None, :], np.ones((1, N_SITES)), pairing)
+    inner = SpinPairs(SignedPermutations.identity(N_SITES), pairing)
     return system, inner, ProjectedState(inner, *projector(Sector((4,)), lattice, model, system.n_up))
 
 
 def expected_psi(system, inner, projected, configurations):
     """sum_g c_g Psi(g s) of every configuration, term by term."""
     total = np.zeros(len(configurations), dtype=complex)
-    for image, coefficient in zip(projected.images, projected.coefficients, strict=True):
-        total += coefficient * np.exp(log_psi(inner, system.moves, np.ascontiguousarray(configurations[:, image])))
+    for images, coefficient in zip(projected.images.apply(configurations), projected.coefficients, strict=True):
+        total += coefficient * np.exp(log_psi(inner, system.moves, np.ascontiguousarray(images)))
     return total
 
 
@@ -98,4 +99,4 @@ def test_moves_that_are_not_closed_are_refused(state):
     system, _, _ = state
     shift = np.stack([np.arange(N_SITES), np.array([1, 0, *range(2, N_SITES)])])
     with pytest.raises(ValueError, match="to none of the moves"):
-        image_entries(system.moves, shift)
+        image_entries(system.moves, SignedPermutations(shift))

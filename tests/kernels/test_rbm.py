@@ -1,5 +1,7 @@
 """The compiled network by itself: ratios, states that are carried along, derivatives, and the ends of its range."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -63,6 +65,27 @@ def test_thousands_of_accepted_moves_leave_the_state_as_if_rebuilt(case, system)
     carried = walked(one.amplitude, one.moves, one.configurations[0], np.concatenate([path, last]), 0.01)[1][-60:]
     fresh = walked(one.amplitude, one.moves, visible, last, 0.01)[1]
     np.testing.assert_allclose(carried, fresh, rtol=1e-5, atol=1e-7)
+
+
+def test_a_sibling_has_the_same_values_and_states_of_its_own(case, system):
+    """Two walks at the same time, one on each, end as they do one after the other."""
+    one = system(case)
+    amplitudes = one.amplitude, one.amplitude.sibling()
+    paths = [one.path(4000, seed=seed) for seed in (5, 6)]
+
+    def walk(k):
+        return walked(amplitudes[k], one.moves, one.configurations[k], paths[k], 0.01)
+
+    alone = [walk(0), walk(1)]
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(walk, (0, 1)))
+    for (visible, ratios, last), (expected, expected_ratios, expected_last) in zip(together, alone, strict=True):
+        np.testing.assert_array_equal(visible, expected)
+        np.testing.assert_array_equal(ratios, expected_ratios)
+        assert last == expected_last
+    values = [logarithms(amplitude, one.configurations) for amplitude in amplitudes]
+    np.testing.assert_array_equal(*values)
+    np.testing.assert_array_equal(*(derivatives(amplitude, one.configurations) for amplitude in amplitudes))
 
 
 def differences(one, params, shift, configurations):

@@ -10,7 +10,7 @@ from hpc_nqs.settings.parsing import parse_settings
 from hpc_nqs.settings.system import build
 from hpc_nqs.symmetry.site_permutations import site_symmetries
 from hpc_nqs.thermal.high_temperature.clusters import lattice_clusters, permanent
-from hpc_nqs.wavefunctions.correlator_product import ClusterFactor, cluster_kinds, connected_clusters
+from hpc_nqs.wavefunctions.correlator_product import CorrelatorProduct, connected_clusters, correlators
 
 FIELD = {"field_z": 0.3}
 
@@ -46,25 +46,25 @@ def test_clusters_follow_the_largest_coupling():
 def test_two_codes_are_one_class_if_and_only_if_a_symmetry_connects_their_configurations(kind, lengths, options):
     lattice, model, site_images, images = system(kind, lengths, **options)
     clusters = lattice_clusters(lattice, model, 3)
-    for group in cluster_kinds(clusters, site_images, images):
-        units, n_visible = group.units[0], images.shape[1]
+    for group in correlators(clusters, site_images, images):
+        units, n_visible = group.units[0], images.n_entries
         weights = 1 << np.arange(len(units))
         connected = {code: set() for code in range(len(group.classes))}
         for spins in itertools.product((1, -1), repeat=len(units)):
             visible = np.zeros(n_visible, dtype=int)  # 0 away from the cluster
             visible[units] = spins
-            for image in np.concatenate([visible, -visible])[images]:
+            for image in images.apply(visible):
                 if np.all(image[units] != 0):
                     connected[int((np.array(spins) > 0) @ weights)].add(int((image[units] > 0) @ weights))
         for code, others in connected.items():
             assert others == set(np.flatnonzero(group.classes == group.classes[code]))
-    assert sum(len(group.units) for group in cluster_kinds(clusters, site_images, images)) == len(clusters)
+    assert sum(len(group.units) for group in correlators(clusters, site_images, images)) == len(clusters)
 
 
 def test_filled_tables_hold_the_terms():
     lattice, model, site_images, images = system("chain", [6])
     clusters = [*itertools.combinations(range(6), 2), *lattice_clusters(lattice, model, 4)]
-    factor = ClusterFactor(cluster_kinds(clusters, site_images, images), 12)
+    factor = CorrelatorProduct(correlators(clusters, site_images, images), 12)
     factor.fill(lambda units, spins: spins[: len(units) // 2] @ spins[len(units) // 2 :] / len(units))
     table, start = factor.table(), 0
     for kind in factor.kinds:

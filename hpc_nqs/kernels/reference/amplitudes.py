@@ -171,7 +171,7 @@ class PairAmplitude(Amplitude):
         return out
 
 
-class ClusterAmplitude(Amplitude):
+class CorrelatorAmplitude(Amplitude):
     """ln Psi = sum_c table[code of the spins on cluster c]; bit b of a code is set where unit b of c is up."""
 
     width = 1

@@ -14,7 +14,7 @@ from hpc_nqs.thermal.deep.ket_bra_chains import joint_units, with_deep_units
 from hpc_nqs.thermal.deep.unit_columns import joined, shared_entries, with_reach, without_bell_pairs
 from hpc_nqs.thermal.deep.unit_sum import support
 from hpc_nqs.wavefunctions.dbm import DBM
-from hpc_nqs.wavefunctions.variational_dbm import DeepNetwork
+from hpc_nqs.wavefunctions.variational_dbm import VariationalDBM
 
 DTAU = 0.05  # of the Trotter slices made on the spot, in units of the inverse of the largest coupling
 N_SLICES = 2
@@ -46,14 +46,14 @@ def build_deep_state(settings, lattice, model, start=None):
     if start is None:
         n_slices = N_SLICES if choice.slices == "auto" else choice.slices
         beta_0 = _beta_0(settings.thermal, model, n_slices)
-        start = network_of(trotter_product(model, beta_0 / (2 * n_slices), n_slices), 6).network()
+        start = network_of(trotter_product(model, beta_0 / (2 * n_slices), n_slices), 6).arrays()
         start |= {"beta": beta_0, "n_slices": n_slices}
-    network = DBM.from_network(start)
+    network = DBM.from_arrays(start)
     if "shares" not in start:
         network = with_reach(joined(without_bell_pairs(network)))
     is_exact = _sums_exactly(settings.sampling, network)
     shares = start["shares"] if "shares" in start else shared_entries(network, site_images, layer_exchange)
-    wavefunction = DeepNetwork(network, shares, is_complex)
+    wavefunction = VariationalDBM(network, shares, is_complex)
     system = purify(model, bond_features=False)
     return (SummedDeepState if is_exact else SampledDeepState)(
         lattice=lattice, model=model, system=system if is_exact else with_deep_units(system, network),

@@ -24,7 +24,7 @@ class SummedDeepState(ThermalState):
 
     def arrays(self, beta):
         """Return the arrays of the wave function and where they stand, to start other runs from."""
-        return self.wavefunction.network() | {"beta": beta, "n_slices": self.n_slices}
+        return self.wavefunction.arrays() | {"beta": beta, "n_slices": self.n_slices}
 
     def planned_deep_units(self):
         """Return the number of deep units."""

@@ -97,7 +97,7 @@ class KetBraChains(Chains):
     ----------
     team, n_chains, seed
         As for `Chains`.
-    wavefunction : DeepNetwork
+    wavefunction : VariationalDBM
     """
 
     def __init__(self, team, n_chains, seed, wavefunction):

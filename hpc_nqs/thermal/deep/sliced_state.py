@@ -49,7 +49,7 @@ class SlicedNetworkState(RingState):
         arrays = super().arrays(beta)
         if self.system.bond_features:
             return arrays
-        deep = sliced_network(arrays, self.n_slices, self.system.opposite_pairs).network()
+        deep = sliced_network(arrays, self.n_slices, self.system.opposite_pairs).arrays()
         return arrays | {"dbm": deep | {"beta": beta, "n_slices": self.n_slices}}
 
 

@@ -34,7 +34,7 @@ def _read(settings):
     try:
         network = checkpoint.read_network(path)
         stored = parse_settings(read_tables(checkpoint.read_settings_text(path)))
-        DBM.from_network(network)
+        DBM.from_arrays(network)
         rows = checkpoint.read_table(path)["rows"]
     except checkpoint.RunFileError as error:
         return None, [str(error)]

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from hpc_nqs.path_integral.gates import two_body
+from hpc_nqs.symmetry.tied_parameters import compact
 from hpc_nqs.wavefunctions.dbm import DBM
 
 SAME = 10  # digits to which couplings of symmetric hidden units agree
@@ -192,7 +193,8 @@ def shared_entries(dbm, site_images, layer_exchange):
     """Return the signed 1 + k of the parameter behind each entry of `dbm.params`, (dbm.n_params,) intp; 0: fixed.
 
     Fixed are imaginary couplings and all others of their hidden units, hidden biases, and biases that are zero or
-    imaginary.  Entries that a verified symmetry maps onto each other have one parameter.
+    imaginary.  Entries that a verified symmetry maps onto each other have one parameter.  Unlike `tie` this also keeps
+    a parameter for entries that a symmetry maps onto minus themselves, which are zero at the start.
     """
     imaginary = np.zeros(dbm.n_hidden, dtype=bool)
     imaginary[dbm.edge_hidden[np.imag(dbm.couplings) != 0]] = True
@@ -207,8 +209,7 @@ def shared_entries(dbm, site_images, layer_exchange):
             keep, drop = labels[entry], sign * labels[image]
             if keep != drop:
                 labels = np.where(np.abs(labels) == abs(drop), np.sign(labels) * np.sign(drop) * keep, labels)
-    distinct = np.unique(np.abs(labels[labels != 0]))
-    return np.sign(labels) * (1 + np.searchsorted(distinct, np.abs(labels))) * (labels != 0)
+    return compact(labels)
 
 
 def _unit_symmetries(dbm, site_images, layer_exchange):

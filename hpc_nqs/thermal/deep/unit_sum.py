@@ -49,7 +49,7 @@ def bits_of(spins):
 
 
 class DeepSum:
-    """The sum over deep units of one `DeepNetwork`, whatever its parameters.
+    """The sum over deep units of one `VariationalDBM`, whatever its parameters.
 
     Attributes
     ----------

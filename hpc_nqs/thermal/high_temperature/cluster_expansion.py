@@ -27,7 +27,7 @@ class ClusterExpansion:
     ----------
     model : SpinModel
         With a transverse field on every site, its elements negative.
-    factor : ClusterFactor
+    factor : CorrelatorProduct
         The tables.
     """
 

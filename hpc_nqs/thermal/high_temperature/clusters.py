@@ -16,14 +16,15 @@ import itertools
 import numpy as np
 
 from hpc_nqs.hilbert.purification import input_images
+from hpc_nqs.symmetry.signed_permutations import SignedPermutations
 from hpc_nqs.symmetry.site_permutations import site_symmetries
 from hpc_nqs.thermal.high_temperature.cluster_expansion import ClusterExpansion
 from hpc_nqs.thermal.high_temperature.flux import has_triangles, hopping_signs
 from hpc_nqs.thermal.high_temperature.networks import exchange_amplitudes, field_bias, ising_couplings, seed_pairings
-from hpc_nqs.wavefunctions.correlator_product import ClusterFactor, cluster_kinds, connected_clusters
+from hpc_nqs.wavefunctions.correlator_product import CorrelatorProduct, connected_clusters, correlators
 from hpc_nqs.wavefunctions.mismatch_factor import MismatchFactor
 from hpc_nqs.wavefunctions.pair_product import PairProduct
-from hpc_nqs.wavefunctions.product import ProductState
+from hpc_nqs.wavefunctions.product import Product
 from hpc_nqs.wavefunctions.wavefunction import log_psi
 
 REFERENCE_BETA = 0.5  # of the positive function, in units of the inverse of the largest coupling
@@ -53,7 +54,7 @@ def lattice_clusters(lattice, model, size):
     return connected_clusters(strongest_bonds(lattice, model), size)
 
 
-def cluster_state(purification, lattice, symmetries, site_images, images, size, beta_0, strongest):
+def correlator_state(purification, lattice, symmetries, site_images, images, size, beta_0, strongest):
     """Return the seed at `beta_0`: tables over pairs and connected clusters, times a mismatch function for exchange.
 
     Parameters
@@ -64,8 +65,8 @@ def cluster_state(purification, lattice, symmetries, site_images, images, size, 
         Those that the state has.
     site_images : (order, n_sites) intp
         The lattice symmetries among them.
-    images : (order', n_visible) intp
-        Symmetries of the visible units as signed gathers.
+    images : SignedPermutations
+        Symmetries of the visible units.
     size : int
         Sites of the connected clusters.
     beta_0 : float
@@ -74,15 +75,15 @@ def cluster_state(purification, lattice, symmetries, site_images, images, size, 
 
     Returns
     -------
-    state : ClusterFactor or ProductState
+    state : CorrelatorProduct or Product
         The second for a model with exchange.
     expansion : ClusterExpansion or None
         What fills the tables at other temperatures, in a transverse field.
     """
     model = purification.model
     pairs = list(itertools.combinations(range(model.n_sites), 2))
-    kinds = cluster_kinds(pairs + (lattice_clusters(lattice, model, size) if size > 2 else []), site_images, images)
-    factor = ClusterFactor(kinds, purification.n_visible)
+    kinds = correlators(pairs + (lattice_clusters(lattice, model, size) if size > 2 else []), site_images, images)
+    factor = CorrelatorProduct(kinds, purification.n_visible)
     if not model.conserves_sz:
         expansion = ClusterExpansion(model, factor)
         expansion.fill(beta_0)
@@ -109,7 +110,7 @@ def _positive_state(purification, factor, beta_0, reference_beta):
         return pair + _matching_term(reference, weaker, units, spins)
 
     factor.fill(term)
-    return ProductState(MismatchFactor(reference), factor)
+    return Product(MismatchFactor(reference), factor)
 
 
 def _signed_state(purification, lattice, symmetries, factor, beta_0):
@@ -123,7 +124,7 @@ def _signed_state(purification, lattice, symmetries, factor, beta_0):
         return of_pair + _determinant_term(purification, pairs, amplitudes, units, spins)
 
     factor.fill(term)
-    return ProductState(pairs, factor)
+    return Product(pairs, factor)
 
 
 def flux_pairs(purification, lattice, symmetries, beta_0):
@@ -147,10 +148,11 @@ def flux_pairs(purification, lattice, symmetries, beta_0):
         site_images = site_symmetries(lattice, model, names)
     signs, kept, gauge = hopping_signs(lattice, strongest_bonds(lattice, model), site_images)
     images = input_images(purification, site_images[kept], "layer_exchange" in symmetries, False)
-    gauge = np.tile(gauge, (len(images) // len(kept), 2))
+    permutations = images.restricted(np.arange(2 * n)).sources
+    group = SignedPermutations(permutations, np.tile(gauge, (len(images) // len(kept), 2)))
     pairings, layer_sign = seed_pairings(purification, beta_0)
     signed = {(v, w): x * (signs[v % n, w % n] or 1) for (v, w), x in pairings.items()}
-    return PairProduct(images[:, : 2 * n] % purification.n_inputs, signed, layer_sign, gauge)
+    return PairProduct(group, signed, layer_sign)
 
 
 def _pair_term(purification, beta_0, couplings, on_site, units, spins):

@@ -65,7 +65,7 @@ def hopping_signs(lattice, bonds, site_images):
     lattice : Lattice
     bonds : (n_bonds, 2) integers
     site_images : (order, n_sites) intp
-        Lattice symmetries as gathers.
+        Lattice symmetries as in `site_permutations`.
 
     Returns
     -------

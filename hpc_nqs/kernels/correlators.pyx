@@ -13,8 +13,8 @@ from hpc_nqs.kernels.amplitude cimport BLOCK, Amplitude
 from hpc_nqs.kernels.moves cimport Proposal
 
 
-cdef class ClusterAmplitude(Amplitude):
-    """One set of tables at fixed parameters; `wavefunctions.clusters.ClusterFactor.amplitude` makes it.
+cdef class CorrelatorAmplitude(Amplitude):
+    """One set of tables at fixed parameters; `wavefunctions.clusters.CorrelatorProduct.amplitude` makes it.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ cdef class ClusterAmplitude(Amplitude):
         self.codes = np.zeros((BLOCK, len(first_code)), dtype=np.intp)
 
     def sibling(self):
-        return ClusterAmplitude(self.n_visible, self.n_params, *map(np.asarray, (
+        return CorrelatorAmplitude(self.n_visible, self.n_params, *map(np.asarray, (
             self.first_unit, self.units, self.first_code, self.table, self.code_param, self.entry_change,
             self.first_flip, self.flip_cluster, self.flip_mask)))
 
