@@ -25,7 +25,8 @@ class Moves:
     Notes
     -----
     The change of the inputs depends on the signs of a few spins besides the overall sign of the first flipped
-    one; each pattern is a table entry of its own (theory: tables of cosh and sinh per bond).
+    one; each pattern is a table entry of its own (docs/theory/reconfiguration.md, "Ratios without transcendental
+    functions").
     """
 
     n_visible: int

@@ -4,7 +4,7 @@ u are the up sites, d the down sites, inv(s) the number of (down before up) pair
 Written as sgn(permutation u, d) det F with unsorted lists, an exchange of an up spin at x = u_a with a down spin at
 y = d_b swaps two labels: the sign changes, row a and column b of F are replaced.  With G = F^{-1} and
 D = f(d, d) G kept, the ratio of determinants costs O(N) for one or two exchanged pairs, an update O(N^2)
-(determinant lemma and Woodbury's formula, theory 4.7).
+(determinant lemma and Woodbury's formula; docs/theory/purification.md, "Pair product").
 """
 
 from libc.math cimport INFINITY, fabs, isfinite, log, pi

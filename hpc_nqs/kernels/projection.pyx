@@ -1,7 +1,8 @@
 """Projection onto a quantum number: Psi_K(s) = sum_g c_g Psi(g s), c_g = chi_K(g)^*.
 
-[SYM] Y. Nomura, JPCM 33, 174003 (2021), eq. (8); theory section 7.  Every image g s has a state of its own, so that a
-move costs one ratio of the inner wave function per image.  The sum is taken relative to its largest term.
+[SYM] Y. Nomura, JPCM 33, 174003 (2021), eq. (8); docs/theory/ground_states.md, "Quantum numbers".  Every image g s
+has a state of its own, so that a move costs one ratio of the inner wave function per image.  The sum is taken
+relative to its largest term.
 """
 
 from libc.math cimport INFINITY, isfinite

@@ -1,8 +1,8 @@
 """Short-time gates e^{-tau h} written as hidden units between old (deep) and new (physical) spins.
 
 A gate takes the physical spins s to deep units d and ties d to the new s:  <s|e^{-tau h}|d> = e^{log_prefactor +
-sum biases} prod_j 2cosh(sum couplings), exactly.  Theory section 5; G. Carleo, Y. Nomura, M. Imada, Nat. Commun. 9,
-5322 (2018).  Where the gate is diagonal the old spins stay physical and there are no deep units.
+sum biases} prod_j 2cosh(sum couplings), exactly: docs/theory/gates.md; G. Carleo, Y. Nomura, M. Imada, Nat. Commun.
+9, 5322 (2018).  Where the gate is diagonal the old spins stay physical and there are no deep units.
 
 Slots name the units of a gate: 0, 1 the new spins s1, s2 and 2, 3 the old spins d1, d2 of a bond; for one site 0 is
 the new spin and 2 the old one.
@@ -93,7 +93,7 @@ def exchange_gate(coupling, element, tau, n_hidden=4):
     """Return the gate e^{-tau h} of a bond, h = c s1 s2 + e (|+-><-+| + h.c.) (gates 5.2, any anisotropy).
 
     Two hidden units with couplings i pi/4 and i pi/8 times (+,+,-,-) keep s1 + s2 = d1 + d2; two-body factors set the
-    three elements.  For Heisenberg bonds c = J/4, e = -J/2 these are the formulas of theory 5.2 with K = tau J / 4.
+    three elements.  Heisenberg bonds have c = J/4, e = -J/2; see docs/theory/gates.md, "Exchange gate (5.2)".
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Trotter products of short-time gates, and the deep Boltzmann machine that represents their action on Bell pairs.
 
 |Psi(beta)> = T^M |Psi(0)>, beta = 2 M dtau, T a first- or second-order product for e^{-dtau H}.  No optimization: one
-gate after the other turns physical spins into deep units and adds hidden ones (theory section 5; method I of
+gate after the other turns physical spins into deep units and adds hidden ones (docs/theory/gates.md; method I of
 Y. Nomura, N. Yoshioka, F. Nori, PRL 127, 060601 (2021)).
 """
 

@@ -1,4 +1,7 @@
-"""The table of a thermal run: entropy, free energy and slopes from its history (theory section 6)."""
+"""The table of a thermal run: entropy, free energy and slopes from its history.
+
+See docs/theory/conventions.md, "Entropy and free energy", and docs/theory/clock_and_errors.md, "Systematic errors".
+"""
 
 import numpy as np
 

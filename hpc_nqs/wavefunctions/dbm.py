@@ -1,8 +1,8 @@
 """Deep Boltzmann machine: visible, hidden and deep units.
 
 Psi(v) = sum_d exp[ log_prefactor + sum_u biases_u x_u ] prod_j 2cosh( hidden_bias_j + sum_u W_ju x_u ),  x = (v, d).
-Hidden units are traced out; deep units are summed (small networks) or sampled.  Theory section 3;
-Y. Nomura, N. Yoshioka, F. Nori, PRL 127, 060601 (2021).
+Hidden units are traced out; deep units are summed (small networks) or sampled: docs/theory/purification.md,
+"Deep Boltzmann machine"; Y. Nomura, N. Yoshioka, F. Nori, PRL 127, 060601 (2021).
 """
 
 from dataclasses import dataclass, replace

@@ -1,7 +1,7 @@
 """Singlet pair product over physical and ancilla spins, and its product with a Boltzmann machine.
 
-Psi(s) = (-1)^inv(s) det[f(u_a, d_b)] x RBM(s), theory 4.7; [PRX] 11, 031034 (2021).  The determinant carries the
-signs of a frustrated magnet, so H stays unrotated.
+Psi(s) = (-1)^inv(s) det[f(u_a, d_b)] x RBM(s); [PRX] 11, 031034 (2021); docs/theory/purification.md, "Pair product".
+The determinant carries the signs of a frustrated magnet, so H stays unrotated.
 """
 
 import numpy as np

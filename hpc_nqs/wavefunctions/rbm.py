@@ -2,7 +2,7 @@
 
 ln Psi(x) = sum_u a_u x_u + sum_f sum_g ln 2cosh(b_f + sum_u w_fu (g x)_u), the second sum over the distinct
 images g of feature f; x are the visible units, followed by m_i = sigma_i ancilla_i with bond features.
-Purification: [PDBM] PRL 127, 060601 (2021), eq. (2); sharing: theory section 3.
+Purification: [PDBM] PRL 127, 060601 (2021), eq. (2); sharing: docs/theory/purification.md, "Symmetry sharing".
 """
 
 from dataclasses import dataclass

@@ -102,7 +102,7 @@ class Dense:
         return derivatives if self.wavefunction.is_complex else derivatives.real
 
     def definitions(self):
-        """Return S, F and Var(E_loc) as in the theory: S = <O* O> - <O*><O>, F = <O* E> - <O*><E>."""
+        """Return S = <O* O> - <O*><O>, F = <O* E> - <O*><E> and Var(E_loc), see docs/theory/conventions.md."""
         psi, derivatives = self.vector(), self.derivatives()
         weights = np.abs(psi) ** 2
         local = sum(self.hamiltonians) @ psi / 2 / psi

@@ -27,7 +27,7 @@ def samples(n_samples=60, n_params=20, kind=np.complex128, seed=0):
 
 
 def system(log_derivs, weights, local_energy):
-    """Assemble S and F of theory section 1."""
+    """Assemble S and F of docs/theory/conventions.md, 'Variational quantities'."""
     return log_derivs.conj().T @ (weights[:, None] * log_derivs), log_derivs.conj().T @ (weights * local_energy)
 
 

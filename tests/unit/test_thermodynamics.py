@@ -214,7 +214,7 @@ def test_cumulants_are_those_of_the_dense_matrix(seed):
 
 
 def test_variance_of_the_heisenberg_chain():
-    """Theory section 4.2: 3/16 per site."""
+    """Check docs/theory/conventions.md, 'High-temperature series': 3/16 per site."""
     sites = np.stack([np.arange(8), (np.arange(8) + 1) % 8], axis=1)
     nothing = {"site_field": np.zeros(8), "flip_sites": np.zeros(0, int), "flip_element": np.zeros(0)}
     model = SimpleNamespace(

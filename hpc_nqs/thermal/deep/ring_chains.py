@@ -1,4 +1,6 @@
-"""Rings of layers: the configurations of a deep purified state, theory 4.9, bra and ket together.
+"""Rings of layers: the configurations of a deep purified state, bra and ket together.
+
+See docs/theory/deep_states.md, "Rings of layers".
 
 Psi(sigma, ancilla) = sum over deep layers of phi(L_0, L_1) phi(L_1, L_2) ... phi(L_{M-1}, L_M), L_0 = sigma, L_M =
 ancilla; a second, independent set of deep layers for the bra closes the ring of 2M links.  With a phi that is

@@ -1,4 +1,4 @@
-"""Stochastic reconfiguration of deep purified states, sampled as rings of layers (theory 4.9).
+"""Stochastic reconfiguration of deep purified states, sampled as rings of layers (docs/theory/deep_states.md).
 
 Cut r of a ring of 2M links calls L_r the physical and L_{r+M} the ancilla layer; links r .. r+M-1 are the ket, the
 others the bra.  Averages over rings with the weight of cut r,

@@ -1,7 +1,7 @@
 """Networks that represent e^{-beta_0 H/2} Psi(0) to first order in beta_0, written down by hand.
 
 Starting sampled imaginary-time evolution at infinite temperature fails (zeros of Psi, vanishing tangent
-vectors); starting at a small beta_0 from these networks does not (theory 4.1, 4.2).
+vectors); starting at a small beta_0 from these networks does not: docs/theory/high_temperature.md.
 """
 
 import numpy as np
@@ -74,8 +74,9 @@ def exchange_amplitudes(model, beta_0):
 
 
 def _bell_feature(purification, i, beta_0, is_complex):
-    """Opposite-spin Bell pair at site i with couplings to its surroundings (theory 4.2).
+    """Opposite-spin Bell pair at site i with couplings to its surroundings.
 
+    See docs/theory/high_temperature.md, "Bell units".
     cos[pi/4 (s_i + a_i) + sum_k eps_k (s_k + a_k)], sin^2(2 eps_k) = a_ik where the amplitude a_ik of two
     mismatched sites is positive; an isolated mismatch has none.  Negative amplitudes (frustrated bonds) take real
     couplings, sinh^2(2 eps_k) = -a_ik; they exist with complex parameters only.
@@ -129,8 +130,8 @@ def _mismatch_feature(purification, i):
 def ising_couplings(model, paired=False):
     """Return {(i, j): c} of sum c s_i s_j; with a pair product without the part that its determinant holds.
 
-    An antiparallel bond gets det = 1 + x^2 from the pairings of theory 4.7, which is e^{-beta_0 c s s / 2} with
-    c = exchange element / 2 (all of it at Delta = 1).
+    An antiparallel bond gets det = 1 + x^2 from the pairings of the seed, which is e^{-beta_0 c s s / 2} with
+    c = exchange element / 2 (all of it at Delta = 1); see docs/theory/high_temperature.md, "Ising part".
     """
     couplings = {}
     for (i, j), coupling in zip(model.pair_sites.tolist(), model.pair_coupling, strict=True):
@@ -142,8 +143,9 @@ def ising_couplings(model, paired=False):
 
 
 def seed_pairings(purification, beta_0):
-    """Return the pairings of the seed and the signs between the layers (theory 4.7).
+    """Return the pairings of the seed and the signs between the layers.
 
+    See docs/theory/high_temperature.md, "Seed of the pair product".
     f(sigma_i, sigma_k) = x and f(ancilla_i, ancilla_k) = -x with x^2 = -a_ik give two mismatched sites the
     amplitude a_ik; a positive amplitude takes equal signs on the two layers.
 
@@ -175,7 +177,9 @@ def field_bias(purification, beta_0):
 
 
 def free_features(purification, lattice, order, n_pairs, stream):
-    """Return pairs (w, i w) of random localized features: the state changes at fourth order only (theory 4.2).
+    """Return pairs (w, i w) of random localized features: the state changes at fourth order only.
+
+    See docs/theory/high_temperature.md, "Paired features".
 
     Parameters
     ----------
