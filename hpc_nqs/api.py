@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from hpc_nqs.reports.text import csv_text, flat_row, json_text, table_text
-from hpc_nqs.runs import labelled_arrays as labels
-from hpc_nqs.runs import run_file as checkpoint
+from hpc_nqs.runs import labelled_arrays, run_file
 from hpc_nqs.settings.parsing import Settings, SettingsError, parse_settings, read_settings
 from hpc_nqs.settings.system import validate
 
@@ -44,14 +43,14 @@ class Run:
         Returns
         -------
         (n_rows,) float64, or (n_rows, n_keys) for structure factors and correlations
-            In the unit `labels.unit_of(name)`; not a number where a row does not have it.
+            In the unit `labelled_arrays.unit_of(name)`; not a number where a row does not have it.
 
         Raises
         ------
         KeyError
             When no row has the quantity; names those that there are.
         """
-        found = labels.columns(self.table["rows"])
+        found = labelled_arrays.columns(self.table["rows"])
         if name not in found:
             raise KeyError(f"{name}; there are {', '.join(found)}")
         return found[name][1]
@@ -59,7 +58,7 @@ class Run:
     @property
     def names(self):
         """Names of the quantities and coordinates that `run[name]` knows."""
-        return list(labels.columns(self.table["rows"]))
+        return list(labelled_arrays.columns(self.table["rows"]))
 
     @property
     def columns(self):
@@ -76,7 +75,7 @@ class Run:
     @property
     def network(self):
         """The arrays of the wave function, a nested dict; read from the file when asked for."""
-        return checkpoint.read_network(self.path) if self.path else {}
+        return run_file.read_network(self.path) if self.path else {}
 
     def to_text(self):
         """Return the table as text of at most 80 columns, as ``show`` prints it."""
@@ -108,7 +107,7 @@ def make_input(**sections):
 
 
 def read_input(path, overrides=()):
-    """Return the `Settings` of an input file; see `settings.read_settings` for overrides and errors."""
+    """Return the `Settings` of an input file; see `settings.parsing.read_settings` for overrides and errors."""
     return _validated(read_settings(path, overrides))
 
 
@@ -150,13 +149,13 @@ def resume(path, overrides=()):
     ------
     SettingsError
         When a setting on which the stored state rests would change.
-    checkpoint.RunFileError
+    run_file.RunFileError
         When the file cannot be used.
     """
     from hpc_nqs.settings.parsing import changed_foundations, read_tables
 
     team = _start()
-    tables = read_tables(team.broadcast_object(checkpoint.read_settings_text(path) if team.is_root else None))
+    tables = read_tables(team.broadcast_object(run_file.read_settings_text(path) if team.is_root else None))
     stored, settings = parse_settings(tables), parse_settings(tables, overrides)
     problems = changed_foundations(stored, settings)
     if problems:
@@ -173,12 +172,12 @@ def load(path):
 
     Raises
     ------
-    checkpoint.RunFileError
+    run_file.RunFileError
         When there is no such file, or it is damaged or of another program.
     """
-    table = checkpoint.read_table(path)
+    table = run_file.read_table(path)
     settings = parse_settings(table["settings"])
-    return Run(str(path), settings, table, checkpoint.read_history(path), checkpoint.read_about(path))
+    return Run(str(path), settings, table, run_file.read_history(path), run_file.read_about(path))
 
 
 def diagonalize(settings):

@@ -30,12 +30,12 @@ def validated(settings):
 
 
 def read_run_file(path, reader):
-    """Return what one of the readers of `checkpoint` finds in a run file."""
-    from hpc_nqs.runs import run_file as checkpoint
+    """Return what one of the readers of `run_file` finds in a run file."""
+    from hpc_nqs.runs import run_file
 
     try:
-        return getattr(checkpoint, reader)(path)
-    except checkpoint.RunFileError as error:
+        return getattr(run_file, reader)(path)
+    except run_file.RunFileError as error:
         raise UnusableFile(str(error)) from error
 
 

@@ -34,9 +34,9 @@ def start_team(options, stop):
 
 def _program():
     """Return the version and the commit of this installation as text."""
-    from hpc_nqs.runs import run_file as checkpoint
+    from hpc_nqs.runs import run_file
 
-    return f"{__version__} {checkpoint.commit()}"
+    return f"{__version__} {run_file.commit()}"
 
 
 def _own_copy(team, path):

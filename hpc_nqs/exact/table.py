@@ -28,11 +28,11 @@ def exact_table(settings):
 
 def thermal_rows(settings, betas):
     """Return (n_sites, exact rows at the inverse temperatures `betas`); errors as `exact_table`."""
-    from hpc_nqs.exact import diagonalization as exact
+    from hpc_nqs.exact import diagonalization
 
     wanted = settings.observables
     lattice, levels = _levels(settings, wanted.structure_factor, wanted.correlations)
-    return lattice.n_sites, exact.thermal_rows(levels, betas)
+    return lattice.n_sites, diagonalization.thermal_rows(levels, betas)
 
 
 def sector_rows(settings):
@@ -94,10 +94,10 @@ def curves(tables, names, with_observables=True):
 
 def _levels(settings, structure_factor=(), correlations=False):
     """Return the lattice and all levels of its model."""
-    from hpc_nqs.exact import diagonalization as exact
+    from hpc_nqs.exact import diagonalization
 
     lattice, model = build(settings)
     try:
-        return lattice, exact.diagonalize(model, lattice, structure_factor, correlations)
+        return lattice, diagonalization.diagonalize(model, lattice, structure_factor, correlations)
     except ValueError as error:  # too many sites, or too large a block without symmetries
         raise SettingsError([f"no exact results: {error}"]) from error

@@ -285,7 +285,7 @@ class Optimization(Computation):
         self.descent.restore(state["descent"])
 
     def table(self):
-        """Return the results so far, as `checkpoint.run_image` takes them."""
+        """Return the results so far, as `run_file.run_image` takes them."""
         return {
             "task": "ground_state",
             "n_sites": self.system.n_sites,

@@ -12,7 +12,7 @@ import numpy as np
 
 from hpc_nqs.ground_state.ansatz import build_spin_ansatz, sectors_of
 from hpc_nqs.hilbert.spins import random_spins
-from hpc_nqs.runs import run_file as checkpoint
+from hpc_nqs.runs import run_file
 from hpc_nqs.sampling.chains import Chains
 from hpc_nqs.settings.parsing import parse_settings, read_tables
 from hpc_nqs.settings.system import build
@@ -144,12 +144,12 @@ def load_lower_state(path, team):
     found = failure = None
     if team.is_root:
         try:
-            state = checkpoint.read_state(path)
-            text = checkpoint.read_settings_text(path)
+            state = run_file.read_state(path)
+            text = run_file.read_settings_text(path)
             if "sector" not in state:
                 failure = f"ground_state.orthogonal_to: {path} is not a ground-state run"
             found = text, {name: state.get(name) for name in ("sector", "params")}
-        except checkpoint.RunFileError as error:
+        except run_file.RunFileError as error:
             failure = f"ground_state.orthogonal_to: {error}"
     failure, found = team.broadcast_object((failure, found))
     if failure:

@@ -17,7 +17,7 @@ def variance_limits(tables):
     Parameters
     ----------
     tables : list of dict
-        Tables of ground-state runs of one system, as `checkpoint.read_table` returns them.
+        Tables of ground-state runs of one system, as `run_file.read_table` returns them.
 
     Returns
     -------

@@ -198,7 +198,7 @@ class PathIntegral(Computation):
         return self.largest
 
     def table(self):
-        """Return the results so far, as `checkpoint.run_image` takes them."""
+        """Return the results so far, as `run_file.run_image` takes them."""
         # a temperature is reported when all its ensembles are finished
         betas = [*self.betas, *self.ladder]
         whole = [b for b in betas if all(self._finished(b, m) for m in slice_numbers(b, self.dtaus))]

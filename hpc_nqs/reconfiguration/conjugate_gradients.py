@@ -25,7 +25,7 @@ def solve_cg(matvec, force, x0=None, diagonal=None, tolerance=1e-6, max_iteratio
     Parameters
     ----------
     matvec : callable
-        v (P,) -> A v (P,), A Hermitian positive semidefinite. ``lambda v: s_matrix @ v``, or `linear.matrix_free`.
+        v (P,) -> A v (P,), A Hermitian positive semidefinite. ``lambda v: s_matrix @ v``, or `dense.matrix_free`.
     force : (P,) float64 or complex128
     x0 : (P,), optional
         Start, e.g. the velocity of the step before; zero if not given.

@@ -15,7 +15,7 @@ MESSAGES = 4  # of an iteration of conjugate gradients: a sum, a collection, twi
 # Passes over the vectors of an iteration on every rank, and over its part of them.
 WHOLE_VECTORS, SHARED_VECTORS = 8, 14
 PASSES = 12  # over the matrix between samples: filling, panels read again, substitutions (measured at 6x6)
-PANEL, CHUNK = 128, 32  # columns factorized at a time, rows dealt out at a time: those of `row_blocks`
+PANEL, CHUNK = 128, 32  # columns factorized at a time, rows dealt out at a time: those of `distributed_cholesky`
 SOLVERS = ("dense", "cg", "sample_space")
 MAX_SAMPLES = 8192  # of an automatic choice of sample_space: 1.5 GiB for the matrix where it is on one rank
 

@@ -11,7 +11,7 @@ shared by the threads of a rank; the blocks, and so the numbers, do not depend o
 A matrix is held in real planes, as `kernels.triangular` multiplies them: real part, imaginary part and room for their
 sum, or the one plane of a real matrix.
 
-The `team` is that of `linear`.
+The `team` is that of `dense`.
 """
 
 import contextlib

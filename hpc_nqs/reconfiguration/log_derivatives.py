@@ -8,7 +8,7 @@ Centring is done on the factors, t_j = mean t_j + d_j and x_u = mean x_u + y_u, 
 O_(j,u) - <O_(j,u)> = d_j x_u + mean t_j y_u - <d_j x_u>.
 
 Work is cut into groups of samples, always the same ones, whose sums are added in order: threads share the groups and
-the numbers do not depend on how many threads there are.  The `team` is that of `linear`.
+the numbers do not depend on how many threads there are.  The `team` is that of `dense`.
 
 Both classes have an order of the parameters of their own, in which products cost least: `laid_out` takes a vector
 there, `collected` brings it back.
@@ -59,7 +59,7 @@ class StoredDerivatives:
         O minus its weighted mean over all ranks.
     weights : (n_local,) float64
         Normalised to one over all ranks.
-    team : see `linear`
+    team : see `dense`
     """
 
     is_factored = False
@@ -133,7 +133,7 @@ class FactoredDerivatives:
         Parameter behind each visible bias; n_params where there is none.
     n_params : int
     weights : (n_local,) float64
-    team : see `linear`
+    team : see `dense`
     """
 
     is_factored = True

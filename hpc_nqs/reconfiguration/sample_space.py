@@ -5,9 +5,9 @@ identity gives (X^H X + D)^-1 X^H = D^-1 X^H (X D^-1 X^H + 1)^-1. The matrix to 
 P x P: cheaper whenever there are more parameters than samples (A. Chen, M. Heyl, Nat. Phys. 20, 1476 (2024);
 R. Rende et al., Commun. Phys. 7, 260 (2024)).
 
-The matrix is computed in strips of rows, one per rank, and factorized where it lies (`row_blocks`). Of factored
-log-derivatives and a shift that is the same for all parameters it is an elementwise product of two small products, at
-cost n_rows^2 (n_hidden + n_inputs). A soft cut needs eigenvalues: rank 0 alone then collects the matrix, which limits
+The matrix is computed in strips of rows, one per rank, and factorized where it lies (`distributed_cholesky`). Of
+factored log-derivatives and a shift that is the same for all parameters it is an elementwise product of two small
+products, at cost n_rows^2 (n_hidden + n_inputs). A soft cut needs eigenvalues: rank 0 alone then collects the matrix, which limits
 that form to `MAX_ROWS` rows.
 """
 
@@ -39,9 +39,9 @@ def solve_sample_space(
 ):
     """Solve (S + D) x = -F, or S x = -F with a soft cut, from the samples of all ranks. *Collective*.
 
-    With `rtol` the same cut as `linear.solve_soft_cut` (the non-zero eigenvalues of X X^H are those of S):
+    With `rtol` the same cut as `dense.solve_soft_cut` (the non-zero eigenvalues of X X^H are those of S):
     x = previous - X^H U (g / lambda) U^H (e + X previous), U and lambda eigenvectors and eigenvalues of X X^H.
-    Without it D = diag_scale diag(S) + diag_shift as in `linear.solve_cholesky`:
+    Without it D = diag_scale diag(S) + diag_shift as in `dense.solve_cholesky`:
     x = -D^-1 X^H (X D^-1 X^H + 1)^-1 e.
 
     Parameters
@@ -52,7 +52,7 @@ def solve_sample_space(
         Normalised to one over all ranks.
     local_energy_centred : (n_local,) float64 or complex128
         E_loc minus its weighted mean; total energy, not per site. The same type on every rank.
-    team : see `linear`
+    team : see `dense`
     diag_scale, diag_shift : float, >= 0
         Relative and absolute diagonal shift; not both zero unless `rtol` is given, and both zero if it is.
     rtol : float, optional

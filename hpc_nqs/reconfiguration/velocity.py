@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hpc_nqs.reconfiguration import dense as linear
+from hpc_nqs.reconfiguration import dense
 from hpc_nqs.reconfiguration.equations import assembled, sampled
 from hpc_nqs.sampling.umbrella import fitted_rows
 
@@ -23,7 +23,7 @@ class Velocity:
     Attributes
     ----------
     x : (n_params,)
-    solution : linear.Solution
+    solution : dense.Solution
     variance : float
         Var of the local energy in the force.
     thermal_variance : float
@@ -42,7 +42,7 @@ class Velocity:
     """
 
     x: np.ndarray
-    solution: linear.Solution
+    solution: dense.Solution
     variance: float
     thermal_variance: float
     power: float

@@ -116,7 +116,7 @@ def thermodynamics(tables, names, exact_curves=(), references=(), width=WIDTH):
     Parameters
     ----------
     tables : list of dict
-        As `checkpoint.read_table` returns them.
+        As `run_file.read_table` returns them.
     names : list of str
         One per table, all different, for the legend.
     exact_curves, references : list of (str, list of dict)
@@ -164,7 +164,7 @@ def convergence(histories, names, width=WIDTH):
     Parameters
     ----------
     histories : list of dict of str: (n_steps,) float64
-        As `checkpoint.read_history` returns them.
+        As `run_file.read_history` returns them.
     names : list of str
     """
     with matplotlib.rc_context(_style(width)):
@@ -196,7 +196,7 @@ def ground_states(tables, histories, names, exact_rows=None, width=WIDTH):
     tables, names
         As for `thermodynamics`.
     histories : list of dict of str: (n_steps,) float64
-        As `checkpoint.read_history` returns them; several sectors follow one another.
+        As `run_file.read_history` returns them; several sectors follow one another.
     exact_rows : list of list of dict, optional
         For every run the exact row of each of its rows, drawn as lines.
     width : float

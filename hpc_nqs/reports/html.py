@@ -52,10 +52,10 @@ def html(table, history, about, drawings, *, name, exact_rows=None):
     Parameters
     ----------
     table : dict
-        As `checkpoint.read_table` returns it.
+        As `run_file.read_table` returns it.
     history : dict of str: (n_steps,) float64
     about : dict
-        As `checkpoint.read_about` returns it.
+        As `run_file.read_about` returns it.
     drawings : dict of str: str
         Title to SVG element.
     name : str

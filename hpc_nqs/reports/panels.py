@@ -1,4 +1,4 @@
-"""What stands in one panel of a figure: points, bands, lines and maps on axes that `plotting` makes.
+"""What stands in one panel of a figure: points, bands, lines and maps on axes that `figures` makes.
 
 Colours are distinguishable with every kind of colour vision; markers, fillings and line styles carry the same
 information in black and white.

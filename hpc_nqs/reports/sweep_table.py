@@ -18,7 +18,7 @@ def collected_text(runs, tables):
     ----------
     runs : list of SweepRun
     tables : list of dict or None
-        As `checkpoint.read_table` returns them; None for a run that has not started.
+        As `run_file.read_table` returns them; None for a run that has not started.
     """
     names = list(runs[0].values)
     lines = [[*(name.partition(".")[2] for name in names), "T", *(heading for _, heading in _COLUMNS), "residual"]]

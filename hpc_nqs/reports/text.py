@@ -73,7 +73,7 @@ def table_text(table, exact_rows=None):
     Parameters
     ----------
     table : dict
-        As `checkpoint.read_table` returns it.
+        As `run_file.read_table` returns it.
     exact_rows : list of dict, optional
         Exact rows in the order of table["rows"]; adds the differences of energy, specific heat and entropy.
     """

@@ -44,7 +44,7 @@ def judge(table, history=None):
     Parameters
     ----------
     table : dict
-        As `checkpoint.read_table` returns it.
+        As `run_file.read_table` returns it.
     history : dict of str: (n_steps,) float64, optional
     """
     rows = table["rows"]

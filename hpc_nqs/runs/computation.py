@@ -16,7 +16,7 @@ TARGET_TAU = 2.0  # autocorrelation time of the local energy, in samples
 
 
 class Driver(Protocol):
-    """One run, as `tasks` starts it and a `recorder.Recorder` writes it.
+    """One run, as `tasks` starts it and a `runs.recorder.Recorder` writes it.
 
     Attributes
     ----------

@@ -1,11 +1,11 @@
 """The run file of a run that goes on: when it is written, what that costs, and what happens when it cannot be.
 
-A run is a `computation.Driver`. Nothing here knows any physics.
+A run is a `runs.computation.Driver`. Nothing here knows any physics.
 """
 
 import time
 
-from hpc_nqs.runs import run_file as checkpoint
+from hpc_nqs.runs import run_file
 from hpc_nqs.runs.run_file import RunFileError
 
 MAX_FAILURES = 5  # writes in a row that may fail before the run stops
@@ -49,7 +49,7 @@ class Recorder:
         RunFileError
             On every rank, if the file cannot be used.
         """
-        return self.team.broadcast_object(self._read_on_root(lambda: checkpoint.read_network(self.path)))
+        return self.team.broadcast_object(self._read_on_root(lambda: run_file.read_network(self.path)))
 
     def load(self):
         """Return (state, history) of the run file, read by rank 0.  *Collective*.
@@ -61,7 +61,7 @@ class Recorder:
         RunFileError
             On every rank, if the file cannot be used.
         """
-        loaded = self._read_on_root(lambda: (checkpoint.read_state(self.path), checkpoint.read_history(self.path)))
+        loaded = self._read_on_root(lambda: (run_file.read_state(self.path), run_file.read_history(self.path)))
         state, history = loaded if self.team.is_root else ({}, None)
         chains = state.pop("chains", None)
         state, history = self.team.broadcast_object((state, history))
@@ -193,8 +193,8 @@ class Recorder:
         begin = time.monotonic()
         run, state = self._held
         history, table, network = run.history_columns(), run.table(), run.arrays()
-        image = checkpoint.run_image(run.settings.to_toml(), state, history, table, network, n_chains=run.n_chains)
-        checkpoint.replace_file(self.path, image, keep_previous)
+        image = run_file.run_image(run.settings.to_toml(), state, history, table, network, n_chains=run.n_chains)
+        run_file.replace_file(self.path, image, keep_previous)
         self.n_saved, self.n_failed = self.n_saved + 1, 0
         self.last_saved = time.monotonic()
         self.seconds += self.last_saved - begin

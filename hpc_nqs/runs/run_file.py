@@ -22,7 +22,7 @@ import h5py
 import numpy as np
 
 from hpc_nqs.parallel.processor import processor
-from hpc_nqs.runs import labelled_arrays as labels
+from hpc_nqs.runs import labelled_arrays
 from hpc_nqs.version import __version__
 
 FORMAT = 1
@@ -86,7 +86,7 @@ def run_image(settings_toml, state, history, table, network, *, n_chains=None):
         _store(file, "table", {"rows": rows})
         _set_attributes(file["table"], **scalars)
         _store(file, "network", network)
-        labels.attach(file, table["rows"])
+        labelled_arrays.attach(file, table["rows"])
         _set_attributes(file, format=FORMAT, **about)
         _set_attributes(file, checksum=_checksum(file))
         file.flush()

@@ -21,7 +21,7 @@ class StopRequest:
     Inside its ``with`` block SIGUSR1 and SIGTERM (Slurm before and at the time limit) and SIGINT (Ctrl-C) are
     remembered; a second SIGINT ends the process at once, in the middle of a kernel or of a message too. Signals may
     reach some ranks only, and only rank 0 watches the time limit, so drivers reduce `due` over the team; see
-    `recorder.Recorder`. Outside of a ``with`` block no stop is ever requested.
+    `runs.recorder.Recorder`. Outside of a ``with`` block no stop is ever requested.
 
     Attributes
     ----------

@@ -4,7 +4,7 @@ Two layers:
 
 - functions of arrays (n_chains, n_samples, ...) held by one process: `mean_and_error`, `split_r_hat`,
   `integrated_autocorrelation_time`, `variance_estimate`, `effective_sample_size`;
-- sums for chains distributed over ranks: `BlockSums` (of `blocks`) and `ChainSums`. Each rank adds its own chains
+- sums for chains distributed over ranks: `BlockSums` (of `jackknife`) and `ChainSums`. Each rank adds its own chains
 (possibly
   none) to an array `sums`, the driver sums that array over ranks *in place*, and every rank then computes the same
   statistics from it::

@@ -210,7 +210,7 @@ class Cooling(Computation):
         self.warm, self.exponent = state["warm"], state["exponent"]
 
     def table(self):
-        """Return the results so far, as `checkpoint.run_image` takes them."""
+        """Return the results so far, as `run_file.run_image` takes them."""
         targets = self.settings.thermal.report_betas
         return {
             "task": "thermal",

@@ -9,7 +9,7 @@ from hpc_nqs.hilbert.purification import input_images, purify
 from hpc_nqs.symmetry.site_permutations import site_symmetries
 from hpc_nqs.thermal.choices import SITE_SYMMETRIES
 from hpc_nqs.thermal.deep.sliced_state import SlicedNetworkState, SlicedPairedState
-from hpc_nqs.thermal.high_temperature import networks as seeds
+from hpc_nqs.thermal.high_temperature import networks
 from hpc_nqs.thermal.state import ThermalState
 from hpc_nqs.wavefunctions.pair_product import PairProduct
 from hpc_nqs.wavefunctions.product import Product
@@ -52,18 +52,18 @@ def build_network_state(plan):
     site_images = site_symmetries(plan.lattice, model, [s for s in plan.symmetries if s in SITE_SYMMETRIES])
     layer_exchange = "layer_exchange" in plan.symmetries
     images = input_images(system, site_images, layer_exchange, "spin_flip" in plan.symmetries)
-    features, bias = seeds.seed_features(
+    features, bias = networks.seed_features(
         system, site_images, layer_exchange, beta_0, paired=paired, is_complex=is_complex
     )
     n_seed_units = RBM(features, images, system.n_visible, is_complex=is_complex).n_units
     alpha = ALPHA[is_complex] if choice.alpha == "auto" else choice.alpha
     n_pairs = max(1, round((alpha * system.n_visible - n_seed_units) / (2 * len(images))))
     stream = Generator(Philox(key=np.array([plan.seed, FEATURE_STREAM], dtype=np.uint64)))
-    features += seeds.free_features(system, plan.lattice, len(images), n_pairs, stream)
+    features += networks.free_features(system, plan.lattice, len(images), n_pairs, stream)
     wavefunction = RBM(features, images, system.n_visible, bias, is_complex)
     if paired:
         pair_images = images.restricted(np.arange(system.n_visible)).unsigned().distinct()
-        wavefunction = Product(wavefunction, PairProduct(pair_images, *seeds.seed_pairings(system, beta_0)))
+        wavefunction = Product(wavefunction, PairProduct(pair_images, *networks.seed_pairings(system, beta_0)))
     kinds = (NetworkState, PairedState) if n_slices == 1 else (SlicedNetworkState, SlicedPairedState)
     return kinds[paired](
         lattice=plan.lattice, model=model, system=system, wavefunction=wavefunction, symmetries=plan.symmetries,

@@ -6,7 +6,7 @@ See docs/theory/conventions.md, "Entropy and free energy", and docs/theory/clock
 import numpy as np
 
 from hpc_nqs.observables import thermodynamics
-from hpc_nqs.thermal import systematic_error as systematic
+from hpc_nqs.thermal import systematic_error
 
 
 def finished_rows(rows, history, model, start=None, exact_until=0.0):
@@ -45,7 +45,7 @@ def finished_rows(rows, history, model, start=None, exact_until=0.0):
     if start is not None:
         first, first_error = start.get("integral") or _first_integral(path, model)
         integrals, integral_errors = integrals + first - integrals[0], np.hypot(integral_errors, first_error)
-    off = systematic.estimate(path, model, start, exact_until)
+    off = systematic_error.estimate(path, model, start, exact_until)
     # rows are far more certain than the steps between them, but the fit is not: its curve bends less than e(beta)
     even = np.maximum(errors, np.median(errors))
     finished = []
@@ -83,7 +83,7 @@ def _first_integral(path, model):
 
 
 def _path(rows, history):
-    """Return the `systematic.Path` of a run; reported temperatures replace steps at the same beta.
+    """Return the `systematic_error.Path` of a run; reported temperatures replace steps at the same beta.
 
     Deep states have no layer difference: it counts as zero.
     """
@@ -99,4 +99,5 @@ def _path(rows, history):
         points[beta] = (*(row[name] for name in names), row.get("layer_energy_difference", 0.0))
     columns = np.array([points[beta] for beta in sorted(points)]).T
     betas, energies, errors, heats, heat_errors, residuals, differences = columns
-    return systematic.Path(betas, energies, errors, heats / betas**2, heat_errors / betas**2, residuals, differences)
+    variances, variance_errors = heats / betas**2, heat_errors / betas**2
+    return systematic_error.Path(betas, energies, errors, variances, variance_errors, residuals, differences)

@@ -1,4 +1,4 @@
-"""Singlet pair product over physical and ancilla spins, and its product with a Boltzmann machine.
+"""Singlet pair product over physical and ancilla spins.
 
 Psi(s) = (-1)^inv(s) det[f(u_a, d_b)] x RBM(s); [PRX] 11, 031034 (2021); docs/theory/purification.md, "Pair product".
 The determinant carries the signs of a frustrated magnet, so H stays unrotated.

@@ -65,7 +65,7 @@ def driver(monkeypatch):
 
 
 class ThreadTeam:
-    """The collective calls of `parallel.Team` between threads of this process, so that unit tests need no launcher."""
+    """The collective calls of `parallel.team.Team` between threads of this process: unit tests need no launcher."""
 
     def __init__(self, rank, size, barrier, board):
         self.rank, self.size, self.threads = rank, size, parallel.Threads()

@@ -1,7 +1,7 @@
 """Markov chains of visible units with two independent sets of deep units, one of the ket and one of the bra.
 
 Chains sample abs(phi(v, ket) phi(v, bra))^exponent: the Metropolis sweeps of `Chains` on one network that holds both
-copies.  To `deep` such a sample is a ring of two links, (v, ket) and (v, bra).
+copies.  To `ring_evolution` such a sample is a ring of two links, (v, ket) and (v, bra).
 """
 
 from dataclasses import dataclass, replace

@@ -19,7 +19,7 @@ spread of O within one side does: V = <O(ket)^H O(ket)> with the absolute weight
 import numpy as np
 import scipy.linalg
 
-from hpc_nqs.reconfiguration import dense as linear
+from hpc_nqs.reconfiguration import dense
 from hpc_nqs.reconfiguration.velocity import Velocity
 from hpc_nqs.thermal.deep.ring_evaluation import evaluate_rings
 from hpc_nqs.thermal.deep.ring_moments import assemble
@@ -32,7 +32,7 @@ NOISE_CUT = 2.0  # smallest S / V that is trusted, in units of 1 / sqrt(effectiv
 def solve_spread_cut(s_matrix, spread, force, rtol, noise):
     """Solve S x = -F in the directions in which O varies and S stands out of its noise.
 
-    With V = U D U^H and the filter g of `linear.soft_cut` on D, S is taken in the basis U sqrt(g / D), where its
+    With V = U D U^H and the filter g of `dense.soft_cut` on D, S is taken in the basis U sqrt(g / D), where its
     eigenvalues mu are at most 1 and its noise is about 1 / sqrt(samples) in all directions; these are cut softly
     at mu = `noise`, negative ones entirely.  M = 1 has S = V and mu = 1: the plain soft cut.
 
@@ -46,17 +46,17 @@ def solve_spread_cut(s_matrix, spread, force, rtol, noise):
 
     Returns
     -------
-    linear.Solution
+    dense.Solution
     """
     values, vectors = scipy.linalg.eigh(spread, driver="evd", check_finite=False)
-    _, inverse = linear.soft_cut(values, rtol)
+    _, inverse = dense.soft_cut(values, rtol)
     basis = vectors * np.sqrt(inverse)
     mu, rotation = scipy.linalg.eigh(basis.conj().T @ s_matrix @ basis, driver="evd", check_finite=False)
     kept = 1 / (1 + (noise / np.maximum(mu, 1e-9 * noise)) ** 6)
     basis = basis @ rotation
     x = -basis @ (kept / np.maximum(mu, 1e-9 * noise) * (basis.conj().T @ force))
-    residual = linear.relative_residual(s_matrix @ x, force)
-    return linear.Solution(x, "spread_cut", residual=residual, n_kept=float(kept.sum()))
+    residual = dense.relative_residual(s_matrix @ x, force)
+    return dense.Solution(x, "spread_cut", residual=residual, n_kept=float(kept.sum()))
 
 
 class RingEvolution(AdaptiveEvolution):
@@ -86,8 +86,8 @@ class RingEvolution(AdaptiveEvolution):
         _, squares = evaluation.layer_energies()
         thermal = np.array([evaluation.weights @ evaluation.per_ring(squares)])
         self.team.sum_in_place(thermal)
-        first, residual = solutions[0], linear.relative_residual(s_matrix @ x, force)
-        solution = linear.Solution(x, first.solver, 0, residual, first.n_kept, first.note)
+        first, residual = solutions[0], dense.relative_residual(s_matrix @ x, force)
+        solution = dense.Solution(x, first.solver, 0, residual, first.n_kept, first.note)
         return Velocity(
             x=x,
             solution=solution,
@@ -102,7 +102,7 @@ class RingEvolution(AdaptiveEvolution):
 
     def _solve(self, s_matrix, spread, force, samples, evaluation):
         if not (np.isfinite(s_matrix).all() and np.isfinite(spread).all() and np.isfinite(force).all()):
-            return linear.Solution(np.full_like(force, np.nan), "none", note="S or F is not finite")
+            return dense.Solution(np.full_like(force, np.nan), "none", note="S or F is not finite")
         noise = EXACT_CUT
         if samples.exponent:
             noise = NOISE_CUT / (evaluation.average_sign * np.sqrt(0.5 * evaluation.n_effective))

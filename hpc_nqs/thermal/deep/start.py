@@ -2,7 +2,7 @@
 
 import math
 
-from hpc_nqs.runs import run_file as checkpoint
+from hpc_nqs.runs import run_file
 from hpc_nqs.settings.parsing import SettingsError, parse_settings, read_tables
 from hpc_nqs.wavefunctions.dbm import DBM
 
@@ -32,11 +32,11 @@ def _read(settings):
     """Return (network, problems)."""
     path = settings.thermal.start
     try:
-        network = checkpoint.read_network(path)
-        stored = parse_settings(read_tables(checkpoint.read_settings_text(path)))
+        network = run_file.read_network(path)
+        stored = parse_settings(read_tables(run_file.read_settings_text(path)))
         DBM.from_arrays(network)
-        rows = checkpoint.read_table(path)["rows"]
-    except checkpoint.RunFileError as error:
+        rows = run_file.read_table(path)["rows"]
+    except run_file.RunFileError as error:
         return None, [str(error)]
     except SettingsError as error:
         return None, [f"its settings cannot be read: {problem}" for problem in error.problems]
