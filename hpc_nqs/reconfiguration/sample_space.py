@@ -7,8 +7,8 @@ R. Rende et al., Commun. Phys. 7, 260 (2024)).
 
 The matrix is computed in strips of rows, one per rank, and factorized where it lies (`distributed_cholesky`). Of
 factored log-derivatives and a shift that is the same for all parameters it is an elementwise product of two small
-products, at cost n_rows^2 (n_hidden + n_inputs). A soft cut needs eigenvalues: rank 0 alone then collects the matrix, which limits
-that form to `MAX_ROWS` rows.
+products, at cost n_rows^2 (n_hidden + n_inputs). A soft cut needs eigenvalues: rank 0 alone then collects the matrix,
+which limits that form to `MAX_ROWS` rows.
 """
 
 import numpy as np

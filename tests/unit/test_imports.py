@@ -4,6 +4,7 @@ The source is parsed, not run, so imports inside functions count too.
 """
 
 import ast
+import importlib.util
 import re
 from pathlib import Path
 
@@ -193,3 +194,12 @@ def test_kernels_import_kernels_only():
 def test_c_leaves_know_neither_python_nor_mpi():
     for path in [*ROOT.glob("csrc/*.c"), *ROOT.glob("csrc/*.h")]:
         assert re.findall(r"#\s*include\s*[<\"](Python|numpy/|mpi)", path.read_text()) == [], path.name
+
+
+def test_the_installed_package_has_every_module():
+    """Of the sources and no other: a folder without `__init__`, or a stale build, would show here."""
+    installed = Path(importlib.util.find_spec("hpc_nqs").origin).parent
+    wanted = {path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py")}
+    assert {path.relative_to(installed).as_posix() for path in installed.rglob("*.py")} == wanted
+    kernels = {path.stem for path in PACKAGE.glob("kernels/*.pyx")}
+    assert {path.name.partition(".")[0] for path in installed.glob("kernels/*.so")} == kernels
