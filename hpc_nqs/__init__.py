@@ -12,12 +12,25 @@ From Python::
     run = hpc_nqs.run(settings, "chain.h5")  # under mpiexec on all ranks
     print(run["temperature"], run["energy"], run["energy_error"])
 
-`make_input`, `read_input`, `run`, `resume`, `load`, `diagonalize`, `Run` and `SettingsError` are the public names.
+`make_input`, `read_input`, `run`, `resume`, `load`, `diagonalize`, `Run` and the errors `SettingsError`,
+`RunFileError` and `LauncherError` are the public names.
 """
 
 from hpc_nqs.version import __version__
 
-__all__ = ["Run", "SettingsError", "__version__", "diagonalize", "load", "make_input", "read_input", "resume", "run"]
+__all__ = [
+    "LauncherError",
+    "Run",
+    "RunFileError",
+    "SettingsError",
+    "__version__",
+    "diagonalize",
+    "load",
+    "make_input",
+    "read_input",
+    "resume",
+    "run",
+]
 
 
 def __getattr__(name):

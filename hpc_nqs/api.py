@@ -8,10 +8,25 @@ from pathlib import Path
 
 import numpy as np
 
+from hpc_nqs.parallel.team import LauncherError
 from hpc_nqs.reports.text import csv_text, flat_row, json_text, table_text
 from hpc_nqs.runs import labelled_arrays, run_file
+from hpc_nqs.runs.run_file import RunFileError
 from hpc_nqs.settings.parsing import Settings, SettingsError, parse_settings, read_settings
 from hpc_nqs.settings.system import validate
+
+__all__ = [
+    "LauncherError",
+    "Run",
+    "RunFileError",
+    "SettingsError",
+    "diagonalize",
+    "load",
+    "make_input",
+    "read_input",
+    "resume",
+    "run",
+]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -126,7 +141,7 @@ def run(settings, path, *, overwrite=False):
     ------
     FileExistsError
         When the file is there and `overwrite` is false.
-    parallel.LauncherError
+    LauncherError
         When mpiexec does not belong to the MPI library.
     """
     team = _start()
@@ -149,7 +164,7 @@ def resume(path, overrides=()):
     ------
     SettingsError
         When a setting on which the stored state rests would change.
-    run_file.RunFileError
+    RunFileError
         When the file cannot be used.
     """
     from hpc_nqs.settings.parsing import changed_foundations, read_tables
@@ -172,7 +187,7 @@ def load(path):
 
     Raises
     ------
-    run_file.RunFileError
+    RunFileError
         When there is no such file, or it is damaged or of another program.
     """
     table = run_file.read_table(path)

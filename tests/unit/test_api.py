@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 import hpc_nqs
-from hpc_nqs.runs import run_file as checkpoint
 
 SECTIONS = {
     "run": {"seed": 1},
@@ -81,9 +80,9 @@ def test_inputs_from_files(tmp_path):
 
 
 def test_what_is_not_there():
-    with pytest.raises(AttributeError, match="public names are Run, SettingsError"):
+    with pytest.raises(AttributeError, match="public names are LauncherError, Run, RunFileError"):
         hpc_nqs.magic  # noqa: B018
-    with pytest.raises(checkpoint.RunFileError):
+    with pytest.raises(hpc_nqs.RunFileError):
         hpc_nqs.load("nothing.h5")
 
 
