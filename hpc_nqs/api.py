@@ -8,25 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from hpc_nqs.parallel.team import LauncherError
+from hpc_nqs.parallel.team import LauncherError as LauncherError
 from hpc_nqs.reports.text import csv_text, flat_row, json_text, table_text
 from hpc_nqs.runs import labelled_arrays, run_file
-from hpc_nqs.runs.run_file import RunFileError
+from hpc_nqs.runs.run_file import RunFileError as RunFileError
 from hpc_nqs.settings.parsing import Settings, SettingsError, parse_settings, read_settings
 from hpc_nqs.settings.system import validate
-
-__all__ = [
-    "LauncherError",
-    "Run",
-    "RunFileError",
-    "SettingsError",
-    "diagonalize",
-    "load",
-    "make_input",
-    "read_input",
-    "resume",
-    "run",
-]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -1,1 +1,1 @@
-"""Variational wave functions behind one interface (`params`, `amplitude`, `n_params`, `network`)."""
+"""Variational wave functions behind one protocol, `wavefunction.Wavefunction`."""
