@@ -11,6 +11,7 @@ import numpy as np
 from hpc_nqs.reports.text import csv_text, flat_row, json_text, table_text
 from hpc_nqs.runs import labelled_arrays as labels
 from hpc_nqs.runs import run_file as checkpoint
+from hpc_nqs.runs.output_paths import OccupiedError, check_output, inputs_of
 from hpc_nqs.settings.parsing import Settings, SettingsError, parse_settings, read_settings
 from hpc_nqs.settings.system import validate
 
@@ -121,19 +122,19 @@ def run(settings, path, *, overwrite=False):
     path : path-like
         Run file to write. The run can be continued from it with `resume`.
     overwrite : bool
-        Replace a file that stands there.
+        Replace a run file that stands there.
 
     Raises
     ------
     FileExistsError
-        When the file is there and `overwrite` is false.
+        When the file is there and `overwrite` is false, or it is no run file, an input of this run or a folder.
     parallel.LauncherError
         When mpiexec does not belong to the MPI library.
     """
     team = _start()
-    exists = team.broadcast_object(Path(path).exists() if team.is_root else None)
-    if exists and not overwrite:
-        raise FileExistsError(f"{path} exists; continue it with resume, or pass overwrite=True")
+    refused = team.broadcast_object(_refused(settings, path, overwrite) if team.is_root else None)
+    if refused:
+        raise FileExistsError(refused)
     return _drive(team, settings, path, None)
 
 
@@ -198,6 +199,17 @@ def diagonalize(settings):
     from hpc_nqs.exact.table import exact_table
 
     return Run("", settings, exact_table(settings), {}, {})
+
+
+def _refused(settings, path, overwrite):
+    """Return why a run may not be written to a path, "" where it may."""
+    if Path(path).is_file() and not overwrite:
+        return f"{path} exists; continue it with resume, or pass overwrite=True"
+    try:
+        check_output(path, inputs_of(settings), replaces_runs=True)
+    except OccupiedError as error:
+        return str(error).removesuffix(" with -o")
+    return ""
 
 
 def _start():

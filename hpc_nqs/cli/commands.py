@@ -12,6 +12,7 @@ from hpc_nqs.cli.sweeps import sweep
 from hpc_nqs.exact import table as exact_table
 from hpc_nqs.ground_state.zero_variance import variance_limits
 from hpc_nqs.reports import text as reporting
+from hpc_nqs.runs.output_paths import check_output, inputs_of
 from hpc_nqs.runs.stopping import StopRequest
 from hpc_nqs.settings.parsing import SettingsError, changed_foundations
 
@@ -126,16 +127,7 @@ def bench(options):
 def _prepare_run(options):
     settings = read_input(options.input, options.overrides)
     output = Path(options.output) if options.output else Path(options.input).with_suffix(".h5")
-    if output.exists() and not options.overwrite:
-        raise CommandError(
-            f"{output} exists; choose another name with -o, continue it with `resume`, or replace it with --overwrite"
-        )
-    if output.is_dir() or (output.exists() and output.samefile(options.input)):
-        raise CommandError(
-            f"{output} is {'a folder' if output.is_dir() else 'the input itself'}; choose another name with -o"
-        )
-    if not output.parent.is_dir():
-        raise CommandError(f"there is no folder {output.parent} for {output.name}")
+    check_output(output, [options.input, *inputs_of(settings)], replaces_runs=options.overwrite)
     return settings, str(output)
 
 
