@@ -3,7 +3,9 @@
 The names of this module are those of the package: ``hpc_nqs.make_input``, ``hpc_nqs.run`` and so on.
 """
 
+import contextlib
 import dataclasses
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +13,17 @@ import numpy as np
 from hpc_nqs.reports.text import csv_text, flat_row, json_text, table_text
 from hpc_nqs.runs import labelled_arrays as labels
 from hpc_nqs.runs import run_file as checkpoint
+from hpc_nqs.runs.computation import STOPPED
 from hpc_nqs.runs.output_paths import OccupiedError, check_output, inputs_of
-from hpc_nqs.settings.parsing import Settings, SettingsError, parse_settings, read_settings
+from hpc_nqs.runs.stopping import StopRequest
+from hpc_nqs.settings.parsing import (
+    Settings,
+    SettingsError,
+    changed_foundations,
+    parse_settings,
+    read_settings,
+    read_tables,
+)
 from hpc_nqs.settings.system import validate
 
 
@@ -31,6 +42,8 @@ class Run:
         The meters of every step; energies per site. Empty for exact results.
     about : dict
         Version, commit, number of ranks and chains.
+    stopped : str
+        Why this call of `run` or `resume` was asked to stop, such as "SIGTERM received"; empty where it was not.
     """
 
     path: str
@@ -38,6 +51,7 @@ class Run:
     table: dict
     history: dict
     about: dict
+    stopped: str = ""
 
     def __getitem__(self, name):
         """Return one quantity at the reported temperatures (or sectors), such as run["energy"] or run["energy_error"].
@@ -116,6 +130,11 @@ def read_input(path, overrides=()):
 def run(settings, path, *, overwrite=False):
     """Run an input and return its results as a `Run`, *collective* over the ranks of mpiexec.
 
+    In the main thread SIGUSR1, SIGTERM and Ctrl-C end the run at a checkpoint, as with the command: the `Run`
+    comes back with `finished` false and the reason in `stopped`, `resume` goes on from there, and the handlers of before
+    are put back. A second Ctrl-C is a KeyboardInterrupt; the last checkpoint stays. Other threads leave signals alone.
+    Under Slurm the run stops in time for the limit of the job, too. Leave a loop over runs when `stopped` is not empty.
+
     Parameters
     ----------
     settings : Settings
@@ -131,15 +150,20 @@ def run(settings, path, *, overwrite=False):
     parallel.LauncherError
         When mpiexec does not belong to the MPI library.
     """
-    team = _start()
+    with _stopping() as stop:
+        return _run(stop, settings, path, overwrite)
+
+
+def _run(stop, settings, path, overwrite):
+    team = _start(stop)
     refused = team.broadcast_object(_refused(settings, path, overwrite) if team.is_root else None)
     if refused:
         raise FileExistsError(refused)
-    return _drive(team, settings, path, None)
+    return _drive(team, settings, path, None, stop)
 
 
 def resume(path, overrides=()):
-    """Continue a run file to its end and return its results as a `Run`, *collective*.
+    """Continue a run file to its end and return its results as a `Run`, *collective*; stops as `run` does.
 
     Parameters
     ----------
@@ -154,15 +178,18 @@ def resume(path, overrides=()):
     checkpoint.RunFileError
         When the file cannot be used.
     """
-    from hpc_nqs.settings.parsing import changed_foundations, read_tables
+    with _stopping() as stop:
+        return _resume(stop, path, overrides)
 
-    team = _start()
+
+def _resume(stop, path, overrides):
+    team = _start(stop)
     tables = read_tables(team.broadcast_object(checkpoint.read_settings_text(path) if team.is_root else None))
     stored, settings = parse_settings(tables), parse_settings(tables, overrides)
     problems = changed_foundations(stored, settings)
     if problems:
         raise SettingsError(problems)
-    return _drive(team, _validated(settings), path, str(path))
+    return _drive(team, _validated(settings), path, str(path), stop)
 
 
 def load(path):
@@ -212,17 +239,32 @@ def _refused(settings, path, overwrite):
     return ""
 
 
-def _start():
+@contextlib.contextmanager
+def _stopping():
+    """Give the `StopRequest` of one run; signals count in the main thread alone, which alone may set handlers."""
+    stop = StopRequest(ends_process=False)
+    is_main = threading.current_thread() is threading.main_thread()
+    with stop if is_main else contextlib.nullcontext():  # before MPI starts: a signal may come at any time
+        yield stop
+
+
+def _start(stop):
     from hpc_nqs.parallel import team as parallel
 
-    return parallel.start()
+    team = parallel.start()
+    if team.is_root:
+        stop.watch_job()
+    return team
 
 
-def _drive(team, settings, path, resume_from):
+def _drive(team, settings, path, resume_from, stop):
     from hpc_nqs import tasks
 
-    tasks.run(settings, team, str(path), resume_from=resume_from)
-    return team.broadcast_object(load(path) if team.is_root else None)
+    code = tasks.run(settings, team, str(path), resume_from=resume_from, stop=stop)
+    if not team.is_root:
+        return team.broadcast_object(None)
+    reason = stop.reason if code == STOPPED or stop.requested else ""
+    return team.broadcast_object(dataclasses.replace(load(path), stopped=reason))
 
 
 def _validated(settings):
