@@ -16,14 +16,8 @@ from hpc_nqs.runs import run_file as checkpoint
 from hpc_nqs.runs.computation import STOPPED
 from hpc_nqs.runs.output_paths import OccupiedError, check_output, inputs_of
 from hpc_nqs.runs.stopping import StopRequest
-from hpc_nqs.settings.parsing import (
-    Settings,
-    SettingsError,
-    changed_foundations,
-    parse_settings,
-    read_settings,
-    read_tables,
-)
+from hpc_nqs.settings.continuing import continued
+from hpc_nqs.settings.parsing import Settings, SettingsError, parse_settings, read_settings
 from hpc_nqs.settings.system import validate
 
 
@@ -131,7 +125,7 @@ def run(settings, path, *, overwrite=False):
     """Run an input and return its results as a `Run`, *collective* over the ranks of mpiexec.
 
     In the main thread SIGUSR1, SIGTERM and Ctrl-C end the run at a checkpoint, as with the command: the `Run`
-    comes back with `finished` false and the reason in `stopped`, `resume` goes on from there, and the handlers of before
+    comes back with `finished` false and the reason in `stopped`, `resume` goes on from there, and the earlier handlers
     are put back. A second Ctrl-C is a KeyboardInterrupt; the last checkpoint stays. Other threads leave signals alone.
     Under Slurm the run stops in time for the limit of the job, too. Leave a loop over runs when `stopped` is not empty.
 
@@ -169,7 +163,7 @@ def resume(path, overrides=()):
     ----------
     path : path-like
     overrides : sequence of str
-        "section.key=value", for example to add temperatures.
+        "section.key=value", for example to add temperatures; those that have results stay.
 
     Raises
     ------
@@ -184,11 +178,8 @@ def resume(path, overrides=()):
 
 def _resume(stop, path, overrides):
     team = _start(stop)
-    tables = read_tables(team.broadcast_object(checkpoint.read_settings_text(path) if team.is_root else None))
-    stored, settings = parse_settings(tables), parse_settings(tables, overrides)
-    problems = changed_foundations(stored, settings)
-    if problems:
-        raise SettingsError(problems)
+    stored = (checkpoint.read_settings_text(path), checkpoint.read_table(path)["rows"]) if team.is_root else None
+    settings, _ = continued(*team.broadcast_object(stored), overrides)
     return _drive(team, _validated(settings), path, str(path), stop)
 
 

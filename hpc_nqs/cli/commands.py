@@ -1,12 +1,13 @@
 """What each command does; MPI starts only in `run`, `resume` and `sweep run`."""
 
 import json
+import sys
 from pathlib import Path
 
 from hpc_nqs import tasks
 from hpc_nqs.cli.errors import DONE, CommandError, UnusableFile
 from hpc_nqs.cli.figures import plot, report
-from hpc_nqs.cli.inputs import exact_rows_of, read_input, read_run_file, stored_settings, validated
+from hpc_nqs.cli.inputs import exact_rows_of, read_input, read_run_file, validated
 from hpc_nqs.cli.launch import agreed, drive, print_charts, start_team
 from hpc_nqs.cli.sweeps import sweep
 from hpc_nqs.exact import table as exact_table
@@ -14,7 +15,8 @@ from hpc_nqs.ground_state.zero_variance import variance_limits
 from hpc_nqs.reports import text as reporting
 from hpc_nqs.runs.output_paths import check_output, inputs_of
 from hpc_nqs.runs.stopping import StopRequest
-from hpc_nqs.settings.parsing import SettingsError, changed_foundations
+from hpc_nqs.settings.continuing import continued
+from hpc_nqs.settings.parsing import SettingsError
 
 __all__ = ["bench", "check", "exact", "extrapolate", "import_input", "init"]
 __all__ += ["plot", "report", "resume", "run", "show", "sweep"]
@@ -132,8 +134,8 @@ def _prepare_run(options):
 
 
 def _prepare_resume(options):
-    stored, settings = stored_settings(options.run), stored_settings(options.run, options.overrides)
-    problems = changed_foundations(stored, settings)
-    if problems:
-        raise SettingsError(problems)
+    text, table = (read_run_file(options.run, reader) for reader in ("read_settings_text", "read_table"))
+    settings, remarks = continued(text, table["rows"], options.overrides)
+    for remark in remarks:
+        print(f"hpc-nqs: {remark}", file=sys.stderr)
     return validated(settings), options.run
