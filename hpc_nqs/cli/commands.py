@@ -101,6 +101,7 @@ def import_input(options):
     from hpc_nqs.importers import hphi_expert as expert_mode
     from hpc_nqs.importers import hphi_standard as standard_mode
     from hpc_nqs.importers import spin_terms as carry_over
+    from hpc_nqs.importers.expert_files import real_of
 
     try:
         text = Path(options.files[0]).read_text(encoding="utf-8", errors="replace")
@@ -110,10 +111,9 @@ def import_input(options):
             terms, remarks = standard_mode.read_standard(text, Path(options.files[0]).name)
     except OSError as error:
         raise UnusableFile(f"{error.filename}: {error.strerror}") from error
-    try:
-        temperatures = [float(word) for word in (options.temperatures or "").split(",") if word.strip()]
-    except ValueError:
-        raise SettingsError([f"--temperatures {options.temperatures}: allowed are numbers with commas"]) from None
+    temperatures = [real_of(word.strip()) for word in (options.temperatures or "").split(",") if word.strip()]
+    if None in temperatures:
+        raise SettingsError([f"--temperatures {options.temperatures}: allowed are numbers with commas"])
     print(carry_over.input_text(terms, remarks, temperatures), end="")
     return DONE
 
