@@ -3,7 +3,9 @@
 The names of this module are those of the package: ``hpc_nqs.make_input``, ``hpc_nqs.run`` and so on.
 """
 
+import contextlib
 import dataclasses
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,11 @@ import numpy as np
 from hpc_nqs.parallel.team import LauncherError as LauncherError
 from hpc_nqs.reports.text import csv_text, flat_row, json_text, table_text
 from hpc_nqs.runs import labelled_arrays, run_file
+from hpc_nqs.runs.computation import STOPPED
+from hpc_nqs.runs.output_paths import OccupiedError, check_output, inputs_of
 from hpc_nqs.runs.run_file import RunFileError as RunFileError
+from hpc_nqs.runs.stopping import StopRequest
+from hpc_nqs.settings.continuing import continued
 from hpc_nqs.settings.parsing import Settings, SettingsError, parse_settings, read_settings
 from hpc_nqs.settings.system import validate
 
@@ -31,6 +37,8 @@ class Run:
         The meters of every step; energies per site. Empty for exact results.
     about : dict
         Version, commit, number of ranks and chains.
+    stopped : str
+        Why this call of `run` or `resume` was asked to stop, such as "SIGTERM received"; empty where it was not.
     """
 
     path: str
@@ -38,6 +46,7 @@ class Run:
     table: dict
     history: dict
     about: dict
+    stopped: str = ""
 
     def __getitem__(self, name):
         """Return one quantity at the reported temperatures (or sectors), such as run["energy"] or run["energy_error"].
@@ -116,36 +125,46 @@ def read_input(path, overrides=()):
 def run(settings, path, *, overwrite=False):
     """Run an input and return its results as a `Run`, *collective* over the ranks of mpiexec.
 
+    In the main thread SIGUSR1, SIGTERM and Ctrl-C end the run at a checkpoint, as with the command: the `Run`
+    comes back with `finished` false and the reason in `stopped`, `resume` goes on from there, and the earlier handlers
+    are put back. A second Ctrl-C is a KeyboardInterrupt; the last checkpoint stays. Other threads leave signals alone.
+    Under Slurm the run stops in time for the limit of the job, too. Leave a loop over runs when `stopped` is not empty.
+
     Parameters
     ----------
     settings : Settings
     path : path-like
         Run file to write. The run can be continued from it with `resume`.
     overwrite : bool
-        Replace a file that stands there.
+        Replace a run file that stands there.
 
     Raises
     ------
     FileExistsError
-        When the file is there and `overwrite` is false.
+        When the file is there and `overwrite` is false, or it is no run file, an input of this run or a folder.
     LauncherError
         When mpiexec does not belong to the MPI library.
     """
-    team = _start()
-    exists = team.broadcast_object(Path(path).exists() if team.is_root else None)
-    if exists and not overwrite:
-        raise FileExistsError(f"{path} exists; continue it with resume, or pass overwrite=True")
-    return _drive(team, settings, path, None)
+    with _stopping() as stop:
+        return _run(stop, settings, path, overwrite)
+
+
+def _run(stop, settings, path, overwrite):
+    team = _start(stop)
+    refused = team.broadcast_object(_refused(settings, path, overwrite) if team.is_root else None)
+    if refused:
+        raise FileExistsError(refused)
+    return _drive(team, settings, path, None, stop)
 
 
 def resume(path, overrides=()):
-    """Continue a run file to its end and return its results as a `Run`, *collective*.
+    """Continue a run file to its end and return its results as a `Run`, *collective*; stops as `run` does.
 
     Parameters
     ----------
     path : path-like
     overrides : sequence of str
-        "section.key=value", for example to add temperatures.
+        "section.key=value", for example to add temperatures; those that have results stay.
 
     Raises
     ------
@@ -154,15 +173,15 @@ def resume(path, overrides=()):
     RunFileError
         When the file cannot be used.
     """
-    from hpc_nqs.settings.parsing import changed_foundations, read_tables
+    with _stopping() as stop:
+        return _resume(stop, path, overrides)
 
-    team = _start()
-    tables = read_tables(team.broadcast_object(run_file.read_settings_text(path) if team.is_root else None))
-    stored, settings = parse_settings(tables), parse_settings(tables, overrides)
-    problems = changed_foundations(stored, settings)
-    if problems:
-        raise SettingsError(problems)
-    return _drive(team, _validated(settings), path, str(path))
+
+def _resume(stop, path, overrides):
+    team = _start(stop)
+    stored = (run_file.read_settings_text(path), run_file.read_table(path)["rows"]) if team.is_root else None
+    settings, _ = continued(*team.broadcast_object(stored), overrides)
+    return _drive(team, _validated(settings), path, str(path), stop)
 
 
 def load(path):
@@ -201,17 +220,43 @@ def diagonalize(settings):
     return Run("", settings, exact_table(settings), {}, {})
 
 
-def _start():
+def _refused(settings, path, overwrite):
+    """Return why a run may not be written to a path, "" where it may."""
+    if Path(path).is_file() and not overwrite:
+        return f"{path} exists; continue it with resume, or pass overwrite=True"
+    try:
+        check_output(path, inputs_of(settings), replaces_runs=True)
+    except OccupiedError as error:
+        return str(error).removesuffix(" with -o")
+    return ""
+
+
+@contextlib.contextmanager
+def _stopping():
+    """Give the `StopRequest` of one run; signals count in the main thread alone, which alone may set handlers."""
+    stop = StopRequest(ends_process=False)
+    is_main = threading.current_thread() is threading.main_thread()
+    with stop if is_main else contextlib.nullcontext():  # before MPI starts: a signal may come at any time
+        yield stop
+
+
+def _start(stop):
     from hpc_nqs.parallel import team as parallel
 
-    return parallel.start()
+    team = parallel.start()
+    if team.is_root:
+        stop.watch_job()
+    return team
 
 
-def _drive(team, settings, path, resume_from):
+def _drive(team, settings, path, resume_from, stop):
     from hpc_nqs import tasks
 
-    tasks.run(settings, team, str(path), resume_from=resume_from)
-    return team.broadcast_object(load(path) if team.is_root else None)
+    code = tasks.run(settings, team, str(path), resume_from=resume_from, stop=stop)
+    if not team.is_root:
+        return team.broadcast_object(None)
+    reason = stop.reason if code == STOPPED or stop.requested else ""
+    return team.broadcast_object(dataclasses.replace(load(path), stopped=reason))
 
 
 def _validated(settings):

@@ -1,19 +1,22 @@
 """What each command does; MPI starts only in `run`, `resume` and `sweep run`."""
 
 import json
+import sys
 from pathlib import Path
 
 from hpc_nqs import tasks
 from hpc_nqs.cli.errors import DONE, CommandError, UnusableFile
 from hpc_nqs.cli.figures import plot, report
-from hpc_nqs.cli.inputs import exact_rows_of, read_input, read_run_file, stored_settings, validated
+from hpc_nqs.cli.inputs import exact_rows_of, read_input, read_run_file, validated
 from hpc_nqs.cli.launch import agreed, drive, print_charts, start_team
 from hpc_nqs.cli.sweeps import sweep
 from hpc_nqs.exact import table as exact_table
 from hpc_nqs.ground_state.zero_variance import variance_limits
 from hpc_nqs.reports import text as reporting
+from hpc_nqs.runs.output_paths import check_output, inputs_of
 from hpc_nqs.runs.stopping import StopRequest
-from hpc_nqs.settings.parsing import SettingsError, changed_foundations
+from hpc_nqs.settings.continuing import continued
+from hpc_nqs.settings.parsing import SettingsError
 
 __all__ = ["bench", "check", "exact", "extrapolate", "import_input", "init"]
 __all__ += ["plot", "report", "resume", "run", "show", "sweep"]
@@ -98,6 +101,7 @@ def import_input(options):
     from hpc_nqs.importers import hphi_expert as expert_mode
     from hpc_nqs.importers import hphi_standard as standard_mode
     from hpc_nqs.importers import spin_terms as carry_over
+    from hpc_nqs.importers.expert_files import real_of
 
     try:
         text = Path(options.files[0]).read_text(encoding="utf-8", errors="replace")
@@ -107,10 +111,9 @@ def import_input(options):
             terms, remarks = standard_mode.read_standard(text, Path(options.files[0]).name)
     except OSError as error:
         raise UnusableFile(f"{error.filename}: {error.strerror}") from error
-    try:
-        temperatures = [float(word) for word in (options.temperatures or "").split(",") if word.strip()]
-    except ValueError:
-        raise SettingsError([f"--temperatures {options.temperatures}: allowed are numbers with commas"]) from None
+    temperatures = [real_of(word.strip()) for word in (options.temperatures or "").split(",") if word.strip()]
+    if None in temperatures:
+        raise SettingsError([f"--temperatures {options.temperatures}: allowed are numbers with commas"])
     print(carry_over.input_text(terms, remarks, temperatures), end="")
     return DONE
 
@@ -126,22 +129,13 @@ def bench(options):
 def _prepare_run(options):
     settings = read_input(options.input, options.overrides)
     output = Path(options.output) if options.output else Path(options.input).with_suffix(".h5")
-    if output.exists() and not options.overwrite:
-        raise CommandError(
-            f"{output} exists; choose another name with -o, continue it with `resume`, or replace it with --overwrite"
-        )
-    if output.is_dir() or (output.exists() and output.samefile(options.input)):
-        raise CommandError(
-            f"{output} is {'a folder' if output.is_dir() else 'the input itself'}; choose another name with -o"
-        )
-    if not output.parent.is_dir():
-        raise CommandError(f"there is no folder {output.parent} for {output.name}")
+    check_output(output, [options.input, *inputs_of(settings)], replaces_runs=options.overwrite)
     return settings, str(output)
 
 
 def _prepare_resume(options):
-    stored, settings = stored_settings(options.run), stored_settings(options.run, options.overrides)
-    problems = changed_foundations(stored, settings)
-    if problems:
-        raise SettingsError(problems)
+    text, table = (read_run_file(options.run, reader) for reader in ("read_settings_text", "read_table"))
+    settings, remarks = continued(text, table["rows"], options.overrides)
+    for remark in remarks:
+        print(f"hpc-nqs: {remark}", file=sys.stderr)
     return validated(settings), options.run

@@ -2,6 +2,7 @@
 
 import errno
 
+from hpc_nqs.runs.output_paths import OccupiedError
 from hpc_nqs.settings.parsing import SettingsError
 
 DONE, FAILED, WRONG_INPUT = 0, 1, 2
@@ -46,7 +47,7 @@ def explain(error):
         return "\n".join(
             [f"hpc-nqs: {count} in the input, nothing was written", *(f"  {problem}" for problem in error.problems)]
         )
-    if isinstance(error, CommandError):
+    if isinstance(error, (CommandError, OccupiedError)):
         return f"hpc-nqs: {error}"
     if isinstance(error, OSError) and error.errno in _FULL_DISK:
         place = f" for {error.filename}" if error.filename else ""

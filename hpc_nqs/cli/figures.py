@@ -6,6 +6,7 @@ from pathlib import Path
 from hpc_nqs.cli.errors import DONE, CommandError
 from hpc_nqs.cli.inputs import exact_rows_of, read_run_file
 from hpc_nqs.exact import table as exact_table
+from hpc_nqs.runs.output_paths import check_output
 from hpc_nqs.settings.parsing import SettingsError
 
 PAGES = ("thermodynamics", "correlations", "convergence")
@@ -30,15 +31,17 @@ def plot(options):
     if tasks == {"ground_state"}:
         return _plot_ground_states(options, tables, names, width, output)
     page = options.page or PAGES[0]
-    curves, references = _comparisons(options, tables, names, page in ("correlations", "all"))
     pages = PAGES if page == "all" else (page,)
-    for page in pages:
+    outputs = [output if page == pages[0] else output.with_stem(f"{output.stem}-{page}") for page in pages]
+    _check_outputs(options, options.runs, outputs)
+    curves, references = _comparisons(options, tables, names, page in ("correlations", "all"))
+    for page, output in zip(pages, outputs, strict=True):
         if page == "convergence":
             histories = [read_run_file(path, "read_history") for path in options.runs]
             figure = plotting.convergence(histories, names, width)
         else:
             figure = getattr(plotting, page)(tables, names, curves, references, width)
-        save(figure, output if page == pages[0] else output.with_stem(f"{output.stem}-{page}"))
+        save(figure, output)
     return DONE
 
 
@@ -51,6 +54,7 @@ def _plot_ground_states(options, tables, names, width, output):
         problems.append("--reference: ground-state runs have no temperatures to draw reference data at")
     if problems:
         raise SettingsError(problems)
+    _check_outputs(options, options.runs, [output])
     histories = [read_run_file(path, "read_history") for path in options.runs]
     exact = [exact_rows_of(table, name) for table, name in zip(tables, names, strict=True)] if options.exact else None
     save(import_plotting().ground_states(tables, histories, names, exact, width), output)
@@ -73,16 +77,23 @@ def report(options):
     plotting = import_plotting()
     table, history = (read_run_file(options.run, reader) for reader in ("read_table", "read_history"))
     about = read_run_file(options.run, "read_about")
+    output = Path(options.output) if options.output else Path(options.run).with_suffix(".html")
+    _check_outputs(options, [options.run], [output])
     figures_of = _level_figures if table["task"] == "ground_state" else _thermal_figures
     figures, exact_rows = figures_of(options, table, history)
-    output = Path(options.output) if options.output else Path(options.run).with_suffix(".html")
     drawings = {title: plotting.svg_text(figure, title.lower()) for title, figure in figures.items()}
     page = report_page.html(table, history, about, drawings, name=Path(options.run).name, exact_rows=exact_rows)
-    if output.exists() and output.samefile(options.run):
-        raise CommandError(f"{output} is the run itself; choose another name with -o")
     output.write_text(page, encoding="utf-8")
     print(f"report written to {output}")
     return DONE
+
+
+def _check_outputs(options, runs, outputs):
+    """Refuse figures and pages that would be written onto run files or what the command reads, before one is."""
+    from hpc_nqs.reports.series import reference_path
+
+    for output in outputs:
+        check_output(output, [*runs, *map(reference_path, options.reference)])
 
 
 def _thermal_figures(options, table, history):

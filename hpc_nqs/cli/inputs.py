@@ -39,10 +39,10 @@ def read_run_file(path, reader):
         raise UnusableFile(str(error)) from error
 
 
-def stored_settings(path, overrides=()):
-    """Return the settings that stand in a run file, changed by overrides."""
+def stored_settings(path):
+    """Return the settings that stand in a run file."""
     text = read_run_file(path, "read_settings_text")
-    return settings_of_runs.parse_settings(settings_of_runs.read_tables(text), overrides)
+    return settings_of_runs.parse_settings(settings_of_runs.read_tables(text))
 
 
 def exact_rows_of(table, name):

@@ -5,6 +5,7 @@ import os
 import sys
 
 from hpc_nqs.cli.errors import FAILED, exit_code, explain
+from hpc_nqs.runs.output_paths import check_stream
 from hpc_nqs.version import __version__
 
 _EPILOG = """\
@@ -23,6 +24,7 @@ def main(arguments=None):
     from hpc_nqs.cli import commands
 
     try:
+        check_stream(sys.stdout, _inputs(options))
         code = getattr(commands, options.command)(options)
         sys.stdout.flush()
         return code
@@ -39,6 +41,12 @@ def main(arguments=None):
     except KeyboardInterrupt:
         print("hpc-nqs: interrupted", file=sys.stderr)
         return FAILED
+
+
+def _inputs(options):
+    """Return the files that a command names as what it reads."""
+    named = [getattr(options, name, None) for name in ("input", "run", "runs", "files")]
+    return [path for part in named if part for path in ([part] if isinstance(part, str) else part)]
 
 
 def build_parser():

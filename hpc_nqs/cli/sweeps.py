@@ -7,6 +7,7 @@ from hpc_nqs.cli.errors import DONE, STOPPED, CommandError, UnusableFile
 from hpc_nqs.cli.figures import import_plotting, save
 from hpc_nqs.cli.inputs import read_run_file, stored_settings
 from hpc_nqs.cli.launch import agreed, drive, start_team
+from hpc_nqs.runs.output_paths import check_output, inputs_of
 from hpc_nqs.runs.stopping import StopRequest
 from hpc_nqs.settings.parsing import SettingsError
 
@@ -70,6 +71,7 @@ def _prepare_sweep(options):
     chosen = []
     for run in runs:
         settings = run.settings
+        check_output(run.output, [options.input, *inputs_of(settings)], replaces_runs=True)
         if run.output.exists():
             if read_run_file(run.output, "read_table").get("finished"):
                 continue
@@ -82,6 +84,8 @@ def _collect_sweep(options):
     from hpc_nqs.reports import sweep_table
 
     runs = _read_sweep(options)
+    if options.output:
+        check_output(options.output, [options.input, *(run.output for run in runs)])
     tables = [read_run_file(run.output, "read_table") if run.output.exists() else None for run in runs]
     form = "json" if options.json else "csv" if options.csv else "text"
     print(sweep_table.FORMS[form](runs, tables), end="")

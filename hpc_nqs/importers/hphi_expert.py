@@ -4,15 +4,14 @@ Every term becomes a 4 x 4 matrix on its two spins, in the order up-up, up-down,
 is then split into constant, fields, SzSz and exchange; what is left over is a term that this program does not have.
 """
 
-from pathlib import Path
-
 import numpy as np
 
+from hpc_nqs.importers.expert_files import Problems, entries, is_namelist, is_pair_file, parameter, read_files
 from hpc_nqs.importers.spin_terms import SpinTerms
 from hpc_nqs.settings.parsing import SettingsError
 
-PROGRAMS = ("hphi", "mvmc")
-_N_HEADER = 5  # lines
+__all__ = ["is_namelist", "is_pair_file", "read_expert"]
+
 _LEFT_OVER = 1e-9  # of what makes a pair, relative to its largest element
 
 _UP, _DOWN = np.diag([1.0, 0.0]), np.diag([0.0, 1.0])
@@ -27,15 +26,6 @@ _PAIR_MATRICES = {
     "coulombinter": np.eye(4),
     "pairlift": np.kron(_RAISE, _RAISE) + np.kron(_RAISE.T, _RAISE.T),
 }
-# Files that a namelist may name besides; they say how to compute, not what.
-_IGNORED = (
-    *("calcmod", "modpara", "locspin", "onebodyg", "twobodyg", "threebodyg", "fourbodyg", "sixbodyg", "nbodyg"),
-    *("singleexcitation", "pairexcitation", "spectrumvec", "gutzwiller", "jastrow", "doublonholon2sitevar"),
-    *("doublonholon4siteval", "doublonholon2siteval", "doublonholon4sitevar", "orbital", "orbitalantiparallel"),
-    *("orbitalparallel", "orbitalgeneral", "transsym", "ingutzwiller", "injastrow", "inorbital", "inorbitalgeneral"),
-    *("inorbitalantiparallel", "inorbitalparallel", "indh2", "indh4", "twobodygex", "dh2", "dh4"),
-)
-_OF_MVMC = ("gutzwiller", "jastrow", "orbital", "orbitalantiparallel", "orbitalparallel", "orbitalgeneral")
 
 
 def read_expert(paths, program=None):
@@ -56,112 +46,55 @@ def read_expert(paths, program=None):
     OSError
         When a file cannot be read.
     """
-    problems, files = [], {}
-    for path in map(Path, paths):
-        text = path.read_text(encoding="utf-8", errors="replace")
-        if is_pair_file(text):
-            kind = _kind_of(text, path)
-            if kind is None:
-                names = ", ".join([*_PAIR_MATRICES, "trans", "interall"])
-                problems.append(f"{path.name}: its second line names none of the known lists: {names}")
-            else:
-                files[kind] = (path.name, text)
-        else:
-            program = _read_namelist(path, text, files, program, problems)
+    problems = Problems()
+    files, program = read_files(paths, program, problems)
+    n_told = _n_sites(files, problems)
     matrices, fields = {}, {}
-    n_sites = _n_sites(files, problems)
-    for kind, (name, text) in files.items():
+    for kind, name, text in files:
         if kind in ("modpara", "locspin"):
             continue
-        for place, numbers in _entries(name, text, problems):
+        for number, numbers in entries(kind, name, text, problems):
+            sites = numbers[0:2] if len(numbers) == 3 else numbers[0:-2:2]
+            if n_told and max(sites) >= n_told:
+                problems.add(f"{name}, @: site {max(sites)}: there are {n_told} sites, from 0", number, "line")
+                continue
             try:
-                _add(kind, numbers, program or "hphi", matrices, fields)
-            except (ValueError, IndexError):
-                problems.append(f"{place}: not a term of {kind} for spins 1/2")
+                _add(kind, numbers, program, matrices, fields)
+            except ValueError:
+                problems.add(f"{name}, @: not a term of {kind} for spins 1/2", number, "line")
     n_found = 1 + max([site for pair in matrices for site in pair] + list(fields), default=-1)
-    terms = SpinTerms(max(n_sites, n_found))
-    problems += _collect(terms, matrices, fields)
-    if problems:
-        raise SettingsError(dict.fromkeys(problems))
+    terms = SpinTerms(n_told or n_found)
+    _collect(terms, matrices, fields, problems)
+    if problems.places:
+        raise SettingsError(problems.sentences())
     source = "mVMC" if program == "mvmc" else "HPhi"
-    names = ", ".join(name for kind, (name, _) in files.items() if kind not in ("modpara", "locspin"))
+    names = ", ".join(name for kind, name, _ in files if kind not in ("modpara", "locspin"))
     return terms, [
         f"Imported from {names}, expert mode of {source}.",
         'Averages here are over all values of Sz, as with model = "SpinGC".',
     ]
 
 
-def is_pair_file(text):
-    """Return whether the text starts like a list of terms: a line of `=`, then a name and a count."""
-    lines = text.splitlines()
-    words = lines[1].split() if len(lines) > 1 else []
-    return bool(lines) and lines[0].strip("= \t") == "" and "=" in lines[0] and len(words) == 2 and words[1].isdigit()
-
-
-def is_namelist(text):
-    """Return whether the text is a list of keywords and file names."""
-    words = [line.split() for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    known = {*_PAIR_MATRICES, "trans", "interall", *_IGNORED}
-    return bool(words) and all(len(pair) == 2 for pair in words) and any(pair[0].lower() in known for pair in words)
-
-
-def _kind_of(text, path):
-    """Return which list a file is, from the name in its second line, else from the name of the file."""
-    for name in (text.splitlines()[1].split()[0], path.stem):
-        name = name.lower()
-        for kind in (*_PAIR_MATRICES, "interall", "trans"):
-            if kind in name:
-                return kind
-    return None
-
-
-def _read_namelist(path, text, files, program, problems):
-    """Read the files that a namelist names into `files` *in place*; return the program that it is written for."""
-    keywords = []
-    for line in text.splitlines():
-        words = line.split()
-        if not words or line.startswith("#"):
-            continue
-        keyword = words[0].lower()
-        keywords.append(keyword)
-        if keyword not in (*_PAIR_MATRICES, "trans", "interall", *_IGNORED) or len(words) != 2:
-            problems.append(f"{path.name}: {line.strip()}: unsupported file of terms")
-        elif keyword in (*_PAIR_MATRICES, "trans", "interall", "modpara", "locspin"):
-            files[keyword] = (words[1], (path.parent / words[1]).read_text(encoding="utf-8", errors="replace"))
-    return program or ("mvmc" if set(_OF_MVMC) & set(keywords) else "hphi")
-
-
 def _n_sites(files, problems):
-    """Return the number of sites that modpara and locspin tell, 0 when they do not; check what they ask for."""
-    n_sites = 0
-    if "locspin" in files:
-        spins = [numbers for _, numbers in _entries(*files["locspin"], problems)]
-        n_sites = len(spins)
-        if any(numbers[1] != 1 for numbers in spins):
-            problems.append(f"{files['locspin'][0]}: only localized spins 1/2 (1) are available")
-    for line in files.get("modpara", ("", ""))[1].splitlines():
-        keyword, *values = line.split() or [""]
-        if keyword.lower() == "nsite" and values:
-            n_sites = max(n_sites, int(values[0]))
-        if keyword.lower() == "2sz" and values and values[0] != "0":
-            place = f"{files['modpara'][0]}: 2Sz = {values[0]}"
-            problems.append(f"{place}: sectors of fixed magnetization are not available")
-    return n_sites
-
-
-def _entries(name, text, problems):
-    """Yield (place, numbers) of the lines after the header."""
-    lines = text.splitlines()
-    count = int(lines[1].split()[1]) if is_pair_file(text) else None
-    numbered = enumerate(lines[_N_HEADER:], start=_N_HEADER + 1)
-    found = [(number, line.split()) for number, line in numbered if line.strip()]
-    if count != len(found):
-        problems.append(f"{name}: its second line tells {count} terms, there are {len(found)}")
-    for number, words in found:
-        try:
-            yield f"{name}, line {number}", [float(word) for word in words]
-        except ValueError:
-            problems.append(f"{name}, line {number}: {' '.join(words)!r}: these are not numbers")
+    """Return the number of sites that modpara and locspn tell, 0 when they do not; check what they ask for."""
+    told = {}
+    for kind, name, text in files:
+        if kind == "locspin":
+            spins = [numbers for _, numbers in entries(kind, name, text, problems)]
+            if any(spin != 1 for _, spin in spins):
+                problems.add(f"{name}: only localized spins 1/2 (1) are available")
+            if sorted(site for site, _ in spins) != list(range(len(spins))):
+                problems.add(f"{name}: every site from 0 to {len(spins) - 1} stands there once")
+            told[name] = len(spins)
+        elif kind == "modpara":
+            n_sites, twice_sz = (parameter(name, text, keyword, problems) for keyword in ("Nsite", "2Sz"))
+            if n_sites is not None:
+                told[name] = n_sites
+            if twice_sz:
+                problems.add(f"{name}: 2Sz = {twice_sz}: sectors of fixed magnetization are not available")
+    if len(set(told.values())) > 1:
+        problems.add(", ".join(f"{name}: {count} sites" for name, count in told.items()) + ": these differ")
+    return max(told.values(), default=0)
 
 
 def _add(kind, numbers, program, matrices, fields):
@@ -170,30 +103,28 @@ def _add(kind, numbers, program, matrices, fields):
         i, s, j, t, real, imaginary = numbers
         if i != j:
             raise ValueError
-        fields.setdefault(int(i), np.zeros((2, 2), complex))[int(s), int(t)] -= real + 1j * imaginary
+        fields.setdefault(i, np.zeros((2, 2), complex))[s, t] -= real + 1j * imaginary
         return
     if kind == "interall":
         i, s1, i2, s2, j, s3, j2, s4, real, imaginary = numbers
-        if i != i2 or j != j2 or i == j:
+        if i != i2 or j != j2:
             raise ValueError
         matrix = np.zeros((2, 2, 2, 2), complex)
-        matrix[int(s1), int(s3), int(s2), int(s4)] = real + 1j * imaginary
+        matrix[s1, s3, s2, s4] = real + 1j * imaginary
         matrix = matrix.reshape(4, 4)
     else:
         i, j, value = numbers
         sign = -1.0 if kind == "exchange" and program == "mvmc" else 1.0
         matrix = sign * value * _PAIR_MATRICES[kind]
-    i, j = int(i), int(j)
-    if i == j or min(i, j) < 0:
+    if i == j:
         raise ValueError
     if i > j:
         i, j, matrix = j, i, matrix.reshape(2, 2, 2, 2).transpose(1, 0, 3, 2).reshape(4, 4)
     matrices[i, j] = matrices.get((i, j), 0) + matrix
 
 
-def _collect(terms, matrices, fields):
-    """Move the matrices into the terms *in place*; return the problems of what has no place there."""
-    problems = []
+def _collect(terms, matrices, fields, problems):
+    """Move the matrices into the terms *in place*; what has no place there goes to the problems."""
     fields = dict(fields)
     for (i, j), matrix in matrices.items():
         if not np.any(matrix):
@@ -201,12 +132,13 @@ def _collect(terms, matrices, fields):
         jz, jxy = _component(matrix, np.kron(_SZ, _SZ)), 2 * _component(matrix, _EXCHANGE)
         rest = matrix - jz * np.kron(_SZ, _SZ) - jxy / 2 * _EXCHANGE
         shift = np.trace(matrix).real / 4
-        local = [np.einsum(traced, rest.reshape(2, 2, 2, 2)) / 2 for traced in ("ikjk->ij", "kikj->ij")]
+        spread = rest.reshape(2, 2, 2, 2)
+        local = [np.einsum("ikjk->ij", spread) / 2, np.einsum("kikj->ij", spread) / 2]
         local = [part - shift * _ONE for part in local]
         left = rest - shift * np.eye(4) - np.kron(local[0], _ONE) - np.kron(_ONE, local[1])
         if np.abs(left).max() > _LEFT_OVER * np.abs(matrix).max():
-            missing = "terms such as PairLift, Jx different from Jy or off-diagonal Jab"
-            problems.append(f"pair {i} {j}: {missing} are not available")
+            sentence = "@: terms such as PairLift, Jx different from Jy or off-diagonal Jab are not available"
+            problems.add(sentence, f"{i} {j}", "pair")
         terms.constant += shift
         for site, part in ((i, local[0]), (j, local[1])):
             fields[site] = fields.get(site, 0) + part
@@ -217,10 +149,9 @@ def _collect(terms, matrices, fields):
         h, gamma = -_component(matrix, _SZ), -_component(matrix, _SX)
         left = matrix - shift * _ONE + h * _SZ + gamma * _SX
         if np.abs(left).max() > _LEFT_OVER * max(np.abs(matrix).max(), 1.0):
-            problems.append(f"site {site}: a field along y, or terms that are not Hermitian, are not available")
+            problems.add("@: a field along y, or terms that are not Hermitian, are not available", site, "site")
         terms.constant += shift
         terms.field_z[site], terms.field_x[site] = h, gamma
-    return problems
 
 
 def _component(matrix, operator):

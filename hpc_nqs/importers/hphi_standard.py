@@ -4,6 +4,7 @@ H = -h sum Sz - Gamma sum Sx + sum_bonds sum_a J^a S^a S^a in spin-1/2 operators
 cell adds its bonds, so a bond that a short period reaches in two ways is there twice; the couplings are added.
 """
 
+from hpc_nqs.importers.expert_files import real_of
 from hpc_nqs.importers.spin_terms import SpinTerms
 from hpc_nqs.settings.parsing import SettingsError
 
@@ -110,11 +111,11 @@ def read_standard(text, name):
 
 
 def _keywords(text, problems):
-    """Return {keyword in lower case: value} of the lines `keyword = value`; `//` starts a comment line."""
+    """Return {keyword in lower case: value} of the lines `keyword = value`; `//` starts a comment."""
     given = {}
     for number, line in enumerate(text.splitlines(), start=1):
-        squeezed = "".join(line.split()).replace('"', "")
-        if not squeezed or squeezed.startswith("//"):
+        squeezed = "".join(line.partition("//")[0].split()).replace('"', "")
+        if not squeezed:
             continue
         keyword, _, value = squeezed.partition("=")
         keyword, value = keyword.lower(), value.strip("'")  # primes belong to the names of couplings
@@ -143,14 +144,11 @@ class _Numbers:
         self.asked.add(keyword)
         if keyword not in self.given:
             return default
-        try:
-            value = kind(self.given[keyword])
-        except ValueError:
-            value = None
-        if value is None or not abs(value) < float("inf"):
+        value = real_of(self.given[keyword])
+        if value is None or (kind is int and value != int(value)):
             self.problems.append(f"{keyword} = {self.given[keyword]}: allowed is {allowed}")
             return default
-        return value
+        return kind(value)
 
 
 def _system(given, problems):

@@ -101,6 +101,10 @@ def tables_of(terms):
     lattice, couplings = _as_regular(terms.regular, match.strengths, MAX_SHELLS if of_bonds.is_list else 1)
     if lattice is None:
         lattice = {"kind": "custom", "bonds": [[i, j, float(value)] for (i, j), value in match.strengths.items()]}
+        free = sorted(set(range(terms.n_sites)) - {site for sites in match.strengths for site in sites})
+        if free:
+            lattice["n_sites"] = terms.n_sites
+            remarks.append(f"Sites without bonds, which count in averages per site: {', '.join(map(str, free))}.")
         remarks.append("The bonds are listed one by one: they are not shells of neighbours with one coupling each.")
     else:
         values[of_bonds.name] = couplings if of_bonds.is_list else couplings[0]

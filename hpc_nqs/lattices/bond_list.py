@@ -1,14 +1,18 @@
 """Lists of bonds written by hand: the file format of custom lattices and its checks."""
 
+import re
+
 MAX_SHELL = 3
 SHELL_NAMES = {1: "first", 2: "second", 3: "third"}
 
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 
-def read_bonds(path):
+
+def read_bonds(path, n_sites=None):
     """Read a bond file: `i j shell-or-coupling` per line, sites numbered from 0, `#` starts a comment.
 
     An integer is a shell (1, 2 or 3: the coupling of first, second or third neighbours), a number with a point or
-    an exponent is the coupling itself.
+    an exponent is the coupling itself. With `n_sites` sites may be without bonds.
 
     Returns
     -------
@@ -31,28 +35,27 @@ def read_bonds(path):
                 lines.append(f"line {number}")
     if not bonds:
         raise ValueError("the file holds no bonds")
-    checked = check_bonds(bonds, lines)
+    checked = check_bonds(bonds, lines, n_sites)
     return [(i, j) for i, j, _ in checked], [value for _, _, value in checked]
 
 
 def _parse(fields, place):
     if len(fields) != 3:
         raise ValueError(f"{place}: a bond is `i j shell-or-coupling`, these are {len(fields)} fields")
-    try:
-        i, j = int(fields[0]), int(fields[1])
-    except ValueError:
-        raise ValueError(f"{place}: sites are integers") from None
-    try:
+    if not all(_INTEGER.fullmatch(field) for field in fields[:2]):
+        raise ValueError(f"{place}: sites are integers")
+    i, j = int(fields[0]), int(fields[1])
+    if _INTEGER.fullmatch(fields[2]):
         return i, j, int(fields[2])
-    except ValueError:
-        pass
+    if "_" in fields[2]:  # which Python reads over
+        raise ValueError(f"{place}: {fields[2]!r} is neither a shell nor a coupling")
     try:
         return i, j, float(fields[2])
     except ValueError:
         raise ValueError(f"{place}: {fields[2]!r} is neither a shell nor a coupling") from None
 
 
-def check_bonds(bonds, places=None):
+def check_bonds(bonds, places=None, n_sites=None):
     """Return the bonds as a tuple of (int, int, int or float) after checking them.
 
     Parameters
@@ -60,12 +63,14 @@ def check_bonds(bonds, places=None):
     bonds : sequence of (int, int, int or float)
     places : sequence of str
         What messages call each bond.
+    n_sites : int, optional
+        Number of sites, which may then be without bonds.
 
     Raises
     ------
     ValueError
-        Negative or equal sites, a shell outside 1 to 3, a coupling that is not finite, a bond that occurs twice, or a
-        site below the largest that no bond names.
+        Negative or equal sites, a shell outside 1 to 3, a coupling that is not finite, a bond that occurs twice, a
+        site below the largest that no bond names, or one beyond `n_sites`.
     """
     places = places or [f"bond {number} of lattice.bonds" for number in range(1, len(bonds) + 1)]
     checked, seen = [], {}
@@ -83,7 +88,15 @@ def check_bonds(bonds, places=None):
             raise ValueError(f"{place}: the bond {key[0]} {key[1]} stands already in {seen[key]}")
         seen[key] = place
         checked.append((i, j, float(value) if isinstance(value, float) else int(value)))
-    missing = set(range(max(j for _, j in seen) + 1)) - {site for key in seen for site in key}
+    largest = max(j for _, j in seen)
+    if n_sites is not None:
+        if largest >= n_sites:
+            raise ValueError(f"lattice.n_sites = {n_sites}: {seen[max(seen, key=max)]} names site {largest}")
+        return tuple(checked)
+    missing = set(range(largest + 1)) - {site for key in seen for site in key}
     if missing:
-        raise ValueError(f"site {min(missing)} has no bond; sites are numbered from 0 without gaps")
+        raise ValueError(
+            f"site {min(missing)} has no bond; sites are numbered from 0, and lattice.n_sites = {largest + 1} says "
+            "that some may be free"
+        )
     return tuple(checked)

@@ -257,7 +257,7 @@ def reduced_periods(vectors, grid, wraps):
     return np.array(periods).reshape(-1, 2)
 
 
-def build(kind, lengths=(), boundary="periodic", bonds=None):
+def build(kind, lengths=(), boundary="periodic", bonds=None, n_sites=None):
     """Return the `Lattice` of an input.
 
     Parameters
@@ -271,6 +271,8 @@ def build(kind, lengths=(), boundary="periodic", bonds=None):
         legs; its rungs are open unless two words are given.
     bonds : sequence of (int, int, int or float)
         For kind = "custom": i, j and a shell (int) or a coupling (float).
+    n_sites : int, optional
+        For kind = "custom": sites, also those that no bond names; by default every site has a bond.
 
     Raises
     ------
@@ -283,8 +285,8 @@ def build(kind, lengths=(), boundary="periodic", bonds=None):
     if kind == "custom":
         if bonds is None or not len(bonds):
             raise ValueError("lattice.bonds: a custom lattice needs at least one bond")
-        custom = check_bonds(bonds)
-        n_sites = 1 + max(max(i, j) for i, j, _ in custom)
+        custom = check_bonds(bonds, n_sites=n_sites)
+        n_sites = n_sites or 1 + max(max(i, j) for i, j, _ in custom)
         return Lattice("custom", (), (), n_sites, None, None, None, custom)
     if bonds is not None:
         raise ValueError(f'lattice.bonds: only for kind = "custom", here it is "{kind}"')

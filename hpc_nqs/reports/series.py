@@ -97,6 +97,11 @@ def read_reference(written):
     return label, sorted(rows, key=lambda row: row["temperature"])
 
 
+def reference_path(written):
+    """Return the path in what `read_reference` takes."""
+    return _selection(written)[0]
+
+
 def _selection(written):
     path, colon, condition = str(written).rpartition(":")
     key, equals, value = condition.partition("=")

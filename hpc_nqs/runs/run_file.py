@@ -3,8 +3,9 @@
 One file holds one run: the settings, what is needed to continue, one row of history per step, the table of results
 and the wave function. The file is built in memory and written as ``NAME.part``, synchronized and renamed, so a
 kill at any moment or a full disk leaves the last good file. Readers take the bytes in one go and never hold the
-file, so they work while a run is writing. A checksum over the contents finds what storage has damaged; the file
-before the last one stays as ``NAME.previous``.
+file, so they work while a run is writing. A digest behind the end of the file finds what storage has damaged before
+HDF5 looks at it, and a checksum over the contents does so after HDF5 has written the file again, which drops the
+digest; the file before the last one stays as ``NAME.previous``.
 
 A nested dict becomes groups and datasets. Values may be arrays of any numeric type, Python ints (int64 or uint64),
 floats, complex numbers, bools, str and None; each comes back as what it was.
@@ -99,10 +100,25 @@ def _sealed(image):
 
 
 def _check_seal(path, image):
-    """Refuse bytes that do not match the digest behind them, if there is one, before HDF5 looks at them."""
+    """Return whether a digest stands behind the bytes; refuse them before HDF5 looks at them if they do not match it.
+
+    Programs that open a file for writing drop what stands behind the end that HDF5 knows, the digest, even where they
+    change nothing; then the checksum of the contents decides.
+
+    Raises
+    ------
+    DamagedFileError
+        Bytes that do not match, or a part of a digest.
+    """
     end = len(image) - len(SEAL) - hashlib.sha256().digest_size
-    if end > 0 and image[end:].startswith(SEAL) and image != _sealed(image[:end]):
-        raise DamagedFileError(f"{path} is damaged: its bytes do not match their checksum")
+    if end > 0 and image[end:].startswith(SEAL):
+        if image != _sealed(image[:end]):
+            raise DamagedFileError(f"{path} is damaged: its bytes do not match their checksum")
+        return True
+    known_end = int.from_bytes(image[28:36], "little")  # in a superblock of version 2 or 3
+    if image[8:9] in (b"\2", b"\3") and len(image) > known_end:
+        raise DamagedFileError(f"{path} is cut off: the checksum at its end is incomplete")
+    return False
 
 
 def replace_file(path, image, keep_previous=True):
@@ -254,13 +270,11 @@ def _read_once(path, pick):
         raise DamagedFileError(f"{path} is empty, not a run file")
     if not image.startswith(HDF5_SIGNATURE):
         raise DamagedFileError(f"{path} is not a run file of hpc_nqs (not HDF5)")
-    _check_seal(path, image)
+    is_sealed = _check_seal(path, image)
     # A damaged file makes the HDF5 library and what reads its answers fail in every way there is.
     try:
         with h5py.File.in_memory(image) as file:
-            _check(path, file)
-            if not image[-len(SEAL) - hashlib.sha256().digest_size :].startswith(SEAL):
-                raise DamagedFileError(f"{path} is cut off: the checksum at its end is missing")
+            _check(path, file, is_sealed)
             return pick(file)
     except RunFileError:
         raise
@@ -269,7 +283,7 @@ def _read_once(path, pick):
         raise DamagedFileError(f"{path} is cut off or damaged and cannot be used ({reason})") from error
 
 
-def _check(path, file):
+def _check(path, file, is_sealed):
     """Refuse a file of another program, of a newer format, or whose contents changed since they were written."""
     if "format" not in file.attrs or "checksum" not in file.attrs:
         raise DamagedFileError(f"{path} is an HDF5 file, but not a run file of hpc_nqs")
@@ -279,7 +293,8 @@ def _check(path, file):
             "use the version that wrote it, or a newer one"
         )
     if _attributes(file)["checksum"] != _checksum(file):
-        raise DamagedFileError(f"{path} is damaged: its contents do not match their checksum")
+        what = "is damaged" if is_sealed else "was changed by another program since hpc_nqs wrote it, or is damaged"
+        raise DamagedFileError(f"{path} {what}: its contents do not match their checksum")
 
 
 def _store(group, name, value):

@@ -21,7 +21,13 @@ class StopRequest:
     Inside its ``with`` block SIGUSR1 and SIGTERM (Slurm before and at the time limit) and SIGINT (Ctrl-C) are
     remembered; a second SIGINT ends the process at once, in the middle of a kernel or of a message too. Signals may
     reach some ranks only, and only rank 0 watches the time limit, so drivers reduce `due` over the team; see
-    `runs.recorder.Recorder`. Outside of a ``with`` block no stop is ever requested.
+    `recorder.Recorder`. Outside of a ``with`` block no signal counts. Only the main thread can enter it.
+
+    Parameters
+    ----------
+    ends_process : bool
+        What a second SIGINT does: end the process at once, or raise KeyboardInterrupt as soon as compiled code returns,
+        as a session of Python expects.
 
     Attributes
     ----------
@@ -32,8 +38,9 @@ class StopRequest:
 
     SIGNALS = (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT)
 
-    def __init__(self):
-        self.received = None
+    def __init__(self, ends_process=True):
+        self.received, self.ends_process = None, ends_process
+        self._first_interrupt = math.inf
         self.end = math.inf
         self._ask = lambda: math.inf
 
@@ -67,6 +74,9 @@ class StopRequest:
 
     def __enter__(self):
         self._earlier = {number: signal.signal(number, self._receive) for number in self.SIGNALS}
+        self._watcher = None
+        if not self.ends_process:
+            return self
         reader, self._writer = os.pipe()
         os.set_blocking(self._writer, False)
         self._earlier_writer = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
@@ -75,14 +85,23 @@ class StopRequest:
         return self
 
     def __exit__(self, *exception):
-        signal.set_wakeup_fd(self._earlier_writer)
+        if self._watcher is not None:
+            signal.set_wakeup_fd(self._earlier_writer)
         for number, handler in self._earlier.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)  # None: not set by Python
+        if self._watcher is None:
+            return
         os.close(self._writer)
         self._watcher.join()
 
     def _receive(self, number, frame):
         self.received = signal.Signals(number)
+        if number != signal.SIGINT or self.ends_process:
+            return
+        now = time.monotonic()
+        self._first_interrupt = min(now, self._first_interrupt)
+        if now - self._first_interrupt > DOUBLE:
+            raise KeyboardInterrupt
 
 
 NEVER = StopRequest()

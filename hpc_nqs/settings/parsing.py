@@ -228,7 +228,8 @@ def _with_bonds(settings, folder, problems):
     path = Path(folder) / settings.lattice.bonds_file
     rule = {field.name: field.metadata["rule"] for field in dataclasses.fields(settings.lattice)}["bonds"]
     try:
-        sites, strengths = read_bonds(path)
+        n_sites = None if settings.lattice.n_sites == "auto" else settings.lattice.n_sites
+        sites, strengths = read_bonds(path, n_sites)
         bonds = rule.convert([(*pair, strength) for pair, strength in zip(sites, strengths, strict=True)])
     except OSError as error:
         problems.append(f"lattice.bonds_file = {shown(settings.lattice.bonds_file)}: {error.strerror} ({path})")

@@ -8,6 +8,7 @@ import dataclasses
 from hpc_nqs.hamiltonians import MODELS
 from hpc_nqs.settings.model_section import model_section
 from hpc_nqs.settings.rules import (
+    MAX_SITES,
     auto_or,
     bond,
     integer,
@@ -75,6 +76,12 @@ class LatticeSettings:
         about="the bonds themselves, instead of bonds_file",
         only_for=_CUSTOM,
         example=((0, 1, 1), (1, 2, 0.5)),
+    )
+    n_sites: int | str = option(
+        auto_or(integer(2, MAX_SITES)),
+        "auto",
+        about="sites, free ones without bonds included; auto: those of the bonds",
+        only_for=_CUSTOM,
     )
 
 

@@ -49,7 +49,8 @@ def build(settings):
 
     part = settings.lattice
     try:
-        lattice = lattices.build(part.kind, part.lengths, part.boundary, bonds=part.bonds or None)
+        n_sites = None if part.n_sites == "auto" else part.n_sites
+        lattice = lattices.build(part.kind, part.lengths, part.boundary, bonds=part.bonds or None, n_sites=n_sites)
     except ValueError as error:
         raise SettingsError([_in_section("lattice", "lattice", error)]) from error
     keywords = settings.model.keywords()

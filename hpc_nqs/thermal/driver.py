@@ -21,6 +21,7 @@ from hpc_nqs.thermal.plan import (
     samples_per_report,
     samples_per_step,
 )
+from hpc_nqs.thermal.soundness import frozen_problem, seed_problem
 from hpc_nqs.thermal.table import finished_rows
 
 JUMP_NOISE, JUMP = 10.0, 0.1  # of e that is off its path: in standard errors, and beside them relative
@@ -75,6 +76,9 @@ class Cooling(Computation):
             row = self._report(target)
             if row is None:
                 return STOPPED
+            problem = self._problem(row | {"variance": row.get("energy_variance", 0.0)}, row["acceptance"])
+            if problem:
+                return self._fail(problem)
             self.rows.append(row | {"temperature": temperature})
             self.recorder.save(self)
         self.recorder.finish()
@@ -90,6 +94,9 @@ class Cooling(Computation):
             )
         first = self.evolution.velocity(samples, evaluation)
         acceptance = self.sampler.acceptance(self.team)
+        problem = self._problem(summary, acceptance)
+        if problem:
+            return self._fail(problem)
         beta = self.evolution.beta
         if self.history and left_path(self.history[-1], summary, beta):
             self.progress.message(
@@ -100,10 +107,7 @@ class Cooling(Computation):
         try:
             step = self.evolution.advance(samples, evaluation, first, target)
         except EvolutionError as error:
-            self.recorder.save(self)
-            self.recorder.finish()
-            self.progress.message(f"stopped: {error}; the last good state is in {self.recorder.path}")
-            return FAILED
+            return self._fail(error)
         number = len(self.history) + 1
         self.history.append(
             {"step": number, "beta": beta, "dtau": step.dtau, "step_error": step.error}
@@ -119,6 +123,20 @@ class Cooling(Computation):
         )
         self._adapt(summary)
         return STOPPED if self.recorder.after_step(self) else None
+
+    def _problem(self, measured, acceptance):
+        """Return what makes samples of the present state worthless, as a sentence, or None."""
+        thermal, problem = self.settings.thermal, frozen_problem(acceptance, self.is_exact)
+        if not self.history and thermal.beta_0 != "auto" and not thermal.start:
+            problem = seed_problem(measured, self.evolution.beta, self.model) or problem
+        return problem
+
+    def _fail(self, reason):
+        """Write the last good state and say why the run ends; return the exit code.  *Collective*."""
+        self.recorder.save(self)
+        self.recorder.finish()
+        self.progress.message(f"stopped: {reason}; the last good state is in {self.recorder.path}")
+        return FAILED
 
     def _n_samples(self):
         """Return the number of samples per step at the present temperature."""

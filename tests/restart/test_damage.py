@@ -1,6 +1,8 @@
 """Run files that cannot be used: one sentence, exit code 2, and the file stays as it is."""
 
 import io
+import tempfile
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -45,6 +47,7 @@ DAMAGE = {
     "foreign": (foreign, "is an HDF5 file, but not a run file of hpc_nqs"),
     "text": (lambda image: b"temperature energy\n", "is not a run file of hpc_nqs"),
     "newer": (newer, f"has file format {checkpoint.FORMAT + 1}"),
+    "signature_alone": (lambda image: image[:8], "is cut off or damaged"),
     "empty": (lambda image: b"", "is empty"),
     "zeros": (lambda image: bytes(len(image)), "is not a run file of hpc_nqs"),
 }
@@ -103,3 +106,76 @@ def test_a_run_continues_from_the_previous_file_as_the_sentence_says(runs, tmp_p
     assert not checkpoint.read_table(path)["finished"]
     assert cli.main(["resume", str(path)]) == 0
     runs.assert_bitwise(runs.contents(path), runs.contents(whole))
+
+
+def reopened(image, mode, change=lambda file: None):
+    """Return the bytes of a file after h5py opened it on disk for writing, changed it and closed it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "run.h5"
+        path.write_bytes(image)
+        with h5py.File(path, mode) as file:
+            change(file)
+        return path.read_bytes()
+
+
+def noted(file):
+    file.attrs["note"] = "of last Monday"
+    file.flush()
+    del file.attrs["note"]
+
+
+@pytest.mark.parametrize("change", [lambda file: None, noted], ids=["closed", "changed_and_back"])
+@pytest.mark.parametrize("mode", ["r+", "a"])
+def test_a_file_that_hdf5_wrote_again_is_the_same_run(runs, finished, tmp_path, monkeypatch, capsys, mode, change):
+    monkeypatch.setattr(parallel, "start", parallel.Team.serial)
+    path, whole = tmp_path / "run.h5", tmp_path / "whole.h5"
+    whole.write_bytes(finished)
+    path.write_bytes(reopened(finished, mode, change))
+    assert path.read_bytes() != finished
+    assert checkpoint.read_table(path) == checkpoint.read_table(whole)
+    assert cli.main(["show", str(path)]) == 0
+    for each in (path, whole):
+        assert cli.main(["resume", str(each), "--set", "thermal.betas=[0.2, 0.35, 0.4]"]) == 0
+    runs.assert_bitwise(runs.contents(path), runs.contents(whole))
+    assert checkpoint.SEAL in path.read_bytes()[-100:]
+
+
+def changed_value(file):
+    file["state/params"][0] += 1.0
+
+
+def added_dataset(file):
+    file["results/mine"] = np.ones(3)
+
+
+@pytest.mark.parametrize("change", [changed_value, added_dataset])
+def test_a_file_that_another_program_changed_is_named_so(finished, tmp_path, change):
+    path = tmp_path / "run.h5"
+    path.write_bytes(reopened(finished, "r+", change))
+    with pytest.raises(checkpoint.RunFileError, match="was changed by another program .* do not match their checksum"):
+        checkpoint.read_table(path)
+
+
+def test_every_flipped_byte_of_a_file_that_hdf5_wrote_again_is_noticed(finished, tmp_path):
+    path, image = tmp_path / "run.h5", reopened(finished, "r+")
+    with h5py.File.in_memory(image) as file:
+        array = file["state/chains/visible"][()].tobytes()
+    place = image.index(array)
+    for position in range(place, place + len(array), 23):
+        changed = bytearray(image)
+        changed[position] ^= 255
+        path.write_bytes(changed)
+        with pytest.raises(checkpoint.RunFileError, match="checksum"):
+            checkpoint.read_table(path)
+
+
+@pytest.mark.parametrize("missing", [1, 20, 68, 200, 5000])
+def test_a_file_cut_anywhere_is_no_run(finished, tmp_path, missing):
+    """Without its last bytes a file is cut off; all of HDF5's own bytes without the digest behind them are complete."""
+    path = tmp_path / "run.h5"
+    path.write_bytes(finished[:-missing])
+    if missing == len(checkpoint.SEAL) + 32:
+        assert checkpoint.read_table(path)["finished"]
+    else:
+        with pytest.raises(checkpoint.RunFileError, match="cut off"):
+            checkpoint.read_table(path)

