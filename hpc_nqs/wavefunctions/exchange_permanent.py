@@ -1,0 +1,70 @@
+"""Exchange permanent: the signs of a magnet that conserves Sz, as sums over all ways to undo its mismatches.
+
+With opposite-spin Bell pairs site i is mismatched where sigma_i = ancilla_i: A are the sites with both up, B those with
+both down, as many.  e^{-beta H/2} moves the up-spins of B to A.  They are bosons, all ways to do so add:
+
+    Psi(sigma, ancilla) = perm[r_ik], i in A and k in B,
+
+with H unrotated and one real signed r per orbit of pairs of sites.  Permanents are known as ground states of bosons.
+"""
+
+import numpy as np
+
+from hpc_nqs.kernels.permanent import PermanentAmplitude
+
+MAX_PAIRS = 20  # mismatched sites of either side: 2^20 sums per amplitude, 17 MB of work
+
+
+class ExchangePermanent:
+    """r with one parameter per orbit of pairs of sites under the lattice group.
+
+    Parameters
+    ----------
+    site_images : (order, n_sites) intp
+        Lattice symmetries as gathers.
+    exchange : (n_sites, n_sites) float64
+        r at the start, symmetric and the same within an orbit; the diagonal is never used.
+
+    Raises
+    ------
+    ValueError
+        More sites than permanents can be summed for.
+    """
+
+    width = 1
+    is_complex = False
+    n_units = 0  # hidden ones
+
+    def __init__(self, site_images, exchange):
+        n_sites = site_images.shape[1]
+        if n_sites > 2 * MAX_PAIRS:
+            raise ValueError(
+                f'wavefunction.kind = "permanent": {n_sites} sites may have {n_sites // 2} mismatched pairs; permanents of at '
+                f"most {MAX_PAIRS} ({2 * MAX_PAIRS} sites) are summed"
+            )
+        self.n_visible = 2 * n_sites
+        self.pair_param = np.zeros((n_sites, n_sites), dtype=np.intc)
+        params = []
+        for i, k in zip(*np.triu_indices(n_sites, 1), strict=True):
+            if self.pair_param[i, k]:
+                continue
+            params.append(exchange[i, k])
+            rows, columns = site_images[:, i], site_images[:, k]
+            self.pair_param[rows, columns] = self.pair_param[columns, rows] = len(params)
+        self.params = np.array(params, dtype=np.float64)
+
+    @property
+    def n_params(self):
+        return len(self.params)
+
+    def exchange(self):
+        """Return r (n_sites, n_sites) at the present parameters."""
+        return np.concatenate([[0.0], self.params])[self.pair_param]
+
+    def network(self):
+        """Return {"exchange": r}."""
+        return {"exchange": self.exchange()}
+
+    def amplitude(self, moves):
+        """Return the compiled amplitude at the present parameters."""
+        return PermanentAmplitude(self.exchange(), self.pair_param, self.n_params, MAX_PAIRS)
