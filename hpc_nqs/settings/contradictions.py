@@ -107,14 +107,14 @@ def _contradictions_of_task(sections):
         report("sampling", "method", f'with {named} = "{chosen}" allowed is {", ".join(map(shown, samplers))}')
     if analytic and sections["run"].get("threads", 1) != 1:
         report("run", "threads", 'world lines are sampled by one thread per rank; with thermal.method = "analytic" allowed is 1')
-    if network.get("cluster_size", "auto") != "auto" and network.get("kind", "auto") != "clusters":
-        report("wavefunction", "cluster_size", 'only with wavefunction.kind = "clusters"; allowed is "auto"')
-    if network.get("kind") == "clusters":
+    if network.get("cluster_size", "auto") != "auto" and network.get("kind", "auto") not in ("clusters", "permanent"):
+        report("wavefunction", "cluster_size", 'only with wavefunction.kind = "clusters" or "permanent"; allowed is "auto"')
+    if network.get("kind") in ("clusters", "permanent"):
         for key, allowed in (("alpha", "auto"), ("bond_features", "auto"), ("slices", "auto")):
             if network.get(key, allowed) != allowed:
                 report("wavefunction", key, f'tables over clusters have none; allowed is "{allowed}"')
     if is_ground_state:
-        if network.get("kind") == "clusters":
+        if network.get("kind") in ("clusters", "permanent"):
             report("wavefunction", "kind", 'for thermal states only; allowed are "auto", "rbm" and "pair_rbm"')
         if network.get("bond_features") is True:
             report("wavefunction", "bond_features", "a ground state has no ancilla spins; allowed is \"auto\" or false")

@@ -1,0 +1,141 @@
+"""Thermal states of magnets that conserve Sz: an exchange permanent times tables over clusters, H unrotated.
+
+The permanent holds the signs of e^{-beta H/2} and all ways to undo mismatches, the tables hold the weights.  Beside all
+pairs of sites there are tables over connected clusters of three and four, by all bonds, with few parameters each.
+"""
+
+import dataclasses
+import itertools
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from hpc_nqs.hilbert.purification import input_images, purify
+from hpc_nqs.symmetry.site_permutations import site_symmetries
+from hpc_nqs.thermal.choices import SITE_SYMMETRIES
+from hpc_nqs.thermal.high_temperature.networks import exchange_amplitudes, field_bias, ising_couplings
+from hpc_nqs.thermal.table_state import ExchangeTables
+from hpc_nqs.wavefunctions.correlator_product import ClusterFactor, ClusterKind, cluster_kinds, connected_clusters
+from hpc_nqs.wavefunctions.exchange_permanent import ExchangePermanent
+from hpc_nqs.wavefunctions.product import ProductState
+
+MAX_SIZE = 4  # sites of a cluster
+MAX_PARAMS = 600  # of all tables; where larger clusters have more, "auto" leaves them out
+
+
+@dataclasses.dataclass
+class PermanentState(ExchangeTables):
+    """An exchange permanent times tables; its temperature follows the energy alone."""
+
+    word = "permanent"
+    power_share = 0.0
+
+    @property
+    def soft_cut(self):
+        """Default cut of S relative to its largest eigenvalue."""
+        return 1e-8 if self.is_exact else 1e-5
+
+
+def build_permanent_state(plan):
+    """Return the state of a `StatePlan` at its seed."""
+    model, symmetries = plan.model, plan.symmetries
+    system = purify(model, bond_features=False)
+    site_images = site_symmetries(plan.lattice, model, [s for s in symmetries if s in SITE_SYMMETRIES])
+    images = input_images(system, site_images, "layer_exchange" in symmetries, "spin_flip" in symmetries)
+    permanent = ExchangePermanent(site_images, exchange_amplitudes(model, plan.beta_0))
+    tables = ClusterFactor(exchange_tables(model, site_images, images, plan.settings.wavefunction.cluster_size), system.n_visible)
+    fill_seed(tables, system, plan.beta_0)
+    return PermanentState(
+        lattice=plan.lattice, model=model, system=system, wavefunction=ProductState(permanent, tables),
+        symmetries=symmetries, order=len(images), beta_0=plan.beta_0, is_exact=plan.is_exact,
+    )
+
+
+def exchange_tables(model, site_images, images, size):
+    """Return the tables of all pairs of sites and of connected clusters of up to `size` sites.
+
+    Parameters
+    ----------
+    model : SpinModel
+    site_images : (order, n_sites) intp
+    images : (order', n_visible) intp
+        Signed gathers.
+    size : int or "auto"
+        2 to 4; "auto" is the largest with no more than MAX_PARAMS parameters.
+
+    Returns
+    -------
+    list of ClusterKind
+
+    Raises
+    ------
+    ValueError
+        Larger clusters.
+    """
+    if size != "auto" and size > MAX_SIZE:
+        raise ValueError(f'wavefunction.cluster_size = {size}: with kind = "permanent" at most {MAX_SIZE} sites')
+    kinds = cluster_kinds(list(itertools.combinations(range(model.n_sites), 2)), site_images, images)
+    for larger in range(3, (MAX_SIZE if size == "auto" else size) + 1):
+        clusters = connected_clusters(model.exchange_sites, larger)
+        more = kinds + [_with_few_classes(kind) for kind in cluster_kinds(clusters, site_images, images)]
+        if size == "auto" and sum(kind.classes.max() + 1 for kind in more) > MAX_PARAMS:
+            break
+        kinds = more
+    return kinds
+
+
+def _with_few_classes(kind):
+    """Return a kind of three or four sites whose codes that `_pattern` does not tell apart are one class."""
+    n_codes, n_units = len(kind.classes), kind.units.shape[1]
+    spins = 2 * ((np.arange(n_codes)[:, None] >> np.arange(n_units)) & 1) - 1
+    numbers = {}
+    patterns = [numbers.setdefault(_pattern(*np.split(row, 2)), len(numbers)) for row in spins]
+    # codes are joined through their class and through their pattern
+    links = coo_array((np.ones(n_codes), (kind.classes, patterns)))
+    n_rows = links.shape[0]
+    joined = coo_array((links.data, (links.row, links.col + n_rows)), shape=(sum(links.shape),) * 2)
+    _, labels = connected_components(joined, directed=False)
+    return ClusterKind(kind.units, np.unique(labels[kind.classes], return_inverse=True)[1].reshape(-1))
+
+
+def _pattern(sigma, ancilla):
+    """Return what a table of three or four sites sees of their spins.
+
+    With q = sigma on mismatched and 0 on matched sites: the mismatched ones of two exchanged spins, or of one spin beside
+    two matched sites, and the product of the spins on the others; the product of all spins where all sites are
+    matched or none is.  Up to pairs these are the products of spins next to an exchange that e^{-beta H/2} has.
+    """
+    matched = sigma != ancilla
+    mismatched = np.flatnonzero(~matched)
+    if len(sigma) == 3:
+        return (*mismatched, sigma[matched].prod()) if len(mismatched) == 1 else ()
+    if len(mismatched) == 2 and sigma[mismatched].sum() == 0:
+        return (*mismatched, sigma[matched].prod())
+    return (len(mismatched), sigma.prod()) if len(mismatched) in (0, 4) else ()
+
+
+def fill_seed(tables, purification, beta_0):
+    """Fill the tables of pairs with what e^{-beta_0 H/2} has beside the permanent, to second order in beta_0.
+
+    The Ising part and the field, half of either on each layer, and exchanges there and back on a bond of matched
+    antiparallel spins, ln cosh(beta_0 e / 2).
+    """
+    model = purification.model
+    couplings, bias = ising_couplings(model), field_bias(purification, beta_0)
+    elements = np.zeros((model.n_sites, model.n_sites))
+    for (i, j), element in zip(model.exchange_sites, model.exchange_element, strict=True):
+        elements[i, j] += element
+        elements[j, i] += element
+
+    def term(units, spins):
+        if len(units) != 4:
+            return 0.0
+        sites, (sigma, ancilla) = units[:2], np.split(spins, 2)
+        coupling = couplings.get(tuple(sorted(sites.tolist())), 0.0)
+        single = 0.0 if bias is None else bias[units] @ spins / (model.n_sites - 1)  # every site is in n - 1 pairs
+        returns = np.array_equal(sigma, -ancilla) and sigma.sum() == 0
+        twice = np.log(np.cosh(0.5 * beta_0 * elements[tuple(sites)])) if returns else 0.0
+        return single - 0.25 * beta_0 * coupling * (sigma.prod() + ancilla.prod()) + twice
+
+    tables.fill(term)
