@@ -7,7 +7,10 @@ from hpc_nqs.thermal.permanent_state import build_permanent_state
 from hpc_nqs.thermal.table_state import build_table_state
 
 BUILDERS = {
-    NETWORK: build_network_state, PAIRED: build_network_state, TABLES: build_table_state, PERMANENT: build_permanent_state,
+    NETWORK: build_network_state,
+    PAIRED: build_network_state,
+    TABLES: build_table_state,
+    PERMANENT: build_permanent_state,
 }
 
 

@@ -118,7 +118,7 @@ def choose_kind(choice, lattice, model, is_complex):
         kind = TABLES if tables else NETWORK if unfrustrated else PAIRED
     _refuse(kind, model, unfrustrated, is_complex)
     if kind == PERMANENT and choice.marshall is True:
-        raise ValueError('wavefunction.marshall = true: a permanent holds the signs of H unrotated; allowed is "auto" or false')
+        raise ValueError('wavefunction.marshall = true: a permanent wants H unrotated; allowed is "auto" or false')
     unrotated = kind in (PAIRED, PERMANENT) or (kind == TABLES and not unfrustrated)
     rotate = not unrotated if choice.marshall == "auto" else choice.marshall
     return kind, rotated if rotate else model
@@ -138,7 +138,7 @@ def _refuse(kind, model, unfrustrated, is_complex):
     if kind == PAIRED and is_complex:
         raise ValueError('wavefunction.parameters = "complex": a pair product has real parameters; allowed is "real"')
     if kind == PERMANENT and not (model.conserves_sz and model.has_exchange):
-        raise ValueError('wavefunction.kind = "permanent": needs exchange and a model that conserves Sz; allowed is "rbm"')
+        raise ValueError('wavefunction.kind = "permanent": needs exchange that conserves Sz; allowed is "rbm"')
     if kind == PERMANENT and is_complex:
         raise ValueError('wavefunction.parameters = "complex": a permanent has real parameters; allowed is "real"')
 
