@@ -39,8 +39,8 @@ class ExchangePermanent:
         n_sites = site_images.shape[1]
         if n_sites > 2 * MAX_PAIRS:
             raise ValueError(
-                f'wavefunction.kind = "permanent": {n_sites} sites have up to {n_sites // 2} mismatched pairs; permanents '
-                f"are summed up to {MAX_PAIRS}, which {2 * MAX_PAIRS} sites have"
+                f'wavefunction.kind = "permanent": {n_sites} sites have up to {n_sites // 2} mismatched pairs; '
+                f"permanents are summed up to {MAX_PAIRS}, which {2 * MAX_PAIRS} sites have"
             )
         self.n_visible = 2 * n_sites
         self.pair_param = np.zeros((n_sites, n_sites), dtype=np.intc)

@@ -1,4 +1,4 @@
-"""Exchange permanents times tables by sums over all configurations: the seed against expm, a cooling against all levels."""
+"""Exchange permanents times tables, by exact sums: the seed against expm, a cooling against all levels."""
 
 import numpy as np
 import pytest

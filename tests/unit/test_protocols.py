@@ -18,7 +18,7 @@ PACKAGE = Path(hpc_nqs.__file__).parent
 PROTOCOLS = {
     System: {"Purification", "SpinSystem", "JointUnits"},
     Wavefunction: {
-        "RBM", "PairProduct", "SpinPairs", "CorrelatorProduct", "MismatchFactor", "Product", "ProjectedState",
+        "RBM", "PairProduct", "SpinPairs", "CorrelatorProduct", "MismatchFactor", "ExchangePermanent", "Product", "ProjectedState",
         "VariationalDBM",
     },
     Sampler: {"Chains", "Enumeration", "Rings", "RingEnumeration", "KetBraChains"},
