@@ -16,15 +16,36 @@ from scipy.sparse.csgraph import connected_components
 from hpc_nqs.hilbert.purification import input_images, purify
 from hpc_nqs.symmetry.site_permutations import site_symmetries
 from hpc_nqs.thermal.choices import SITE_SYMMETRIES
+from hpc_nqs.thermal.evolution import AdaptiveEvolution, EvolutionError
 from hpc_nqs.thermal.high_temperature.clusters import strongest_bonds
 from hpc_nqs.thermal.high_temperature.networks import exchange_amplitudes, field_bias, ising_couplings
 from hpc_nqs.thermal.table_state import ExchangeTables
 from hpc_nqs.wavefunctions.correlator_product import ClusterFactor, ClusterKind, cluster_kinds, connected_clusters
-from hpc_nqs.wavefunctions.exchange_permanent import ExchangePermanent
+from hpc_nqs.wavefunctions.exchange_permanent import MAX_PAIRS, ExchangePermanent
 from hpc_nqs.wavefunctions.product import ProductState
 
 MAX_SIZE = 4  # sites of a cluster
 MAX_PARAMS = 600  # of all tables; where larger clusters have more, "auto" leaves them out
+
+
+class PermanentEvolution(AdaptiveEvolution):
+    """Steps that end where permanents become too large."""
+
+    def advance(self, samples, evaluation, first, beta_target):
+        """Make one step as `AdaptiveEvolution` does.  *Collective.*
+
+        Raises
+        ------
+        EvolutionError
+            Samples are close to the largest number of mismatched sites that has an amplitude.
+        """
+        found = self.team.max(float(self.wavefunction.first.n_pairs(samples.flat).max(initial=0)))
+        if self.system.n_sites > 2 * MAX_PAIRS and found >= MAX_PAIRS - 1:
+            raise EvolutionError(
+                f"{found:.0f} pairs of mismatched sites at beta = {self.beta:.6g}; permanents are summed up to "
+                f'{MAX_PAIRS}. Stop at higher temperatures, take {2 * MAX_PAIRS} sites or fewer, or wavefunction.kind = "clusters"'
+            )
+        return super().advance(samples, evaluation, first, beta_target)
 
 
 @dataclasses.dataclass
@@ -38,6 +59,10 @@ class PermanentState(ExchangeTables):
     def soft_cut(self):
         """Default cut of S relative to its largest eigenvalue."""
         return 1e-8 if self.is_exact else 1e-5
+
+    def evolution(self, regularization, control, team):
+        """Return the `PermanentEvolution`."""
+        return PermanentEvolution(self, regularization, control, team)
 
 
 def build_permanent_state(plan):

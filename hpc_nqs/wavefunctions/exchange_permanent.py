@@ -12,7 +12,7 @@ import numpy as np
 
 from hpc_nqs.kernels.permanent import PermanentAmplitude
 
-MAX_PAIRS = 20  # mismatched sites of either side: 2^20 sums per amplitude, 17 MB of work
+MAX_PAIRS = 16  # mismatched sites of either side, half a million products per permanent; more have no amplitude
 
 
 class ExchangePermanent:
@@ -25,10 +25,9 @@ class ExchangePermanent:
     exchange : (n_sites, n_sites) float64
         r at the start, symmetric and the same within an orbit; the diagonal is never used.
 
-    Raises
-    ------
-    ValueError
-        More sites than permanents can be summed for.
+    Notes
+    -----
+    Psi = 0 beyond MAX_PAIRS mismatched sites of either side, which no more than 2 MAX_PAIRS sites reach.
     """
 
     width = 1
@@ -37,11 +36,6 @@ class ExchangePermanent:
 
     def __init__(self, site_images, exchange):
         n_sites = site_images.shape[1]
-        if n_sites > 2 * MAX_PAIRS:
-            raise ValueError(
-                f'wavefunction.kind = "permanent": {n_sites} sites have up to {n_sites // 2} mismatched pairs; '
-                f"permanents are summed up to {MAX_PAIRS}, which {2 * MAX_PAIRS} sites have"
-            )
         self.n_visible = 2 * n_sites
         self.pair_param = np.zeros((n_sites, n_sites), dtype=np.intc)
         params = []
@@ -65,6 +59,11 @@ class ExchangePermanent:
     def network(self):
         """Return {"exchange": r}."""
         return {"exchange": self.exchange()}
+
+    def n_pairs(self, configurations):
+        """Return the numbers k (n,) of mismatched sites of either side of configurations (n, n_visible)."""
+        sigma, ancilla = np.split(configurations, 2, axis=1)
+        return np.count_nonzero((sigma > 0) & (ancilla > 0), axis=1)
 
     def amplitude(self, moves):
         """Return the compiled amplitude at the present parameters."""

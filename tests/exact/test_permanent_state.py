@@ -8,11 +8,14 @@ from hpc_nqs import tasks
 from hpc_nqs.exact import diagonalization as exact
 from hpc_nqs.hamiltonians.matrices import to_sparse
 from hpc_nqs.parallel.team import Team
+from hpc_nqs.reconfiguration.solvers import Regularization
 from hpc_nqs.runs import run_file
 from hpc_nqs.sampling.enumeration import Enumeration
 from hpc_nqs.settings.parsing import parse_settings
 from hpc_nqs.settings.system import build
+from hpc_nqs.thermal import permanent_state
 from hpc_nqs.thermal.ansatz import build_state
+from hpc_nqs.thermal.evolution import EvolutionError, StepControl
 from hpc_nqs.wavefunctions.wavefunction import log_psi
 
 HEISENBERG = {"kind": "heisenberg"}
@@ -68,11 +71,13 @@ def test_the_seed_of_two_sites_is_exact():
 
 def test_cooling_of_a_frustrated_ladder(tmp_path):
     """Tables times a pair product (kind "clusters") are off by 5e-3 and 2e-2 there."""
-    settings = settings_of(("square", [4, 2], HEISENBERG | {"couplings": [1.0, 0.5]}), thermal={"temperatures": [1.0, 0.5]})
+    system = "square", [4, 2], HEISENBERG | {"couplings": [1.0, 0.5]}
+    settings = settings_of(system, thermal={"temperatures": [1.0, 0.5]})
     assert tasks.run(settings, Team.serial(), str(tmp_path / "run.h5")) == 0
     lattice, model = build(settings)
     expected = exact.thermal_rows(exact.diagonalize(model, lattice), settings.thermal.report_betas)
-    for row, wanted, bound in zip(run_file.read_table(tmp_path / "run.h5")["rows"], expected, (5e-5, 5e-4), strict=True):
+    rows = run_file.read_table(tmp_path / "run.h5")["rows"]
+    for row, wanted, bound in zip(rows, expected, (5e-5, 5e-4), strict=True):
         assert row["energy"] == pytest.approx(wanted["energy"], abs=bound)
         assert row["specific_heat"] == pytest.approx(wanted["specific_heat"], abs=10 * bound)
         assert row["susceptibility"] == pytest.approx(wanted["susceptibility"], rel=20 * bound)
@@ -88,6 +93,16 @@ def test_tables_of_larger_clusters_have_few_parameters():
     assert counts[0] == 25 and counts[0] < counts[1] < counts[2] < 110
 
 
+def test_permanents_that_are_too_large_end_a_run(monkeypatch):
+    monkeypatch.setattr(permanent_state, "MAX_PAIRS", 2)
+    state = state_of(SYSTEMS["j1j2_6"])
+    regularization, control = Regularization("dense", 1e-8, 0.0, 1e-6, 0.0), StepControl(1e-3, 0.1, 0.2, "energy")
+    evolution = state.evolution(regularization, control, Team.serial())
+    samples = state.sampler(Team.serial(), 1, 1).sample(None, state.system, 1, 1, 0.0)
+    with pytest.raises(EvolutionError, match="3 pairs of mismatched sites at beta = 0.1; .* summed up to 2"):
+        evolution.advance(samples, None, None, 1.0)
+
+
 @pytest.mark.parametrize(
     ("sections", "message"),
     [
@@ -95,7 +110,6 @@ def test_tables_of_larger_clusters_have_few_parameters():
         ({"wavefunction": {"marshall": True}}, "wants H unrotated"),
         ({"wavefunction": {"parameters": "complex"}}, "a permanent has real parameters"),
         ({"wavefunction": {"cluster_size": 5}}, "at most 4 sites"),
-        ({"lattice": {"kind": "chain", "lengths": [42]}, "sampling": {"method": "metropolis"}}, "42 sites"),
     ],
 )
 def test_what_is_refused(sections, message):
