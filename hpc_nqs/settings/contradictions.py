@@ -108,14 +108,16 @@ def _contradictions_of_task(sections):
     if analytic and sections["run"].get("threads", 1) != 1:
         why = 'world lines are sampled by one thread per rank; with thermal.method = "analytic" allowed is 1'
         report("run", "threads", why)
-    if network.get("cluster_size", "auto") != "auto" and network.get("kind", "auto") != "clusters":
-        report("wavefunction", "cluster_size", 'only with wavefunction.kind = "clusters"; allowed is "auto"')
-    if network.get("kind") == "clusters":
+    tables = network.get("kind", "auto") in ("clusters", "permanent")
+    if network.get("cluster_size", "auto") != "auto" and not tables:
+        why = 'only with wavefunction.kind = "clusters" or "permanent"; allowed is "auto"'
+        report("wavefunction", "cluster_size", why)
+    if tables:
         for key, allowed in (("alpha", "auto"), ("bond_features", "auto"), ("slices", "auto")):
             if network.get(key, allowed) != allowed:
                 report("wavefunction", key, f'tables over clusters have none; allowed is "{allowed}"')
     if is_ground_state:
-        if network.get("kind") == "clusters":
+        if network.get("kind") in ("clusters", "permanent"):
             report("wavefunction", "kind", 'for thermal states only; allowed are "auto", "rbm" and "pair_rbm"')
         if network.get("bond_features") is True:
             report("wavefunction", "bond_features", "a ground state has no ancilla spins; allowed is \"auto\" or false")

@@ -93,10 +93,10 @@ class WavefunctionSettings:
     """The network."""
 
     kind: str = option(
-        word("auto", "rbm", "clusters", "pair_rbm", "dbm"),
+        word("auto", "rbm", "clusters", "pair_rbm", "dbm", "permanent"),
         "auto",
         about="wave function; clusters are tables over small clusters, pair_rbm is a pair product times an RBM, dbm a "
-        "deep network that starts as a Trotter network",
+        "deep network that starts as a Trotter network, permanent an exchange permanent times tables over clusters",
     )
     alpha: float | str = option(
         auto_or(number(0.0, 1000.0, above=True)), "auto", about="hidden units per visible unit, per slice"
@@ -115,7 +115,7 @@ class WavefunctionSettings:
         word("auto", True, False), "auto", about="feed sigma_i * ancilla_i as a third layer of inputs"
     )
     cluster_size: int | str = option(
-        auto_or(integer(2, 6)), "auto", about="sites of the connected clusters of clusters"
+        auto_or(integer(2, 6)), "auto", about="sites of the connected clusters of clusters, permanent at most 4"
     )
     parameters: str = option(word("auto", "real", "complex"), "auto", about="type of the parameters")
     marshall: bool | str = option(

@@ -1,11 +1,17 @@
 """From settings to the thermal state at the start of the cooling."""
 
-from hpc_nqs.thermal.choices import DEEP, NETWORK, PAIRED, TABLES, plan_state
+from hpc_nqs.thermal.choices import DEEP, NETWORK, PAIRED, PERMANENT, TABLES, plan_state
 from hpc_nqs.thermal.deep.ansatz import build_deep_state
 from hpc_nqs.thermal.network_state import build_network_state
+from hpc_nqs.thermal.permanent_state import build_permanent_state
 from hpc_nqs.thermal.table_state import build_table_state
 
-BUILDERS = {NETWORK: build_network_state, PAIRED: build_network_state, TABLES: build_table_state}
+BUILDERS = {
+    NETWORK: build_network_state,
+    PAIRED: build_network_state,
+    TABLES: build_table_state,
+    PERMANENT: build_permanent_state,
+}
 
 
 def build_state(settings, lattice, model, seed, start=None):

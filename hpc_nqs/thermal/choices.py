@@ -14,7 +14,8 @@ from hpc_nqs.thermal.deep.ring_chains import n_rings
 from hpc_nqs.thermal.high_temperature.clusters import strongest_bonds
 from hpc_nqs.thermal.high_temperature.flux import has_triangles
 
-NETWORK, PAIRED, TABLES, DEEP = "rbm", "pair_rbm", "clusters", "dbm"  # words of wavefunction.kind
+# words of wavefunction.kind
+NETWORK, PAIRED, TABLES, DEEP, PERMANENT = "rbm", "pair_rbm", "clusters", "dbm", "permanent"
 SITE_SYMMETRIES = ("translation", "point_group")
 BETA_0 = 0.02  # of the seed, in units of the inverse of the largest coupling
 TABLE_BETA_0 = 0.1  # the same for tables of unfrustrated exchange: at 0.02 directions are cut that soon carry the force
@@ -88,7 +89,7 @@ def choose_complex(choice, is_exact):
     states are limited by what the network can represent, real or not, and real ones are cheaper.
     """
     if choice.parameters == "auto":
-        return choice.kind not in (TABLES, PAIRED) and is_exact
+        return choice.kind not in (TABLES, PAIRED, PERMANENT) and is_exact
     return choice.parameters == "complex"
 
 
@@ -117,8 +118,10 @@ def choose_kind(choice, lattice, model, is_complex):
         tables = not of_rbm and (unfrustrated or not has_triangles(model.n_sites, strongest_bonds(lattice, model)))
         kind = TABLES if tables else NETWORK if unfrustrated else PAIRED
     _refuse(kind, model, unfrustrated, is_complex)
-    paired = kind == PAIRED or (kind == TABLES and not unfrustrated)
-    rotate = not paired if choice.marshall == "auto" else choice.marshall
+    if kind == PERMANENT and choice.marshall is True:
+        raise ValueError('wavefunction.marshall = true: a permanent wants H unrotated; allowed is "auto" or false')
+    unrotated = kind in (PAIRED, PERMANENT) or (kind == TABLES and not unfrustrated)
+    rotate = not unrotated if choice.marshall == "auto" else choice.marshall
     return kind, rotated if rotate else model
 
 
@@ -137,13 +140,17 @@ def _refuse(kind, model, unfrustrated, is_complex):
         )
     if kind == PAIRED and is_complex:
         raise ValueError('wavefunction.parameters = "complex": a pair product has real parameters; allowed is "real"')
+    if kind == PERMANENT and not (model.conserves_sz and model.has_exchange):
+        raise ValueError('wavefunction.kind = "permanent": needs exchange that conserves Sz; allowed is "rbm"')
+    if kind == PERMANENT and is_complex:
+        raise ValueError('wavefunction.parameters = "complex": a permanent has real parameters; allowed is "real"')
 
 
 def choose_beta_0(thermal, model, n_slices=1, kind=NETWORK):
     """Return the inverse temperature of the seed, of all slices together: below every reported one, or the smallest."""
     if thermal.beta_0 != "auto":
         return thermal.beta_0
-    if kind == TABLES and model.conserves_sz and not model.has_positive_exchange:
+    if kind == PERMANENT or (kind == TABLES and model.conserves_sz and not model.has_positive_exchange):
         return min(TABLE_BETA_0 / model.largest_coupling, *thermal.report_betas)
     return min(n_slices * BETA_0 / model.largest_coupling, 0.5 * min(thermal.report_betas))
 
@@ -157,7 +164,7 @@ def choose_symmetries(choice, kind, lattice, model):
     if choice.symmetries != "auto":
         return tuple(choice.symmetries)
     names = ["layer_exchange"] + (["spin_flip"] if model.spin_flip_symmetric else [])
-    if kind == TABLES:
+    if kind in (TABLES, PERMANENT):
         return ("translation", "point_group", *names)
     n_translations = len(site_symmetries(lattice, model, ["translation"]))
     return ("translation" if 2 * n_translations > lattice.n_sites else "point_group", *names)

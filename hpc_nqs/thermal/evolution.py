@@ -9,7 +9,7 @@ The velocity v is x = -S^{-1} F for the clock "time".  Where the network cannot 
 dE/dbeta = -Var(H) demands and the state lags behind its label beta.  The clock "energy" therefore runs by the energy:
 v = x Var(H) / (-F.x), so that dE/dbeta = -Var(H) holds along the path, as it does for every thermal state.  Of tables
 the Var(H) that is measured grows with the unexplained part of the state, while -F.x stays below that of the thermal
-state: there beta follows (1 - w) Var(H) + w (-F.x), w = POWER_SHARE r^2, r^2 the TDVP residual.
+state: there beta follows (1 - w) Var(H) + w (-F.x), w = `power_share` r^2, r^2 the TDVP residual.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,6 @@ MAX_ENERGY_ERROR = 0.0005  # of the energy change of a step, relative
 ENERGY_RETRIES = 3  # where halving does not help, zeros of Psi are the reason and not the step
 TINY = 1e-12
 MIN_OVERLAP = 0.3  # of the effective samples that must survive the reweighting within a step
-POWER_SHARE = 0.75  # of -F.x in the clock "energy" of tables that explain nothing
 MAX_SPEED_UP = 4.0  # of the clock "energy" against the clock "time"
 GROWTH = 1.5  # largest growth of the step size from one step to the next
 EXPANSION_GROWTH = 1.1  # of beta per step, where a cluster expansion gives the state: fine enough for slopes of e(beta)
@@ -131,7 +130,7 @@ class AdaptiveEvolution(Evolution):
     def __init__(self, state, regularization, control, team):
         self.system = state.system
         self.wavefunction = state.wavefunction
-        self.between_layers = state.between_layers
+        self.between_layers, self.power_share = state.between_layers, state.power_share
         self.scheme = state.scheme
         self.expansion, self.expansion_beta = state.expansion, state.expansion_beta
         self.conserved = state.conserved_directions()
@@ -183,8 +182,7 @@ class AdaptiveEvolution(Evolution):
         if self.control.clock == "time" or not velocity.power > 0:
             return 1.0
         excess = velocity.thermal_variance / velocity.power - 1
-        if self.between_layers:
-            excess *= 1 - POWER_SHARE * min(1.0, max(0.0, velocity.residual))
+        excess *= 1 - self.power_share * min(1.0, max(0.0, velocity.residual))
         return min(MAX_SPEED_UP, 1 + excess)
 
     def advance(self, samples, evaluation, first, beta_target):

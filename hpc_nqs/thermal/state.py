@@ -57,6 +57,8 @@ class ThermalState:
     scheme : Runge-Kutta scheme of a step, see `evolution`
     between_layers : bool
         Var(H) is the covariance of the local energies on the two layers, not the mean of their variances.
+    power_share : float
+        Share of -F.x in the clock "energy" of a state that explains nothing, see `evolution`.
     has_bra_and_ket : bool
         Samples hold deep units, independent ones of bra and ket; S then needs a dense matrix.
     effective_range : (float, float)
@@ -81,6 +83,7 @@ class ThermalState:
     unit_name: ClassVar[str] = "hidden units"
     scheme: ClassVar[tuple] = HEUN
     between_layers: ClassVar[bool] = False
+    power_share: ClassVar[float] = 0.0
     has_bra_and_ket: ClassVar[bool] = False
     effective_range: ClassVar[tuple] = (0.1, 0.8)
     report_factor: ClassVar[int] = 24

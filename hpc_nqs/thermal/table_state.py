@@ -31,6 +31,7 @@ class TableState(ThermalState):
     unit_name = "clusters"
     scheme = KUTTA
     between_layers = True
+    power_share = 0.75
 
     @property
     def soft_cut(self):

@@ -16,6 +16,7 @@ from hpc_nqs.symmetry.quantum_numbers import Sector, projector
 from hpc_nqs.symmetry.signed_permutations import SignedPermutations
 from hpc_nqs.symmetry.site_permutations import site_symmetries
 from hpc_nqs.wavefunctions.correlator_product import CorrelatorProduct, connected_clusters, correlators
+from hpc_nqs.wavefunctions.exchange_permanent import ExchangePermanent
 from hpc_nqs.wavefunctions.mismatch_factor import MismatchFactor
 from hpc_nqs.wavefunctions.pair_product import PairProduct
 from hpc_nqs.wavefunctions.product import Product
@@ -45,6 +46,9 @@ CASES = {
     "clusters_tfim": (5, TFIM, "clusters", ("point_group",), {"bond_features": False}),
     "clusters_rbm": (6, HEISENBERG, "clusters_rbm", ("translation",), {}),
     "clusters_mismatches": (6, HEISENBERG, "clusters_mismatches", ("translation",), {}),
+    "clusters_permanent": (8, HEISENBERG, "clusters_permanent", ("translation", "point_group"), {}),
+    "permanent": (8, HEISENBERG | {"couplings": [1.0, 0.5]}, "permanent", ("translation",), {}),
+    "permanent_field": (7, HEISENBERG | {"field_z": 0.3}, "permanent", (), {}),
     "spins": (7, TFIM, "rbm", ("translation",), {"sector": Sector(), "bias": True}),
     "projected": (6, HEISENBERG, "rbm", (), {"sector": Sector((3,), None, -1), "bias": True, "n_features": 3}),
     "projected_complex": (5, TFIM, "rbm", (), {"sector": Sector((1,)), "bias": True, "is_complex": True}),
@@ -53,8 +57,9 @@ CASES = {
 }
 PAIRS = [name for name in CASES if name.startswith("pair")]
 PROJECTED = [name for name in CASES if name.startswith("projected")]
+PERMANENTS = [name for name in CASES if name.startswith("permanent")]
 CLUSTERS = [name for name in CASES if name.startswith("clusters")]
-NETWORKS = [name for name in CASES if name not in PAIRS + PROJECTED + CLUSTERS]
+NETWORKS = [name for name in CASES if name not in PAIRS + PROJECTED + PERMANENTS + CLUSTERS]
 
 
 @dataclass
@@ -114,6 +119,13 @@ def random_pairs_product(purification, images, stream):
     return product
 
 
+def random_permanent(site_images, stream):
+    """Return a permanent whose entries have both signs."""
+    permanent = ExchangePermanent(site_images, np.zeros((site_images.shape[1],) * 2))
+    permanent.params = stream.choice([-1, 1], permanent.n_params) * (0.2 + stream.random(permanent.n_params))
+    return permanent
+
+
 def random_tables(purification, site_images, images, stream):
     """Return random tables over all pairs of sites and all connected clusters of three and four."""
     n = purification.n_sites
@@ -142,6 +154,8 @@ def make(n_sites, model, kind, symmetries, options, n_configurations=21):
     wavefunction = None
     if kind in ("rbm", "pair_rbm", "clusters_rbm"):
         wavefunction = random_network(purification, images, stream, **options)
+    if kind.endswith("permanent"):
+        wavefunction = random_permanent(site_images, stream)
     if kind.startswith("clusters"):
         if kind == "clusters_mismatches":
             amplitudes = stream.random((n_sites, n_sites))
@@ -210,6 +224,7 @@ def twin(monkeypatch):
         "hpc_nqs.wavefunctions.product.ProductAmplitude": reference.ProductAmplitude,
         "hpc_nqs.wavefunctions.correlator_product.CorrelatorAmplitude": reference.CorrelatorAmplitude,
         "hpc_nqs.wavefunctions.mismatch_factor.MismatchAmplitude": reference.MismatchAmplitude,
+        "hpc_nqs.wavefunctions.exchange_permanent.PermanentAmplitude": reference.PermanentAmplitude,
         "hpc_nqs.hilbert.moves.MoveSet": reference.MoveSet,
         "hpc_nqs.wavefunctions.spin_pair_product.PairAmplitude": reference.PairAmplitude,
         "hpc_nqs.wavefunctions.projection.ProjectedAmplitude": reference.ProjectedAmplitude,

@@ -36,6 +36,7 @@ STATES = {
     "tfim_field_z": (TFIM | {"field_z": 0.4}, {"symmetries": []}),
     "heisenberg_clusters": (HEISENBERG, {"kind": "clusters"}),
     "j1j2_clusters": (J1J2, {"kind": "clusters", "symmetries": ["translation"]}),
+    "j1j2_permanent": (J1J2, {"kind": "permanent"}),
     "tfim_clusters": (TFIM | {"field_z": 0.4}, {"kind": "clusters"}),
 }
 
@@ -47,7 +48,7 @@ class State:
         model, wavefunction = STATES[name]
         kind, lengths, boundary = lattice
         sections = {"lattice": {"kind": kind, "lengths": lengths, "boundary": boundary}, "model": model}
-        width = {} if wavefunction.get("kind") == "clusters" else {"alpha": 4.0}
+        width = {} if wavefunction.get("kind") in ("clusters", "permanent") else {"alpha": 4.0}
         sections |= {"observables": {"structure_factor": [[1, 0]]}, "wavefunction": width | wavefunction}
         self.settings = parse_settings(sections | {"thermal": {"betas": [1.0], "beta_0": beta_0}})
         self.ansatz = build_state(self.settings, *build(self.settings), seed=2)

@@ -18,11 +18,11 @@ PACKAGE = Path(hpc_nqs.__file__).parent
 PROTOCOLS = {
     System: {"Purification", "SpinSystem", "JointUnits"},
     Wavefunction: {
-        "RBM", "PairProduct", "SpinPairs", "CorrelatorProduct", "MismatchFactor", "Product", "ProjectedState",
-        "VariationalDBM",
+        "RBM", "PairProduct", "SpinPairs", "CorrelatorProduct", "MismatchFactor", "ExchangePermanent", "Product",
+        "ProjectedState", "VariationalDBM",
     },
     Sampler: {"Chains", "Enumeration", "Rings", "RingEnumeration", "KetBraChains"},
-    Evolution: {"AdaptiveEvolution", "RingEvolution", "SummedEvolution"},
+    Evolution: {"AdaptiveEvolution", "PermanentEvolution", "RingEvolution", "SummedEvolution"},
     Driver: {"Cooling", "Optimization", "PathIntegral"},
     Solver: {"SoftCut", "Cholesky", "DistributedCholesky", "ConjugateGradients", "SampleSpace"},
 }

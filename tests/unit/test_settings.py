@@ -276,9 +276,11 @@ def test_tables_over_clusters_are_for_thermal_states_and_their_size_for_tables()
     text = 'wavefunction.kind = "clusters": for thermal states only; allowed are "auto", "rbm" and "pair_rbm"'
     assert problem == text
     (problem,) = problems_of(changed(("wavefunction", "kind", "rbm"), ("wavefunction", "cluster_size", 4)))
-    assert problem == 'wavefunction.cluster_size = 4: only with wavefunction.kind = "clusters"; allowed is "auto"'
-    tables = parse_settings(changed(("wavefunction", "kind", "clusters"), ("wavefunction", "cluster_size", 4)))
-    assert tables.wavefunction.cluster_size == 4
+    text = 'wavefunction.cluster_size = 4: only with wavefunction.kind = "clusters" or "permanent"; allowed is "auto"'
+    assert problem == text
+    for kind in ("clusters", "permanent"):
+        tables = parse_settings(changed(("wavefunction", "kind", kind), ("wavefunction", "cluster_size", 4)))
+        assert tables.wavefunction.cluster_size == 4
 
 
 def test_correlations_against_distance_are_for_thermal_runs():

@@ -5,6 +5,7 @@ scratch, so that it checks the tables and the incremental updates of the compile
 zeros of Psi.
 """
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -226,6 +227,43 @@ class MismatchAmplitude(Amplitude):
     def log_derivs(self, visible):
         """Return nothing: there are no parameters."""
         return np.zeros(0)
+
+
+class PermanentAmplitude(Amplitude):
+    """Psi = perm[r_ik], i over sites with sigma_i = ancilla_i = 1, k over those with -1; 0 beyond `max_pairs`."""
+
+    width = 1
+
+    def __init__(self, exchange, pair_param, n_params, max_pairs):
+        self.exchange, self.pair_param, self.n_params, self.max_pairs = exchange, pair_param, n_params, max_pairs
+        self.n_visible = 2 * len(exchange)
+
+    def sides(self, visible):
+        """Return the mismatched sites whose spins are up, and those whose spins are down."""
+        sigma, ancilla = np.split(visible, 2)
+        return np.flatnonzero(sigma + ancilla > 0), np.flatnonzero(sigma + ancilla < 0)
+
+    def matchings(self, visible):
+        """Return (up sites, down sites) of every way to match them, two arrays (n, k)."""
+        up, down = self.sides(visible)
+        if len(up) > self.max_pairs:
+            return np.zeros((2, 0, len(up)), dtype=np.intp)
+        return np.array([(up, order) for order in itertools.permutations(down)], dtype=np.intp).swapaxes(0, 1)
+
+    def log_psi(self, visible):
+        """Return ln Psi of one configuration; a negative sign is pi i."""
+        ups, downs = self.matchings(visible)
+        return np.log(complex(self.exchange[ups, downs].prod(axis=1).sum()))
+
+    def log_derivs(self, visible):
+        """Return sum over matchings of (occurrences of r_k) / r_k x product of r, over Psi."""
+        ups, downs = self.matchings(visible)
+        factors, params = self.exchange[ups, downs], self.pair_param[ups, downs]
+        slopes = np.zeros(self.n_params)
+        for place in range(ups.shape[1]):
+            others = np.delete(factors, place, axis=1).prod(axis=1)
+            slopes += np.bincount(params[:, place], weights=others, minlength=self.n_params + 1)[1:]
+        return slopes / factors.prod(axis=1).sum()
 
 
 class ProductAmplitude(Amplitude):

@@ -1,0 +1,22 @@
+/* Permanents of small square matrices by sums over subsets of columns. */
+#ifndef NQS_PERMANENT_H
+#define NQS_PERMANENT_H
+
+#include <stddef.h>
+
+#include "nqs_simd.h"
+
+/* Permanent of a matrix of `size` rows.  `heads`, with room for 2^size numbers,
+ * holds afterwards the permanents of the first rows with every subset of as many
+ * columns: heads[S], bit j of S set where column j is in it.
+ * Expansion along the last row, size 2^(size - 1) products; unlike those of Ryser
+ * and Glynn the sum has terms of one sign where the matrix has entries of one. */
+double nqs_permanent(const double *matrix, int size, double *heads);
+
+/* First minors, minors[i * size + j] = permanent without row i and column j,
+ * all of them in one pass from the `heads` of the matrix; `tails` has room for
+ * 2^size numbers. */
+void nqs_permanent_minors(const double *matrix, int size, const double *heads,
+                          double *tails, double *minors);
+
+#endif

@@ -1,0 +1,174 @@
+"""Thermal states of magnets that conserve Sz: an exchange permanent times tables over clusters, H unrotated.
+
+The permanent holds the signs of e^{-beta H/2} and all ways to undo mismatches, the tables hold the weights.  Beside
+all pairs of sites there are tables over connected clusters of three and four with few parameters each.  Those by the
+bonds of the largest exchange suffice: 4x3 sites, J2 = 0.5, exact sums, errors of e at T = 1 and 0.5 of 1e-5 and 2e-4
+with them as with those by all bonds, 5e-4 and 2e-3 without.
+"""
+
+import dataclasses
+import itertools
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from hpc_nqs.hilbert.purification import input_images, purify
+from hpc_nqs.symmetry.site_permutations import site_symmetries
+from hpc_nqs.thermal.choices import SITE_SYMMETRIES
+from hpc_nqs.thermal.evolution import AdaptiveEvolution, EvolutionError
+from hpc_nqs.thermal.high_temperature.clusters import strongest_bonds
+from hpc_nqs.thermal.high_temperature.networks import exchange_amplitudes, field_bias, ising_couplings
+from hpc_nqs.thermal.table_state import ExchangeTables
+from hpc_nqs.wavefunctions.correlator_product import CorrelatorProduct, Correlators, connected_clusters, correlators
+from hpc_nqs.wavefunctions.exchange_permanent import MAX_PAIRS, ExchangePermanent
+from hpc_nqs.wavefunctions.product import Product
+
+MAX_SIZE = 4  # sites of a cluster
+MAX_PARAMS = 600  # of all tables; where larger clusters have more, "auto" leaves them out
+
+
+class PermanentEvolution(AdaptiveEvolution):
+    """Steps that end where permanents become too large."""
+
+    def advance(self, samples, evaluation, first, beta_target):
+        """Make one step as `AdaptiveEvolution` does.  *Collective*.
+
+        Raises
+        ------
+        EvolutionError
+            Samples are close to the largest number of mismatched sites that has an amplitude.
+        """
+        found = self.team.max(float(self.wavefunction.first.n_pairs(samples.flat).max(initial=0)))
+        if self.system.n_sites > 2 * MAX_PAIRS and found >= MAX_PAIRS - 1:
+            raise EvolutionError(
+                f"{found:.0f} pairs of mismatched sites at beta = {self.beta:.6g}; permanents are summed up to "
+                f"{MAX_PAIRS}. Stop at higher temperatures, take {2 * MAX_PAIRS} sites or fewer, or "
+                'wavefunction.kind = "clusters"'
+            )
+        return super().advance(samples, evaluation, first, beta_target)
+
+
+@dataclasses.dataclass
+class PermanentState(ExchangeTables):
+    """An exchange permanent times tables; its temperature follows the energy alone."""
+
+    word = "permanent"
+    power_share = 0.0
+
+    @property
+    def soft_cut(self):
+        """Default cut of S relative to its largest eigenvalue."""
+        return 1e-8 if self.is_exact else 1e-5
+
+    def evolution(self, regularization, control, team):
+        """Return the `PermanentEvolution`."""
+        return PermanentEvolution(self, regularization, control, team)
+
+
+def build_permanent_state(plan):
+    """Return the state of a `StatePlan` at its seed."""
+    model, symmetries = plan.model, plan.symmetries
+    system = purify(model, bond_features=False)
+    site_images = site_symmetries(plan.lattice, model, [s for s in symmetries if s in SITE_SYMMETRIES])
+    images = input_images(system, site_images, "layer_exchange" in symmetries, "spin_flip" in symmetries)
+    permanent = ExchangePermanent(site_images, exchange_amplitudes(model, plan.beta_0))
+    bonds = strongest_bonds(plan.lattice, model)
+    tables = CorrelatorProduct(
+        exchange_tables(bonds, site_images, images, plan.settings.wavefunction.cluster_size), system.n_visible
+    )
+    fill_seed(tables, system, plan.beta_0)
+    return PermanentState(
+        lattice=plan.lattice, model=model, system=system, wavefunction=Product(permanent, tables),
+        symmetries=symmetries, order=len(images), beta_0=plan.beta_0, is_exact=plan.is_exact,
+    )
+
+
+def exchange_tables(bonds, site_images, images, size):
+    """Return the tables of all pairs of sites and of connected clusters of up to `size` sites.
+
+    Parameters
+    ----------
+    bonds : (n_bonds, 2) integers
+        What connects the sites of a cluster.
+    site_images : (order, n_sites) intp
+    images : SignedPermutations
+        Of the visible units.
+    size : int or "auto"
+        2 to 4; "auto" is the largest with no more than MAX_PARAMS parameters.
+
+    Returns
+    -------
+    list of Correlators
+
+    Raises
+    ------
+    ValueError
+        Larger clusters.
+    """
+    if size != "auto" and size > MAX_SIZE:
+        raise ValueError(f'wavefunction.cluster_size = {size}: with kind = "permanent" at most {MAX_SIZE} sites')
+    kinds = correlators(list(itertools.combinations(range(site_images.shape[1]), 2)), site_images, images)
+    for larger in range(3, (MAX_SIZE if size == "auto" else size) + 1):
+        clusters = connected_clusters(bonds, larger)
+        more = kinds + [_with_few_classes(kind) for kind in correlators(clusters, site_images, images)]
+        if size == "auto" and sum(kind.classes.max() + 1 for kind in more) > MAX_PARAMS:
+            break
+        kinds = more
+    return kinds
+
+
+def _with_few_classes(kind):
+    """Return a kind of three or four sites whose codes that `_pattern` does not tell apart are one class."""
+    n_codes, n_units = len(kind.classes), kind.units.shape[1]
+    spins = 2 * ((np.arange(n_codes)[:, None] >> np.arange(n_units)) & 1) - 1
+    numbers = {}
+    patterns = [numbers.setdefault(_pattern(*np.split(row, 2)), len(numbers)) for row in spins]
+    # codes are joined through their class and through their pattern
+    links = coo_array((np.ones(n_codes), (kind.classes, patterns)))
+    n_rows = links.shape[0]
+    joined = coo_array((links.data, (links.row, links.col + n_rows)), shape=(sum(links.shape),) * 2)
+    _, labels = connected_components(joined, directed=False)
+    return Correlators(kind.units, np.unique(labels[kind.classes], return_inverse=True)[1].reshape(-1))
+
+
+def _pattern(sigma, ancilla):
+    """Return what a table of three or four sites sees of their spins.
+
+    Of three sites the mismatched one, if there is one, and the product of the spins of the others; of four the two
+    sites of an exchange and the product of the spins of the others, and the product of all spins where all sites are
+    matched or none is.
+    """
+    matched = sigma != ancilla
+    mismatched = np.flatnonzero(~matched)
+    if len(sigma) == 3:
+        return (*mismatched, sigma[matched].prod()) if len(mismatched) == 1 else ()
+    if len(mismatched) == 2 and sigma[mismatched].sum() == 0:
+        return (*mismatched, sigma[matched].prod())
+    return (len(mismatched), sigma.prod()) if len(mismatched) in (0, 4) else ()
+
+
+def fill_seed(tables, purification, beta_0):
+    """Fill the tables of pairs with what e^{-beta_0 H/2} has beside the permanent, to second order in beta_0.
+
+    The Ising part and the field, half of either on each layer, and exchanges there and back on a bond of matched
+    antiparallel spins, ln cosh(beta_0 e / 2).
+    """
+    model = purification.model
+    couplings, bias = ising_couplings(model), field_bias(purification, beta_0)
+    elements = np.zeros((model.n_sites, model.n_sites))
+    for (i, j), element in zip(model.exchange_sites, model.exchange_element, strict=True):
+        elements[i, j] += element
+        elements[j, i] += element
+
+    def term(units, spins):
+        if len(units) != 4:
+            return 0.0
+        sites, (sigma, ancilla) = units[:2], np.split(spins, 2)
+        coupling = couplings.get(tuple(sorted(sites.tolist())), 0.0)
+        single = 0.0 if bias is None else bias[units] @ spins / (model.n_sites - 1)  # every site is in n - 1 pairs
+        returns = np.array_equal(sigma, -ancilla) and sigma.sum() == 0
+        twice = np.log(np.cosh(0.5 * beta_0 * elements[tuple(sites)])) if returns else 0.0
+        return single - 0.25 * beta_0 * coupling * (sigma.prod() + ancilla.prod()) + twice
+
+    tables.fill(term)
