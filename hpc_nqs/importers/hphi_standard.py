@@ -182,7 +182,11 @@ def _cells(lattice, numbers, problems):
     cells = [(w, l) for l in range(length) for w in range(width)]
     if lattice == "ladder":  # W legs: sites of one rung in the cell, numbered along the legs as in this program
         cells = [(0, l) for l in range(length)]
-        return width, cells, lambda cell, steps, b: (cell[1] + steps[1]) % length + b * length, ("ladder", (length, width))
+
+        def site_of_leg(cell, steps, b):
+            return (cell[1] + steps[1]) % length + b * length
+
+        return width, cells, site_of_leg, ("ladder", (length, width))
     n_basis = _N_BASIS[lattice]
 
     def site(cell, steps, b):

@@ -123,7 +123,8 @@ def _matching_model(terms):
 
 def _uneven(name, symbol, fields):
     if fields and max(fields) - min(fields) > TOLERANCE * max(map(abs, fields)):
-        return [f"the {name} field {symbol} differs between sites ({min(fields):g} to {max(fields):g}): it must be uniform"]
+        found = f"{min(fields):g} to {max(fields):g}"
+        return [f"the {name} field {symbol} differs between sites ({found}): it must be uniform"]
     return []
 
 
