@@ -78,7 +78,9 @@ class LatticeSettings:
         example=((0, 1, 1), (1, 2, 0.5)),
     )
     n_sites: int | str = option(
-        auto_or(integer(2, MAX_SITES)), "auto", about="sites, free ones without bonds included; auto: those of the bonds",
+        auto_or(integer(2, MAX_SITES)),
+        "auto",
+        about="sites, free ones without bonds included; auto: those of the bonds",
         only_for=_CUSTOM,
     )
 
