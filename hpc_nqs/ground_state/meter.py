@@ -149,7 +149,8 @@ class LevelMeter:
 
     def _statistics(self, parts):
         """Return `Statistics` of (values (n_chains, n_samples, n_columns), evaluation) of several batches."""
-        sums = BlockSums(self.sampler.n_chains, sum(values.shape[1] for values, _ in parts), parts[0][0].shape[2])
+        n_samples, n_columns = sum(values.shape[1] for values, _ in parts), parts[0][0].shape[2]
+        sums = BlockSums(self.sampler.n_chains, n_samples, n_columns, is_exact=self.sampler.is_exact)
         first = 0
         for values, evaluation in parts:
             chains = self.sampler.first + np.arange(len(values))

@@ -183,10 +183,10 @@ def _cells(lattice, numbers, problems):
     if lattice == "ladder":  # W legs: sites of one rung in the cell, numbered along the legs as in this program
         cells = [(0, l) for l in range(length)]
 
-        def site(cell, steps, b):
+        def site_of_leg(cell, steps, b):
             return (cell[1] + steps[1]) % length + b * length
 
-        return width, cells, site, ("ladder", (length, width))
+        return width, cells, site_of_leg, ("ladder", (length, width))
     n_basis = _N_BASIS[lattice]
 
     def site(cell, steps, b):

@@ -96,7 +96,7 @@ def check_bonds(bonds, places=None, n_sites=None):
     missing = set(range(largest + 1)) - {site for key in seen for site in key}
     if missing:
         raise ValueError(
-            f"site {min(missing)} has no bond; sites are numbered from 0, and lattice.n_sites = {largest + 1} says "
-            "that some may be free"
+            f"site {min(missing)} has no bond; sites are numbered from 0, and lattice.n_sites = {largest + 1} "
+            "says that some may be free"
         )
     return tuple(checked)

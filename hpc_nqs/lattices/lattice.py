@@ -14,6 +14,7 @@ from hpc_nqs.lattices.bond_list import MAX_SHELL, SHELL_NAMES, check_bonds, read
 __all__ = ["KINDS", "Lattice", "build", "read_bonds"]
 
 TOLERANCE = 1e-6  # of distances, in units of the nearest-neighbour distance
+ROUNDED = 0.01  # of a turn around the lattice: what a wave vector may miss by digits that are left out
 RANGE = 4  # unit cells in which the shells of the infinite lattice are looked for
 
 _ROOT3 = np.sqrt(3.0)
@@ -167,6 +168,30 @@ class Lattice:
             return np.ones(self.n_sites, dtype=np.complex128)
         self._need_positions("wave vectors")
         return np.exp(1j * np.pi * (self.positions[:, : q.size] @ q))
+
+    def nearest_wave_vector(self, q):
+        """Return the wave vector of the periodic directions that is nearest to q, or None where q is one already.
+
+        On a period P, e^{i q.P} = 1.  Digits that are left out, as in 0.3333, do not count.
+
+        Parameters
+        ----------
+        q : sequence of one or two numbers
+            As in `wave_vector`.
+
+        Returns
+        -------
+        (2,) float64 or None
+        """
+        periods = reduced_periods(self.vectors, self.grid, self.wraps)
+        q = np.array((*np.atleast_1d(q), 0.0)[:2], dtype=np.float64)
+        if not len(periods):
+            return None
+        turns = periods @ q / 2
+        off = np.sign(turns) * np.ceil(np.abs(turns) - 0.5 - 1e-9) - turns  # of two as near the smaller one
+        if np.abs(off).max() < ROUNDED:
+            return None
+        return q + 2 * np.linalg.pinv(periods) @ off
 
     def _named(self):
         if self.kind == "custom":

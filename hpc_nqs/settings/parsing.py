@@ -7,7 +7,8 @@ from pathlib import Path
 
 from hpc_nqs.settings import sections as parts
 from hpc_nqs.settings.contradictions import EXCLUSIVE, contradictions, missing
-from hpc_nqs.settings.rules import written_options
+from hpc_nqs.settings.not_available import not_available
+from hpc_nqs.settings.rules import plain, written_options
 from hpc_nqs.settings.toml_text import format_tables, format_value, shortened, shown
 
 
@@ -52,6 +53,10 @@ _FOUNDATIONS = {
 }
 
 
+# Where what is unknown may be something that this program does not have.
+_OF_PHYSICS, _WORDS_OF_PHYSICS = ("run", "lattice", "model", "observables"), (("run", "task"), ("model", "kind"))
+
+
 class SettingsError(ValueError):
     """The input is wrong; `problems` lists everything that is, one sentence each."""
 
@@ -92,7 +97,8 @@ def parse_settings(data, overrides=(), folder="."):
     Parameters
     ----------
     data : dict
-        Section name to dict of keys, as `tomllib` returns it. Not changed.
+        Section name to dict of keys, as `tomllib` returns it; arrays and numbers of NumPy, ranges and paths may stand
+        for lists, numbers and texts. Not changed.
     overrides : sequence of str
         The value is read as TOML; what is not TOML is taken as a word.
     folder : path
@@ -104,7 +110,10 @@ def parse_settings(data, overrides=(), folder="."):
         With every problem at once.
     """
     problems = []
-    tables = {name: dict(table) if isinstance(table, dict) else table for name, table in data.items()}
+    tables = {
+        name: {key: plain(value) for key, value in table.items()} if isinstance(table, dict) else table
+        for name, table in data.items()
+    }
     for override in overrides:
         _apply(override, tables, problems)
     problems += _wrong_sections(tables)
@@ -172,9 +181,8 @@ def _wrong_sections(tables):
             problems.append("[sweep]: this input stands for several runs; use `hpc-nqs sweep`")
         elif name not in SECTIONS:
             what = "section" if isinstance(table, dict) else "key outside a section"
-            problems.append(
-                f"{_place(name)}: unknown {what}{_nearest_name(name, SECTIONS)}; allowed are {', '.join(SECTIONS)}"
-            )
+            unknown = f"unknown {what}{_nearest_name(name, SECTIONS)}; allowed are {', '.join(SECTIONS)}"
+            problems.append(f"{_place(name)}: {not_available(name) or unknown}")
         elif not isinstance(table, dict):
             problems.append(f"{name} = {shown(table)}: this is a section, write [{name}]")
     return problems
@@ -186,13 +194,17 @@ def _parse_section(name, table, problems):
     values = {}
     for key, value in table.items():
         if key not in fields:
-            problems.append(f"{_place(name, key)}: unknown key{_nearest_key(name, key)}")
+            missing_here = not_available(key) if name in _OF_PHYSICS else ""
+            problems.append(f"{_place(name, key)}: {missing_here or f'unknown key{_nearest_key(name, key)}'}")
             continue
         try:
             values[key] = fields[key].metadata["rule"].convert(value)
         except ValueError as error:
             detail = f" ({error})" if str(error) and not isinstance(error, UnicodeError) else ""
-            problems.append(f"{name}.{key} = {shown(value)}{detail}: allowed is {fields[key].metadata['allowed']}")
+            allowed = f"allowed is {fields[key].metadata['allowed']}"
+            missing_here = not_available(value) if (name, key) in _WORDS_OF_PHYSICS and isinstance(value, str) else ""
+            why = f"{missing_here}; {allowed}" if missing_here else allowed
+            problems.append(f"{name}.{key} = {shown(value)}{detail}: {why}")
     for key, field in fields.items():
         if key not in table and field.default is dataclasses.MISSING:
             problems.append(f"{name}.{key} is missing: allowed is {field.metadata['allowed']}")

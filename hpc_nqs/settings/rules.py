@@ -153,6 +153,9 @@ def bond():
         if not isinstance(value, (list, tuple)) or len(value) != 3 or any(isinstance(part, bool) for part in value):
             raise ValueError
         first, second, strength = value
+        # an array has one type for all its columns
+        whole = (int(site) if isinstance(site, float) and site.is_integer() else site for site in (first, second))
+        first, second = whole
         if not all(isinstance(site, int) and 0 <= site < MAX_SITES for site in (first, second)) or first == second:
             raise ValueError
         if isinstance(strength, int):
@@ -185,6 +188,17 @@ def wave_vector():
         return components if len(components) == 2 else (components[0], 0.0)
 
     return Rule("a wave vector [qx, qy]", convert)
+
+
+def plain(value):
+    """Return what code gives for a value of TOML, arrays and numbers of NumPy, ranges and paths, as TOML has it."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    elif hasattr(value, "__fspath__"):
+        value = value.__fspath__()
+    if isinstance(value, (list, tuple, range)):
+        return [plain(entry) for entry in value]
+    return value
 
 
 def written_options(section):

@@ -18,8 +18,18 @@ def validate(settings):
     for q in settings.observables.structure_factor:
         try:
             lattice.wave_vector(q)
+            nearest = lattice.nearest_wave_vector(q)
         except ValueError as error:
             problems.append(f"observables.structure_factor = {shown(q)}: {error}")
+            continue
+        if nearest is not None:
+            n_components = len(nearest) if len(lattice.lengths) > 1 or nearest[1] else 1
+            near = [float(f"{component:.6g}") for component in nearest[:n_components]]
+            asked = list(q[:n_components]) if not any(q[n_components:]) else list(q)
+            problems.append(
+                f"observables.structure_factor = {shown(asked)}: not a wave vector of this periodic lattice, "
+                f"where S(q) would hang on the choice of its edges; the nearest is {shown(near)}"
+            )
     network = settings.wavefunction
     if network.marshall is True and marshall(model, lattice).sublattice is None:
         problems.append('wavefunction.marshall = true: the model has no two sublattices; allowed is "auto" or false')

@@ -1,0 +1,35 @@
+"""Words that people look for and that this program does not have: one sentence each, with what there is."""
+
+from hpc_nqs.hamiltonians import MODELS
+
+_MODELS = "; ".join(f"{model.word} ({model.summary})" for model in MODELS.values())
+_MEASURED = "observables.structure_factor (equal times), observables.correlations and the thermodynamics"
+# What the words have in common, the words, and what there is instead.
+_WORDS = (
+    ("spins other than 1/2", "spin s two_s 2s spin_length", "all spins are 1/2"),
+    ("Dzyaloshinskii-Moriya couplings", "dm dmi dm_vector d_vector dzyaloshinskii dzyaloshinskii_moriya", _MODELS),
+    ("different couplings of x, y and z", "xyz jx jy jz j_x j_y j_z jxy jyz jxz", _MODELS),
+    ("Kitaev and off-diagonal couplings", "kitaev k gamma_prime compass off_diagonal", _MODELS),
+    ("single-ion and biquadratic terms", "single_ion single_ion_anisotropy d biquadratic", _MODELS),
+    ("couplings of more than two spins", "ring ring_exchange four_spin three_spin chirality", _MODELS),
+    ("electrons and bosons", "hubbard u t mu hopping t_j tj fermions bosons bose_hubbard kondo", _MODELS),
+    ("fields along x of magnets that conserve Sz, and fields along y", "field_x field_y hx hy h_x h_y", _MODELS),
+    ("random couplings and fields", "disorder random", 'lattice.kind = "custom", a list of bonds with couplings'),
+    ("relaxation rates of nuclei", "nmr t1 t_1 knight_shift relaxation", _MEASURED),
+    (
+        "spectra and real times",
+        "dynamics dynamic dynamical dynamical_structure_factor spectrum spectral spectral_function time_evolution",
+        _MEASURED,
+    ),
+    ("entanglement", "entanglement entanglement_entropy renyi negativity", _MEASURED),
+)
+_SENTENCES = {word: (what, instead) for what, words, instead in _WORDS for word in words.split()}
+
+
+def not_available(word):
+    """Return the sentence for a key, section or word of an input that stands for what there is not; "" for others."""
+    plain = str(word).strip().lower().replace("-", "_").replace(" ", "_")
+    if plain not in _SENTENCES:
+        return ""
+    what, instead = _SENTENCES[plain]
+    return f"{what} are not available; there is: {instead}".replace("entanglement are", "entanglement is")
