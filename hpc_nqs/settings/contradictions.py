@@ -108,7 +108,8 @@ def _contradictions_of_task(sections):
     if analytic and sections["run"].get("threads", 1) != 1:
         report("run", "threads", 'world lines are sampled by one thread per rank; with thermal.method = "analytic" allowed is 1')
     if network.get("cluster_size", "auto") != "auto" and network.get("kind", "auto") not in ("clusters", "permanent"):
-        report("wavefunction", "cluster_size", 'only with wavefunction.kind = "clusters" or "permanent"; allowed is "auto"')
+        words = '"clusters" or "permanent"'
+        report("wavefunction", "cluster_size", f'only with wavefunction.kind = {words}; allowed is "auto"')
     if network.get("kind") in ("clusters", "permanent"):
         for key, allowed in (("alpha", "auto"), ("bond_features", "auto"), ("slices", "auto")):
             if network.get(key, allowed) != allowed:

@@ -107,7 +107,9 @@ class WavefunctionSettings:
     bond_features: bool | str = option(
         word("auto", True, False), "auto", about="feed sigma_i * ancilla_i as a third layer of inputs"
     )
-    cluster_size: int | str = option(auto_or(integer(2, 6)), "auto", about="sites of the connected clusters of clusters, permanent at most 4")
+    cluster_size: int | str = option(
+        auto_or(integer(2, 6)), "auto", about="sites of the connected clusters of clusters, permanent at most 4"
+    )
     parameters: str = option(word("auto", "real", "complex"), "auto", about="type of the parameters")
     marshall: bool | str = option(
         word("auto", True, False), "auto", about="rotate one sublattice so that bipartite exchange is negative"

@@ -230,7 +230,7 @@ class MismatchAmplitude(Amplitude):
 
 
 class PermanentAmplitude(Amplitude):
-    """Psi = perm[r_ik], i over sites with sigma_i = ancilla_i = 1, k over those with -1; 0 beyond `max_pairs` of either."""
+    """Psi = perm[r_ik], i over sites with sigma_i = ancilla_i = 1, k over those with -1; 0 beyond `max_pairs`."""
 
     width = 1
 
