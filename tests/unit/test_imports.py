@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import hpc_nqs
+
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "hpc_nqs"
 
@@ -203,3 +205,11 @@ def test_the_installed_package_has_every_module():
     assert {path.relative_to(installed).as_posix() for path in installed.rglob("*.py")} == wanted
     kernels = {path.stem for path in PACKAGE.glob("kernels/*.pyx")}
     assert {path.name.partition(".")[0] for path in installed.glob("kernels/*.so")} == kernels
+
+
+def test_job_scripts_use_public_names_only():
+    """They live outside of the package and are copied to clusters: modules may move, public names may not."""
+    for path in [path for path in ROOT.glob("jobscripts/*") if path.is_file()]:
+        text = path.read_text()
+        assert re.findall(r"from hpc_nqs\S* import|import hpc_nqs\.\S+", text) == [], path.name
+        assert set(re.findall(r"\bhpc_nqs\.(\w+)\(", text)) <= set(hpc_nqs.__all__), path.name
