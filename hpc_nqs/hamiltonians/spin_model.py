@@ -35,7 +35,7 @@ class SpinModel:
     flip_element : (n_flips,) float64
         Coefficients f of sigma^x_i.
     sublattice : (n_sites,) int8 or None
-        +1/-1: the sites rotated against each other by `marshall`; None where nothing was rotated.
+        -1 on the sites that `marshall` rotated, +1 on the others; None where nothing was rotated.
     """
 
     kind: str

@@ -112,7 +112,10 @@ class WavefunctionSettings:
     )
     parameters: str = option(word("auto", "real", "complex"), "auto", about="type of the parameters")
     marshall: bool | str = option(
-        word("auto", True, False), "auto", about="rotate one sublattice so that bipartite exchange is negative"
+        word("auto", True, False),
+        "auto",
+        about="rotate one sublattice so that bipartite exchange is negative; without exchange the sites of a "
+        "negative transverse field",
     )
 
 
