@@ -135,7 +135,7 @@ def _results_part(table, exact_rows):
         lines += ["".join(f"<td>{_text(column[k])}</td>" for column in block) for k in range(1, len(block[0]))]
         parts.append('<div class="scroll"><table>' + "".join(f"<tr>{line}</tr>" for line in lines) + "</table></div>")
     parts.append("<p>Per site, in units of the couplings; (12) is the statistical error of the last digits.</p>")
-    return parts + [f"<p>{_text(remark)}</p>" for remark in table_remarks(table["rows"])]
+    return parts + [f"<p>{_text(remark)}</p>" for remark in table_remarks(table["rows"], table.get("remark"))]
 
 
 def _timings(table, history):

@@ -36,6 +36,8 @@ _COLUMNS = (
     ("r_hat", "r_hat", 3),
     ("autocorrelation", "tau", 2),
     ("magnetization", "m", 6),
+    ("lowest_of", "lowest of", 0),
+    ("n_sectors", "sectors", 0),
 )
 _LEFT_OUT = ("beta", "ln_z")
 _HEAD = ("format", "task", "n_sites", "finished", "seconds", "n_ranks")
@@ -91,7 +93,7 @@ def table_text(table, exact_rows=None):
     if any("energy_systematic" in row for row in rows):
         legend += "; syst is the estimated systematic error of e, not contained in it"
     lines += [""] + _wrapped(legend + ".")
-    for remark in table_remarks(rows):
+    for remark in table_remarks(rows, table.get("remark")):
         lines += _wrapped(remark)
     return "\n".join(lines) + "\n"
 
@@ -253,9 +255,9 @@ def _status(table, n_rows):
     return ", ".join(words)
 
 
-def table_remarks(rows):
-    """Return what a reader must know before using the numbers, as sentences."""
-    remarks = []
+def table_remarks(rows, remark=None):
+    """Return what a reader must know before using the numbers, as sentences; `remark` is that of the table, if any."""
+    remarks = [remark] if remark else []
     high = sum(row.get("tdvp_residual", 0.0) > RESIDUAL_LIMIT for row in rows)
     if high:
         remarks.append(
@@ -268,6 +270,8 @@ def table_remarks(rows):
             f"r_hat above {R_HAT_LIMIT:g} at {apart} of {len(rows)} temperatures: the chains disagree and the errors "
             "are too small; use more sweeps per sample."
         )
+    if any(row.get("lowest_of") == "sector" for row in rows):
+        remarks.append("lowest of sector: the lowest state with these quantum numbers, not of all.")
     return remarks
 
 

@@ -52,7 +52,7 @@ def judge(table, history=None):
         what = "sector" if table.get("task") == "ground_state" else "temperature"
         return [Verdict("results", "none", BAD, f"No {what} has been reached yet.")]
     if table.get("task") == "ground_state":
-        found = [_completeness(table), _v_score(rows), _r_hat(rows), _effective(history or {})]
+        found = [_completeness(table), _v_score(rows), _sector(table), _r_hat(rows), _effective(history or {})]
         return [verdict for verdict in found if verdict is not None]
     clock = table.get("settings", {}).get("thermal", {}).get("clock", "energy")
     found = [
@@ -111,6 +111,15 @@ def _v_score(rows):
         return Verdict("V-score", shown, LOOK, words)
     words = "Far from an eigenstate; project onto a sector, raise wavefunction.alpha or n_steps."
     return Verdict("V-score", shown, BAD, words)
+
+
+def _sector(table):
+    """Return the verdict on what a row is the lowest of; None where certain sectors were asked for."""
+    if table.get("remark"):
+        return Verdict("sector", "a guess", LOOK, table["remark"])
+    if all(row.get("lowest_of") == "all sectors searched" for row in table["rows"]):
+        return Verdict("sector", "lowest of all", GOOD, "No other sector can lie lower, or all were searched.")
+    return None
 
 
 def _residual(rows):

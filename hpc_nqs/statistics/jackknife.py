@@ -20,19 +20,23 @@ class BlockSums:
         Columns sum w, sum w^2, sum w q. Additive over ranks: sum it *in place* once, when all samples were added.
     """
 
-    def __init__(self, n_chains, n_samples, n_quantities, n_blocks=64):
+    def __init__(self, n_chains, n_samples, n_quantities, n_blocks=64, is_exact=False):
         """Lay out the blocks of n_chains (over all ranks) times n_samples (per chain).
+
+        Exact sums have no error, so one configuration is enough for them: the only one of a small sector.
 
         Raises
         ------
         ValueError
-            Fewer than two samples in all, or fewer than two blocks.
+            Fewer than two samples in all (one of exact sums), or fewer than two blocks.
         """
-        if n_chains < 1 or n_samples < 1 or n_chains * n_samples < 2:
-            raise ValueError(f"{n_chains} chains of {n_samples} samples; allowed: at least 2 samples in all")
+        least = 1 if is_exact else 2
+        if n_chains < 1 or n_samples < 1 or n_chains * n_samples < least:
+            raise ValueError(f"{n_chains} chains of {n_samples} samples; allowed: at least {least} samples in all")
         if n_blocks < 2:
             raise ValueError(f"n_blocks = {n_blocks}; allowed: 2 or more")
         self.n_chains, self.n_samples, self.n_quantities = n_chains, n_samples, n_quantities
+        self.is_exact = is_exact
         self.n_stretches = min(n_samples, -(-n_blocks // n_chains))
         self.n_groups = n_chains if n_chains <= 4 * n_blocks else n_blocks
         self.sums = np.zeros((self.n_groups * self.n_stretches, 2 + n_quantities))
@@ -91,7 +95,7 @@ class BlockSums:
 
     def jackknife(self):
         """Return the `Jackknife` of the sums as they are now: of all samples once they are summed over ranks."""
-        return Jackknife(self.sums[:, 0], self.sums[:, 2:])
+        return Jackknife(self.sums[:, 0], self.sums[:, 2:], self.is_exact)
 
     @property
     def effective_sample_size(self):
@@ -111,13 +115,14 @@ class Jackknife:
         sum w q / sum w over all blocks.
     """
 
-    def __init__(self, block_weight_sums, block_sums):
-        """Take sum w (n_blocks,) and sum w q (n_blocks, n_quantities) per block.
+    def __init__(self, block_weight_sums, block_sums, is_exact=False):
+        """Take sum w (n_blocks,) and sum w q (n_blocks, n_quantities) per block; exact sums have means alone.
 
         Raises
         ------
         ValueError
-            Wrong shapes, non-finite or negative weights, or fewer than two blocks that hold any weight.
+            Wrong shapes, non-finite or negative weights, or, but for exact sums, fewer than two blocks that hold any
+            weight.
         """
         weights = checked_weights(np.asarray(block_weight_sums, dtype=np.float64))
         sums = np.asarray(block_sums, dtype=np.float64)
@@ -130,9 +135,11 @@ class Jackknife:
         filled = weights > 0.0
         weights, sums = weights[filled], sums[filled]
         self.n_blocks = len(weights)
-        if self.n_blocks < 2:
+        if self.n_blocks < 2 and not is_exact:
             raise ValueError("an error needs at least two blocks that hold any weight; 1 found")
         self.means = sums.sum(axis=0) / weights.sum()
+        if is_exact:
+            return
         # Leaving block j out moves a mean by -w_j (m_j - m) / (W - w_j); written so, no large sums are subtracted.
         residuals = sums - weights[:, None] * self.means
         self._replicas = self.means - residuals / (weights.sum() - weights)[:, None]

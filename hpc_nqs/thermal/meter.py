@@ -129,7 +129,7 @@ class Meter:
     def _statistics(self, parts):
         """Return `Statistics` of (values (n_chains, n_samples, n_columns), weights) of several batches."""
         n_samples = [values.shape[1] for values, _ in parts]
-        sums = BlockSums(self.sampler.n_chains, sum(n_samples), parts[0][0].shape[2])
+        sums = BlockSums(self.sampler.n_chains, sum(n_samples), parts[0][0].shape[2], is_exact=self.sampler.is_exact)
         first = 0
         for values, weights in parts:
             chains = self.sampler.first + np.arange(len(values))
