@@ -21,7 +21,6 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from hpc_nqs.hamiltonians.spin_model import SZ_WORDS
 from hpc_nqs.parallel.processor import processor
 from hpc_nqs.runs import labelled_arrays, older_files
 from hpc_nqs.version import __version__
@@ -88,7 +87,7 @@ def run_image(settings_toml, state, history, table, network, *, n_chains=None):
         _set_attributes(file["table"], **scalars)
         _store(file, "network", network)
         labelled_arrays.attach(file, table["rows"])
-        _set_attributes(file, format=FORMAT, spin_convention=SZ_WORDS, **about)
+        _set_attributes(file, format=FORMAT, spin_convention=older_files.SZ_WORDS, **about)
         _set_attributes(file, checksum=_checksum(file))
         file.flush()
         return _sealed(file.id.get_file_image())

@@ -87,7 +87,7 @@ def test_ground_state_rows(tmp_path):
 
 
 def test_susceptibility_of_a_classical_chain():
-    """Spins S = 1/2 in -J sum sz sz: chi = beta e^{2 beta J} / 4 of the infinite chain, the ring by its transfer matrix."""
+    """H = -J sum sz sz: chi = (beta / 4) sum_r <s_0 s_r>, the correlations of a ring by its transfer matrix."""
     settings = hpc_nqs.make_input(
         lattice={"kind": "chain", "lengths": [6]}, model={"kind": "tfim", "field": 0.0},
         thermal={"temperatures": [2.0]},
