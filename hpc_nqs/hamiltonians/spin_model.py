@@ -103,6 +103,11 @@ class SpinModel:
         return np.concatenate([*of_bonds, np.abs(self.flip_element)]).max()
 
     @property
+    def energy_scale(self):
+        """The largest coupling or field along z: how fast the thermal state changes with beta."""
+        return max(self.largest_coupling, np.abs(self.site_field).max() / self.spin)
+
+    @property
     def has_positive_exchange(self):
         """Whether an exchange element of H is positive: in the basis of Marshall's rule, whether it is frustrated."""
         return bool(np.any(self.exchange_element > 0))

@@ -26,7 +26,7 @@ GROUND_STATE_PAPERS = (
 PAIR_PAPER = ("Y. Nomura, M. Imada, PRX 11, 031034 (2021)", "pair products times Boltzmann machines")
 SAMPLE_SPACE_PAPER = ("A. Chen, M. Heyl, Nat. Phys. 20, 1476 (2024)", "the sample-space solver")
 
-_GRADES = {"good": "&#10003; good", "look": "&#9675; look", "bad": "&#10007; bad"}
+_GRADES = {"open": "&ndash; open", "good": "&#10003; good", "look": "&#9675; look", "bad": "&#10007; bad"}
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff; max-width: 52rem; margin: 2rem auto;
   padding: 0 1rem; }
