@@ -13,6 +13,7 @@ import scipy.linalg
 
 from hpc_nqs.exact.symmetry_blocks import SymmetryBlock, abelian_generators, abelian_group, conjugations, stars
 from hpc_nqs.hamiltonians.matrices import spins_of, to_sparse
+from hpc_nqs.hamiltonians.spin_model import SZ
 from hpc_nqs.lattices.lattice import wave_vector_key
 from hpc_nqs.observables.diagonal import correlation, pairs_by_distance
 from hpc_nqs.symmetry.signed_permutations import SignedPermutations
@@ -83,7 +84,7 @@ def diagonalize(model, lattice, structure_factor=(), correlations=False):
         ("structure_factor", wave_vector_key(q)): _structure_factor(model, lattice, group, q) for q in structure_factor
     }
     for distance, weights in (pairs_by_distance(lattice) if correlations else {}).items():
-        observables["correlation", distance] = partial(_correlation, model.spin, weights)
+        observables["correlation", distance] = partial(_correlation, weights)
     group = SignedPermutations(group).on_points()
     shifts = SignedPermutations(translations(lattice, model)).on_points()
     generators = abelian_generators(shifts, group)
@@ -116,9 +117,9 @@ def _in_order(values, wanted, order):
     return {key: np.concatenate(parts)[order] for (name, key), parts in values.items() if name == wanted}
 
 
-def _correlation(spin, weights, spins):
+def _correlation(weights, spins):
     """Return the correlation at one distance; no average over the group, which does not change distances."""
-    return correlation(spin * spins.astype(np.float64), weights)
+    return correlation(SZ * spins.astype(np.float64), weights)
 
 
 def _parts(model):
@@ -132,7 +133,7 @@ def _parts(model):
         return
     n_up = np.bitwise_count(states.astype(np.uint64))
     for up in range(n + 1):
-        sz = (2 * up - n) * model.spin
+        sz = (2 * up - n) * SZ
         if not model.spin_flip_symmetric:
             yield states[n_up == up], [sz], False
         elif sz >= 0:
@@ -213,7 +214,7 @@ def _structure_factor(model, lattice, group, q):
 
     def function(spins):
         amplitudes = np.abs(spins @ phases.T) ** 2
-        return model.spin**2 / model.n_sites * (amplitudes @ counts) / counts.sum()
+        return SZ**2 / model.n_sites * (amplitudes @ counts) / counts.sum()
 
     return function
 

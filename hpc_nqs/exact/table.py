@@ -6,6 +6,7 @@ from hpc_nqs.settings.parsing import SettingsError, parse_settings
 from hpc_nqs.settings.system import build
 
 QUANTUM_NUMBERS = ("momentum", "sz", "spin_parity")
+ALL_SECTORS = "all sectors searched"  # `lowest_of` of a row that is the ground state, see ground_state/sectors.py
 
 
 def exact_table(settings):
@@ -58,14 +59,20 @@ def rows_beside(table):
         return []
     if table["task"] == "ground_state":
         sectors = sector_rows(settings)[1]
-        return [_level_beside(row, sectors) for row in table["rows"]]
+        return [_level_beside(row, sectors, settings.ground_state) for row in table["rows"]]
     return thermal_rows(settings, [row["beta"] for row in table["rows"]])[1]
 
 
-def _level_beside(row, sectors):
-    """Return the lowest exact level with the quantum numbers of a row."""
+def _level_beside(row, sectors, asked):
+    """Return the lowest exact level with the quantum numbers of a row, or of all where it claims to be that.
+
+    Rows of files from before `lowest_of` claim it where the settings `asked` for no sector.
+    """
+    sector_asked = any(getattr(asked, name) != "auto" for name in (*QUANTUM_NUMBERS, "point_group", "sectors"))
+    claims = row.get("lowest_of", None if sector_asked or asked.orthogonal_to else ALL_SECTORS) == ALL_SECTORS
     for sector in sectors:
-        if all(row.get(name, sector[name]) == sector[name] for name in QUANTUM_NUMBERS if name in sector):
+        same = (row.get(name, sector[name]) == sector[name] for name in QUANTUM_NUMBERS if name in sector)
+        if claims or all(same):
             return {"energy": sector["energy"]}
     return {}
 

@@ -95,7 +95,8 @@ def sectors_of(settings, lattice, model):
     part = settings.ground_state
     name = None if part.point_group in UNPROJECTED else part.point_group
     if part.sectors == "all":
-        return [replace(sector, point_group=name) for sector in every_sector(lattice)]
+        n_up = system_of(settings, model).n_up
+        return [replace(sector, point_group=name) for sector in every_sector(lattice, parities_of(model, n_up))]
     if part.sectors != "auto":
         return [Sector(tuple(momentum), name, parity) for *momentum, parity in part.sectors]
     momentum = None if part.momentum in UNPROJECTED else part.momentum
@@ -106,9 +107,17 @@ def sectors_of(settings, lattice, model):
     return [Sector(momentum, name, None if part.spin_parity in UNPROJECTED else part.spin_parity)]
 
 
-def system_of(settings, model):
-    """Return the `SpinSystem` of a model with the total Sz that the settings ask for."""
+def parities_of(model, n_up):
+    """Return the parities under the flip of all spins; None alone where it is no symmetry, as at Sz = 1/2."""
+    is_symmetric = model.spin_flip_symmetric and (n_up is None or 2 * n_up == model.n_sites)
+    return (1, -1) if is_symmetric else (None,)
+
+
+def system_of(settings, model, sector=None):
+    """Return the `SpinSystem` of a model with the total Sz of a sector, or else the one that the settings ask for."""
     sz = settings.ground_state.sz
+    if sector is not None and sector.sz is not None:
+        sz = sector.sz
     return spin_system(model, None if sz == "auto" else sz)
 
 
@@ -126,7 +135,9 @@ def default_momentum(settings, lattice, model):
         wanted = 2 * n_up == model.n_sites
     else:
         wanted = sums_exactly(settings.sampling, model.n_sites, n_up, len(translations(lattice, model)))
-    return marshall_momentum(lattice, rotated, n_up) if wanted else None
+    if not wanted or not _keeps_sublattices(Sector(()), lattice, model, rotated, n_up):
+        return None
+    return marshall_momentum(lattice, rotated, n_up)
 
 
 def default_point_group(settings, lattice, model):
@@ -165,15 +176,15 @@ def build_spin_ansatz(settings, lattice, model, seed, sector=None):
     """
     choice = settings.wavefunction
     sector = sector or sectors_of(settings, lattice, model)[0]
-    n_up = system_of(settings, model).n_up
+    n_up = system_of(settings, model, sector).n_up
     balanced = n_up is not None and 2 * n_up == model.n_sites
     rotated = marshall(model, lattice)
     kind = choose_kind(choice, rotated, balanced, sector, lattice)
     if choice.marshall == "auto":
-        model = rotated if kind == "rbm" else model
+        model = rotated if kind == "rbm" and _keeps_sublattices(sector, lattice, model, rotated, n_up) else model
     elif choice.marshall:
         model = rotated
-    system = system_of(settings, model)
+    system = system_of(settings, model, sector)
     projected = sector
     if choice.symmetries == "auto" and sector.spin_parity == even_parity(kind, model, system.n_up):
         projected = replace(sector, spin_parity=None)  # shared weights give this parity for nothing
@@ -192,6 +203,19 @@ def build_spin_ansatz(settings, lattice, model, seed, sector=None):
     if len(images) > 1:
         wavefunction = ProjectedState(wavefunction, images, coefficients)
     return SpinAnsatz(lattice, model, system, wavefunction, kind, symmetries, sector, len(images))
+
+
+def _keeps_sublattices(sector, lattice, model, rotated, n_up):
+    """Return whether all translations of a projection keep or exchange the two sublattices of the rotated model."""
+    images = translations(lattice, model)
+    if sector.momentum is None or len(translations(lattice, rotated)) != len(images):
+        return sector.momentum is None
+    try:
+        for image in images:
+            marshall_sign(image, rotated, n_up)
+    except ValueError:
+        return False
+    return True
 
 
 def choose_kind(choice, rotated, balanced, sector, lattice):

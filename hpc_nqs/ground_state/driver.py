@@ -6,7 +6,7 @@
 
 import numpy as np
 
-from hpc_nqs.ground_state.ansatz import build_spin_ansatz, sectors_of
+from hpc_nqs.ground_state.ansatz import build_spin_ansatz
 from hpc_nqs.ground_state.lower_states import STRENGTH, LowerStates, check_same_sector, load_lower_state
 from hpc_nqs.ground_state.meter import LevelMeter
 from hpc_nqs.ground_state.plan import (
@@ -16,11 +16,10 @@ from hpc_nqs.ground_state.plan import (
     refusing,
     regularization_of,
     steps_are_exact,
-    words,
 )
 from hpc_nqs.ground_state.schedule import Descent, default_step, width_bound
+from hpc_nqs.ground_state.sectors import ALL_SECTORS, ONE_SECTOR, polarized_row, search_of, words
 from hpc_nqs.hilbert.spins import random_spins
-from hpc_nqs.kernels.amplitude import log_psi
 from hpc_nqs.observables.structure_factors import build_correlations
 from hpc_nqs.reconfiguration.velocity import velocity
 from hpc_nqs.runs.computation import DONE, FAILED, STOPPED, Computation
@@ -28,11 +27,10 @@ from hpc_nqs.runs.threads import use_threads
 from hpc_nqs.sampling.chains import Chains
 from hpc_nqs.sampling.enumeration import Enumeration
 from hpc_nqs.sampling.evaluation import evaluate
-from hpc_nqs.settings.parsing import SettingsError
 
 FINAL_FACTOR = 32  # samples of the final measurement, in units of n_samples
 WINDOW = 10  # steps over which the V-score has to stay below its target
-N_LOOKS = 256  # random configurations on which a sector shows whether it has states
+ABOVE = 3.0  # standard deviations of H by which a sector of a search lies above another one when it is given up
 CAUGHT = 0.5  # overlap with the states below at the end of which the run says so
 MAX_FAILED = 5  # steps in a row without a finite update
 
@@ -47,12 +45,13 @@ class Optimization(Computation):
         super().__init__(settings, team, recorder, progress)
         settings = self.settings
         use_threads(settings, team)
-        self.sectors = refusing(sectors_of, settings, self.lattice, self.model)
+        self.search = refusing(search_of, settings, self.lattice, self.model)
+        self.sectors = self.search.sectors
+        self.best = None  # of a search: the number of the lowest sector so far and its parameters
         sampling = settings.sampling
         self.n_samples = N_SAMPLES if sampling.n_samples == "auto" else sampling.n_samples
         self.exponent = 1.0 if sampling.exponent == "auto" else sampling.exponent
-        for sector in range(len(self.sectors) - 1, -1, -1):  # a wrong one is refused now, not hours later
-            self._begin(sector)
+        self._begin(0)
 
     def _begin(self, sector, projects=None):
         """Make a fresh wave function, projected or not yet, and fresh chains for the sector of this number."""
@@ -61,7 +60,6 @@ class Optimization(Computation):
         self.ansatz = refusing(
             build_spin_ansatz, settings, self.lattice, self.model, settings.run.seed, self.sectors[sector]
         )
-        self._check_sector()
         at_once = settings.ground_state.project_after == 0 or self.ansatz.order == 1
         self.projects = at_once if projects is None else projects
         if not self.projects:
@@ -121,24 +119,67 @@ class Optimization(Computation):
     def run(self, resumed=False):
         """Optimize and measure the state of every sector; return the exit code.  *Collective*."""
         self.recorder.start(self, resumed)
-        while self.sector < len(self.sectors):
+        if not resumed:
+            self._announce()
+        code = self._find_lowest() if self.search.finds_lowest else self._go_through()
+        if code is None:
+            self.recorder.finish()
+        return DONE if code is None else code
+
+    def _announce(self):
+        """Say which sectors are left out, and what the result will be the lowest of."""
+        for sector in self.search.empty:
+            self.progress.message(f"no states with {words(sector)}: skipped")
+        if self.search.finds_lowest:
+            self.progress.message(f"the quantum numbers are not known: {len(self.sectors)} sectors are searched")
+        if self.search.remark:
+            self.progress.message(self.search.remark)
+
+    def _go_through(self):
+        """Make a row for every sector; return an exit code to stop, or None."""
+        while True:
             if len(self.sectors) == 1 or len(self.rows) <= self.sector:
                 code = self._optimize()
                 if code is not None:
                     return code
             if self.sector + 1 == len(self.sectors):
-                break
+                return None
             self._begin(self.sector + 1)
             self.recorder.save(self)
-        self.recorder.finish()
-        return DONE
+
+    def _find_lowest(self):
+        """Make a row for every sector and go back to the lowest one; return an exit code to stop, or None."""
+        while len(self.rows) < len(self.sectors):
+            if self.sector != len(self.rows):
+                self._begin(len(self.rows))
+                self.recorder.save(self)
+            code = self._optimize()
+            if code is not None:
+                return code
+        sector, params = self.best
+        if self.sector != sector:
+            self._begin(sector, projects=True)
+            self.wavefunction.params = params
+        part, row = self.settings.ground_state, self.rows[sector]
+        while self.n_steps < part.n_steps and not row["converged"] and not self.converged:  # a run that is extended
+            code = self._step()
+            if code is not None:
+                return code
+        if row["n_steps"] != self.n_steps:
+            row = self._measure()
+            if row is None:
+                return STOPPED
+            self.rows[sector], self.best = row, (sector, self.wavefunction.params)
+        self.progress.message(f"lowest of {len(self.sectors)} sectors: {words(self.sectors[sector])}")
+        self.recorder.save(self)
+        return None
 
     def _optimize(self):
         """Bring the state of the present sector to convergence and measure it; return an exit code to stop, or None."""
         if len(self.sectors) > 1:
             self.progress.message(f"sector {self.sector + 1} of {len(self.sectors)}: {words(self.ansatz.sector)}")
         part = self.settings.ground_state
-        while self.n_steps < part.n_steps and not self.converged:
+        while self.n_steps < part.n_steps and not self.converged and not self._lies_above():
             del self.rows[self.sector :]  # of a finished run that is extended
             if not self.projects and self.n_steps >= part.project_after:
                 self._project()
@@ -151,9 +192,25 @@ class Optimization(Computation):
             row = self._measure()
             if row is None:
                 return STOPPED
-            self.rows.append(row)
+            self._add(row)
             self.recorder.save(self)
         return None
+
+    def _lies_above(self):
+        """Return whether the last steps of a sector that is searched lie far above the lowest one so far."""
+        if not self.search.finds_lowest or self.best is None:
+            return False
+        n, lowest = self.system.n_sites, self.rows[self.best[0]]["energy"]
+        last = [step for step in self.history[-WINDOW:] if step["sector"] == self.sector]
+        return len(last) == WINDOW and all(
+            step["energy"] - ABOVE * np.sqrt(max(0.0, step["variance"]) / n) > lowest for step in last
+        )
+
+    def _add(self, row):
+        """Add the row of the present sector and note whether it is the lowest so far."""
+        self.rows.append(row)
+        if self.best is None or row["energy"] < self.rows[self.best[0]]["energy"]:
+            self.best = self.sector, self.wavefunction.params
 
     def _step(self):
         """Make one step; return an exit code to stop with, or None."""
@@ -219,17 +276,6 @@ class Optimization(Computation):
         self.wavefunction.params = params
         self.progress.message(f"step {self.n_steps}: projected onto {words(self.ansatz.sector)}")
 
-    def _check_sector(self):
-        """Refuse a sector without states: its projected wave function is zero wherever one looks."""
-        stream = np.random.Generator(np.random.Philox(key=0))
-        system = self.ansatz.system
-        spins = np.array([random_spins(system, stream) for _ in range(N_LOOKS)])
-        logarithms = np.empty(N_LOOKS, dtype=np.complex128)
-        log_psi(self.ansatz.wavefunction.amplitude(system.moves), spins, logarithms)
-        if not np.isfinite(logarithms).any():
-            sector = words(self.ansatz.sector)
-            raise SettingsError([f"ground_state: there is no state with {sector} on {system.n_sites} sites"])
-
     def _measure(self):
         """Return the results of the final state from many samples; None if the run has to stop."""
         wanted = self.settings.ground_state.n_samples_final
@@ -253,7 +299,8 @@ class Optimization(Computation):
             numbers["sz"] = self.system.n_up - self.system.n_sites / 2
         if self.ansatz.sector.point_group is not None:
             numbers["point_group"] = self.ansatz.sector.point_group
-        return numbers | row | {"n_steps": self.n_steps, "converged": self.converged}
+        lowest_of = ONE_SECTOR if self.search.finds_lowest else self.search.lowest_of
+        return numbers | row | {"n_steps": self.n_steps, "converged": self.converged, "lowest_of": lowest_of}
 
     # ---- state and files -------------------------------------------------------------------------------------------
 
@@ -264,6 +311,7 @@ class Optimization(Computation):
             return None
         return self.progress_state(chains, self.sampler) | {
             "sector": self.sector,
+            "best": None if self.best is None else {"sector": self.best[0], "params": self.best[1]},
             "projects": self.projects,
             "params": self.wavefunction.params,
             "descent": self.descent.state(),
@@ -279,21 +327,37 @@ class Optimization(Computation):
             The file holds another number of chains than the settings ask for.
         """
         self._begin(state["sector"], state["projects"])
+        best = state.get("best")  # not in files of version 0.1 before searches
+        self.best = (best["sector"], best["params"]) if best else None
         self.restore_progress(state, history, self.sampler)
         self.wavefunction.params = state["params"]
         self.warm = state["warm"]
         self.descent.restore(state["descent"])
+        if self.search.finds_lowest and self.best is None and self.rows:  # of a file from before searches
+            self.best = 0, self.wavefunction.params
 
     def table(self):
-        """Return the results so far, as `run_file.run_image` takes them."""
-        return {
+        """Return the results so far, as `run_file.run_image` takes them; of a search the lowest row alone."""
+        finished, rows = len(self.rows) == len(self.sectors), self.rows
+        if self.search.finds_lowest and rows:
+            lowest = rows[self.best[0]] | {"n_sectors": len(rows)}
+            rows = [self._with_polarized(lowest | {"lowest_of": ALL_SECTORS}) if finished else lowest]
+        table = {
             "task": "ground_state",
             "n_sites": self.system.n_sites,
-            "finished": len(self.rows) == len(self.sectors),
+            "finished": finished,
             "seconds": self.seconds,
             "n_ranks": self.team.size,
-            "rows": self.rows,
+            "rows": rows,
         }
+        return table | ({"remark": self.search.remark} if self.search.remark else {})
+
+    def _with_polarized(self, row):
+        """Return the row, or that of parallel spins where values of Sz are searched and these lie lower."""
+        if self.sectors[0].sz is None:
+            return row
+        parallel = polarized_row(self.model, self.lattice)
+        return row if row["energy"] <= parallel["energy"] else parallel | {"n_sectors": row["n_sectors"]}
 
     def arrays(self):
         """Return the arrays of the wave function."""

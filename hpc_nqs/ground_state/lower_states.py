@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hpc_nqs.ground_state.ansatz import build_spin_ansatz, sectors_of
+from hpc_nqs.ground_state.ansatz import build_spin_ansatz
+from hpc_nqs.ground_state.sectors import search_of
 from hpc_nqs.hilbert.spins import random_spins
 from hpc_nqs.runs import run_file
 from hpc_nqs.sampling.chains import Chains
@@ -157,7 +158,7 @@ def load_lower_state(path, team):
     text, state = found
     settings = parse_settings(read_tables(text))
     lattice, model = build(settings)
-    sector = sectors_of(settings, lattice, model)[state["sector"]]
+    sector = search_of(settings, lattice, model).sectors[state["sector"]]
     ansatz = build_spin_ansatz(settings, lattice, model, settings.run.seed, sector)
     ansatz.wavefunction.params = state["params"]
     return LowerState(path, ansatz)

@@ -47,7 +47,7 @@ class LevelMeter:
             "energy": energy / n,
             "energy_error": error / n,
             "variance": variance / n,
-            "v_score": n * variance / energy**2 if energy else np.inf,
+            "v_score": float(v_score_of(n, variance, energy)),
             **self._chain_meters([(values, evaluation)], 0.0),
             "effective_fraction": evaluation.n_effective / (self.sampler.n_chains * values.shape[1]),
         }
@@ -76,7 +76,7 @@ class LevelMeter:
 
         put("energy", lambda means: (centre + means[:, ENERGY]) / n)
         put("variance", lambda means: variance_of(means) / n)
-        put("v_score", lambda means: n * variance_of(means) / (centre + means[:, ENERGY]) ** 2)
+        put("v_score", lambda means: v_score_of(n, variance_of(means), centre + means[:, ENERGY]))
         names = self.correlations.names
         place = {name: column for column, name in enumerate(names, FIRST_CORRELATION)}
         for name, key in names:
@@ -184,3 +184,10 @@ class LevelMeter:
 def variance_of(means):
     """Return Var(H), total, from rows of means."""
     return means[:, ENERGY_SQUARED] - means[:, ENERGY] ** 2
+
+
+def v_score_of(n_sites, variance, energy):
+    """Return N Var(H) / E^2 of totals; at E = 0 infinite, and 0 of an eigenstate."""
+    variance, square = np.asarray(variance), np.square(energy)
+    undefined = np.where(variance > 0, np.inf, 0.0)
+    return np.where(square > 0, n_sites * variance / np.where(square > 0, square, 1.0), undefined)

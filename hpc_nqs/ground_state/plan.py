@@ -1,7 +1,8 @@
 """What a ground-state run will take, and the choices of its steps that "auto" leaves to the system."""
 
-from hpc_nqs.ground_state.ansatz import build_spin_ansatz, sectors_of
+from hpc_nqs.ground_state.ansatz import build_spin_ansatz
 from hpc_nqs.ground_state.schedule import EXACT_SCALE, default_step
+from hpc_nqs.ground_state.sectors import search_of, words
 from hpc_nqs.reconfiguration.cost_model import StepSizes, cheapest_solver, plan_of_costs, solver_cost
 from hpc_nqs.reconfiguration.equations import is_factored
 from hpc_nqs.reconfiguration.solvers import Regularization
@@ -84,17 +85,11 @@ def refusing(function, *arguments):
         raise SettingsError([str(error)]) from error
 
 
-def words(sector):
-    """Return the quantum numbers that are projected onto as text."""
-    given = {name: value for name, value in vars(sector).items() if value is not None}
-    shown = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
-    return ", ".join(f"{name} = {value}" for name, value in shown.items()) or "none"
-
-
 def plan(settings):
     """Return what a run of `settings` will take, as {what: number or text}."""
     lattice, model = build(settings)
-    sectors = refusing(sectors_of, settings, lattice, model)
+    search = refusing(search_of, settings, lattice, model)
+    sectors = search.sectors
     ansatz = refusing(build_spin_ansatz, settings, lattice, model, settings.run.seed or 0, sectors[0])
     system, wavefunction = ansatz.system, ansatz.wavefunction
     sampling = settings.sampling
@@ -110,6 +105,7 @@ def plan(settings):
         "symmetries": ", ".join(ansatz.symmetries) or "none",
         "projection": words(sectors[0]) + (f" ({ansatz.order} images)" if ansatz.order > 1 else ""),
         "sectors": len(sectors),
+        "lowest of": search.lowest_of + (f". {search.remark}" if search.remark else ""),
         "sites": system.n_sites,
         "hidden units": sizes.n_hidden,
         "parameters": sizes.n_params,

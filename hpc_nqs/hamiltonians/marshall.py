@@ -1,4 +1,7 @@
-"""Marshall's rule: one sublattice rotated by pi about z, which makes exchange between the sublattices negative."""
+"""Marshall's rule: sites rotated by pi about z, so that the off-diagonal elements of H become negative.
+
+One sublattice of an exchange magnet; the sites of a negative transverse field, sigma^x -> -sigma^x.
+"""
 
 from dataclasses import replace
 
@@ -6,10 +9,11 @@ import numpy as np
 
 
 def marshall(model, lattice=None):
-    """Return the model after a rotation of one sublattice by pi about z, which makes exchange elements negative.
+    """Return the model after a rotation by pi about z of the sites that make off-diagonal elements negative.
 
-    The rotation changes the sign of the exchange elements between the sublattices.  Sublattices are taken from all
-    exchange bonds if some two-colouring makes every element negative; otherwise from the strongest shell (the
+    Without exchange these are the sites whose element of sigma^x is positive (a transverse field Gamma < 0).  With
+    exchange they are one sublattice, and elements between the sublattices change their sign.  Sublattices are taken
+    from all exchange bonds if some two-colouring makes every element negative; otherwise from the strongest shell (the
     nearest of equally strong ones).  The spectrum does not change.
 
     Parameters
@@ -22,7 +26,8 @@ def marshall(model, lattice=None):
     Returns
     -------
     SpinModel
-        The model itself when it has no exchange or no two sublattices.
+        The model itself when nothing is to rotate: no exchange and no positive element of sigma^x, or no two
+        sublattices.
 
     Raises
     ------
@@ -32,7 +37,7 @@ def marshall(model, lattice=None):
     if model.sublattice is not None:
         raise ValueError("the model is Marshall-rotated already")
     if not len(model.exchange_sites):
-        return model
+        return _field_rotated(model)
     strengths = {int(s): np.abs(model.exchange_element[model.exchange_shell == s]).max() for s in model.exchange_shell}
     strongest = min(strengths, key=lambda shell: (-strengths[shell], shell))
     for chosen in (np.ones(len(model.exchange_shell), dtype=bool), model.exchange_shell == strongest):
@@ -42,6 +47,15 @@ def marshall(model, lattice=None):
             rotated = model.exchange_element * (colours[i] * colours[j])
             return replace(model, exchange_element=rotated, sublattice=colours)
     return model
+
+
+def _field_rotated(model):
+    """Return an Ising model with the sites of positive elements of sigma^x rotated; itself where there are none."""
+    if not np.any(model.flip_element > 0):
+        return model
+    colours = np.ones(model.n_sites, dtype=np.int8)
+    colours[model.flip_sites[model.flip_element > 0]] = -1
+    return replace(model, flip_element=-np.abs(model.flip_element), sublattice=colours)
 
 
 def _two_colouring(n_sites, bonds, differ):

@@ -32,7 +32,8 @@ class Model:
     not_all_zero : tuple of str
         Parameters of which at least one must differ from zero.
     spin : float
-        Sz = spin * sigma of all results: 0.5 where the formula has spin operators, 1.0 where it has Pauli matrices.
+        The operators of the formula are spin * sigma: 0.5 where it has spin operators, 1.0 where it has Pauli matrices.
+        All results are in S = sigma/2.
     has_exchange : bool
         Whether H exchanges spins of two sites.  Without exchange the world lines are those of an Ising model, which
         block Gibbs sampling can follow, too.

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+SZ = 0.5  # Sz = SZ * sigma in the observables of every model
+SZ_WORDS = "S = sigma/2"  # the same in words: legends of tables, attributes of files
+
 
 @dataclass(frozen=True, eq=False)
 class SpinModel:
@@ -20,7 +23,8 @@ class SpinModel:
         The word of the model that the terms were made from, see `hamiltonians.MODELS`.
     n_sites : int
     spin : float
-        Sz = spin * sigma enters magnetization and structure factor: 0.5 of spin operators, 1.0 of Pauli matrices.
+        The operators of the formula of H are spin * sigma: 0.5 of spin operators, 1.0 of Pauli matrices.  Couplings and
+        fields are those of the formula; observables have Sz = sigma/2 for every model.
     pair_sites : (n_pairs, 2) intp
     pair_coupling : (n_pairs,) float64
         Coefficients c of s_i s_j, in energy units like all below.
@@ -35,7 +39,7 @@ class SpinModel:
     flip_element : (n_flips,) float64
         Coefficients f of sigma^x_i.
     sublattice : (n_sites,) int8 or None
-        +1/-1: the sites rotated against each other by `marshall`; None where nothing was rotated.
+        -1 on the sites that `marshall` rotated, +1 on the others; None where nothing was rotated.
     """
 
     kind: str
@@ -71,7 +75,7 @@ class SpinModel:
         flips : (sites, elements), optional
             See the attributes of the same names.
         field_z : float
-            h of -h sum Sz, Sz = spin * sigma.
+            h of -h sum_i (spin * sigma^z_i).
         """
         no_bonds, no_sites = np.zeros((0, 2), dtype=np.intp), np.zeros(0, dtype=np.intp)
         pairs = pairs or (no_bonds, np.zeros(0))
@@ -97,6 +101,11 @@ class SpinModel:
         """The largest coupling as the input states it, J max(1, abs(Delta)) or Gamma: the unit of beta."""
         of_bonds = np.abs(self.pair_coupling) / self.spin**2, np.abs(self.exchange_element) / self.spin
         return np.concatenate([*of_bonds, np.abs(self.flip_element)]).max()
+
+    @property
+    def energy_scale(self):
+        """The largest coupling or field along z: how fast the thermal state changes with beta."""
+        return max(self.largest_coupling, np.abs(self.site_field).max() / self.spin)
 
     @property
     def has_positive_exchange(self):

@@ -6,18 +6,17 @@ import numpy as np
 import scipy.sparse
 
 from hpc_nqs.hamiltonians import MODELS
+from hpc_nqs.hamiltonians.spin_model import SZ
 from hpc_nqs.lattices.lattice import wave_vector_key
 
 
 @dataclass(frozen=True)
 class Observables:
-    """Diagonal operators of the physical layer.
+    """Diagonal operators of the physical layer, Sz = sigma/2.
 
     Attributes
     ----------
     n_sites : int
-    spin : float
-        Sz = spin * sigma.
     phases : dict of str: (n_sites,) complex128
         e^{iqr} of every structure factor, by its key "qx,qy".
     shells : dict of int: (n_bonds, 2) intp
@@ -27,7 +26,6 @@ class Observables:
     """
 
     n_sites: int
-    spin: float
     phases: dict
     shells: dict
     distances: dict = field(default_factory=dict)
@@ -48,7 +46,7 @@ class Observables:
         (n, n_columns) float64
             In the order of `names`.
         """
-        sz = self.spin * spins.astype(np.float64)
+        sz = SZ * spins.astype(np.float64)
         total = sz.sum(axis=1)
         columns = [total, total**2]
         columns += [np.abs(sz @ phases) ** 2 / sz.shape[1] for phases in self.phases.values()]
@@ -105,4 +103,4 @@ def build_observables(settings, lattice, model):
     if lattice.kind != "custom":
         shells = {shell: lattice.bonds(shell) for shell in range(1, n_shells + 1)}
     pairs = pairs_by_distance(lattice) if settings.observables.correlations else {}
-    return Observables(model.n_sites, model.spin, phases, shells, pairs)
+    return Observables(model.n_sites, phases, shells, pairs)

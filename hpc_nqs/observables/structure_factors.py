@@ -4,17 +4,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hpc_nqs.hamiltonians.spin_model import SZ
 from hpc_nqs.lattices.lattice import reduced_periods, wave_vector_key
 
 
 @dataclass(frozen=True)
 class Correlations:
-    """Diagonal operators of a configuration of spins.
+    """Diagonal operators of a configuration of spins, Sz = sigma/2.
 
     Attributes
     ----------
-    spin : float
-        Sz = spin * sigma.
     phases : dict of str: (n_sites,) complex128
         e^{iqr} of every structure factor, by its key "qx,qy".
     near : dict of str: (n_near, n_sites) complex128
@@ -23,7 +22,6 @@ class Correlations:
         Bonds along one direction of the lattice and the signs e^{iQr} of the columns of dimers, by the key of Q.
     """
 
-    spin: float
     phases: dict
     near: dict
     dimers: dict
@@ -43,7 +41,7 @@ class Correlations:
         S(q) = |sum_r e^{iqr} Sz_r|^2 / N, its mean over the wave vectors next to q, and
         D(Q) = |sum_r e^{iQr} Sz_r Sz_{r+a}|^2 / N.
         """
-        sz = self.spin * spins.astype(np.float64)
+        sz = SZ * spins.astype(np.float64)
         n = sz.shape[1]
         columns = [np.abs(sz @ phases) ** 2 / n for phases in self.phases.values()]
         columns += [np.mean(np.abs(sz @ phases.T) ** 2, axis=1) / n for phases in self.near.values()]
@@ -62,7 +60,7 @@ def build_correlations(settings, lattice, model):
         near = {key: turns * at for key, at in phases.items()}
         if len(lattice.basis) == 1:
             dimers = dict(filter(None, (_dimers(lattice, direction) for direction in range(2))))
-    return Correlations(model.spin, phases, near, dimers)
+    return Correlations(phases, near, dimers)
 
 
 def _dimers(lattice, direction):

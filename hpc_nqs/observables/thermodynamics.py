@@ -88,6 +88,15 @@ def entropy(beta, energy, integral):
     return LN_2 + beta * energy - integral
 
 
+def possible_entropy(value, error):
+    """Return an entropy per site, 0 or ln 2 in place of one that lies outside 0 <= s <= ln 2 within its error.
+
+    What lies further outside is returned as it is: its energies are wrong, and a reader has to see that.
+    """
+    nearest = float(np.clip(value, 0.0, LN_2))
+    return nearest if abs(value - nearest) <= error else float(value)
+
+
 def entropy_error(beta, energy_error, integral_error):
     """Combine the errors of `entropy`'s terms in quadrature.
 

@@ -9,6 +9,7 @@ import json
 import numpy as np
 
 from hpc_nqs.hamiltonians.marshall import marshall
+from hpc_nqs.hamiltonians.spin_model import SZ
 from hpc_nqs.observables.diagonal import build_observables
 from hpc_nqs.path_integral.ensemble import Ensemble
 from hpc_nqs.path_integral.ladder import ladder, slice_numbers
@@ -104,7 +105,7 @@ class PathIntegral(Computation):
 
     def _found(self, ensemble):
         names = list(self.observables.phases), list(self.observables.shells)
-        return ensemble.results(self.team, self.model.spin, *names)
+        return ensemble.results(self.team, SZ, *names)
 
     def _hopeless(self, sign, beta, n_slices):
         value, error = sign

@@ -6,6 +6,7 @@ from hpc_nqs.observables import thermodynamics
 from hpc_nqs.statistics.fits import extrapolate
 
 QUANTITIES = ("energy", "specific_heat", "susceptibility", "magnetization", "average_sign")
+CERTAIN = 2.0  # errors by which s may lie outside 0 to ln 2 and is taken to be at the end
 KEYED = ("structure_factor", "neighbour_correlation")
 
 
@@ -81,9 +82,11 @@ def _integrals(points, path, model):
     integral, error = _integral(points, path, model)
     coarse, _ = _integral(points, path[-1::-2][::-1], model)
     error = float(np.hypot(error, (integral - coarse) / 15.0))
+    entropy = float(thermodynamics.entropy(beta, end["energy"], integral))
+    entropy_error = float(thermodynamics.entropy_error(beta, end["energy_error"], error))
     return {
-        "entropy": float(thermodynamics.entropy(beta, end["energy"], integral)),
-        "entropy_error": float(thermodynamics.entropy_error(beta, end["energy_error"], error)),
+        "entropy": thermodynamics.possible_entropy(entropy, CERTAIN * entropy_error),
+        "entropy_error": entropy_error,
         "free_energy": float(thermodynamics.free_energy(beta, integral)),
         "free_energy_error": error / beta,
     }

@@ -26,7 +26,7 @@ GROUND_STATE_PAPERS = (
 PAIR_PAPER = ("Y. Nomura, M. Imada, PRX 11, 031034 (2021)", "pair products times Boltzmann machines")
 SAMPLE_SPACE_PAPER = ("A. Chen, M. Heyl, Nat. Phys. 20, 1476 (2024)", "the sample-space solver")
 
-_GRADES = {"good": "&#10003; good", "look": "&#9675; look", "bad": "&#10007; bad"}
+_GRADES = {"open": "&ndash; open", "good": "&#10003; good", "look": "&#9675; look", "bad": "&#10007; bad"}
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff; max-width: 52rem; margin: 2rem auto;
   padding: 0 1rem; }
@@ -135,7 +135,7 @@ def _results_part(table, exact_rows):
         lines += ["".join(f"<td>{_text(column[k])}</td>" for column in block) for k in range(1, len(block[0]))]
         parts.append('<div class="scroll"><table>' + "".join(f"<tr>{line}</tr>" for line in lines) + "</table></div>")
     parts.append("<p>Per site, in units of the couplings; (12) is the statistical error of the last digits.</p>")
-    return parts + [f"<p>{_text(remark)}</p>" for remark in table_remarks(table["rows"])]
+    return parts + [f"<p>{_text(remark)}</p>" for remark in table_remarks(table["rows"], table.get("remark"))]
 
 
 def _timings(table, history):

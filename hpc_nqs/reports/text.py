@@ -7,6 +7,7 @@ import math
 import re
 
 from hpc_nqs.hamiltonians import MODELS
+from hpc_nqs.hamiltonians.spin_model import SZ_WORDS
 from hpc_nqs.reports.numbers import duration, value_text
 
 TEXT_WIDTH = 80
@@ -36,7 +37,10 @@ _COLUMNS = (
     ("r_hat", "r_hat", 3),
     ("autocorrelation", "tau", 2),
     ("magnetization", "m", 6),
+    ("lowest_of", "lowest of", 0),
+    ("n_sectors", "sectors", 0),
 )
+OF_SPINS = {"magnetization", "susceptibility", "structure_factor", "correlation", "dimer_structure_factor"}
 _LEFT_OUT = ("beta", "ln_z")
 _HEAD = ("format", "task", "n_sites", "finished", "seconds", "n_ranks")
 
@@ -55,7 +59,8 @@ def json_text(table):
 def csv_text(table):
     """Return the rows as CSV with one heading line; absent values are empty fields.
 
-    The structure factor becomes the columns ``structure_factor(qx,qy)`` and ``structure_factor_error(qx,qy)``.
+    Magnetization, susceptibility, structure factors and correlations are those of S = sigma/2 for every model.  The
+    structure factor becomes the columns ``structure_factor(qx,qy)`` and ``structure_factor_error(qx,qy)``.
     """
     rows = [flat_row(row) for row in table["rows"]]
     names = list(dict.fromkeys(name for row in rows for name in row))
@@ -90,8 +95,10 @@ def table_text(table, exact_rows=None):
         legend += "; (12) is the error of the last digits"
     if any("energy_systematic" in row for row in rows):
         legend += "; syst is the estimated systematic error of e, not contained in it"
+    if any(OF_SPINS.intersection(row) for row in rows):
+        legend += f"; {SZ_WORDS} in chi, m, S(q) and correlations"
     lines += [""] + _wrapped(legend + ".")
-    for remark in table_remarks(rows):
+    for remark in table_remarks(rows, table.get("remark")):
         lines += _wrapped(remark)
     return "\n".join(lines) + "\n"
 
@@ -253,9 +260,9 @@ def _status(table, n_rows):
     return ", ".join(words)
 
 
-def table_remarks(rows):
-    """Return what a reader must know before using the numbers, as sentences."""
-    remarks = []
+def table_remarks(rows, remark=None):
+    """Return what a reader must know before using the numbers, as sentences; `remark` is that of the table, if any."""
+    remarks = [remark] if remark else []
     high = sum(row.get("tdvp_residual", 0.0) > RESIDUAL_LIMIT for row in rows)
     if high:
         remarks.append(
@@ -268,6 +275,8 @@ def table_remarks(rows):
             f"r_hat above {R_HAT_LIMIT:g} at {apart} of {len(rows)} temperatures: the chains disagree and the errors "
             "are too small; use more sweeps per sample."
         )
+    if any(row.get("lowest_of") == "sector" for row in rows):
+        remarks.append("lowest of sector: the lowest state with these quantum numbers, not of all.")
     return remarks
 
 

@@ -10,10 +10,13 @@ from hpc_nqs.reports.series import finite
 from hpc_nqs.reports.text import R_HAT_LIMIT, RESIDUAL_LIMIT
 
 GOOD, LOOK, BAD = "good", "look", "bad"
-_ORDER = (GOOD, LOOK, BAD)
+OPEN = "open"  # of a meter that cannot fail in this run: no tick
+_ORDER = (OPEN, GOOD, LOOK, BAD)
 _GOOD_RESIDUAL = 0.02
 _GOOD_V_SCORE, _POOR_V_SCORE = 1e-3, 1e-2  # N Var(H) / E^2 of ground states
 _HEAT_SIGMAS, _HEAT_RELATIVE = 4.0, 0.1
+_AGREE, _HEAT_CLOSE = 4.0, 0.02  # standard errors, and relative, within which the specific heats agree or are close
+_ROUNDING = 1e-9  # of an entropy
 _EFFECTIVE = 0.05  # fraction of effective samples below which averages hang on few of them
 
 
@@ -27,7 +30,7 @@ class Verdict:
     value : str
         The number that decides, with where it was found.
     grade : str
-        "good", "look" (compare with a second run) or "bad".
+        "good", "look" (compare with a second run), "bad", or "open" (the meter cannot fail in this run).
     words : str
         What it means and what to do.
     """
@@ -52,7 +55,7 @@ def judge(table, history=None):
         what = "sector" if table.get("task") == "ground_state" else "temperature"
         return [Verdict("results", "none", BAD, f"No {what} has been reached yet.")]
     if table.get("task") == "ground_state":
-        found = [_completeness(table), _v_score(rows), _r_hat(rows), _effective(history or {})]
+        found = [_completeness(table), _v_score(rows), _sector(table), _r_hat(rows), _effective(rows, history or {})]
         return [verdict for verdict in found if verdict is not None]
     clock = table.get("settings", {}).get("thermal", {}).get("clock", "energy")
     found = [
@@ -63,7 +66,7 @@ def judge(table, history=None):
         _layers(rows, table.get("settings", {})),
         _entropy(rows),
         _r_hat(rows),
-        _effective(history or {}),
+        _effective(rows, history or {}),
     ]
     return [verdict for verdict in found if verdict is not None]
 
@@ -73,6 +76,8 @@ def overall(verdicts):
     if not verdicts:
         return LOOK, "There are no meters to judge this run by."
     worst = max((verdict.grade for verdict in verdicts), key=_ORDER.index)
+    if worst == OPEN:
+        return LOOK, "No meter of this run could fail."
     guilty = ", ".join(verdict.meter for verdict in verdicts if verdict.grade == worst)
     return worst, {
         GOOD: "All meters are good. They do not prove the result: a second run with other settings does.",
@@ -113,6 +118,16 @@ def _v_score(rows):
     return Verdict("V-score", shown, BAD, words)
 
 
+def _sector(table):
+    """Return the verdict on what a row is the lowest of; None where certain sectors were asked for."""
+    if table.get("remark"):
+        return Verdict("sector", "a guess", LOOK, table["remark"])
+    if all(row.get("n_sectors", 1) > 1 and row.get("lowest_of") == "all sectors searched" for row in table["rows"]):
+        n_sectors = table["rows"][0]["n_sectors"]
+        return Verdict("sector", f"lowest of {n_sectors}", GOOD, "All sectors were searched.")
+    return None
+
+
 def _residual(rows):
     worst = _worst_row(rows, "tdvp_residual")
     if worst is None:
@@ -133,22 +148,41 @@ def _residual(rows):
 
 
 def _specific_heats(rows, clock):
-    gaps = []
-    for row in rows:
-        c, slope = row.get("specific_heat"), row.get("specific_heat_slope")
-        if finite(c) and finite(slope):
-            error = math.hypot(row.get("specific_heat_error") or 0.0, row.get("specific_heat_slope_error") or 0.0)
-            gaps.append((abs(c - slope) / (_HEAT_SIGMAS * error + _HEAT_RELATIVE * abs(slope) + 1e-3), row))
-    if not gaps:
+    found = [(_gap(row), row) for row in rows if _compares_heats(row)]
+    if not found:
         return None
-    ratio, row = max(gaps, key=lambda gap: gap[0])
+    (apart, errors, relative), row = max(found, key=lambda pair: pair[0][0])
+    if apart <= 1.0:  # whether they agree is decided where the errors say least
+        (apart, errors, relative), row = max(found, key=lambda pair: pair[0][1])
     shown = " and ".join(_heat(row, name) for name in ("specific_heat", "specific_heat_slope"))
     shown += _at(row.get("temperature"))
-    if ratio <= 1.0:
-        remark = " The clock `energy` imposes that: it proves nothing about the state." if clock == "energy" else ""
-        return Verdict("specific heat two ways", shown, GOOD, "Fluctuations and slope of e agree." + remark)
-    words = "Fluctuations and slope of e disagree: the state has left the thermal path there and below."
-    return Verdict("specific heat two ways", shown, BAD if ratio > 2.0 else LOOK, words)
+    if apart > 1.0:
+        words = "Fluctuations and slope of e disagree: the state has left the thermal path there and below."
+        return Verdict("specific heat two ways", shown, BAD if apart > 2.0 else LOOK, words)
+    if errors <= _AGREE:
+        words, grade = "Fluctuations and slope of e agree within their errors.", GOOD
+    else:
+        far = f", {errors:.2g} standard errors," if math.isfinite(errors) else ""
+        words = f"Fluctuations and slope of e differ by {100 * relative:.2g} %{far} there."
+        grade = GOOD if relative <= _HEAT_CLOSE else LOOK
+    if clock == "energy":
+        return Verdict("specific heat two ways", shown, OPEN, words + " The clock `energy` imposes that.")
+    return Verdict("specific heat two ways", shown, grade, words)
+
+
+def _compares_heats(row):
+    """Return whether a row has both specific heats, and a slope that its error leaves something of."""
+    c, slope = row.get("specific_heat"), row.get("specific_heat_slope")
+    return finite(c) and finite(slope) and (row.get("specific_heat_slope_error") or 0.0) <= abs(slope)
+
+
+def _gap(row):
+    """Return how far apart the specific heats are: in units of what is too far, in standard errors, and relative."""
+    c, slope = row["specific_heat"], row["specific_heat_slope"]
+    gap = abs(c - slope)
+    error = math.hypot(row.get("specific_heat_error") or 0.0, row.get("specific_heat_slope_error") or 0.0)
+    allowed = _HEAT_SIGMAS * error + _HEAT_RELATIVE * abs(slope) + 1e-3
+    return gap / allowed, gap / error if error else math.inf, gap / abs(slope) if slope else 0.0
 
 
 def _heat(row, name):
@@ -175,7 +209,7 @@ def _layers(rows, settings):
     shared = settings.get("wavefunction", {}).get("symmetries", "auto")
     shown = f"{value:.2g}{_at(row.get('temperature'))}"
     if shared == "auto" or "layer_exchange" in shared:
-        return Verdict("energy on the two layers", shown, GOOD, "Equal by symmetry; what is left is noise.")
+        return Verdict("energy on the two layers", shown, OPEN, "Equal by symmetry; what is left is noise.")
     error = row.get("energy_error") or 0.0
     if value <= 5 * error + 1e-9:
         return Verdict("energy on the two layers", shown, GOOD, "The layers agree within the noise.")
@@ -184,26 +218,40 @@ def _layers(rows, settings):
 
 def _entropy(rows):
     values = [
-        (row["temperature"], row["entropy"], row.get("entropy_error") or 0.0)
+        (row["temperature"], row["entropy"], math.hypot(row.get("entropy_error") or 0.0, _systematic_of(row)))
         for row in rows
         if finite(row.get("entropy")) and row.get("temperature")
     ]
     if not values:
         return None
     values.sort()
-    temperature, lowest, error = values[0]
-    shown = f"s = {value_text(lowest, error)}{_at(temperature)}"
-    falls = all(a[1] <= b[1] + 4 * (a[2] + b[2]) + 1e-3 for a, b in zip(values, values[1:], strict=False))
-    if lowest < -4 * error - 1e-3 or values[-1][1] > math.log(2) + 4 * values[-1][2] + 1e-3:
+    temperature, lowest, _ = values[0]
+    shown = f"s = {value_text(lowest, _entropy_error(rows, temperature))}{_at(temperature)}"
+    outside = [(max(-s, s - math.log(2)), error) for _, s, error in values]
+    if any(beyond > 2 * error + _ROUNDING for beyond, error in outside):
         return Verdict("entropy", shown, BAD, "Outside 0 to ln 2: energies on the way here are wrong.")
-    if not falls:
+    pairs = list(zip(values, values[1:], strict=False))
+    if any(a[1] > b[1] + 4 * (a[2] + b[2]) + 1e-3 for a, b in pairs):
         return Verdict("entropy", shown, BAD, "It does not fall with T, as it must.")
-    return Verdict("entropy", shown, GOOD, "Between 0 and ln 2 and falling with T.")
+    if any(beyond > _ROUNDING for beyond, _ in outside):
+        return Verdict("entropy", shown, LOOK, "Outside 0 to ln 2, by less than twice its total error.")
+    falls = "falling with T" if all(a[1] <= b[1] for a, b in pairs) else "within its errors falling with T"
+    return Verdict("entropy", shown, GOOD, f"Between 0 and ln 2 and {falls}.")
+
+
+def _systematic_of(row):
+    value = row.get("entropy_systematic")
+    return value if finite(value) else 0.0
+
+
+def _entropy_error(rows, temperature):
+    """Return the statistical error of s at a temperature."""
+    return next(row.get("entropy_error") or 0.0 for row in rows if row.get("temperature") == temperature)
 
 
 def _r_hat(rows):
     worst = _worst_row(rows, "r_hat")
-    if worst is None:
+    if worst is None or _sums_exactly(rows):
         return None
     shown = f"{worst[0]:.3f}{_at(worst[1])}"
     if worst[0] <= R_HAT_LIMIT:
@@ -211,9 +259,14 @@ def _r_hat(rows):
     return Verdict("split R-hat", shown, BAD, "The chains disagree, errors are too small; raise sweeps_per_sample.")
 
 
-def _effective(history):
+def _sums_exactly(rows):
+    """Return whether the rows are exact sums, which have no chains and no statistical error."""
+    return all(row.get("energy_error") == 0.0 for row in rows)
+
+
+def _effective(rows, history):
     fractions = history.get("effective_fraction", np.zeros(0))
-    if not len(fractions):
+    if not len(fractions) or _sums_exactly(rows):
         return None
     lowest = int(np.argmin(fractions))
     beta = history["beta"][lowest] if "beta" in history else 0.0

@@ -7,6 +7,8 @@ both groups. A quantity that a row does not have is not a number.
 
 import numpy as np
 
+from hpc_nqs.hamiltonians.spin_model import SZ_WORDS
+
 # J stands for the unit of the couplings; k_B = 1.
 UNITS = {
     **dict.fromkeys(("temperature", "energy", "bond_energy", "free_energy", "layer_energy_difference"), "J"),
@@ -23,6 +25,8 @@ KEYS = {
     "neighbour_correlation": ("shell", ("shell",), "1"),
     "correlation": ("distance", ("distance",), "nearest-neighbour distances"),
 }
+OF_SPINS = ("magnetization", "susceptibility", "structure_factor", "dimer_structure_factor", "correlation")
+OF_SPINS += ("neighbour_correlation",)
 SUFFIXES = ("_error", "_systematic")
 
 
@@ -73,7 +77,10 @@ def attach(file, rows):
     results = file.create_group("results")
     stored = columns(rows)
     for name, (_, values, unit) in stored.items():
-        results.create_dataset(name, data=values).attrs["units"] = np.bytes_(unit)
+        attributes = results.create_dataset(name, data=values).attrs
+        attributes["units"] = np.bytes_(unit)
+        if name.removesuffix("_error") in OF_SPINS:
+            attributes["spin_convention"] = np.bytes_(SZ_WORDS)
     _scale(results, {name: dimensions for name, (dimensions, _, _) in stored.items()})
     history = file["history"]
     for name in history:

@@ -23,7 +23,7 @@ import h5py
 import numpy as np
 
 from hpc_nqs.parallel.processor import processor
-from hpc_nqs.runs import labelled_arrays
+from hpc_nqs.runs import labelled_arrays, older_files
 from hpc_nqs.version import __version__
 
 FORMAT = 1
@@ -88,7 +88,7 @@ def run_image(settings_toml, state, history, table, network, *, n_chains=None):
         _set_attributes(file["table"], **scalars)
         _store(file, "network", network)
         labelled_arrays.attach(file, table["rows"])
-        _set_attributes(file, format=FORMAT, **about)
+        _set_attributes(file, format=FORMAT, spin_convention=older_files.SZ_WORDS, **about)
         _set_attributes(file, checksum=_checksum(file))
         file.flush()
         return _sealed(file.id.get_file_image())
@@ -203,7 +203,10 @@ def read_table(path):
     def table(file):
         attributes = _attributes(file["table"], without=("order",))
         settings = tomllib.loads(_load(file["settings/toml"]))
-        return {"format": FORMAT, **attributes, "settings": settings, "rows": json.loads(_load(file["table/rows"]))}
+        rows = json.loads(_load(file["table/rows"]))
+        if older_files.is_older(_attributes(file), settings):
+            rows = older_files.converted_rows(rows, settings)
+        return {"format": FORMAT, **attributes, "settings": settings, "rows": rows}
 
     return _read(path, table)
 
@@ -226,7 +229,13 @@ def read_state(path):
     RunFileError
         If there is no such file, or it is empty, cut off, damaged, of another program or of a newer hpc_nqs.
     """
-    return _read(path, lambda file: _load(file["state"]))
+
+    def state(file):
+        found, settings = _load(file["state"]), tomllib.loads(_load(file["settings/toml"]))
+        older = older_files.is_older(_attributes(file), settings)
+        return older_files.converted_state(found, settings) if older else found
+
+    return _read(path, state)
 
 
 def commit():

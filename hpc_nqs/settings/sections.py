@@ -119,7 +119,10 @@ class WavefunctionSettings:
     )
     parameters: str = option(word("auto", "real", "complex"), "auto", about="type of the parameters")
     marshall: bool | str = option(
-        word("auto", True, False), "auto", about="rotate one sublattice so that bipartite exchange is negative"
+        word("auto", True, False),
+        "auto",
+        about="rotate one sublattice so that bipartite exchange is negative; without exchange the sites of a "
+        "negative transverse field",
     )
 
 
@@ -268,8 +271,9 @@ class GroundStateSettings:
     momentum: tuple[int, ...] | str = option(
         auto_or(word_or("none", list_of(integer(-MAX_CELLS, MAX_CELLS), 1, 2))),
         "auto",
-        about="total momentum that the state is projected onto, per direction; none: no projection; auto: that of "
-        "Marshall's sign rule for frustrated magnets at Sz = 0 and for others with exact sums, else none",
+        about="total momentum that the state is projected onto, per direction; none: no projection (weights shared "
+        "over translations mean momentum 0 all the same); auto: that of Marshall's sign rule for frustrated magnets "
+        "at Sz = 0 and for others with exact sums, else none",
         unit="2 pi / L",
     )
     point_group: str = option(
@@ -292,8 +296,9 @@ class GroundStateSettings:
     sectors: tuple[tuple[int, ...], ...] | str = option(
         auto_or(word_or("all", list_of(list_of(integer(-MAX_CELLS, MAX_CELLS), 2, 3), 1, 10000, distinct=True))),
         "auto",
-        about="several sectors one after the other, each [momentum..., spin_parity]; all: every momentum (one of K and "
-        "-K) and parity; auto: the one above",
+        about="several sectors one after the other, each [momentum..., spin_parity]; all: every momentum (one of K "
+        "and -K) and parity (none where the flip of all spins is no symmetry) with states; auto: the one above, or, "
+        "where no quantum number is given or known and sums are cheap, the lowest of all",
     )
     project_after: int = option(
         integer(0, 10**9),

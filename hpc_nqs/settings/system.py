@@ -32,7 +32,7 @@ def validate(settings):
             )
     network = settings.wavefunction
     if network.marshall is True and marshall(model, lattice).sublattice is None:
-        problems.append('wavefunction.marshall = true: the model has no two sublattices; allowed is "auto" or false')
+        problems.append('wavefunction.marshall = true: the model has nothing to rotate; allowed is "auto" or false')
     for name in ("translation", "point_group"):
         wanted = network.symmetries != "auto" and name in network.symmetries
         if wanted and len(site_symmetries(lattice, model, (name,))) == 1:

@@ -33,15 +33,24 @@ class Sector:
         A one-dimensional representation of the point group, a key of `IRREPS`.
     spin_parity : int or None
         Eigenvalue of the flip of all spins.
+    sz : float or None
+        Total Sz.
     """
 
     momentum: tuple | None = None
     point_group: str | None = None
     spin_parity: int | None = None
+    sz: float | None = None
 
 
-def every_sector(lattice):
+def every_sector(lattice, parities=(1, -1)):
     """Return all pairs of momentum and spin parity as `Sector`s; of K and -K, which have equal levels, the first.
+
+    Parameters
+    ----------
+    lattice : Lattice
+    parities : sequence of int or None
+        None alone where the flip of all spins is no symmetry.
 
     Raises
     ------
@@ -54,7 +63,7 @@ def every_sector(lattice):
     for step in _steps(lattice):
         opposite = tuple(-k % length for k, length in zip(step, lattice.grid, strict=True))
         if opposite not in found:
-            found[step] = [Sector(step[:n_directions], None, parity) for parity in (1, -1)]
+            found[step] = [Sector(step[:n_directions], None, parity) for parity in parities]
     return [sector for pair in found.values() for sector in pair]
 
 

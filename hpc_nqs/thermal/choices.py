@@ -17,7 +17,7 @@ from hpc_nqs.thermal.high_temperature.flux import has_triangles
 # words of wavefunction.kind
 NETWORK, PAIRED, TABLES, DEEP, PERMANENT = "rbm", "pair_rbm", "clusters", "dbm", "permanent"
 SITE_SYMMETRIES = ("translation", "point_group")
-BETA_0 = 0.02  # of the seed, in units of the inverse of the largest coupling
+BETA_0 = 0.02  # of the seed, in units of the inverse of the largest coupling or field
 TABLE_BETA_0 = 0.1  # the same for tables of unfrustrated exchange: at 0.02 directions are cut that soon carry the force
 
 
@@ -151,8 +151,8 @@ def choose_beta_0(thermal, model, n_slices=1, kind=NETWORK):
     if thermal.beta_0 != "auto":
         return thermal.beta_0
     if kind == PERMANENT or (kind == TABLES and model.conserves_sz and not model.has_positive_exchange):
-        return min(TABLE_BETA_0 / model.largest_coupling, *thermal.report_betas)
-    return min(n_slices * BETA_0 / model.largest_coupling, 0.5 * min(thermal.report_betas))
+        return min(TABLE_BETA_0 / model.energy_scale, *thermal.report_betas)
+    return min(n_slices * BETA_0 / model.energy_scale, 0.5 * min(thermal.report_betas))
 
 
 def choose_symmetries(choice, kind, lattice, model):

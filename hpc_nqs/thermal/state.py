@@ -140,7 +140,7 @@ class ThermalState:
 
     def sample_factor(self, beta):
         """Return the samples of a step at an inverse temperature, in units of the default number."""
-        hot = self.expansion is None and beta <= HOT_BETA / self.model.largest_coupling
+        hot = self.expansion is None and beta <= HOT_BETA / self.model.energy_scale
         return HOT_FACTOR if hot else 1
 
     def reported(self, row, heat):

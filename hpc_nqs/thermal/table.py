@@ -8,6 +8,9 @@ import numpy as np
 from hpc_nqs.observables import thermodynamics
 from hpc_nqs.thermal import systematic_error
 
+NARROW = 0.125  # window of a second fit of the slope at the end of a path
+CERTAIN = 2.0  # total errors by which s may lie outside 0 to ln 2 and is taken to be at the end
+
 
 def finished_rows(rows, history, model, start=None, exact_until=0.0):
     """Complete the measured rows by what needs the whole path from infinite temperature.
@@ -53,19 +56,32 @@ def finished_rows(rows, history, model, start=None, exact_until=0.0):
         beta, k = row["beta"], int(np.searchsorted(betas, row["beta"]))
         integral, integral_error = float(integrals[k]), float(integral_errors[k])
         row = dict(row)
-        row["entropy"] = float(thermodynamics.entropy(beta, row["energy"], integral))
+        entropy = float(thermodynamics.entropy(beta, row["energy"], integral))
         row["entropy_error"] = float(thermodynamics.entropy_error(beta, row["energy_error"], integral_error))
         row["free_energy"] = float(thermodynamics.free_energy(beta, integral))
         row["free_energy_error"] = integral_error / beta
         for name in ("energy", "entropy", "free_energy"):
             row[f"{name}_systematic"] = float(getattr(off, name)[k])
+        total = CERTAIN * np.hypot(row["entropy_error"], row["entropy_systematic"])
+        row["entropy"] = thermodynamics.possible_entropy(entropy, total)
         if len(betas) >= 3:
-            slope, slope_error = thermodynamics.specific_heat_from_slope(betas, energies, even, beta)
-            row["specific_heat_slope"] = slope
-            if np.isfinite(slope_error):
-                row["specific_heat_slope_error"] = slope_error
+            row |= _slope(betas, energies, even, beta)
         finished.append(row)
     return finished
+
+
+def _slope(betas, energies, errors, beta):
+    """Return specific_heat_slope and its error, nothing where the error exceeds it.
+
+    At the end of a path the fit sees one side alone: what half the window changes counts as an error there.
+    """
+    slope, error = thermodynamics.specific_heat_from_slope(betas, energies, errors, beta)
+    if beta >= betas[-1]:
+        narrow, _ = thermodynamics.specific_heat_from_slope(betas, energies, errors, beta, window=NARROW)
+        error = float(np.hypot(error, narrow - slope))
+    if not np.isfinite(error):
+        return {"specific_heat_slope": slope}
+    return {"specific_heat_slope": slope, "specific_heat_slope_error": error} if error <= abs(slope) else {}
 
 
 def _first_integral(path, model):

@@ -90,7 +90,7 @@ def build_table_state(plan):
     if size == "auto":
         size = choose_size(plan.lattice, model, len(images))
     wavefunction, expansion = correlator_state(
-        system, plan.lattice, symmetries, site_images, images, size, plan.beta_0, model.largest_coupling
+        system, plan.lattice, symmetries, site_images, images, size, plan.beta_0, model.energy_scale
     )
     kind = ExchangeTables if model.conserves_sz else FieldTables
     state = kind(
@@ -99,7 +99,7 @@ def build_table_state(plan):
     )
     if expansion and plan.settings.thermal.beta_0 == "auto":
         state.expansion = expansion
-        state.expansion_beta = expansion.reach(plan.beta_0, MAX_EXPANSION_BETA / model.largest_coupling)
+        state.expansion_beta = expansion.reach(plan.beta_0, MAX_EXPANSION_BETA / model.energy_scale)
     return state
 
 

@@ -63,4 +63,4 @@ def test_runs_measure_them_when_asked():
         columns = observables.measure(np.ones((2, 6), np.int8))
         assert columns.shape == (2, len(observables.names))
         if wanted:
-            assert columns[:, -3:] == pytest.approx(1.0), "Pauli spins of the tfim"
+            assert columns[:, -3:] == pytest.approx(0.25), "S = sigma/2 of the tfim"

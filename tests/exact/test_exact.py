@@ -58,7 +58,7 @@ def dense_row(model, lattice, wave_vectors, beta):
     ln_z = np.log(boltzmann.sum())
     boltzmann /= boltzmann.sum()
     occupation = np.einsum("sn,n,sn->s", vectors, boltzmann, vectors)
-    sz = model.spin * spins_of(np.arange(2**n), n)
+    sz = 0.5 * spins_of(np.arange(2**n), n)
     correlations = np.einsum("s,si,sj->ij", occupation, sz, sz)
     mean = boltzmann @ energies
     row = {

@@ -112,6 +112,7 @@ def test_other_parts_of_the_file(tmp_path):
     assert_same(checkpoint.read_network(path), {"weights": np.ones((2, 3), complex)})
     assert checkpoint.read_about(path) == {
         "format": 1,
+        "spin_convention": "S = sigma/2",
         "version": __version__,
         "commit": checkpoint.commit(),
         "processor": machine.processor(),

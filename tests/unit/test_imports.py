@@ -38,7 +38,7 @@ OWNERS = {"mpi4py": ("parallel.team", True), "h5py": ("runs.run_file", False), "
 MOVERS = {
     "parallel.team": ("parallel.",),
     "parallel.launchers": (),
-    "runs.run_file": ("runs.labelled_arrays", "parallel.processor", "version"),
+    "runs.run_file": ("runs.labelled_arrays", "runs.older_files", "parallel.processor", "version"),
     "runs.stopping": (),
     "runs.recorder": ("runs.run_file", "runs.stopping"),
 }

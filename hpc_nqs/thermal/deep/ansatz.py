@@ -65,7 +65,7 @@ def build_deep_state(settings, lattice, model, start=None):
 def _beta_0(thermal, model, n_slices):
     if thermal.beta_0 != "auto":
         return thermal.beta_0
-    return min(2 * n_slices * DTAU / model.largest_coupling, 0.5 * min(thermal.report_betas))
+    return min(2 * n_slices * DTAU / model.energy_scale, 0.5 * min(thermal.report_betas))
 
 
 def _sums_exactly(sampling, dbm):

@@ -44,7 +44,7 @@ def seed_features(purification, site_images, layer_exchange, beta_0, paired=Fals
     elif model.conserves_sz:
         features = [_bell_feature(purification, i, beta_0, is_complex) for i in centres]
     else:
-        features = [_field_feature(purification, i, beta_0) for i in centres]
+        features = [_field_feature(purification, i, beta_0, is_complex) for i in centres]
     couplings = ising_couplings(model, paired)
     features += [_jastrow_feature(purification, couplings, i, layer, beta_0) for i in centres for layer in layers]
     if purification.bond_features:
@@ -91,13 +91,20 @@ def _bell_feature(purification, i, beta_0, is_complex):
     return Feature(weights) if is_complex else Feature(weights.imag, imaginary=True)
 
 
-def _field_feature(purification, i, beta_0):
-    """Gate 5.1: <s|e^{beta_0 Gamma sx / 2}|a> as one hidden unit, W = arcosh(coth(beta_0 Gamma / 2)) / 2."""
+def _field_feature(purification, i, beta_0, is_complex):
+    """Gate 5.1: <s|e^{beta_0 Gamma sx / 2}|a> as one hidden unit, W = arcosh(coth(beta_0 Gamma / 2)) / 2.
+
+    A negative element (Gamma < 0, not rotated) takes imaginary couplings: cos[v (s - a) / 2] is 1 for equal spins and
+    cos v = -tanh(beta_0 abs(Gamma) / 2) for opposite ones.
+    """
     n, model = purification.n_sites, purification.model
     gamma = -model.flip_element[list(model.flip_sites).index(i)]
-    weight = 0.5 * np.arccosh(1.0 / np.tanh(0.5 * beta_0 * abs(gamma)))
     weights = np.zeros(purification.n_inputs)
-    weights[[i, i + n]] = weight, np.sign(gamma) * weight
+    if gamma < 0:
+        angle = np.arccos(np.tanh(0.5 * beta_0 * gamma))
+        weights[[i, i + n]] = 0.5 * angle, -0.5 * angle
+        return Feature(1j * weights) if is_complex else Feature(weights, imaginary=True)
+    weights[[i, i + n]] = 0.5 * np.arccosh(1.0 / np.tanh(0.5 * beta_0 * gamma))
     return Feature(weights)
 
 
