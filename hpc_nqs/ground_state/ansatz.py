@@ -262,6 +262,8 @@ def choose_symmetries(choice, sector, lattice, model, flips):
     projected onto.  The point group beside translations costs accuracy at the same number of parameters (10-site ring:
     1e-10 without, 1e-8 with it).
     """
+    if sector.unshared:
+        return ()
     if choice.symmetries != "auto":
         names = tuple(choice.symmetries)
         projected = {"translation": sector.momentum, "point_group": sector.point_group, "spin_flip": sector.spin_parity}

@@ -130,7 +130,7 @@ class Optimization(Computation):
         """Say which sectors are left out, and what the result will be the lowest of."""
         for sector in self.search.empty:
             self.progress.message(f"no states with {words(sector)}: skipped")
-        if self.search.finds_lowest:
+        if self.search.finds_lowest and len(self.sectors) > 1:
             self.progress.message(f"the quantum numbers are not known: {len(self.sectors)} sectors are searched")
         if self.search.remark:
             self.progress.message(self.search.remark)
@@ -170,7 +170,8 @@ class Optimization(Computation):
             if row is None:
                 return STOPPED
             self.rows[sector], self.best = row, (sector, self.wavefunction.params)
-        self.progress.message(f"lowest of {len(self.sectors)} sectors: {words(self.sectors[sector])}")
+        if len(self.sectors) > 1:
+            self.progress.message(f"lowest of {len(self.sectors)} sectors: {words(self.sectors[sector])}")
         self.recorder.save(self)
         return None
 

@@ -5,7 +5,7 @@ search where all off-diagonal elements are negative in the basis of the state: t
 positive there (Perron and Frobenius; Marshall's rule), and its quantum numbers are those of a positive function.
 Elsewhere the quantum numbers of "auto" are a guess, and sharing weights over translations is a guess, too: momentum 0.
 Where sums are exact and cheap all momenta (one of K and -K, whose levels are equal), parities and values of Sz are
-searched.
+searched; without translations one state that shares nothing takes the place of momenta and parities.
 """
 
 from dataclasses import dataclass, replace
@@ -82,7 +82,7 @@ def search_of(settings, lattice, model):
     if wanted:
         kept, empty = _with_states(settings, lattice, model, wanted)
         return Search(kept, empty, True, ALL_SECTORS, "")
-    return Search(chosen, [], False, ONE_SECTOR, _remark(settings, chosen[0], model, knows_symmetry, knows_sz))
+    return Search(chosen, [], False, ONE_SECTOR, _remark(settings, chosen[0], lattice, model, knows_symmetry, knows_sz))
 
 
 def words(sector):
@@ -108,7 +108,7 @@ def is_positive(settings, lattice, model):
     Either all off-diagonal elements are negative in the basis of the state, or nothing is imposed.
     """
     choice = settings.wavefunction
-    if choice.symmetries != "auto" and not choice.symmetries and choice.kind == "rbm":
+    if choice.symmetries != "auto" and not choice.symmetries:
         return True
     rotated = marshall(model, lattice)
     elements = np.concatenate([rotated.exchange_element, rotated.flip_element])
@@ -157,10 +157,7 @@ def _every_guess(settings, lattice, model, guess, knows_symmetry, knows_sz):
         if knows_symmetry:
             found.append(_positive_sector(settings, lattice, model, own))
             continue
-        sectors = _symmetries(settings, lattice, model, own)
-        if not sectors:
-            return []
-        found += sectors
+        found += _symmetries(settings, lattice, model, own) or [replace(own, unshared=True)]
     return found if len(found) <= MAX_SECTORS else []
 
 
@@ -205,14 +202,17 @@ def _with_states(settings, lattice, model, sectors):
     return parts
 
 
-def _remark(settings, sector, model, knows_symmetry, knows_sz):
+def _remark(settings, sector, lattice, model, knows_symmetry, knows_sz):
     """Return what a row is the lowest of, and what it leaves open, as sentences."""
     found = []
     if not knows_symmetry:
-        shared = "" if sector.momentum is not None else "; weights shared over translations mean momentum 0"
+        moves = lattice.positions is not None and any(lattice.wraps)
+        searches = 'ground_state.sectors = "all"' if moves else "a state with wavefunction.symmetries = []"
+        shares = moves and sector.momentum is None
+        shared = "; weights shared over translations mean momentum 0" if shares else ""
         found.append(
             f"The quantum numbers ({words(sector)}{shared}) are a guess for this magnet: the energy is the lowest of "
-            'its sector, other sectors were not searched (ground_state.sectors = "all" does).'
+            f"its sector, other sectors were not searched ({searches} does)."
         )
     if not knows_sz:
         sz = system_of(settings, model, sector).n_up - model.n_sites / 2

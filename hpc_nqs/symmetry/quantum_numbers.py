@@ -35,12 +35,15 @@ class Sector:
         Eigenvalue of the flip of all spins.
     sz : float or None
         Total Sz.
+    unshared : bool or None
+        Nothing is shared, so that no other quantum number is imposed.
     """
 
     momentum: tuple | None = None
     point_group: str | None = None
     spin_parity: int | None = None
     sz: float | None = None
+    unshared: bool | None = None
 
 
 def every_sector(lattice, parities=(1, -1)):

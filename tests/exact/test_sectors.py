@@ -45,8 +45,9 @@ def lowest_energy(n, bonds, delta=1.0, field=0.0):
     return np.linalg.eigvalsh(h)[0] / n
 
 
-def settings_of(lengths, kind="chain", model=None, **sections):
-    sections = {"run": {"task": "ground_state", "seed": 1}, "lattice": {"kind": kind, "lengths": lengths}} | sections
+def settings_of(lengths, kind="chain", model=None, boundary="periodic", **sections):
+    lattice = {"kind": kind, "lengths": lengths, "boundary": boundary}
+    sections = {"run": {"task": "ground_state", "seed": 1}, "lattice": lattice} | sections
     return hpc_nqs.make_input(model={"kind": "heisenberg"} | (model or {}), **sections)
 
 
@@ -57,6 +58,10 @@ SEARCHED = {
     "ring_7": (settings_of([7]), lowest_energy(7, ring(7)), ([2], [5])),
     "triangular_3x3": (settings_of([3, 3], "triangular"), lowest_energy(9, triangular_3x3()), None),
     "frustrated": (settings_of([6], model={"couplings": [1.0, 0.3]}), lowest_energy(6, FRUSTRATED_6), ([3],)),
+    "open_5": (
+        settings_of([5], model={"couplings": [1.0, 0.6]}, boundary="open"),
+        lowest_energy(5, [(0, 1), (1, 2), (2, 3), (3, 4), (0, 2, 0.6), (1, 3, 0.6), (2, 4, 0.6)]), None,
+    ),
     "odd_xxz": (settings_of([5], model={"anisotropy": 0.5}), lowest_energy(5, ring(5), 0.5), ([1], [4])),
     "field": (settings_of([6], model={"field_z": -1.0}), lowest_energy(6, ring(6), field=-1.0), None),
     "saturated": (settings_of([4], model={"field_z": 10.0}), lowest_energy(4, ring(4), field=10.0), ([0],)),
