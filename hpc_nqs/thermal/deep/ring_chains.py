@@ -16,7 +16,6 @@ from hpc_nqs.kernels.ring import sample_rings
 from hpc_nqs.sampling.chains import Chains, Samples
 from hpc_nqs.sampling.sampler import ExactSampler
 
-MAX_SLICES = 4  # a ring of 2M links fits the states that an amplitude holds at once
 MAX_RINGS = 2**16  # of exact sums
 
 
