@@ -18,7 +18,15 @@ from hpc_nqs.ground_state.plan import (
     steps_are_exact,
 )
 from hpc_nqs.ground_state.schedule import Descent, default_step, width_bound
-from hpc_nqs.ground_state.sectors import ALL_SECTORS, ONE_SECTOR, polarized_row, search_of, words
+from hpc_nqs.ground_state.sectors import (
+    ALL_SECTORS,
+    ONE_SECTOR,
+    polarized_row,
+    search_of,
+    unsettled,
+    unsettled_remark,
+    words,
+)
 from hpc_nqs.hilbert.spins import random_spins
 from hpc_nqs.observables.structure_factors import build_correlations
 from hpc_nqs.reconfiguration.velocity import velocity
@@ -339,10 +347,14 @@ class Optimization(Computation):
 
     def table(self):
         """Return the results so far, as `run_file.run_image` takes them; of a search the lowest row alone."""
-        finished, rows = len(self.rows) == len(self.sectors), self.rows
+        finished, rows, remark = len(self.rows) == len(self.sectors), self.rows, self.search.remark
         if self.search.finds_lowest and rows:
+            open_sectors = unsettled(rows, rows[self.best[0]]["energy"], self.system.n_sites, ABOVE)
+            if finished and open_sectors:
+                remark = unsettled_remark(len(open_sectors), len(rows))
             lowest = rows[self.best[0]] | {"n_sectors": len(rows)}
-            rows = [self._with_polarized(lowest | {"lowest_of": ALL_SECTORS}) if finished else lowest]
+            claims = finished and not open_sectors
+            rows = [self._with_polarized(lowest | {"lowest_of": ALL_SECTORS}) if claims else lowest]
         table = {
             "task": "ground_state",
             "n_sites": self.system.n_sites,
@@ -351,7 +363,7 @@ class Optimization(Computation):
             "n_ranks": self.team.size,
             "rows": rows,
         }
-        return table | ({"remark": self.search.remark} if self.search.remark else {})
+        return table | ({"remark": remark} if remark else {})
 
     def _with_polarized(self, row):
         """Return the row, or that of parallel spins where values of Sz are searched and these lie lower."""

@@ -137,6 +137,35 @@ def polarized_row(model, lattice):
     return row | {"sz": sz} | exact
 
 
+def unsettled(rows, lowest, n_sites, n_deviations):
+    """Return the rows of a search that may yet hold a state below the lowest energy found.
+
+    Settled are those that have converged, and those that lie above by `n_deviations` standard deviations of H.
+
+    Parameters
+    ----------
+    rows : list of dict
+        One for each sector, with "energy", "variance" (per site) and "converged".
+    lowest : float
+        The lowest energy per site.
+    n_sites : int
+    n_deviations : float
+    """
+
+    def lies_above(row):
+        return row["energy"] - n_deviations * np.sqrt(max(0.0, row["variance"]) / n_sites) > lowest
+
+    return [row for row in rows if not row["converged"] and not lies_above(row)]
+
+
+def unsettled_remark(n_open, n_sectors):
+    """Return the sentence about a search in which sectors did not converge."""
+    return (
+        f"{n_open} of the {n_sectors} sectors searched did not converge, so that a lower state may be missing: give "
+        "more ground_state.n_steps, or another run.seed."
+    )
+
+
 def _asks(part):
     """Return whether the settings ask for certain quantum numbers, or for a state above others."""
     given = (part.momentum, part.point_group, part.spin_parity, part.sectors, part.sz)

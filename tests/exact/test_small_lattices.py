@@ -61,7 +61,10 @@ def test_ground_states(main, kind, lengths, method):
     if found:
         levels, row = found
         distance = np.abs(levels / (levels.size.bit_length() - 1) - row["energy"]).min()
-        assert distance < 1e-3
+        if row["converged"] or "n_sectors" not in row:
+            assert distance < 1e-3
+        else:  # a search that ends too early does not claim the ground state
+            assert row["lowest_of"] == "sector"
 
 
 @pytest.mark.parametrize(("kind", "lengths"), LATTICES)

@@ -79,7 +79,8 @@ def strings(source):
 
 def names_of_models(path, source):
     """Return the places where a module names a model that is not its own, as "path:line word"."""
-    own = {word for word, model in MODELS.items() if path == Path(inspect.getfile(model))}
+    # by the ends of the paths: the tests read the sources and import what is installed
+    own = {word for word, model in MODELS.items() if path.parts[-2:] == Path(inspect.getfile(model)).parts[-2:]}
     found = [(line, word) for line, text in strings(source) for word in MODELS if word in text and word not in own]
     return [f"{path}:{line} {word}" for line, word in found]
 
