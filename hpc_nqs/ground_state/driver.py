@@ -4,7 +4,6 @@
 `quantum_numbers` for how they are imposed.
 """
 
-import numpy as np
 
 from hpc_nqs.ground_state.ansatz import build_spin_ansatz
 from hpc_nqs.ground_state.lower_states import STRENGTH, LowerStates, check_same_sector, load_lower_state
@@ -21,6 +20,7 @@ from hpc_nqs.ground_state.schedule import Descent, default_step, width_bound
 from hpc_nqs.ground_state.sectors import (
     ALL_SECTORS,
     ONE_SECTOR,
+    lies_above,
     polarized_row,
     search_of,
     unsettled,
@@ -38,7 +38,6 @@ from hpc_nqs.sampling.evaluation import evaluate
 
 FINAL_FACTOR = 32  # samples of the final measurement, in units of n_samples
 WINDOW = 10  # steps over which the V-score has to stay below its target
-ABOVE = 3.0  # standard deviations of H by which a sector of a search lies above another one when it is given up
 CAUGHT = 0.5  # overlap with the states below at the end of which the run says so
 MAX_FAILED = 5  # steps in a row without a finite update
 
@@ -211,9 +210,7 @@ class Optimization(Computation):
             return False
         n, lowest = self.system.n_sites, self.rows[self.best[0]]["energy"]
         last = [step for step in self.history[-WINDOW:] if step["sector"] == self.sector]
-        return len(last) == WINDOW and all(
-            step["energy"] - ABOVE * np.sqrt(max(0.0, step["variance"]) / n) > lowest for step in last
-        )
+        return len(last) == WINDOW and all(lies_above(step, lowest, n) for step in last)
 
     def _add(self, row):
         """Add the row of the present sector and note whether it is the lowest so far."""
@@ -349,7 +346,7 @@ class Optimization(Computation):
         """Return the results so far, as `run_file.run_image` takes them; of a search the lowest row alone."""
         finished, rows, remark = len(self.rows) == len(self.sectors), self.rows, self.search.remark
         if self.search.finds_lowest and rows:
-            open_sectors = unsettled(rows, rows[self.best[0]]["energy"], self.system.n_sites, ABOVE)
+            open_sectors = unsettled(rows, rows[self.best[0]]["energy"], self.system.n_sites)
             if finished and open_sectors:
                 remark = unsettled_remark(len(open_sectors), len(rows))
             lowest = rows[self.best[0]] | {"n_sectors": len(rows)}

@@ -29,6 +29,7 @@ from hpc_nqs.symmetry.site_permutations import translations
 
 ONE_SECTOR = "sector"  # with ALL_SECTORS the words of `lowest_of`
 N_LOOKS = 256  # random configurations on which a sector shows whether it has states
+ABOVE = 3.0  # standard deviations of H by which a sector of a search lies above another one when it is given up
 MAX_SECTORS = 64  # that are searched without being asked for
 
 
@@ -137,10 +138,15 @@ def polarized_row(model, lattice):
     return row | {"sz": sz} | exact
 
 
-def unsettled(rows, lowest, n_sites, n_deviations):
+def lies_above(measured, lowest, n_sites):
+    """Return whether a step or row lies above an energy per site by ABOVE standard deviations of H."""
+    return measured["energy"] - ABOVE * np.sqrt(max(0.0, measured["variance"]) / n_sites) > lowest
+
+
+def unsettled(rows, lowest, n_sites):
     """Return the rows of a search that may yet hold a state below the lowest energy found.
 
-    Settled are those that have converged, and those that lie above by `n_deviations` standard deviations of H.
+    Settled are those that have converged, and those of which `lies_above` holds.
 
     Parameters
     ----------
@@ -149,13 +155,8 @@ def unsettled(rows, lowest, n_sites, n_deviations):
     lowest : float
         The lowest energy per site.
     n_sites : int
-    n_deviations : float
     """
-
-    def lies_above(row):
-        return row["energy"] - n_deviations * np.sqrt(max(0.0, row["variance"]) / n_sites) > lowest
-
-    return [row for row in rows if not row["converged"] and not lies_above(row)]
+    return [row for row in rows if not row["converged"] and not lies_above(row, lowest, n_sites)]
 
 
 def unsettled_remark(n_open, n_sectors):

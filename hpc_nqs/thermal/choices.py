@@ -6,6 +6,7 @@ import numpy as np
 
 from hpc_nqs.hamiltonians.marshall import marshall
 from hpc_nqs.hamiltonians.spin_model import SpinModel
+from hpc_nqs.hilbert.purification import input_images
 from hpc_nqs.lattices.lattice import Lattice
 from hpc_nqs.sampling.enumeration import MAX_AUTO, sums_exactly
 from hpc_nqs.settings.parsing import Settings
@@ -52,6 +53,23 @@ class StatePlan:
     n_slices: int
     symmetries: tuple
     beta_0: float
+
+    def groups(self, system):
+        """Return the symmetries that the state shares: of the sites, (order, n_sites) intp, and of the inputs.
+
+        Parameters
+        ----------
+        system : Purification
+
+        Returns
+        -------
+        site_images : (order, n_sites) intp
+        images : SignedPermutations
+            Of the inputs of the doubled system, layer exchange and spin flip included.
+        """
+        names = self.symmetries
+        site_images = site_symmetries(self.lattice, self.model, [name for name in names if name in SITE_SYMMETRIES])
+        return site_images, input_images(system, site_images, "layer_exchange" in names, "spin_flip" in names)
 
 
 def plan_state(settings, lattice, model, seed):

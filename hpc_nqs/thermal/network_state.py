@@ -5,9 +5,7 @@ import dataclasses
 import numpy as np
 from numpy.random import Generator, Philox
 
-from hpc_nqs.hilbert.purification import input_images, purify
-from hpc_nqs.symmetry.site_permutations import site_symmetries
-from hpc_nqs.thermal.choices import SITE_SYMMETRIES
+from hpc_nqs.hilbert.purification import purify
 from hpc_nqs.thermal.deep.sliced_state import SlicedNetworkState, SlicedPairedState
 from hpc_nqs.thermal.high_temperature import networks
 from hpc_nqs.thermal.state import ThermalState
@@ -32,15 +30,10 @@ class NetworkState(ThermalState):
 
 
 @dataclasses.dataclass
-class PairedState(NetworkState):
+class PairedState(ThermalState):
     """A Boltzmann machine times a pair product of singlets, which carries the signs of a frustrated magnet."""
 
     word = "pair_rbm"
-
-    @property
-    def sampled_soft_cut(self):
-        """Cut of S for chains."""
-        return 1e-5
 
 
 def build_network_state(plan):
@@ -49,11 +42,9 @@ def build_network_state(plan):
     paired, is_complex, n_slices = plan.word == PairedState.word, plan.is_complex, plan.n_slices
     beta_0 = plan.beta_0 / n_slices  # of one slice
     system = purify(model, choice.bond_features is not False)
-    site_images = site_symmetries(plan.lattice, model, [s for s in plan.symmetries if s in SITE_SYMMETRIES])
-    layer_exchange = "layer_exchange" in plan.symmetries
-    images = input_images(system, site_images, layer_exchange, "spin_flip" in plan.symmetries)
+    site_images, images = plan.groups(system)
     features, bias = networks.seed_features(
-        system, site_images, layer_exchange, beta_0, paired=paired, is_complex=is_complex
+        system, site_images, "layer_exchange" in plan.symmetries, beta_0, paired=paired, is_complex=is_complex
     )
     n_seed_units = RBM(features, images, system.n_visible, is_complex=is_complex).n_units
     alpha = ALPHA[is_complex] if choice.alpha == "auto" else choice.alpha

@@ -13,9 +13,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from hpc_nqs.hilbert.purification import input_images, purify
-from hpc_nqs.symmetry.site_permutations import site_symmetries
-from hpc_nqs.thermal.choices import SITE_SYMMETRIES
+from hpc_nqs.hilbert.purification import purify
 from hpc_nqs.thermal.evolution import AdaptiveEvolution, EvolutionError
 from hpc_nqs.thermal.high_temperature.clusters import strongest_bonds
 from hpc_nqs.thermal.high_temperature.networks import exchange_amplitudes, field_bias, ising_couplings
@@ -70,8 +68,7 @@ def build_permanent_state(plan):
     """Return the state of a `StatePlan` at its seed."""
     model, symmetries = plan.model, plan.symmetries
     system = purify(model, bond_features=False)
-    site_images = site_symmetries(plan.lattice, model, [s for s in symmetries if s in SITE_SYMMETRIES])
-    images = input_images(system, site_images, "layer_exchange" in symmetries, "spin_flip" in symmetries)
+    site_images, images = plan.groups(system)
     permanent = ExchangePermanent(site_images, exchange_amplitudes(model, plan.beta_0))
     bonds = strongest_bonds(plan.lattice, model)
     tables = CorrelatorProduct(

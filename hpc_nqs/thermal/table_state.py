@@ -2,12 +2,10 @@
 
 import dataclasses
 
-from hpc_nqs.hilbert.purification import input_images, purify
+from hpc_nqs.hilbert.purification import purify
 from hpc_nqs.observables.control_variates import ControlVariates
 from hpc_nqs.observables.spin_averages import SpinAverages
 from hpc_nqs.sampling.umbrella import Umbrella
-from hpc_nqs.symmetry.site_permutations import site_symmetries
-from hpc_nqs.thermal.choices import SITE_SYMMETRIES
 from hpc_nqs.thermal.conserved import conserved_directions
 from hpc_nqs.thermal.evolution import KUTTA
 from hpc_nqs.thermal.high_temperature.clusters import correlator_state, lattice_clusters
@@ -84,8 +82,7 @@ def build_table_state(plan):
     """Return the state of a `StatePlan` at its seed."""
     model, symmetries = plan.model, plan.symmetries
     system = purify(model, bond_features=False)
-    site_images = site_symmetries(plan.lattice, model, [s for s in symmetries if s in SITE_SYMMETRIES])
-    images = input_images(system, site_images, "layer_exchange" in symmetries, "spin_flip" in symmetries)
+    site_images, images = plan.groups(system)
     size = plan.settings.wavefunction.cluster_size
     if size == "auto":
         size = choose_size(plan.lattice, model, len(images))

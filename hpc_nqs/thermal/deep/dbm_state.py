@@ -9,14 +9,10 @@ from hpc_nqs.thermal.state import ThermalState
 
 
 @dataclasses.dataclass
-class SummedDeepState(ThermalState):
-    """A deep Boltzmann machine whose deep units are summed: of the visible units a wave function like any other."""
+class DeepState(ThermalState):
+    """A deep Boltzmann machine with deep units of its own, which may come from the file of another run."""
 
     word = "dbm"
-
-    def evolution(self, regularization, control, team):
-        """Return the `Evolution` of the state."""
-        return SummedEvolution(self, regularization, control, team)
 
     def known_start(self, start):
         """Return what the file of the start knows of the path to infinite temperature."""
@@ -32,10 +28,17 @@ class SummedDeepState(ThermalState):
 
 
 @dataclasses.dataclass
-class SampledDeepState(RingState):
-    """A deep Boltzmann machine whose deep units are sampled, independent ones of bra and ket."""
+class SummedDeepState(DeepState):
+    """Deep units are summed: of the visible units a wave function like any other."""
 
-    word = "dbm"
+    def evolution(self, regularization, control, team):
+        """Return the `Evolution` of the state."""
+        return SummedEvolution(self, regularization, control, team)
+
+
+@dataclasses.dataclass
+class SampledDeepState(DeepState, RingState):
+    """Deep units are sampled, independent ones of bra and ket."""
 
     @property
     def sampled_soft_cut(self):
@@ -45,7 +48,3 @@ class SampledDeepState(RingState):
     def sampler(self, team, n_chains, seed):
         """Return the `Sampler` of visible and deep units."""
         return KetBraChains(team, n_chains, seed, self.wavefunction)
-
-    known_start = SummedDeepState.known_start
-    arrays = SummedDeepState.arrays
-    planned_deep_units = SummedDeepState.planned_deep_units
