@@ -87,12 +87,23 @@ class SoftCut(Solver):
 
 
 @dataclass(frozen=True)
-class Cholesky(Solver):
+class ShiftedSolver(Solver):
+    """What all solvers of S + diag_scale diag(S) + diag_shift share."""
+
+    diag_scale: float
+    diag_shift: float
+
+    def diagonal_and_shift(self, derivatives):
+        """Return (diag(S), shift of every parameter), each (n_params,).  *Collective*."""
+        diagonal = derivatives.square_sums()
+        return diagonal, self.diag_scale * diagonal + (FLOOR * diagonal.max() + self.diag_shift)
+
+
+@dataclass(frozen=True)
+class Cholesky(ShiftedSolver):
     """S with a diagonal shift, factorized on rank 0."""
 
     needs_matrix = True
-    diag_scale: float
-    diag_shift: float
 
     def solve(self, equations, team, previous=None):
         """Return the `dense.Solution`.  *Collective*."""
@@ -102,31 +113,27 @@ class Cholesky(Solver):
 
 
 @dataclass(frozen=True)
-class DistributedCholesky(Solver):
+class DistributedCholesky(ShiftedSolver):
     """S with a diagonal shift, its rows distributed over the ranks."""
 
     needs_matrix = False
-    diag_scale: float
-    diag_shift: float
 
     def solve(self, equations, team, previous=None):
         """Return the `dense.Solution`.  *Collective*."""
-        _, shift = _shift(equations.derivatives, self.diag_scale, self.diag_shift)
+        _, shift = self.diagonal_and_shift(equations.derivatives)
         return solve_distributed(equations.derivatives, equations.force, shift, equations.is_real)
 
 
 @dataclass(frozen=True)
-class ConjugateGradients(Solver):
+class ConjugateGradients(ShiftedSolver):
     """S with a diagonal shift as a product with the samples."""
 
     needs_matrix = False
-    diag_scale: float
-    diag_shift: float
     tolerance: float
 
     def solve(self, equations, team, previous=None):
         """Return the `dense.Solution`.  *Collective*."""
-        diagonal, shift = _shift(equations.derivatives, self.diag_scale, self.diag_shift)
+        diagonal, shift = self.diagonal_and_shift(equations.derivatives)
         return solve_distributed_cg(
             equations.derivatives, equations.force, shift, x0=previous, diagonal=diagonal + shift,
             tolerance=self.tolerance, max_iterations=MAX_ITERATIONS, real_params=equations.is_real,
@@ -134,12 +141,10 @@ class ConjugateGradients(Solver):
 
 
 @dataclass(frozen=True)
-class SampleSpace(Solver):
+class SampleSpace(ShiftedSolver):
     """S with a diagonal shift, solved between samples instead of between parameters."""
 
     needs_matrix = False
-    diag_scale: float
-    diag_shift: float
 
     def solve(self, equations, team, previous=None):
         """Return the `dense.Solution`.  *Collective*."""
@@ -149,12 +154,6 @@ class SampleSpace(Solver):
             derivatives, None, equations.energies, team,
             diag_scale=self.diag_scale, diag_shift=floor, real_params=equations.is_real,
         )
-
-
-def _shift(derivatives, diag_scale, diag_shift):
-    """Return (diag(S), shift of every parameter), each (n_params,).  *Collective*."""
-    diagonal = derivatives.square_sums()
-    return diagonal, diag_scale * diagonal + (FLOOR * diagonal.max() + diag_shift)
 
 
 def _on_root(equations, team, solve):
