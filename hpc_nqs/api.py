@@ -179,7 +179,10 @@ def resume(path, overrides=()):
 
 def _resume(stop, path, overrides):
     team = _start(stop)
-    stored = (run_file.read_settings_text(path), run_file.read_table(path)["rows"]) if team.is_root else None
+    stored = None
+    if team.is_root:
+        text, rows = run_file.read_settings_text(path), run_file.read_table(path)["rows"]
+        stored = text, rows, list(run_file.read_network(path))
     settings, _ = continued(*team.broadcast_object(stored), overrides)
     return _drive(team, _validated(settings), path, str(path), stop)
 

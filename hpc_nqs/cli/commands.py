@@ -134,8 +134,9 @@ def _prepare_run(options):
 
 
 def _prepare_resume(options):
-    text, table = (read_run_file(options.run, reader) for reader in ("read_settings_text", "read_table"))
-    settings, remarks = continued(text, table["rows"], options.overrides)
+    readers = ("read_settings_text", "read_table", "read_network")
+    text, table, network = (read_run_file(options.run, reader) for reader in readers)
+    settings, remarks = continued(text, table["rows"], network, options.overrides)
     for remark in remarks:
         print(f"hpc-nqs: {remark}", file=sys.stderr)
     return validated(settings), options.run

@@ -62,6 +62,37 @@ class Observables:
         return np.reshape(weights, (-1, self.n_sites, self.n_sites))
 
 
+class OrbitAverages:
+    """What `Observables` measure, averaged over a group: for sums of one configuration of every orbit.
+
+    Parameters
+    ----------
+    observables : Observables
+    images : SignedPermutations
+        The group acting on the spins, flips of all of them included.
+    """
+
+    def __init__(self, observables, images):
+        weights = observables.pair_weights()
+        self.names = observables.names
+        self.magnetization = images.signs.mean()  # 0 where there are flips: they take M to -M
+        # the mean over g of sum_ij w_ij s_g(i) s_g(j)
+        places = np.argsort(images.sources, axis=1)
+        self.weights = np.mean([weights[:, row[:, None], row[None, :]] for row in places], axis=0)
+
+    def measure(self, spins):
+        """Return the columns (n, n_columns) float64 of configurations (n, n_sites), in the order of `names`."""
+        sz = SZ * spins.astype(np.float64)
+        total = sz.sum(axis=1)
+        return np.stack(
+            [self.magnetization * total, total**2, *(correlation(sz, weights) for weights in self.weights)], axis=1
+        )
+
+    def pair_weights(self):
+        """Return the weights w_ij of Sz_i Sz_j in columns of `measure` beyond M, M^2: (n_columns, n_sites, n_sites)."""
+        return self.weights
+
+
 def _mean_over(bonds, n_sites):
     """Return the weights (n_sites, n_sites) of the mean over bonds."""
     weights = np.zeros((n_sites, n_sites))

@@ -32,12 +32,17 @@ def _spins(states, n_visible):
     return 2 * bits.astype(np.int8) - 1
 
 
-def _smallest_images(states, images):
-    """Return the smallest number among the images of every configuration, (n,) uint32."""
-    smallest = states.copy()
-    for moved in images.apply_to_codes(states):
-        np.minimum(smallest, moved, out=smallest)
-    return smallest
+def _orbits(states, images):
+    """Return the smallest number of every orbit under a group, in order, and the sizes of the orbits.
+
+    A number is dropped at the first element that makes it smaller; those that leave it alone divide the orbit.
+    """
+    fixed = np.zeros(len(states), dtype=np.intp)
+    for element in range(len(images)):
+        (moved,) = images[element : element + 1].apply_to_codes(states)
+        kept = moved >= states
+        states, fixed = states[kept], (fixed + (moved == states))[kept]
+    return states, len(images) // fixed
 
 
 class Enumeration(ExactSampler):
@@ -68,7 +73,7 @@ class Enumeration(ExactSampler):
             states = states[np.bitwise_count(states) == system.n_up]
         sizes = np.ones(len(states), dtype=np.intp)
         if images is not None:
-            states, sizes = np.unique(_smallest_images(states, images), return_counts=True)
+            states, sizes = _orbits(states, images)
         start, stop = team.share(len(states))
         self.configurations = np.ascontiguousarray(_spins(states[start:stop], n_visible)[:, None, :])
         self.log_density = -np.log(sizes[start:stop])

@@ -5,8 +5,26 @@ import dataclasses
 from hpc_nqs.settings.parsing import SettingsError, changed_foundations, parse_settings, read_tables
 from hpc_nqs.settings.toml_text import shown
 
+OLDER_KINDS = (  # what "auto" was in version 0.1, by arrays of the run file that no kind above has
+    ({"pairing", "cluster_table"}, "permanent"),  # a determinant with flux, cooled again as a permanent
+    ({"mismatch_amplitudes"}, "clusters"),
+    ({"pairing", "weights"}, "pair_rbm"),
+    ({"weights"}, "rbm"),
+)
 
-def continued(text, rows, overrides=()):
+
+COOLED_AGAIN = (
+    "the run file holds tables times a determinant with flux, a state of version 0.1; its results stay, and lower "
+    "temperatures are reached by an exchange permanent that is cooled from the start"
+)
+
+
+def older_kind(arrays):
+    """Return the word of `wavefunction.kind` for the arrays of a run file where "auto" may mean another one now."""
+    return next((word for names, word in OLDER_KINDS if names <= set(arrays)), None)
+
+
+def continued(text, rows, arrays=(), overrides=()):
     """Return (the settings of a run that continues, remarks for the user).
 
     Temperatures with results stay in the settings whatever the overrides say, so that settings, rows and the end of the
@@ -18,6 +36,8 @@ def continued(text, rows, overrides=()):
         The settings in the run file.
     rows : list of dict
         The results there.
+    arrays : collection of str
+        The names of the arrays of the wave function there, which say what kind "auto" was.
     overrides : sequence of str
         "section.key=value".
 
@@ -27,11 +47,20 @@ def continued(text, rows, overrides=()):
         When the overrides are wrong or a setting on which the stored state rests would change.
     """
     tables = read_tables(text)
+    wavefunction, remarks = tables.get("wavefunction", {}), []
+    kind, older = wavefunction.get("kind", "auto"), older_kind(arrays)
+    if tables.get("run", {}).get("task", "thermal") == "thermal" and kind in ("auto", "clusters") and older:
+        tables["wavefunction"] = wavefunction | {"kind": older}
+        if older == "permanent":
+            remarks = [f'wavefunction.kind = "{kind}": {COOLED_AGAIN}']
     stored, settings = parse_settings(tables), parse_settings(tables, overrides)
     problems = changed_foundations(stored, settings)
     if problems:
         raise SettingsError(problems)
-    return _with_reported(settings, rows) if settings.run.task == "thermal" else (settings, [])
+    if settings.run.task == "thermal":
+        settings, added = _with_reported(settings, rows)
+        remarks += added
+    return settings, remarks
 
 
 def _with_reported(settings, rows):

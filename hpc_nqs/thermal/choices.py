@@ -12,8 +12,7 @@ from hpc_nqs.sampling.enumeration import MAX_AUTO, sums_exactly
 from hpc_nqs.settings.parsing import Settings
 from hpc_nqs.symmetry.site_permutations import site_symmetries
 from hpc_nqs.thermal.deep.ring_chains import n_rings
-from hpc_nqs.thermal.high_temperature.clusters import strongest_bonds
-from hpc_nqs.thermal.high_temperature.flux import has_triangles
+from hpc_nqs.wavefunctions.exchange_permanent import MAX_PAIRS
 
 # words of wavefunction.kind
 NETWORK, PAIRED, TABLES, DEEP, PERMANENT = "rbm", "pair_rbm", "clusters", "dbm", "permanent"
@@ -82,42 +81,56 @@ def plan_state(settings, lattice, model, seed):
     """
     choice = settings.wavefunction
     n_slices = 1 if choice.slices == "auto" else choice.slices
-    is_exact = sums_over_states(settings.sampling, model, n_slices)
-    is_complex = choose_complex(choice, is_exact)
-    word, model = choose_kind(choice, lattice, model, is_complex)
+    word, is_complex, model = choose_kind(choice, lattice, model, sums_over_states(settings.sampling, model, n_slices))
+    symmetries = choose_symmetries(choice, word, lattice, model)
+    order = orbit_size(word, lattice, model, symmetries)
     return StatePlan(
-        settings, lattice, model, seed, word, is_complex, is_exact, n_slices,
-        symmetries=choose_symmetries(choice, word, lattice, model),
+        settings, lattice, model, seed, word, is_complex,
+        is_exact=sums_over_states(settings.sampling, model, n_slices, order),
+        n_slices=n_slices,
+        symmetries=symmetries,
         beta_0=choose_beta_0(settings.thermal, model, n_slices, word),
     )
 
 
-def sums_over_states(sampling, model, n_slices):
-    """Return whether sums over all configurations, or over all rings of several slices, take the place of chains."""
+def sums_over_states(sampling, model, n_slices, order=1):
+    """Return whether sums over all configurations, or over all rings of several slices, take the place of chains.
+
+    `order` is the number of configurations of which one is looked at.
+    """
     if n_slices > 1 and sampling.method == "auto":
         return n_rings(model.n_sites, model.conserves_sz, n_slices) <= MAX_AUTO
-    return sums_exactly(sampling, 2 * model.n_sites, model.n_sites if model.conserves_sz else None)
+    return sums_exactly(sampling, 2 * model.n_sites, model.n_sites if model.conserves_sz else None, order)
 
 
-def choose_complex(choice, is_exact):
-    """Return whether the network has complex parameters.
-
-    "auto" takes them for exact sums: a node of a real state moves through a configuration only by way of zero, where
-    its path ends, and a complex one goes around (8-site ring: largest error of e 1.1e-3 against 3.1e-3).  Sampled
-    states are limited by what the network can represent, real or not, and real ones are cheaper.
-    """
-    if choice.parameters == "auto":
-        return choice.kind not in (TABLES, PAIRED, PERMANENT) and is_exact
-    return choice.parameters == "complex"
+def orbit_size(word, lattice, model, symmetries):
+    """Return how many configurations one stands for in sums over those of a state with exchange."""
+    if word != PERMANENT:
+        return 1
+    sites = len(site_symmetries(lattice, model, [name for name in symmetries if name in SITE_SYMMETRIES]))
+    return sites * 2 ** sum(name in symmetries for name in ("layer_exchange", "spin_flip"))
 
 
-def choose_kind(choice, lattice, model, is_complex):
-    """Return the kind of state and the model in its basis.
+def choose_kind(choice, lattice, model, is_exact):
+    """Return the kind of state, whether it has complex parameters, and the model in its basis.
 
-    "auto" is an RBM with complex parameters, else tables over clusters: positive ones where all off-diagonal elements
-    are negative or can be made so by the Marshall rotation, else times a pair product with the model unrotated.
-    Settings that belong to an RBM alone ask for one where there would be tables, times a pair product for a frustrated
-    magnet; so do triangles of the strongest bonds.
+    "auto" is an exchange permanent times tables for a magnet that conserves Sz, with and without frustration; of
+    unfrustrated ones that are larger than permanents reach at all temperatures, positive tables.  In a transverse
+    field it is an RBM for exact sums, else positive tables where all off-diagonal elements are negative or can be made
+    so.  Settings that belong to an RBM alone ask for one, times a pair product for a frustrated magnet.
+
+    An RBM has complex parameters for exact sums: a node of a real state moves through a configuration only by way of
+    zero, where its path ends, and a complex one goes around (8-site ring: largest error of e 1.1e-3 against 3.1e-3).
+    Sampled states are limited by what the network can represent, real or not, and real ones are cheaper.
+
+    Parameters
+    ----------
+    choice : the settings [wavefunction]
+    lattice : Lattice
+    model : SpinModel
+        Unrotated.
+    is_exact : bool
+        Sums over all configurations could take the place of chains.
 
     Raises
     ------
@@ -127,28 +140,34 @@ def choose_kind(choice, lattice, model, is_complex):
     rotated = marshall(model, lattice)
     tried = model if choice.marshall is False else rotated
     elements = np.concatenate([tried.exchange_element, tried.flip_element])
-    unfrustrated = np.all(elements <= 0) and np.any(elements)
-    kind = choice.kind
-    if kind == "auto" and (is_complex or not (unfrustrated or model.conserves_sz)):
-        kind = NETWORK
-    elif kind == "auto":
-        of_rbm = choice.alpha != "auto" or choice.bond_features != "auto" or choice.slices not in ("auto", 1)
-        tables = not of_rbm and (unfrustrated or not has_triangles(model.n_sites, strongest_bonds(lattice, model)))
-        kind = TABLES if tables else NETWORK if unfrustrated else PAIRED
+    unfrustrated = bool(np.all(elements <= 0) and np.any(elements))
+    is_complex = is_exact if choice.parameters == "auto" else choice.parameters == "complex"
+    kind = _automatic_kind(choice, model, unfrustrated, is_complex) if choice.kind == "auto" else choice.kind
+    if choice.parameters == "auto":
+        is_complex = is_exact and kind == NETWORK
     _refuse(kind, model, unfrustrated, is_complex)
     if kind == PERMANENT and choice.marshall is True:
         raise ValueError('wavefunction.marshall = true: a permanent wants H unrotated; allowed is "auto" or false')
-    unrotated = kind in (PAIRED, PERMANENT) or (kind == TABLES and not unfrustrated)
-    rotate = not unrotated if choice.marshall == "auto" else choice.marshall
-    return kind, rotated if rotate else model
+    rotate = kind not in (PAIRED, PERMANENT) if choice.marshall == "auto" else choice.marshall
+    return kind, is_complex, rotated if rotate else model
+
+
+def _automatic_kind(choice, model, unfrustrated, is_complex):
+    of_rbm = choice.alpha != "auto" or choice.bond_features != "auto" or choice.slices not in ("auto", 1)
+    if of_rbm or choice.parameters == "complex":
+        return NETWORK if unfrustrated or is_complex or not model.conserves_sz else PAIRED
+    if model.conserves_sz and model.has_exchange and choice.marshall is not True:
+        return TABLES if unfrustrated and model.n_sites > 2 * MAX_PAIRS else PERMANENT
+    return TABLES if unfrustrated and not is_complex else NETWORK
 
 
 def _refuse(kind, model, unfrustrated, is_complex):
     """Raise ValueError where a kind of state cannot represent the model or have complex parameters."""
-    if kind == TABLES and not (unfrustrated or model.conserves_sz):
+    if kind == TABLES and not unfrustrated:
+        allowed = "permanent" if model.conserves_sz else "rbm"
         raise ValueError(
-            'wavefunction.kind = "clusters": needs negative off-diagonal elements in a transverse field, which its '
-            'sign forbids; allowed is "rbm"'
+            'wavefunction.kind = "clusters": positive tables need off-diagonal elements that are negative or can be '
+            f'made so by a rotation of sublattices; allowed is "{allowed}"'
         )
     if kind == TABLES and is_complex:
         raise ValueError('wavefunction.parameters = "complex": tables have real parameters; allowed is "real"')
@@ -168,7 +187,7 @@ def choose_beta_0(thermal, model, n_slices=1, kind=NETWORK):
     """Return the inverse temperature of the seed, of all slices together: below every reported one, or the smallest."""
     if thermal.beta_0 != "auto":
         return thermal.beta_0
-    if kind == PERMANENT or (kind == TABLES and model.conserves_sz and not model.has_positive_exchange):
+    if kind == PERMANENT or (kind == TABLES and model.conserves_sz):
         return min(TABLE_BETA_0 / model.energy_scale, *thermal.report_betas)
     return min(n_slices * BETA_0 / model.energy_scale, 0.5 * min(thermal.report_betas))
 

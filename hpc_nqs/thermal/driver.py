@@ -221,6 +221,9 @@ class Cooling(Computation):
                 [f"thermal: T = {1 / passed[0]:.6g} is asked for, but the run is at T = {1 / state['beta']:.6g}; "
                  "a run continues to lower temperatures only"]
             )
+        if "exchange" in self.arrays() and "exchange" not in self.recorder.load_network():
+            self.history = []  # a state of version 0.1 that is cooled again, see `settings.continuing`
+            return
         self.ansatz.wavefunction.params = state["params"]
         self.evolution.beta, self.evolution.dtau = state["beta"], state["dtau"]
         self.evolution.previous, self.evolution.checks_energy = state["previous"], state["checks_energy"]

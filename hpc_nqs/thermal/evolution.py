@@ -12,6 +12,7 @@ the Var(H) that is measured grows with the unexplained part of the state, while 
 state: there beta follows (1 - w) Var(H) + w (-F.x), w = `power_share` r^2, r^2 the TDVP residual.
 """
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,6 +23,9 @@ from hpc_nqs.sampling.evaluation import evaluate
 from hpc_nqs.thermal.conserved import split
 
 MAX_RETRIES = 12  # halvings of one step before the run gives up
+# of beta: exact sums with smaller steps end at a node; the step with a coarser cut of S that is tried in their place
+NARROW_STEP, WIDE_STEP = 1e-5, 1e-3
+MAX_SOFT_CUT = 1e-3
 ACCEPTED_ERROR = 2.0  # in units of the tolerances
 MAX_ENERGY_ERROR = 0.0005  # of the energy change of a step, relative
 ENERGY_RETRIES = 3  # where halving does not help, zeros of Psi are the reason and not the step
@@ -134,7 +138,7 @@ class AdaptiveEvolution(Evolution):
         self.scheme = state.scheme
         self.expansion, self.expansion_beta = state.expansion, state.expansion_beta
         self.conserved = state.conserved_directions()
-        self.regularization = regularization
+        self.regularization = self.own_regularization = regularization
         self.control = control
         self.team = team
         self.beta = state.beta_0
@@ -201,11 +205,29 @@ class AdaptiveEvolution(Evolution):
         """
         if self.follows_expansion:
             return self._follow(beta_target)
+        step = self._step(samples, evaluation, first, beta_target, self.dtau)
+        cut, around = self.regularization, first
+        while step is None and cut.soft_cut is not None and cut.soft_cut < MAX_SOFT_CUT:
+            # a node of exact sums: directions along which Psi changes nowhere else are left out
+            cut = self.regularization = dataclasses.replace(cut, soft_cut=10 * cut.soft_cut)
+            around = self.velocity(samples, evaluation)
+            step = self._step(samples, evaluation, around, beta_target, max(self.dtau, WIDE_STEP * self.beta))
+        self.regularization = self.own_regularization
+        if step is None:
+            raise EvolutionError(
+                f"no step from beta = {self.beta:.6g} succeeds (residual {first.residual:.2g}); "
+                "raise sampling.n_samples or reconfiguration.soft_cut, or widen the network (wavefunction.alpha)"
+            )
+        return step
+
+    def _step(self, samples, evaluation, first, beta_target, dtau):
+        """Make a step of dtau or less and return the `Step`; None where none succeeds, with nothing changed."""
         start = self.wavefunction.params.copy()
-        dtau = min(self.dtau, self.control.max_dtau, 0.5 * self.control.max_growth * self.beta)
-        error = np.inf
+        dtau = min(dtau, self.control.max_dtau, 0.5 * self.control.max_growth * self.beta)
         for n_rejected in range(MAX_RETRIES):
             step = self._fitted(dtau, beta_target)
+            if samples.exponent == 0 and dtau < NARROW_STEP * self.beta:
+                break
             stages, error = self._try(samples, evaluation, start, first, step)
             if error <= ACCEPTED_ERROR:
                 self.team.broadcast(self.wavefunction.params)
@@ -218,11 +240,7 @@ class AdaptiveEvolution(Evolution):
             self.wavefunction.params = start.copy()
             self.checks_energy = self.checks_energy and n_rejected < ENERGY_RETRIES
             dtau = 0.5 * step
-        raise EvolutionError(
-            f"no step from beta = {self.beta:.6g} succeeds, down to dtau = {dtau:.1e} (last error {error:.2g} times "
-            f"the tolerance, residual {first.residual:.2g}); "
-            "raise sampling.n_samples or reconfiguration.soft_cut, or widen the network (wavefunction.alpha)"
-        )
+        return None
 
     def _follow(self, beta_target):
         """Take the next state from the cluster expansion; return the `Step`."""

@@ -31,6 +31,8 @@ class Meter:
     def __init__(self, state, observables, sampler, team):
         self.system = state.system
         self.layers_equivalent = state.layers_equivalent
+        # one configuration stands for an orbit that holds exchanges of the layers: their energies are the same
+        self.layers_summed = sampler.is_exact and state.invariance is not None and self.layers_equivalent
         self.observables = observables
         self.sampler = sampler
         self.team = team
@@ -148,7 +150,7 @@ class Meter:
         columns = np.stack(
             [
                 shifted.real.mean(axis=1),
-                shifted.real[:, 0] - shifted.real[:, 1],
+                0.0 * shifted.real[:, 0] if self.layers_summed else shifted.real[:, 0] - shifted.real[:, 1],
                 squares,
             ],
             axis=1,

@@ -17,12 +17,14 @@ from hpc_nqs.hilbert.purification import purify
 from hpc_nqs.thermal.evolution import AdaptiveEvolution, EvolutionError
 from hpc_nqs.thermal.high_temperature.clusters import strongest_bonds
 from hpc_nqs.thermal.high_temperature.networks import exchange_amplitudes, field_bias, ising_couplings
+from hpc_nqs.thermal.state import tolerance_of_size
 from hpc_nqs.thermal.table_state import ExchangeTables
 from hpc_nqs.wavefunctions.correlator_product import CorrelatorProduct, Correlators, connected_clusters, correlators
 from hpc_nqs.wavefunctions.exchange_permanent import MAX_PAIRS, ExchangePermanent
 from hpc_nqs.wavefunctions.product import Product
 
 MAX_SIZE = 4  # sites of a cluster
+STEP_TOLERANCE = 2.5e-3  # times sqrt(N)
 MAX_PARAMS = 600  # of all tables; where larger clusters have more, "auto" leaves them out
 
 
@@ -59,6 +61,11 @@ class PermanentState(ExchangeTables):
         """Default cut of S relative to its largest eigenvalue."""
         return 1e-8 if self.is_exact else 1e-5
 
+    @property
+    def step_tolerance(self):
+        """Errors per step may grow with the norm of a change."""
+        return tolerance_of_size(STEP_TOLERANCE, self.model.n_sites)
+
     def evolution(self, regularization, control, team):
         """Return the `PermanentEvolution`."""
         return PermanentEvolution(self, regularization, control, team)
@@ -70,7 +77,7 @@ def build_permanent_state(plan):
     system = purify(model, bond_features=False)
     site_images, images = plan.groups(system)
     permanent = ExchangePermanent(site_images, exchange_amplitudes(model, plan.beta_0))
-    bonds = strongest_bonds(plan.lattice, model)
+    bonds = strongest_bonds(model)
     tables = CorrelatorProduct(
         exchange_tables(bonds, site_images, images, plan.settings.wavefunction.cluster_size), system.n_visible
     )
@@ -78,6 +85,7 @@ def build_permanent_state(plan):
     return PermanentState(
         lattice=plan.lattice, model=model, system=system, wavefunction=Product(permanent, tables),
         symmetries=symmetries, order=len(images), beta_0=plan.beta_0, is_exact=plan.is_exact,
+        invariance=images,
     )
 
 

@@ -8,9 +8,12 @@ import dataclasses
 import math
 from typing import ClassVar
 
+import numpy as np
+
 from hpc_nqs.hamiltonians.spin_model import SpinModel
 from hpc_nqs.hilbert.purification import Purification, random_pairs
 from hpc_nqs.lattices.lattice import Lattice
+from hpc_nqs.observables.diagonal import OrbitAverages
 from hpc_nqs.sampling.chains import Chains
 from hpc_nqs.sampling.enumeration import Enumeration
 from hpc_nqs.thermal.evolution import HEUN, AdaptiveEvolution
@@ -49,6 +52,9 @@ class ThermalState:
     expansion : ClusterExpansion or None
         Fills the parameters with the thermal state from beta_0 up to `expansion_beta`.
     expansion_beta : float
+    invariance : SignedPermutations or None
+        A group of the visible units that leaves the wave function unchanged: exact sums take one configuration of
+        every orbit.
 
     word : str
         The word of `wavefunction.kind`.
@@ -78,6 +84,7 @@ class ThermalState:
     n_slices: int = 1
     expansion: object = None
     expansion_beta: float = 0.0
+    invariance: object = None
 
     word: ClassVar[str]
     unit_name: ClassVar[str] = "hidden units"
@@ -111,7 +118,7 @@ class ThermalState:
     def sampler(self, team, n_chains, seed):
         """Return the `Sampler` of the state."""
         if self.is_exact:
-            return Enumeration(team, self.system)
+            return Enumeration(team, self.system, self.invariance)
         return Chains(team, n_chains, seed, lambda stream: random_pairs(self.system, stream))
 
     def evolution(self, regularization, control, team):
@@ -120,6 +127,9 @@ class ThermalState:
 
     def meter(self, observables, sampler, team):
         """Return the `Meter` of the state."""
+        if self.is_exact and self.invariance is not None:
+            sites = np.arange(self.system.n_sites)
+            observables = OrbitAverages(observables, self.invariance.keeping(sites).restricted(sites))
         return Meter(self, observables, sampler, team)
 
     def umbrella(self, seed):

@@ -15,9 +15,7 @@ from hpc_nqs.thermal.state import ThermalState, tolerance_of_size
 MAX_EXPANSION_BETA = 2.0  # where a cluster expansion ends at the latest, in inverse largest couplings
 CLUSTER_SIZES = (2, 3, 4, 5, 6)
 MAX_CLUSTER_PARAMS = 600  # about the most that tables of the size chosen by "auto" have
-# the largest size that "auto" takes beside a pair product: six sites of a chain leave the path at once
-PAIRED_CLUSTER_SIZE = 4
-STEP_TOLERANCE = {False: 1.25e-3, True: 2.5e-3}  # with exchange, times sqrt(N); True: beside a pair product
+STEP_TOLERANCE = 1.25e-3  # with exchange, times sqrt(N)
 SOFT_CUT = {True: 1e-8, False: 1e-7}  # by whether configurations are summed
 
 
@@ -59,7 +57,7 @@ class ExchangeTables(TableState):
     @property
     def step_tolerance(self):
         """Errors per step may grow with the norm of a change."""
-        return tolerance_of_size(STEP_TOLERANCE[self.model.has_positive_exchange], self.model.n_sites)
+        return tolerance_of_size(STEP_TOLERANCE, self.model.n_sites)
 
     def umbrella(self, seed):
         """Return the `Umbrella` of chains, None for exact sums."""
@@ -85,14 +83,13 @@ def build_table_state(plan):
     site_images, images = plan.groups(system)
     size = plan.settings.wavefunction.cluster_size
     if size == "auto":
-        size = choose_size(plan.lattice, model, len(images))
-    wavefunction, expansion = correlator_state(
-        system, plan.lattice, symmetries, site_images, images, size, plan.beta_0, model.energy_scale
-    )
+        size = choose_size(model, len(images))
+    wavefunction, expansion = correlator_state(system, site_images, images, size, plan.beta_0, model.energy_scale)
     kind = ExchangeTables if model.conserves_sz else FieldTables
     state = kind(
         lattice=plan.lattice, model=model, system=system, wavefunction=wavefunction, symmetries=symmetries,
         order=len(images), beta_0=plan.beta_0, is_exact=plan.is_exact,
+        invariance=images,
     )
     if expansion and plan.settings.thermal.beta_0 == "auto":
         state.expansion = expansion
@@ -100,11 +97,10 @@ def build_table_state(plan):
     return state
 
 
-def choose_size(lattice, model, order):
+def choose_size(model, order):
     """Return the largest number of sites whose clusters have few enough parameters.
 
     There are as many as orbits of codes, at least the number of codes over the order of the group.
     """
-    n_codes = {size: len(lattice_clusters(lattice, model, size)) * 4**size for size in CLUSTER_SIZES}
-    size = max(size for size in CLUSTER_SIZES if size == 2 or 0 < n_codes[size] <= MAX_CLUSTER_PARAMS * order)
-    return min(size, PAIRED_CLUSTER_SIZE) if model.has_positive_exchange else size
+    n_codes = {size: len(lattice_clusters(model, size)) * 4**size for size in CLUSTER_SIZES}
+    return max(size for size in CLUSTER_SIZES if size == 2 or 0 < n_codes[size] <= MAX_CLUSTER_PARAMS * order)
