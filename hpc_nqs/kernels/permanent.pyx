@@ -47,7 +47,7 @@ cdef class PermanentAmplitude(Amplitude):
         1 + k of the parameter behind each entry; 0: none.
     n_params : int
     max_pairs : int
-        Largest k of a component; memory and time grow as 2^k.
+        Largest k of a component, 24 at most; memory and time grow as 2^k.
 
     Notes
     -----
