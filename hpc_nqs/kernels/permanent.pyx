@@ -25,6 +25,7 @@ from libc.stdint cimport int8_t
 import numpy as np
 
 from hpc_nqs.kernels.amplitude cimport BLOCK, Amplitude
+from hpc_nqs.kernels.components cimport pair_components
 from hpc_nqs.kernels.moves cimport Proposal
 
 cdef extern from "nqs_permanent.h" nogil:
@@ -115,53 +116,13 @@ cdef class PermanentAmplitude(Amplitude):
     cdef int find_components(self, const Py_ssize_t *down, const Py_ssize_t *up, Py_ssize_t size, int *of_down,
                              int *of_up, int *n_pairs) noexcept nogil:
         """Label the sites of both sides by component; return how many, -1 where Psi = 0 for their sizes."""
-        cdef Py_ssize_t i, k
-        cdef int n = 0, c, kept, merged, excess
-        if not self.factorizes:
-            for i in range(size):
-                of_down[i] = of_up[i] = 0
-            n_pairs[0] = <int>size
-            return -1 if size > self.max_pairs else size > 0
-        for k in range(size):
-            of_down[k] = <int>k
+        cdef Py_ssize_t i
+        if self.factorizes:
+            return pair_components(self.pair_param, down, up, size, self.max_pairs, of_down, of_up, n_pairs)
         for i in range(size):
-            kept = -1
-            for k in range(size):
-                if self.pair_param[up[i], down[k]] == 0 or of_down[k] == kept:
-                    continue
-                if kept < 0:
-                    kept = of_down[k]
-                    continue
-                merged = of_down[k]
-                for c in range(size):
-                    if of_down[c] == merged:
-                        of_down[c] = kept
-                for c in range(i):
-                    if of_up[c] == merged:
-                        of_up[c] = kept
-            if kept < 0:
-                return -1
-            of_up[i] = kept
-        # number them from 0 on, in the order of their first site of B
-        for k in range(size):
-            c = of_down[k]
-            if c < 0:
-                continue
-            n_pairs[n] = excess = 0
-            for i in range(size):
-                if of_down[i] == c:
-                    of_down[i] = -1 - n
-                    n_pairs[n] += 1
-                if of_up[i] == c:
-                    of_up[i] = -1 - n
-                    excess += 1
-            if excess != n_pairs[n] or excess > self.max_pairs:
-                return -1
-            n += 1
-        for k in range(size):
-            of_down[k] = -1 - of_down[k]
-            of_up[k] = -1 - of_up[k]
-        return n
+            of_down[i] = of_up[i] = 0
+        n_pairs[0] = <int>size
+        return -1 if size > self.max_pairs else size > 0
 
     cdef int gather(self, const Py_ssize_t *down, const Py_ssize_t *up, Py_ssize_t size, const int *of_down,
                     const int *of_up, int component) noexcept nogil:
