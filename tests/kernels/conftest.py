@@ -51,7 +51,7 @@ CASES = {
     "clusters_permanent": (8, HEISENBERG, "clusters_permanent", ("translation", "point_group"), {}),
     "permanent": (8, HEISENBERG | {"couplings": [1.0, 0.5]}, "permanent", ("translation",), {}),
     "permanent_radius": (10, HEISENBERG | {"couplings": [1.0, 0.5]}, "permanent", ("translation",), {"radius": 2}),
-    "clusters_permanent_radius": (8, HEISENBERG, "clusters_permanent", ("translation",), {"radius": 2}),
+    "clusters_permanent_radius": (8, HEISENBERG, "clusters_permanent", ("translation",), {"radius": 3}),
     "permanent_field": (7, HEISENBERG | {"field_z": 0.3}, "permanent", (), {}),
     "spins": (7, TFIM, "rbm", ("translation",), {"sector": Sector(), "bias": True}),
     "projected": (6, HEISENBERG, "rbm", (), {"sector": Sector((3,), None, -1), "bias": True, "n_features": 3}),

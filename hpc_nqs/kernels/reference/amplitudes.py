@@ -187,7 +187,9 @@ class CorrelatorAmplitude(Amplitude):
         table,
         code_param,
         entry_change,
+        change_units,
         first_flip,
+        first_single,
         flip_cluster,
         flip_mask,
     ):
