@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stddef.h>
 
+#include "nqs_permanent.h"
 #include "nqs_roofline.h"
 #include "nqs_units.h"
 
@@ -80,6 +81,11 @@ struct nqs_native {
     /* as nqs_invert of nqs_pairs.h, the columns not yet back in order */
     void (*invert)(double *matrix, ptrdiff_t n_rows, ptrdiff_t n,
                    ptrdiff_t *swaps, double *pivots);
+
+    /* as those of nqs_permanent.h, of NQS_SMALLEST rows or more */
+    double (*permanent)(const double *matrix, int size, double *heads);
+    void (*permanent_minors)(const double *matrix, int size, const double *heads,
+                             double *tails, double *minors);
 };
 
 /* The variant in use: the fastest that this processor runs, or the one that the

@@ -314,6 +314,7 @@ static void NQS_NAME(block_image_sums)(const double *t, const double *x,
 }
 
 #include "nqs_native_algebra.h"
+#include "nqs_native_permanent.h"
 
 #define NQS_TEXT_(word) #word
 #define NQS_TEXT(word) NQS_TEXT_(word)
@@ -333,6 +334,8 @@ static const struct nqs_native NQS_NAME(variant) = {
     .combine = NQS_NAME(combine),
     .add_rows = NQS_NAME(add_rows),
     .invert = NQS_NAME(invert),
+    .permanent = NQS_NAME(permanent),
+    .permanent_minors = NQS_NAME(permanent_minors),
 };
 
 #undef vec

@@ -6,9 +6,15 @@
 
 #include "nqs_simd.h"
 
-/* Permanent of a matrix of `size` rows.  `heads`, with room for 2^size numbers,
- * holds afterwards the permanents of the first rows with every subset of as many
- * columns: heads[S], bit j of S set where column j is in it.
+/* The smallest matrix worth vectors, five columns, and the most columns beyond the
+ * three whose subsets are the lanes of a block. */
+#define NQS_SMALLEST 5
+#define NQS_MAX_HIGH 21
+
+/* Permanent of a matrix of `size` rows, 3 + NQS_MAX_HIGH at most.  `heads`,
+ * with room for 2^size numbers, holds afterwards the permanents of the first rows
+ * with every subset of as many columns: heads[S], bit j of S set where column j is
+ * in it.
  * Expansion along the last row, size 2^(size - 1) products; unlike those of Ryser
  * and Glynn the sum has terms of one sign where the matrix has entries of one. */
 double nqs_permanent(const double *matrix, int size, double *heads);

@@ -10,6 +10,7 @@ cdef class Amplitude:
     cdef readonly Py_ssize_t n_params
     cdef readonly int width
     cdef void refresh(self, const int8_t *visible, Py_ssize_t n) noexcept nogil
+    cdef void anticipate(self, Py_ssize_t n) noexcept nogil
     cdef double complex ratio(self, Py_ssize_t row, const int8_t *visible, const Proposal *proposal) noexcept nogil
     cdef void accept(self, Py_ssize_t row, const int8_t *visible, const Proposal *proposal) noexcept nogil
     cdef double complex log_psi(self, Py_ssize_t row, const int8_t *visible) noexcept nogil

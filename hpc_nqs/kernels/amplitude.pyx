@@ -18,6 +18,8 @@ cdef class Amplitude:
 
     refresh(visible, n)
         Rebuild the states of rows 0..n-1 from scratch, n <= BLOCK.
+    anticipate(n)
+        Many ratios of the states of rows 0..n-1 will be asked for before they change: sum what these share.
     ratio(row, visible, proposal)
         Psi(new) / Psi(visible); the state of `row` must belong to `visible`.
     accept(row, visible, proposal)
@@ -34,6 +36,9 @@ cdef class Amplitude:
         raise NotImplementedError
 
     cdef void refresh(self, const int8_t *visible, Py_ssize_t n) noexcept nogil:
+        pass
+
+    cdef void anticipate(self, Py_ssize_t n) noexcept nogil:
         pass
 
     cdef double complex ratio(self, Py_ssize_t row, const int8_t *visible, const Proposal *proposal) noexcept nogil:

@@ -88,6 +88,7 @@ def local_energies(const int8_t[:, ::1] configurations, Amplitude amplitude, Mov
         while first < configurations.shape[0]:
             n = min(configurations.shape[0] - first, BLOCK)
             amplitude.refresh(&configurations[first, 0], n)
+            amplitude.anticipate(n)
             for row in range(n):
                 log_psi[first + row] = amplitude.log_psi(row, &configurations[first + row, 0])
             for h in range(n_hamiltonians):

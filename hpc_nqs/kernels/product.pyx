@@ -25,8 +25,13 @@ cdef class ProductAmplitude(Amplitude):
         self.first.refresh(visible, n)
         self.second.refresh(visible, n)
 
+    cdef void anticipate(self, Py_ssize_t n) noexcept nogil:
+        self.first.anticipate(n)
+        self.second.anticipate(n)
+
     cdef double complex ratio(self, Py_ssize_t row, const int8_t *visible, const Proposal *proposal) noexcept nogil:
-        return self.first.ratio(row, visible, proposal) * self.second.ratio(row, visible, proposal)
+        cdef double complex ratio = self.first.ratio(row, visible, proposal)
+        return 0 if ratio == 0 else ratio * self.second.ratio(row, visible, proposal)
 
     cdef void accept(self, Py_ssize_t row, const int8_t *visible, const Proposal *proposal) noexcept nogil:
         self.first.accept(row, visible, proposal)

@@ -112,6 +112,8 @@ def _contradictions_of_task(sections):
     if network.get("cluster_size", "auto") != "auto" and not tables:
         why = 'only with wavefunction.kind = "clusters" or "permanent"; allowed is "auto"'
         report("wavefunction", "cluster_size", why)
+    if network.get("exchange_radius", "auto") != "auto" and network.get("kind", "auto") not in ("auto", "permanent"):
+        report("wavefunction", "exchange_radius", 'only with wavefunction.kind = "permanent"; allowed is "auto"')
     if tables:
         for key, allowed in (("alpha", "auto"), ("bond_features", "auto"), ("slices", "auto")):
             if network.get(key, allowed) != allowed:

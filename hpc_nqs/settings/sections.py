@@ -117,6 +117,11 @@ class WavefunctionSettings:
     cluster_size: int | str = option(
         auto_or(integer(2, 6)), "auto", about="sites of the connected clusters of clusters, permanent at most 4"
     )
+    exchange_radius: int | str = option(
+        auto_or(integer(1, 1000)),
+        "auto",
+        about="largest number of exchange bonds between the two sites of an exchange in a permanent; auto: any",
+    )
     parameters: str = option(word("auto", "real", "complex"), "auto", about="type of the parameters")
     marshall: bool | str = option(
         word("auto", True, False),

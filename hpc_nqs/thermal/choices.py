@@ -156,6 +156,8 @@ def _automatic_kind(choice, model, unfrustrated, is_complex):
     of_rbm = choice.alpha != "auto" or choice.bond_features != "auto" or choice.slices not in ("auto", 1)
     if of_rbm or choice.parameters == "complex":
         return NETWORK if unfrustrated or is_complex or not model.conserves_sz else PAIRED
+    if choice.exchange_radius != "auto":
+        return PERMANENT
     if model.conserves_sz and model.has_exchange and choice.marshall is not True:
         return TABLES if unfrustrated and model.n_sites > 2 * MAX_PAIRS else PERMANENT
     return TABLES if unfrustrated and not is_complex else NETWORK

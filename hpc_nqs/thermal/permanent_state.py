@@ -11,9 +11,10 @@ import itertools
 
 import numpy as np
 from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+from scipy.sparse.csgraph import connected_components, shortest_path
 
 from hpc_nqs.hilbert.purification import purify
+from hpc_nqs.sampling.umbrella import Umbrella
 from hpc_nqs.thermal.evolution import AdaptiveEvolution, EvolutionError
 from hpc_nqs.thermal.high_temperature.clusters import strongest_bonds
 from hpc_nqs.thermal.high_temperature.networks import exchange_amplitudes, field_bias, ising_couplings
@@ -26,6 +27,7 @@ from hpc_nqs.wavefunctions.product import Product
 MAX_SIZE = 4  # sites of a cluster
 STEP_TOLERANCE = 2.5e-3  # times sqrt(N)
 MAX_PARAMS = 600  # of all tables; where larger clusters have more, "auto" leaves them out
+UMBRELLA_PAIRS = 12  # largest k of umbrella samples, which would all have the largest and cost more than the run
 
 
 class PermanentEvolution(AdaptiveEvolution):
@@ -39,14 +41,23 @@ class PermanentEvolution(AdaptiveEvolution):
         EvolutionError
             Samples are close to the largest number of mismatched sites that has an amplitude.
         """
-        found = self.team.max(float(self.wavefunction.first.n_pairs(samples.flat).max(initial=0)))
+        found = self.team.max(float(self.wavefunction.first.largest_component(samples.flat)))
         if self.system.n_sites > 2 * MAX_PAIRS and found >= MAX_PAIRS - 1:
             raise EvolutionError(
                 f"{found:.0f} pairs of mismatched sites at beta = {self.beta:.6g}; permanents are summed up to "
-                f"{MAX_PAIRS}. Stop at higher temperatures, take {2 * MAX_PAIRS} sites or fewer, or "
-                'wavefunction.kind = "clusters"'
+                f"{MAX_PAIRS}. Stop at higher temperatures, take {2 * MAX_PAIRS} sites or fewer, or a small "
+                "wavefunction.exchange_radius"
             )
         return super().advance(samples, evaluation, first, beta_target)
+
+
+class LimitedUmbrella(Umbrella):
+    """Umbrella samples of a permanent with no more than UMBRELLA_PAIRS mismatched sites of either side."""
+
+    def scaled(self, wavefunction, factor):
+        """Return the state with fewer mismatched sites and an amplitude sqrt(factor) more for every one."""
+        limited = Product(wavefunction.first.limited(UMBRELLA_PAIRS), wavefunction.second)
+        return super().scaled(limited, factor)
 
 
 @dataclasses.dataclass
@@ -66,6 +77,10 @@ class PermanentState(ExchangeTables):
         """Errors per step may grow with the norm of a change."""
         return tolerance_of_size(STEP_TOLERANCE, self.model.n_sites)
 
+    def umbrella(self, seed):
+        """Return the `LimitedUmbrella` of chains, None for exact sums."""
+        return None if self.is_exact else LimitedUmbrella(self.system, seed, self.model.largest_coupling)
+
     def evolution(self, regularization, control, team):
         """Return the `PermanentEvolution`."""
         return PermanentEvolution(self, regularization, control, team)
@@ -76,7 +91,9 @@ def build_permanent_state(plan):
     model, symmetries = plan.model, plan.symmetries
     system = purify(model, bond_features=False)
     site_images, images = plan.groups(system)
-    permanent = ExchangePermanent(site_images, exchange_amplitudes(model, plan.beta_0))
+    radius = plan.settings.wavefunction.exchange_radius
+    within = None if radius == "auto" else bond_distances(model) <= radius
+    permanent = ExchangePermanent(site_images, exchange_amplitudes(model, plan.beta_0), within)
     bonds = strongest_bonds(model)
     tables = CorrelatorProduct(
         exchange_tables(bonds, site_images, images, plan.settings.wavefunction.cluster_size), system.n_visible
@@ -87,6 +104,13 @@ def build_permanent_state(plan):
         symmetries=symmetries, order=len(images), beta_0=plan.beta_0, is_exact=plan.is_exact,
         invariance=images,
     )
+
+
+def bond_distances(model):
+    """Return the numbers of exchange bonds between sites along the shortest path, (n_sites, n_sites), inf: no path."""
+    links = np.zeros((model.n_sites, model.n_sites))
+    links[tuple(model.exchange_sites.T)] = 1
+    return shortest_path(links, directed=False, unweighted=True)
 
 
 def exchange_tables(bonds, site_images, images, size):

@@ -191,12 +191,12 @@ class CorrelatorProduct(Wavefunction):
         )
 
     def _code_changes(self, moves):
-        """Return (entry_change, first_flip, flip_cluster, flip_mask) of the kernel."""
+        """Return (entry_change, change_units, first_flip, first_single, flip_cluster, flip_mask) of the kernel."""
         bits = [[] for _ in range(self.n_visible)]  # of every unit: (cluster, mask)
         for cluster, (start, stop) in enumerate(itertools.pairwise(self.first_unit.tolist())):
             for bit, unit in enumerate(self.units[start:stop].tolist()):
                 bits[unit].append((cluster, 1 << bit))
-        numbers, entry_change, first_flip, flips = {}, [], [0], []
+        numbers, entry_change, first_flip, first_single, flips = {}, [], [0], [], []
         inputs, changes = moves.input_changes()
         for row, change in zip(inputs, changes, strict=True):
             flipped = tuple(sorted(u for u in row[change != 0].tolist() if u < self.n_visible))
@@ -205,13 +205,17 @@ class CorrelatorProduct(Wavefunction):
                 masks = {}
                 for cluster, mask in itertools.chain.from_iterable(bits[unit] for unit in flipped):
                     masks[cluster] = masks.get(cluster, 0) ^ mask
-                flips += sorted(masks.items())
+                several = [(cluster, mask) for cluster, mask in sorted(masks.items()) if mask.bit_count() > 1]
+                first_single.append(len(flips) + len(several))
+                flips += several + [(cluster, mask) for cluster, mask in sorted(masks.items()) if mask.bit_count() == 1]
                 first_flip.append(len(flips))
             entry_change.append(numbers[flipped])
-        flips = np.array(flips, dtype=np.intp).reshape(-1, 2)
+        flips = np.array(flips, dtype=np.intc).reshape(-1, 2)
         return (
             np.array(entry_change, dtype=np.intp),
+            np.array([flipped if len(flipped) == 2 else (-1, -1) for flipped in numbers], dtype=np.intp).reshape(-1, 2),
             np.array(first_flip, dtype=np.intp),
+            np.array(first_single, dtype=np.intp),
             np.ascontiguousarray(flips[:, 0]),
             np.ascontiguousarray(flips[:, 1]),
         )

@@ -10,6 +10,7 @@ from hpc_nqs.hamiltonians.matrices import to_sparse
 from hpc_nqs.parallel.team import Team
 from hpc_nqs.reconfiguration.solvers import Regularization
 from hpc_nqs.runs import run_file
+from hpc_nqs.sampling.chains import Samples
 from hpc_nqs.sampling.enumeration import Enumeration
 from hpc_nqs.settings.parsing import parse_settings
 from hpc_nqs.settings.system import build
@@ -91,6 +92,48 @@ def test_tables_of_larger_clusters_have_few_parameters():
         for size in (2, 3, 4)
     ]
     assert counts[0] == 25 and counts[0] < counts[1] < counts[2] < 110
+
+
+def test_exchanges_within_a_radius():
+    """One and two bonds on a square of 4x4, nearest and diagonal; the largest component of a configuration."""
+    system = "square", [4, 4], HEISENBERG | {"couplings": [1.0, 0.5]}
+    permanents = [
+        state_of(system, sampling={"method": "metropolis"}, wavefunction={"exchange_radius": radius}).wavefunction.first
+        for radius in (1, 2, "auto")
+    ]
+    assert [permanent.n_params for permanent in permanents] == [2, 5, 5]
+    assert [np.count_nonzero(permanent.exchange()[0]) for permanent in permanents] == [8, 15, 15]
+    configuration = np.tile(np.array([1, 1, 1, 1, 1, -1, -1, -1, -1], dtype=np.int8), (2, 1))
+    configuration[1] *= -1
+    configuration[:, [0, 2, 4]], configuration[:, [1, 6, 7]] = 1, -1
+    found = []
+    for radius in (1, 2, 3):  # {0, 1, 2}; {0, 1, 2, 7} and {4, 6}; 0 and 6 connect them
+        ring = state_of(
+            ("chain", [9], HEISENBERG), sampling={"method": "metropolis"}, wavefunction={"exchange_radius": radius}
+        ).wavefunction.first
+        found.append(ring.largest_component(configuration.reshape(1, -1)))
+    assert found == [2, 2, 3] and ring.n_pairs(configuration.reshape(1, -1)) == 3
+
+
+def test_cooling_within_a_radius(tmp_path):
+    """Amplitudes that miss all exchanges farther than a bond; tables make up for part of it at high temperature."""
+    settings = settings_of(SYSTEMS["j1j2_6"], thermal={"temperatures": [2.0]}, wavefunction={"exchange_radius": 1})
+    assert tasks.run(settings, Team.serial(), str(tmp_path / "run.h5")) == 0
+    lattice, model = build(settings)
+    (expected,) = exact.thermal_rows(exact.diagonalize(model, lattice), settings.thermal.report_betas)
+    (row,) = run_file.read_table(tmp_path / "run.h5")["rows"]
+    assert row["energy"] == pytest.approx(expected["energy"], abs=1.5e-3)
+
+
+def test_umbrella_samples_have_a_limit():
+    """Chains that are drawn to mismatched sites by a large factor stay within it."""
+    state = state_of(("chain", [30], HEISENBERG), sampling={"method": "metropolis"}, wavefunction={"cluster_size": 2})
+    team, wavefunction = Team.serial(), state.wavefunction
+    visible = np.repeat(np.array([1, -1], dtype=np.int8), 30)
+    samples = Samples(np.tile(visible, (3, 1, 1)), 0, 1.0)
+    drawn = state.umbrella(1).sample(wavefunction, 1e-3, samples, 0, team.threads).flat
+    numbers = wavefunction.first.n_pairs(drawn)
+    assert numbers.max() == permanent_state.UMBRELLA_PAIRS and wavefunction.first.max_pairs == 18
 
 
 def test_permanents_that_are_too_large_end_a_run(monkeypatch):

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from hpc_nqs.hamiltonians.marshall import marshall
 from hpc_nqs.hilbert.purification import input_images, purify
@@ -48,6 +50,8 @@ CASES = {
     "clusters_mismatches": (6, HEISENBERG, "clusters_mismatches", ("translation",), {}),
     "clusters_permanent": (8, HEISENBERG, "clusters_permanent", ("translation", "point_group"), {}),
     "permanent": (8, HEISENBERG | {"couplings": [1.0, 0.5]}, "permanent", ("translation",), {}),
+    "permanent_radius": (10, HEISENBERG | {"couplings": [1.0, 0.5]}, "permanent", ("translation",), {"radius": 2}),
+    "clusters_permanent_radius": (8, HEISENBERG, "clusters_permanent", ("translation",), {"radius": 3}),
     "permanent_field": (7, HEISENBERG | {"field_z": 0.3}, "permanent", (), {}),
     "spins": (7, TFIM, "rbm", ("translation",), {"sector": Sector(), "bias": True}),
     "projected": (6, HEISENBERG, "rbm", (), {"sector": Sector((3,), None, -1), "bias": True, "n_features": 3}),
@@ -119,9 +123,12 @@ def random_pairs_product(purification, images, stream):
     return product
 
 
-def random_permanent(site_images, stream):
-    """Return a permanent whose entries have both signs."""
-    permanent = ExchangePermanent(site_images, np.zeros((site_images.shape[1],) * 2))
+def random_permanent(site_images, stream, radius=None):
+    """Return a permanent whose entries have both signs, on a ring those of sites no more than `radius` apart."""
+    sites = np.arange(site_images.shape[1])
+    steps = np.abs(sites[:, None] - sites)
+    within = None if radius is None else np.minimum(steps, len(sites) - steps) <= radius
+    permanent = ExchangePermanent(site_images, np.zeros((len(sites),) * 2), within)
     permanent.params = stream.choice([-1, 1], permanent.n_params) * (0.2 + stream.random(permanent.n_params))
     return permanent
 
@@ -155,7 +162,7 @@ def make(n_sites, model, kind, symmetries, options, n_configurations=21):
     if kind in ("rbm", "pair_rbm", "clusters_rbm"):
         wavefunction = random_network(purification, images, stream, **options)
     if kind.endswith("permanent"):
-        wavefunction = random_permanent(site_images, stream)
+        wavefunction = permanent = random_permanent(site_images, stream, options.get("radius"))
     if kind.startswith("clusters"):
         if kind == "clusters_mismatches":
             amplitudes = stream.random((n_sites, n_sites))
@@ -168,6 +175,8 @@ def make(n_sites, model, kind, symmetries, options, n_configurations=21):
     draw = random_configurations(purification, stream)
     pairing = getattr(wavefunction, "second", wavefunction).pairing() if kind.startswith("pair") else None
     kept = [visible for visible in draw(20 * n_configurations) if pairing is None or well_conditioned(pairing, visible)]
+    if "radius" in options:
+        kept = [visible for visible in kept if has_matching(permanent, visible)]
     return System(wavefunction, purification, np.array(kept[:n_configurations]))
 
 
@@ -207,6 +216,13 @@ def random_configurations(purification, stream):
 def well_conditioned(pairing, visible):
     """Whether the pairs of a configuration have a determinant that can be compared to many digits."""
     return np.linalg.cond(pairing[np.ix_(np.flatnonzero(visible > 0), np.flatnonzero(visible < 0))]) < 1e4
+
+
+def has_matching(permanent, visible):
+    """Whether pairs with a parameter match all mismatched sites of a configuration: its permanent is not zero."""
+    sigma, ancilla = np.split(visible, 2)
+    between = permanent.pair_param[np.ix_((sigma > 0) & (ancilla > 0), (sigma < 0) & (ancilla < 0))] != 0
+    return np.all(maximum_bipartite_matching(csr_array(between)) >= 0)
 
 
 @pytest.fixture

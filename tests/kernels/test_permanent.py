@@ -1,18 +1,38 @@
 """Exchange permanents against sums over permutations, their limit, and their range of magnitudes."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
 
+from hpc_nqs.hilbert.moves import Moves
 from hpc_nqs.kernels.amplitude import log_derivs, log_psi
+from hpc_nqs.kernels.metropolis import follow_path
 from hpc_nqs.kernels.permanent import PermanentAmplitude
+from hpc_nqs.kernels.reference import amplitudes
+from hpc_nqs.wavefunctions.exchange_permanent import ExchangePermanent
 
 
 def permanent(matrix):
     """Return the sum over all ways to match rows with columns."""
-    rows = np.arange(len(matrix))
-    return sum(matrix[rows, list(columns)].prod() for columns in itertools.permutations(rows))
+    if not len(matrix):
+        return 1.0
+    return sum(entry * permanent(np.delete(matrix[1:], k, 1)) for k, entry in enumerate(matrix[0]) if entry)
+
+
+def distances_of_ring(n):
+    """Return the numbers of steps between the sites of a ring."""
+    steps = np.abs(np.arange(n)[:, None] - np.arange(n))
+    return np.minimum(steps, n - steps)
+
+
+def pair_params(n):
+    """Return a parameter for every pair of n sites."""
+    pair_param = np.zeros((n, n), dtype=np.intc)
+    rows, columns = np.triu_indices(n, 1)
+    pair_param[rows, columns] = pair_param[columns, rows] = 1 + np.arange(len(rows))
+    return pair_param
 
 
 def pair_amplitude(k, stream, scale=1.0, max_pairs=20):
@@ -20,9 +40,6 @@ def pair_amplitude(k, stream, scale=1.0, max_pairs=20):
     n = 2 * k + 3
     r = scale * stream.standard_normal((n, n))
     r += r.T
-    pair_param = np.zeros((n, n), dtype=np.intc)
-    rows, columns = np.triu_indices(n, 1)
-    pair_param[rows, columns] = pair_param[columns, rows] = 1 + np.arange(len(rows))
     sigma = stream.choice([-1, 1], n)
     ancilla = -sigma
     sites = stream.permutation(n)
@@ -30,7 +47,7 @@ def pair_amplitude(k, stream, scale=1.0, max_pairs=20):
     sigma[up] = ancilla[up] = 1
     sigma[down] = ancilla[down] = -1
     visible = np.concatenate([sigma, ancilla]).astype(np.int8)
-    return r, PermanentAmplitude(r, pair_param, len(rows), max_pairs), visible, (up, down)
+    return r, PermanentAmplitude(r, pair_params(n), n * (n - 1) // 2, max_pairs), visible, (up, down)
 
 
 def values(amplitude, visible):
@@ -41,7 +58,7 @@ def values(amplitude, visible):
     return logarithm[0], derivs[0]
 
 
-@pytest.mark.parametrize("k", range(7))
+@pytest.mark.parametrize("k", range(8))
 def test_permanents_and_minors(k):
     """Signs included; O of the pair (i, k) is the minor without i and k over the permanent."""
     stream, signs = np.random.default_rng(k), set()
@@ -79,9 +96,79 @@ def test_infinite_temperature():
         assert logarithm.real == expected and not derivs.any()
 
 
+@pytest.mark.parametrize("k", range(1, 15))
+def test_exchange_of_rank_one(k):
+    """r_ik = a_i a_k: Psi = k! prod a, and every minor the same without a_i and a_k, (k - 1)!."""
+    _, amplitude, visible, (up, down) = pair_amplitude(k, np.random.default_rng(k))
+    a = np.random.default_rng(k).uniform(0.3, 1.0, amplitude.n_visible // 2)
+    amplitude = PermanentAmplitude(np.outer(a, a), pair_params(len(a)), amplitude.n_params, 20)
+    logarithm, derivs = values(amplitude, visible)
+    assert logarithm == pytest.approx(math.lgamma(k + 1) + np.log(a[np.concatenate([up, down])]).sum(), rel=1e-11)
+    slopes = np.zeros((len(a), len(a)))
+    slopes[np.ix_(up, down)] = 1 / (k * np.outer(a[up], a[down]))
+    np.testing.assert_allclose(derivs, (slopes + slopes.T)[np.triu_indices(len(a), 1)], rtol=1e-10)
+
+
 def test_no_amplitude_beyond_the_limit():
     _, amplitude, visible, _ = pair_amplitude(4, np.random.default_rng(1), max_pairs=4)
     assert np.isfinite(values(amplitude, visible)[0])
     _, amplitude, visible, _ = pair_amplitude(4, np.random.default_rng(1), max_pairs=3)
     logarithm, derivs = values(amplitude, visible)
     assert logarithm.real == -np.inf and not derivs.any()
+
+
+def all_moves(n):
+    """Return the moves between all pairs of n sites, on either layer and on both, and those within a site."""
+    moves = Moves(n_visible=2 * n, n_sites=n, bond_features=False)
+    for i, k in itertools.combinations(range(n), 2):
+        moves.add_exchange(i, k)
+        moves.add_exchange(i + n, k + n)
+        moves.add_joint_exchange(i, k)
+    for i in range(n):
+        moves.add_exchange(i, i + n)
+    return moves
+
+
+# sites of a ring, largest distance of a pair, largest k
+WALKS = {"all": (11, 5, 20), "limit": (11, 5, 3), "radius": (12, 2, 20), "radius_1": (12, 1, 20), "both": (12, 2, 2)}
+
+
+def walk(name):
+    """Return (r, pair_param, number of parameters, largest k, moves) of a walk on a ring."""
+    n, radius, max_pairs = WALKS[name]
+    wavefunction = ExchangePermanent(np.arange(n)[None, :], np.zeros((n, n)), distances_of_ring(n) <= radius)
+    stream = np.random.default_rng(n + radius)
+    wavefunction.params = stream.choice([-1, 1], wavefunction.n_params) * stream.uniform(0.3, 1, wavefunction.n_params)
+    return wavefunction.exchange(), wavefunction.pair_param, wavefunction.n_params, max_pairs, all_moves(n)
+
+
+@pytest.mark.parametrize("name", WALKS)
+def test_ratios_along_a_walk(name, monkeypatch):
+    """Every kind of change of A and B from every k, after hundreds of accepted moves; zeros of Psi are not entered."""
+    *arguments, moves = walk(name)
+    n = len(arguments[0])
+    kernel, twin = PermanentAmplitude(*arguments), amplitudes.PermanentAmplitude(*arguments)
+    path = np.random.default_rng(2).integers(0, len(moves), 1200).astype(np.intp)
+    start = np.repeat(np.array([1, -1], dtype=np.int8), n)
+    visible, ratios = start.copy(), np.empty(len(path), dtype=complex)
+    end = follow_path(visible, kernel, moves.kernel(), path, 1e-3, ratios)
+    spins, seen = start.copy(), set()
+    monkeypatch.setattr("hpc_nqs.hilbert.moves.MoveSet", amplitudes.MoveSet)
+    twins = moves.kernel()
+    for move, ratio in zip(path, ratios, strict=True):
+        proposal = twins.propose(move, spins)
+        if proposal is None:
+            assert ratio == 0
+            continue
+        new = amplitudes.flipped(spins, proposal.flips)
+        assert ratio == pytest.approx(twin.ratio(spins, proposal), rel=1e-9, abs=1e-9)
+        k, is_joint = [len(twin.sides(one)[0]) for one in (spins, new)], len(proposal.flips) == 4
+        seen.add((k[0], k[1] - k[0], is_joint, bool(ratio)))
+        spins = new if abs(ratio) > 1e-3 else spins
+    np.testing.assert_array_equal(visible, spins)
+    assert np.exp(end) == pytest.approx(np.exp(twin.log_psi(spins)), rel=1e-9)
+    largest = {"all": 5, "limit": 3, "radius": 4, "radius_1": 4, "both": 4}[name]
+    changes = {(k, step) for k, step, _, is_allowed in seen if is_allowed}
+    assert changes >= {(k, 1) for k in range(largest)} | {(k, -1) for k in range(2, largest + 1)}
+    assert {(k, 0, True, True) for k in range(1, largest)} <= seen
+    assert (name == "all") == all(is_allowed for *_, is_allowed in seen)

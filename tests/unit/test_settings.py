@@ -283,6 +283,14 @@ def test_tables_over_clusters_are_for_thermal_states_and_their_size_for_tables()
         assert tables.wavefunction.cluster_size == 4
 
 
+def test_the_radius_of_exchanges_is_for_permanents():
+    (problem,) = problems_of(changed(("wavefunction", "kind", "clusters"), ("wavefunction", "exchange_radius", 1)))
+    text = 'wavefunction.exchange_radius = 1: only with wavefunction.kind = "permanent"; allowed is "auto"'
+    assert problem == text
+    settings = parse_settings(changed(("wavefunction", "kind", "permanent"), ("wavefunction", "exchange_radius", 1)))
+    assert settings.wavefunction.exchange_radius == 1
+
+
 def test_correlations_against_distance_are_for_thermal_runs():
     (problem,) = problems_of(changed(("run", "task", "ground_state"), ("observables", "correlations", True)))
     assert problem == "observables.correlations = true: only measured in thermal runs; allowed is false"

@@ -187,7 +187,9 @@ class CorrelatorAmplitude(Amplitude):
         table,
         code_param,
         entry_change,
+        change_units,
         first_flip,
+        first_single,
         flip_cluster,
         flip_mask,
     ):
@@ -230,7 +232,10 @@ class MismatchAmplitude(Amplitude):
 
 
 class PermanentAmplitude(Amplitude):
-    """Psi = perm[r_ik], i over sites with sigma_i = ancilla_i = 1, k over those with -1; 0 beyond `max_pairs`."""
+    """Psi = perm[r_ik], i over sites with sigma_i = ancilla_i = 1, k over those with -1.
+
+    0 where a component of the graph of the pairs with a parameter has more than `max_pairs` of either.
+    """
 
     width = 1
 
@@ -243,17 +248,26 @@ class PermanentAmplitude(Amplitude):
         sigma, ancilla = np.split(visible, 2)
         return np.flatnonzero(sigma + ancilla > 0), np.flatnonzero(sigma + ancilla < 0)
 
+    def largest_component(self, up, down):
+        """Return the largest number of sites of `up` that paths over pairs with a parameter connect."""
+        between = self.pair_param[np.ix_(up, down)] != 0
+        connected = np.eye(len(up), dtype=bool)
+        for _ in up:
+            connected = connected | (connected @ between @ between.T)
+        return connected.sum(axis=1).max(initial=0)
+
     def matchings(self, visible):
         """Return (up sites, down sites) of every way to match them, two arrays (n, k)."""
         up, down = self.sides(visible)
-        if len(up) > self.max_pairs:
+        if self.largest_component(up, down) > self.max_pairs:
             return np.zeros((2, 0, len(up)), dtype=np.intp)
         return np.array([(up, order) for order in itertools.permutations(down)], dtype=np.intp).swapaxes(0, 1)
 
     def log_psi(self, visible):
         """Return ln Psi of one configuration; a negative sign is pi i."""
         ups, downs = self.matchings(visible)
-        return np.log(complex(self.exchange[ups, downs].prod(axis=1).sum()))
+        total = self.exchange[ups, downs].prod(axis=1).sum()
+        return np.log(complex(total)) if total != 0 else complex(-np.inf)
 
     def log_derivs(self, visible):
         """Return sum over matchings of (occurrences of r_k) / r_k x product of r, over Psi."""
