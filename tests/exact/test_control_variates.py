@@ -23,7 +23,7 @@ STATES = {
     "rbm_complex": (TFIM, {"kind": "rbm", "parameters": "complex", "symmetries": ["translation"]}),
     "exchange": (HEISENBERG | {"anisotropy": 0.6, "couplings": [-1.0]}, {"kind": "clusters", "parameters": "real"}),
     "exchange_field_z": (HEISENBERG | {"field_z": 0.4}, {"kind": "rbm", "parameters": "complex", "symmetries": []}),
-    "exchange_flux": (HEISENBERG | {"couplings": [1.0, 0.5]}, {"kind": "clusters", "parameters": "real"}),
+    "permanent": (HEISENBERG | {"couplings": [1.0, 0.5]}, {"kind": "permanent"}),
     "pairing": (HEISENBERG | {"couplings": [1.0, 0.5]}, {"kind": "pair_rbm"}),
 }
 
