@@ -12,7 +12,7 @@ from hpc_nqs.hamiltonians.marshall import marshall
 from hpc_nqs.hamiltonians.spin_model import SZ
 from hpc_nqs.observables.diagonal import build_observables
 from hpc_nqs.path_integral.ensemble import Ensemble
-from hpc_nqs.path_integral.ladder import ladder, slice_numbers
+from hpc_nqs.path_integral.ladder import ladder, reduced_beta, slice_numbers
 from hpc_nqs.path_integral.table import path_rows
 from hpc_nqs.path_integral.trotter import is_isotropic, network_of, trotter_product, unit_counts
 from hpc_nqs.path_integral.world_lines import Measurement, world_lines
@@ -130,8 +130,8 @@ class PathIntegral(Computation):
         wanted = _n_samples(self.settings, self.model, beta) / (1 if beta in self.betas else LADDER_SHARE)
         rotation = max(0.0, 1.0 - 0.25 * beta * self.scale) if self.rotates else 0.0
         return Ensemble(
-            self.team, lines, self.measurement, beta, n_slices, self.n_chains, seed, method, self.sweeps, wanted,
-            rotation,
+            self.team, lines, self.measurement, beta, reduced_beta(beta, self.scale), n_slices, self.n_chains, seed,
+            method, self.sweeps, wanted, rotation,
         )
 
     def _show(self, ensemble):
@@ -235,7 +235,9 @@ def _n_samples(settings, model, beta):
     """Return the wished samples per temperature and dtau, over all chains; a low temperature has longer world lines."""
     if settings.sampling.n_samples != "auto":
         return settings.sampling.n_samples
-    return SAMPLES_TIMES_SITES[model.has_exchange] / model.n_sites / np.sqrt(max(1.0, beta * model.largest_coupling))
+    return SAMPLES_TIMES_SITES[model.has_exchange] / model.n_sites / np.sqrt(
+        max(1.0, reduced_beta(beta, model.largest_coupling))
+    )
 
 
 def _measurement(observables, model):

@@ -8,7 +8,7 @@ import numpy as np
 
 from hpc_nqs.reports import verdict as judgement
 from hpc_nqs.reports.numbers import duration
-from hpc_nqs.reports.text import aligned_columns, describe, table_remarks
+from hpc_nqs.reports.text import aligned_columns, describe, table_remarks, unit_of_energy
 from hpc_nqs.settings.toml_text import format_tables
 
 PAPERS = (
@@ -130,7 +130,7 @@ def _results_part(table, exact_rows):
     if not table["rows"]:
         return ["<p>There are no results yet.</p>"]
     parts = []
-    for block in aligned_columns(table["rows"], exact_rows):
+    for block in aligned_columns(table["rows"], exact_rows, unit_of_energy(table.get("settings", {}))):
         lines = ["".join(f"<th>{_text(column[0])}</th>" for column in block)]
         lines += ["".join(f"<td>{_text(column[k])}</td>" for column in block) for k in range(1, len(block[0]))]
         parts.append('<div class="scroll"><table>' + "".join(f"<tr>{line}</tr>" for line in lines) + "</table></div>")

@@ -127,7 +127,8 @@ def format_line(step, beta, end, values, seconds_left):
             parts.append(f"T {1.0 / beta:.4g}")
     if _known(values.get("energy")):
         error = values.get("energy_error")
-        parts.append(f"e {value_text(values['energy'], error if _known(error) else None)}")
+        known = _known(error) and error > 0.0
+        parts.append(f"e {value_text(values['energy'], error) if known else format(values['energy'], '.6g')}")
     if _known(values.get("v_score")):
         parts.append(f"V-score {values['v_score']:.2g}")
     if seconds_left is not None:

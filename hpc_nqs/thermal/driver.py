@@ -100,7 +100,7 @@ class Cooling(Computation):
         beta = self.evolution.beta
         if self.history and left_path(self.history[-1], summary, beta):
             self.progress.message(
-                f"step {len(self.history) + 1}: e went from {self.history[-1]['energy']:.4f} to {summary['energy']:.4f}"
+                f"step {len(self.history) + 1}: e went from {self.history[-1]['energy']:.4g} to {summary['energy']:.4g}"
                 " where the steps promise another value: the state has left its path, do not trust lower temperatures"
             )
         self.warm = not self.evolution.follows_expansion  # the next state is further away than after a small step

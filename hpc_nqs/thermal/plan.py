@@ -14,6 +14,7 @@ from hpc_nqs.thermal.evolution import StepControl
 
 N_SAMPLES, N_CHAINS = 8192, 64
 MAX_GROWTH = 0.2  # of beta per step, relative
+MAX_DTAU = 0.05  # in units of the inverse of the largest coupling or field
 
 
 def regularization_of(settings, ansatz):
@@ -74,7 +75,8 @@ def control_of(settings, ansatz):
     """Return the `StepControl`."""
     thermal = settings.thermal
     tolerance = ansatz.step_tolerance if thermal.step_tolerance == "auto" else thermal.step_tolerance
-    return StepControl(tolerance=tolerance, max_dtau=thermal.max_dtau, max_growth=MAX_GROWTH, clock=thermal.clock)
+    max_dtau = MAX_DTAU / ansatz.model.energy_scale if thermal.max_dtau == "auto" else thermal.max_dtau
+    return StepControl(tolerance=tolerance, max_dtau=max_dtau, max_growth=MAX_GROWTH, clock=thermal.clock)
 
 
 def plan(settings):
