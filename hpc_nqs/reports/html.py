@@ -7,6 +7,7 @@ import shlex
 import numpy as np
 
 from hpc_nqs.reports import verdict as judgement
+from hpc_nqs.reports.methods import paragraph
 from hpc_nqs.reports.numbers import duration
 from hpc_nqs.reports.text import aligned_columns, describe, table_remarks, unit_of_energy
 from hpc_nqs.settings.toml_text import format_tables
@@ -78,6 +79,7 @@ def html(table, history, about, drawings, *, name, exact_rows=None):
         _words_table(
             ("meter", "worst value", "verdict", "in words"), [_verdict_cells(verdict) for verdict in verdicts]
         ),
+        *_methods_part(table, about),
         "<h2>Timings</h2>",
         _words_table(("what", "value"), _timings(table, history)),
         "<h2>Environment</h2>",
@@ -157,6 +159,15 @@ def _environment(about):
     known = [(key.replace("n_", "").replace("_", " "), value) for key, value in about.items() if value != ""]
     made = f"Python {platform.python_version()}, NumPy {np.__version__}, {platform.machine()} {platform.system()}"
     return [(_text(key), _text(value)) for key, value in [*known, ("this page was made with", made)]]
+
+
+def _methods_part(table, about):
+    """Return the paragraph about the run and what "auto" became; nothing for files that do not hold it."""
+    words = paragraph(table, about)
+    if not words:
+        return []
+    resolved = f"<pre>{_text(format_tables(table['resolved']))}</pre>"
+    return ["<h2>Methods</h2>", f"<p>{_text(words)}</p>", "<p>What &quot;auto&quot; became:</p>", resolved]
 
 
 def _again_part(table, name):

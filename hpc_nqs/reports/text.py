@@ -86,7 +86,7 @@ def table_text(table, exact_rows=None):
         Exact rows in the order of table["rows"]; adds the differences of energy, specific heat and entropy.
     """
     rows = [_finite(row) for row in table["rows"]]
-    lines = _wrapped(describe(table.get("settings", {}), table.get("n_sites"))) + [_status(table, len(rows))]
+    lines = wrapped(describe(table.get("settings", {}), table.get("n_sites"))) + [_status(table, len(rows))]
     if not rows:
         return "\n".join(lines) + "\n"
     blocks = aligned_columns(rows, exact_rows, unit_of_energy(table.get("settings", {})))
@@ -100,9 +100,9 @@ def table_text(table, exact_rows=None):
         legend += "; syst is the estimated systematic error of e, not contained in it"
     if any(OF_SPINS.intersection(row) for row in rows):
         legend += f"; {SZ_WORDS} in chi, m, S(q) and correlations"
-    lines += [""] + _wrapped(legend + ".")
+    lines += [""] + wrapped(legend + ".")
     for remark in table_remarks(rows, table.get("remark")):
-        lines += _wrapped(remark)
+        lines += wrapped(remark)
     return "\n".join(lines) + "\n"
 
 
@@ -139,7 +139,7 @@ def rows_text(rows):
 
 
 def plan_text(plan):
-    """Return a dict of planned quantities as aligned lines."""
+    """Return a dict of planned quantities as aligned lines; names with a point are keys of an input."""
     width = max((len(str(name)) for name in plan), default=0)
     lines = []
     for name, value in plan.items():
@@ -150,7 +150,7 @@ def plan_text(plan):
             if isinstance(value, float)
             else str(value)
         )
-        words = re.sub(r"_(?=[a-z])", " ", str(name))  # but beta_0 stays one word
+        words = name if "." in str(name) else re.sub(r"_(?=[a-z])", " ", str(name))  # but beta_0 stays one word
         lines.append(f"  {words.ljust(width)}  {shown}")
     return "".join(line + "\n" for line in lines)
 
@@ -305,7 +305,7 @@ def table_remarks(rows, remark=None):
     return remarks
 
 
-def _wrapped(sentence):
+def wrapped(sentence):
     """Return the sentence in lines of at most the table width; a longer word is cut."""
     lines = [""]
     for word in sentence.split():

@@ -59,6 +59,11 @@ class PermanentState(ExchangeTables):
         """Default cut of S relative to its largest eigenvalue."""
         return 1e-8 if self.is_exact else 1e-5
 
+    @property
+    def typical_growth(self):
+        """Growth of beta per step, and power."""
+        return (0.15, 0.3)
+
     def evolution(self, regularization, control, team):
         """Return the `PermanentEvolution`."""
         return PermanentEvolution(self, regularization, control, team)
