@@ -252,7 +252,7 @@ class Optimization(Computation):
         self.progress.update(
             step=self.n_steps, n_steps=self.settings.ground_state.n_steps, energy=summary["energy"],
             energy_error=summary["energy_error"], acceptance=acceptance, v_score=summary["v_score"],
-            seconds_left=self._seconds_left(),
+            seconds_left=self._seconds_left,
         )
         self.adapt_sweeps(summary["autocorrelation"])
         if descent.n_failed >= MAX_FAILED:

@@ -131,15 +131,21 @@ class PathIntegral(Computation):
 
     def _show(self, ensemble):
         """Show the ensemble that is sampled now, and the time that is left at the pace so far."""
-        here = (ensemble.beta, ensemble.n_slices, ensemble.n_samples * self.n_chains)
-        left, now = self.workload.left(self._finished, here), self.elapsed()
-        if self.pace is None:
-            self.pace = left, now
-        done = self.pace[0] - left
+        self.pace = self.pace or (self._work_left(), self.elapsed())
         self.progress.update(
-            step=len(self.results) + 1, beta=ensemble.beta, beta_end=self.betas[-1],
-            seconds_left=(now - self.pace[1]) * left / done if done > 0 else None,
+            step=len(self.results) + 1, beta=ensemble.beta, beta_end=self.betas[-1], seconds_left=self._seconds_left
         )
+
+    def _work_left(self):
+        now = self.current
+        here = (now.beta, now.n_slices, now.n_samples * self.n_chains) if now else None
+        return self.workload.left(self._finished, here)
+
+    def _seconds_left(self):
+        """Return what the run still takes, in seconds, at the pace since its start; None before there is one."""
+        left = self._work_left()
+        done = self.pace[0] - left
+        return (self.elapsed() - self.pace[1]) * left / done if done > 0 else None
 
     # ---- state and files -------------------------------------------------------------------------------------------
 

@@ -46,8 +46,8 @@ class Progress:
             Inverse temperature of the values, and at the end of the run.
         n_steps : int, optional
             Steps at the end of a run that goes by steps.
-        seconds_left : float or None
-            What the run still takes.
+        seconds_left : callable, optional
+            Returns the seconds that the run still takes, or None; asked when a line is printed.
         **values : float or None
             energy, energy_error (per site), acceptance, residual, v_score.
         """
@@ -84,7 +84,8 @@ class Progress:
         self.close()
 
     def _print(self, now):
-        line = format_line(*self._pending)
+        *shown, seconds_left = self._pending
+        line = format_line(*shown, seconds_left() if seconds_left else None)
         self._erase(keep=len(line))
         self._write(("\r" + line) if self._live else (line + "\n"))
         self._shown = line if self._live else ""

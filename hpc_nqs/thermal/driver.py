@@ -131,13 +131,17 @@ class Cooling(Computation):
 
     def _show(self, beta, measured):
         """Show what has been measured at an inverse temperature, and the time that is left."""
-        reports_left = len(self.settings.thermal.report_betas) - len(self.rows)
         self.progress.update(
             step=len(self.history), beta=beta, beta_end=self.settings.thermal.report_betas[-1],
-            seconds_left=self.forecast.left(self.evolution.beta, self.evolution.dtau, reports_left),
+            seconds_left=self._seconds_left,
             energy=measured["energy"], energy_error=measured["energy_error"], acceptance=measured["acceptance"],
             residual=measured["tdvp_residual"],
         )
+
+    def _seconds_left(self):
+        """Return what the run still takes, in seconds; None before the first step."""
+        reports_left = len(self.settings.thermal.report_betas) - len(self.rows)
+        return self.forecast.left(self.evolution.beta, self.evolution.dtau, reports_left)
 
     def _problem(self, measured, acceptance):
         """Return what makes samples of the present state worthless, as a sentence, or None."""

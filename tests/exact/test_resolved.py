@@ -116,7 +116,7 @@ def test_a_line_shows_what_was_measured_at_its_temperature(monkeypatch, tmp_path
     shown, update = [], Progress.update
 
     def listen(self, **values):
-        shown.append(values)
+        shown.append(values | {"seconds_left": values["seconds_left"]()})
         update(self, **values)
 
     monkeypatch.setattr(Progress, "update", listen)
