@@ -99,3 +99,22 @@ def test_runs_take_about_as_long_as_predicted(lengths, couplings, task, method, 
     begin = time.process_time()
     assert tasks.run(settings, Team.serial(), str(tmp_path / "run.h5")) == 0
     assert 1 / 3 < predicted / (time.process_time() - begin) < 3
+
+
+@pytest.mark.parametrize(
+    ("model", "kind", "options"),
+    [
+        ("tfim", "rbm", ["wavefunction.slices=2"]),
+        ("tfim", "dbm", ["wavefunction.kind=dbm"]),
+        ("heisenberg", "permanent", ["wavefunction.kind=permanent", "sampling.method=metropolis"]),
+        ("heisenberg", "pair_rbm", ["wavefunction.kind=pair_rbm", "sampling.method=metropolis"]),
+    ],
+)
+def test_every_kind_of_state_is_tried(model, kind, options, tmp_path, capsys):
+    path = tmp_path / "input.toml"
+    lattice = '[lattice]\nkind = "chain"\nlengths = [4]\n'
+    path.write_text(f'{lattice}[model]\nkind = "{model}"\n[thermal]\ntemperatures = [4.0, 1.0]\n')
+    words = [word for each in options for word in ("--set", each)]
+    found = json.loads(checked(str(path), capsys, "--json", *words))
+    assert found["resolved"]["wavefunction"]["kind"] == kind
+    assert found["forecast"]["steps"] > 2 and 0 < found["forecast"]["seconds"] < 600
