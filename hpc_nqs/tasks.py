@@ -30,7 +30,7 @@ def run(settings, team, output_path, resume_from=None, stop=NEVER):
     """
     with Progress(team.rank) as progress:
         recorder = Recorder(output_path, team, stop, settings.run.checkpoint_minutes, progress.message)
-        computation = _task(settings)[0](settings, team, recorder, progress, resumed=resume_from is not None)
+        computation = _computation(settings)(settings, team, recorder, progress, resumed=resume_from is not None)
         if resume_from is not None:
             computation.restore(*recorder.load())
         return computation.run(resumed=resume_from is not None)
@@ -38,18 +38,45 @@ def run(settings, team, output_path, resume_from=None, stop=NEVER):
 
 def plan(settings):
     """Return what a run of `settings` will take, as {what: number or text}."""
-    return _task(settings)[1](settings)
+    return _planning(settings)[0].plan(settings)
 
 
-def _task(settings):
-    """Return the class of the computation and the function that plans it."""
+def resolved(settings):
+    """Return what "auto" becomes in a run of `settings`, {section: {key: value}}, as its run file will hold it."""
+    return _planning(settings)[0].resolution(settings)
+
+
+def forecast(settings, n_ranks=1):
+    """Return the steps, reports and seconds of a run of `settings`, from a trial of a second or two on this machine."""
+    return _planning(settings)[1].forecast(settings, n_ranks)
+
+
+def advice(settings):
+    """Return which method suits the magnet, as a list of sentences; empty for ground states."""
+    if settings.run.task == "ground_state":
+        return []
+    from hpc_nqs.thermal.advice import advice as advice_of
+
+    return advice_of(settings)
+
+
+def _computation(settings):
+    """Return the class of the computation."""
     if settings.run.task == "ground_state":
         from hpc_nqs.ground_state.driver import Optimization as kind
-        from hpc_nqs.ground_state.plan import plan as plan_of
     elif settings.thermal.method == "analytic":
         from hpc_nqs.path_integral.driver import PathIntegral as kind
-        from hpc_nqs.path_integral.driver import plan as plan_of
     else:
         from hpc_nqs.thermal.driver import Cooling as kind
-        from hpc_nqs.thermal.plan import plan as plan_of
-    return kind, plan_of
+    return kind
+
+
+def _planning(settings):
+    """Return the modules that plan a computation and time trials of it."""
+    if settings.run.task == "ground_state":
+        from hpc_nqs.ground_state import plan, trial
+    elif settings.thermal.method == "analytic":
+        from hpc_nqs.path_integral import plan, trial
+    else:
+        from hpc_nqs.thermal import plan, trial
+    return plan, trial

@@ -13,6 +13,8 @@ from hpc_nqs.cli.sweeps import sweep
 from hpc_nqs.exact import table as exact_table
 from hpc_nqs.ground_state.zero_variance import variance_limits
 from hpc_nqs.reports import text as reporting
+from hpc_nqs.reports.methods import paragraph
+from hpc_nqs.reports.planning import check_text
 from hpc_nqs.runs.output_paths import check_output, inputs_of
 from hpc_nqs.runs.stopping import StopRequest
 from hpc_nqs.settings.continuing import continued
@@ -50,6 +52,9 @@ def show(options):
     else:
         exact_rows = exact_rows_of(table, options.run) if options.exact else None
         print(reporting.table_text(table, exact_rows), end="")
+        words = paragraph(table, read_run_file(options.run, "read_about"))
+        if words:
+            print("\n" + "\n".join(reporting.wrapped(words)))
         if options.charts:
             print_charts(table)
     return DONE
@@ -77,11 +82,21 @@ def extrapolate(options):
 
 
 def check(options):
-    """Validate an input file and print the plan of the run."""
+    """Validate an input file and print the plan of the run, what "auto" becomes, and what the run will take."""
     settings = read_input(options.input, options.overrides)
-    print(f"{options.input} is a valid input")
-    print(reporting.describe(settings.to_dict()))
-    print(reporting.plan_text(tasks.plan(settings)), end="")
+    checked = {
+        "system": reporting.describe(settings.to_dict()),
+        "ranks": options.ranks,
+        "advice": tasks.advice(settings),
+        "plan": tasks.plan(settings),
+        "resolved": tasks.resolved(settings),
+        "forecast": tasks.forecast(settings, options.ranks),
+    }
+    if options.json:
+        print(json.dumps(checked, indent=1, default=float))
+        return DONE
+    print(f"{options.input} is a valid input\n{checked['system']}")
+    print(check_text(checked | {"given": settings.to_dict()}), end="")
     return DONE
 
 

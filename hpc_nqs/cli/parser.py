@@ -181,6 +181,8 @@ def _add_check(commands):
     )
     check.add_argument("input", metavar="INPUT.toml")
     _add_overrides(check)
+    check.add_argument("--ranks", metavar="N", type=_positive, default=1, help="of the run, 1 by default")
+    check.add_argument("--json", action="store_true", help="JSON with plan, resolved settings and times in seconds")
 
 
 def _add_init(commands):
@@ -249,6 +251,13 @@ def _command(commands, name, about, example):
         epilog=f"example:\n  {example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+
+
+def _positive(text):
+    """Return a number of ranks."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text}: allowed is an integer from 1")
+    return int(text)
 
 
 def _add_overrides(parser):

@@ -6,14 +6,19 @@
 
 
 from hpc_nqs.ground_state.ansatz import build_spin_ansatz
+from hpc_nqs.ground_state.forecast import WINDOW
 from hpc_nqs.ground_state.lower_states import STRENGTH, LowerStates, check_same_sector, load_lower_state
 from hpc_nqs.ground_state.meter import LevelMeter
 from hpc_nqs.ground_state.plan import (
     N_CHAINS,
-    N_SAMPLES,
+    forecast_of,
     last_scale,
     refusing,
     regularization_of,
+    resolved,
+    samples_of_step,
+    samples_per_measurement,
+    samples_per_step,
     steps_are_exact,
 )
 from hpc_nqs.ground_state.schedule import Descent, default_step, width_bound
@@ -36,8 +41,6 @@ from hpc_nqs.sampling.chains import Chains
 from hpc_nqs.sampling.enumeration import Enumeration
 from hpc_nqs.sampling.evaluation import evaluate
 
-FINAL_FACTOR = 32  # samples of the final measurement, in units of n_samples
-WINDOW = 10  # steps over which the V-score has to stay below its target
 CAUGHT = 0.5  # overlap with the states below at the end of which the run says so
 MAX_FAILED = 5  # steps in a row without a finite update
 
@@ -56,9 +59,11 @@ class Optimization(Computation):
         self.sectors = self.search.sectors
         self.best = None  # of a search: the number of the lowest sector so far and its parameters
         sampling = settings.sampling
-        self.n_samples = N_SAMPLES if sampling.n_samples == "auto" else sampling.n_samples
+        self.n_samples = samples_per_step(settings)
         self.exponent = 1.0 if sampling.exponent == "auto" else sampling.exponent
         self._begin(0)
+        self.forecast = forecast_of(settings, self.search, self.is_exact, self.sampler.n_chains)
+        self.resolved = resolved(settings, self.search, self.ansatz)
 
     def _begin(self, sector, projects=None):
         """Make a fresh wave function, projected or not yet, and fresh chains for the sector of this number."""
@@ -221,8 +226,7 @@ class Optimization(Computation):
     def _step(self):
         """Make one step; return an exit code to stop with, or None."""
         number, descent, last = self.n_steps, self.descent, self.history[-1] if self.n_steps else None
-        n_samples = 1 if self.is_exact else round(self.n_samples * descent.fraction(number))
-        n_samples = max(self.sampler.n_chains, n_samples)
+        begin, n_samples = self.elapsed(), samples_of_step(self.settings, self.is_exact, self.sampler.n_chains, number)
         samples, evaluation = self._sample(n_samples)
         summary = self.meter.summarize(samples, evaluation)
         if self.lower:
@@ -244,9 +248,11 @@ class Optimization(Computation):
         )
         if change.solution.note:
             self.progress.message(f"step {self.n_steps}: {change.solution.note}")
+        self.forecast.note_step(n_samples, self.history[-1]["seconds"] - begin)
         self.progress.update(
             step=self.n_steps, n_steps=self.settings.ground_state.n_steps, energy=summary["energy"],
             energy_error=summary["energy_error"], acceptance=acceptance, v_score=summary["v_score"],
+            seconds_left=self._seconds_left,
         )
         self.adapt_sweeps(summary["autocorrelation"])
         if descent.n_failed >= MAX_FAILED:
@@ -255,6 +261,11 @@ class Optimization(Computation):
             self.progress.message(f"stopped: no finite update in {MAX_FAILED} steps; lower ground_state.step_size")
             return FAILED
         return STOPPED if self.recorder.after_step(self) else None
+
+    def _seconds_left(self):
+        """Return what the run still takes, in seconds."""
+        v_scores = [step["v_score"] for step in self.history if step["sector"] == self.sector]
+        return self.forecast.left(v_scores, [row["n_steps"] for row in self.rows[: self.sector]])
 
     def _watched(self, step):
         """Return the energy per site that the steps lower, with its error."""
@@ -284,8 +295,7 @@ class Optimization(Computation):
 
     def _measure(self):
         """Return the results of the final state from many samples; None if the run has to stop."""
-        wanted = self.settings.ground_state.n_samples_final
-        n_final = FINAL_FACTOR * self.n_samples if wanted == "auto" else wanted
+        begin, n_final = self.elapsed(), samples_per_measurement(self.settings)
         n_batches = 1 if self.is_exact else max(1, -(-n_final // self.n_samples))
         self.recorder.hold(self)  # a measurement cut short is made again, from the chains as they were
         batches = [self._sample(self.n_samples)]
@@ -295,6 +305,7 @@ class Optimization(Computation):
             batches.append(self._sample(self.n_samples))
         numbers = self.meter.quantum_numbers(batches[-1][0])
         row = self.meter.report(batches) | {"acceptance": self.sampler.acceptance(self.team)}
+        self.forecast.note_final(n_batches * self.n_samples, self.elapsed() - begin)
         if self.lower:
             row["overlap"] = self.lower.overlap
             if self.lower.overlap > CAUGHT:
@@ -358,6 +369,7 @@ class Optimization(Computation):
             "finished": finished,
             "seconds": self.seconds,
             "n_ranks": self.team.size,
+            "resolved": self.resolved,
             "rows": rows,
         }
         return table | ({"remark": remark} if remark else {})

@@ -1,19 +1,48 @@
 """What a ground-state run will take, and the choices of its steps that "auto" leaves to the system."""
 
 from hpc_nqs.ground_state.ansatz import build_spin_ansatz
-from hpc_nqs.ground_state.schedule import EXACT_SCALE, default_step
+from hpc_nqs.ground_state.forecast import LevelForecast
+from hpc_nqs.ground_state.schedule import EXACT_SCALE, default_step, fraction_of_step
 from hpc_nqs.ground_state.sectors import search_of, words
 from hpc_nqs.reconfiguration.cost_model import StepSizes, cheapest_solver, plan_of_costs, solver_cost
 from hpc_nqs.reconfiguration.equations import is_factored
-from hpc_nqs.reconfiguration.solvers import Regularization
+from hpc_nqs.reconfiguration.solvers import Regularization, resolved_solver
 from hpc_nqs.reconfiguration.velocity import DIAG_SCALE
+from hpc_nqs.runs.computation import MAX_SWEEPS
 from hpc_nqs.sampling.enumeration import n_configurations, sums_exactly
 from hpc_nqs.settings.parsing import SettingsError
 from hpc_nqs.settings.system import build
 
 N_SAMPLES, N_CHAINS = 4096, 64
+FINAL_FACTOR = 32  # samples of the final measurement, in units of n_samples
 MAX_ROWS = 4096  # of a matrix that is factorized
 FEW_SAMPLES, NOISY_SCALE = 4, 3e-3  # samples per parameter below which the last shift is larger, and that shift
+
+
+def samples_per_step(settings):
+    """Return the number of samples of the last steps, over all ranks."""
+    return N_SAMPLES if settings.sampling.n_samples == "auto" else settings.sampling.n_samples
+
+
+def samples_of_step(settings, is_exact, n_chains, number):
+    """Return the number of samples of the step of a number (from 0); of exact sums the configurations, `n_chains`."""
+    fraction = fraction_of_step(number, settings.ground_state.n_steps)
+    return max(n_chains, 1 if is_exact else round(samples_per_step(settings) * fraction))
+
+
+def samples_per_measurement(settings):
+    """Return the number of samples of the final measurement, over all ranks."""
+    wanted = settings.ground_state.n_samples_final
+    return FINAL_FACTOR * samples_per_step(settings) if wanted == "auto" else wanted
+
+
+def forecast_of(settings, search, is_exact, n_chains):
+    """Return the `LevelForecast` of the steps of a run; `n_chains` of exact sums are the configurations."""
+    return LevelForecast(
+        settings.ground_state, is_exact, len(search.sectors), search.finds_lowest,
+        lambda number: samples_of_step(settings, is_exact, n_chains, number),
+        n_chains if is_exact else samples_per_measurement(settings),
+    )
 
 
 def steps_are_exact(settings, ansatz):
@@ -85,6 +114,84 @@ def refusing(function, *arguments):
         raise SettingsError([str(error)]) from error
 
 
+def resolved(settings, search, ansatz):
+    """Return what "auto" became, {section: {key: value}} in the words of the input, with the sizes of the state.
+
+    Parameters
+    ----------
+    settings : Settings
+    search : Search
+    ansatz : SpinAnsatz
+        Of the first sector, projected.
+    """
+    chosen, part, wavefunction = settings.sampling, settings.ground_state, ansatz.wavefunction
+    exact = steps_are_exact(settings, ansatz)
+    if exact:
+        n_samples = n_configurations(ansatz.system.n_visible, ansatz.system.n_up)
+        sampling = {"method": "exact_sum", "n_configurations": n_samples, "n_orbits_least": _n_orbits(ansatz)}
+        n_samples = _n_orbits(ansatz)
+    else:
+        n_samples = samples_per_step(settings)
+        sampling = {
+            "method": "metropolis",
+            "n_samples": n_samples,
+            "n_chains": N_CHAINS if chosen.n_chains == "auto" else chosen.n_chains,
+            "exponent": 1.0 if chosen.exponent == "auto" else chosen.exponent,
+            "sweeps_per_sample": [1, MAX_SWEEPS] if chosen.sweeps_per_sample == "auto" else chosen.sweeps_per_sample,
+        }
+    regularization = regularization_of(
+        settings, ansatz, last_scale(settings, exact, wavefunction.n_params), n_samples
+    )
+    step = default_step(ansatz.model) if part.step_size == "auto" else part.step_size
+    return {
+        "wavefunction": {
+            "kind": ansatz.word,
+            "parameters": "complex" if wavefunction.is_complex else "real",
+            "symmetries": list(ansatz.symmetries),
+            "marshall": bool(ansatz.model.sublattice is not None and (ansatz.model.sublattice < 0).any()),
+            "n_units": int(wavefunction.n_units),
+            "n_params": int(wavefunction.n_params),
+            "projection_images": int(ansatz.order),
+        },
+        "sampling": sampling,
+        "reconfiguration": resolved_solver(regularization),
+        "ground_state": {
+            "sectors": len(search.sectors),
+            "projection": words(search.sectors[0]),
+            **_quantum_numbers(search, ansatz),
+            "searches": bool(search.finds_lowest),
+            "step_size": float(step),
+            **({} if exact else {"n_samples_final": samples_per_measurement(settings)}),
+        },
+    }
+
+
+def _quantum_numbers(search, ansatz):
+    """Return the quantum numbers of a run of one sector in the words of the input, "none" where nothing is imposed."""
+    if len(search.sectors) > 1:
+        return {}
+    sector, system = search.sectors[0], ansatz.system
+    found = {name: getattr(sector, name) for name in ("momentum", "point_group", "spin_parity")}
+    found = {name: "none" if value is None else value for name, value in found.items()}
+    if sector.momentum is not None:
+        found["momentum"] = [int(k) for k in sector.momentum]
+    return found | ({} if system.n_up is None else {"sz": system.n_up - system.n_sites / 2})
+
+
+def _n_orbits(ansatz):
+    """Return the least number of orbits of the configurations under what leaves abs(Psi)^2 unchanged."""
+    system = ansatz.system
+    return n_configurations(system.n_visible, system.n_up) // len(ansatz.invariance())
+
+
+def resolution(settings):
+    """Return `resolved` of an input."""
+    lattice, model = build(settings)
+    search = refusing(search_of, settings, lattice, model)
+    ansatz = refusing(build_spin_ansatz, settings, lattice, model, settings.run.seed or 0, search.sectors[0])
+    return resolved(settings, search, ansatz)
+
+
 def plan(settings):
     """Return what a run of `settings` will take, as {what: number or text}."""
     lattice, model = build(settings)
@@ -96,10 +203,15 @@ def plan(settings):
     n_samples = N_SAMPLES if sampling.n_samples == "auto" else sampling.n_samples
     exact = steps_are_exact(settings, ansatz)
     if exact:
-        n_samples = n_configurations(system.n_visible, system.n_up) // len(ansatz.invariance())
+        n_samples = _n_orbits(ansatz)
     solver = regularization_of(settings, ansatz, last_scale(settings, exact, wavefunction.n_params), n_samples).solver
     sizes = step_sizes(settings, ansatz, n_samples)
     tables = 3 * sizes.n_entries * sizes.n_hidden * 8 * sizes.width
+    samples = {"chains": sizes.n_chains, "samples of the last steps": n_samples}
+    samples |= {"samples of the measurement": samples_per_measurement(settings)}
+    if exact:
+        total = n_configurations(system.n_visible, system.n_up)
+        samples = {"configurations summed per step": f"at least {n_samples:,}, one of every orbit of {total:,}"}
     return {
         "wave function": f"{ansatz.word}, {'complex' if wavefunction.is_complex else 'real'} parameters",
         "symmetries": ", ".join(ansatz.symmetries) or "none",
@@ -109,8 +221,7 @@ def plan(settings):
         "sites": system.n_sites,
         "hidden units": sizes.n_hidden,
         "parameters": sizes.n_params,
-        "chains": "none, exact sums over orbits" if exact else sizes.n_chains,
-        "samples per step": n_samples,
+        **samples,
         "imaginary time per step": default_step(ansatz.model)
         if settings.ground_state.step_size == "auto"
         else settings.ground_state.step_size,

@@ -65,10 +65,6 @@ class Descent:
         for name in self._KEPT:
             setattr(self, name, state[name])
 
-    def fraction(self, step):
-        """Return the part of all samples that a step of this number (from 0) is made with."""
-        return FIRST_FRACTION ** (1 - self._grown(step))
-
     def dtau(self, step):
         """Return the imaginary time of a step, shorter after rises that the largest shift does not prevent."""
         falling = max(0.0, (step / self.n_steps - DECAY_START) / (1 - DECAY_START))
@@ -86,7 +82,7 @@ class Descent:
         return self.first_scale * (self.last_scale / self.first_scale) ** self._grown(step)
 
     def _grown(self, step):
-        return min(1.0, step / self.n_steps / GROWTH_END)
+        return grown(step, self.n_steps)
 
     def watch(self, energy, error, last_energy, last_error):
         """Return whether the last change has to be taken back.
@@ -128,6 +124,16 @@ class Descent:
         team.broadcast(change)
         self.origin, self.velocity, self.change, self.n_failed = params, velocity.x, change, 0
         return params + change
+
+
+def grown(step, n_steps):
+    """Return how far samples and shift of a step of this number (from 0) are on their way to their last values."""
+    return min(1.0, step / n_steps / GROWTH_END)
+
+
+def fraction_of_step(step, n_steps):
+    """Return the part of all samples that a step of this number (from 0) is made with."""
+    return FIRST_FRACTION ** (1 - grown(step, n_steps))
 
 
 def default_step(model):

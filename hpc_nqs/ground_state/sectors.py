@@ -249,6 +249,6 @@ def _remark(settings, sector, lattice, model, knows_symmetry, knows_sz):
         energy, polarized = polarized_energy(model)
         found.append(
             f"Without spin isotropy the ground state may have another Sz than {sz:g} (ground_state.sz); "
-            f"at Sz = {polarized:g} e = {energy / model.n_sites:.6f}."
+            f"at Sz = {polarized:g} e = {energy / model.n_sites:.6g}."
         )
     return " ".join(found)

@@ -12,20 +12,14 @@ from hpc_nqs.hamiltonians.marshall import marshall
 from hpc_nqs.hamiltonians.spin_model import SZ
 from hpc_nqs.observables.diagonal import build_observables
 from hpc_nqs.path_integral.ensemble import Ensemble
-from hpc_nqs.path_integral.ladder import ladder, slice_numbers
+from hpc_nqs.path_integral.ladder import reduced_beta, slice_numbers
+from hpc_nqs.path_integral.plan import Workload, n_chains_of, points, resolved
 from hpc_nqs.path_integral.table import path_rows
-from hpc_nqs.path_integral.trotter import is_isotropic, network_of, trotter_product, unit_counts
+from hpc_nqs.path_integral.trotter import is_isotropic, network_of, trotter_product
 from hpc_nqs.path_integral.world_lines import Measurement, world_lines
 from hpc_nqs.runs.computation import DONE, FAILED, STOPPED, Computation
 from hpc_nqs.settings.parsing import SettingsError
-from hpc_nqs.settings.system import build
 
-# by whether the model has exchange: in units of 1 / largest coupling; per temperature and dtau, at beta = 1 / largest
-# coupling
-DTAU = {True: (0.2, 0.14, 0.1), False: (0.1, 0.07, 0.05)}
-N_CHAINS = 32
-SAMPLES_TIMES_SITES = {True: 2**24, False: 3 * 2**23}
-LADDER_SHARE = 4  # between the reported temperatures that many times fewer samples
 EARLY = 8  # batches after which a hopeless average sign ends the run
 CERTAIN = 4.0  # standard errors
 
@@ -41,12 +35,13 @@ class PathIntegral(Computation):
         settings = self.settings
         self.model = marshall(self.model, self.lattice)
         self.observables = build_observables(settings, self.lattice, self.model)
-        self.measurement = _measurement(self.observables, self.model)
+        self.measurement = measurement_of(self.observables, self.model)
         # the rotated estimate needs averages over flips, which signs forbid
         self.rotates = is_isotropic(self.model) and not self.model.has_positive_exchange
         self.scale = self.model.largest_coupling
-        self.dtaus, self.betas, self.ladder = _points(settings, self.model)
-        self.n_chains = _n_chains(settings)
+        self.dtaus, self.betas, self.ladder = points(settings, self.model)
+        self.n_chains = n_chains_of(settings)
+        self.workload, self.pace = Workload(settings, self.model), None
         self.results, self.current = [], None
         lowest = self.betas[-1]
         self.largest = network_of(self._product(lowest, slice_numbers(lowest, self.dtaus)[-1])).arrays()
@@ -126,16 +121,31 @@ class PathIntegral(Computation):
         sampling = self.settings.sampling
         lines = world_lines(self._product(beta, n_slices))
         seed, method = self.settings.run.seed, sampling.method
+        wanted = self.workload.samples(beta)
         # measured on 4x4 and 8x8: close to the combination of least variance from T = 2 to 0.25
-        wanted = _n_samples(self.settings, self.model, beta) / (1 if beta in self.betas else LADDER_SHARE)
         rotation = max(0.0, 1.0 - 0.25 * beta * self.scale) if self.rotates else 0.0
         return Ensemble(
-            self.team, lines, self.measurement, beta, n_slices, self.n_chains, seed, method, self.sweeps, wanted,
-            rotation,
+            self.team, lines, self.measurement, beta, reduced_beta(beta, self.scale), n_slices, self.n_chains, seed,
+            method, self.sweeps, wanted, rotation,
         )
 
     def _show(self, ensemble):
-        self.progress.update(step=len(self.results) + 1, beta=ensemble.beta, beta_end=self.betas[-1])
+        """Show the ensemble that is sampled now, and the time that is left at the pace so far."""
+        self.pace = self.pace or (self._work_left(), self.elapsed())
+        self.progress.update(
+            step=len(self.results) + 1, beta=ensemble.beta, beta_end=self.betas[-1], seconds_left=self._seconds_left
+        )
+
+    def _work_left(self):
+        now = self.current
+        here = (now.beta, now.n_slices, now.n_samples * self.n_chains) if now else None
+        return self.workload.left(self._finished, here)
+
+    def _seconds_left(self):
+        """Return what the run still takes, in seconds, at the pace since its start; None before there is one."""
+        left = self._work_left()
+        done = self.pace[0] - left
+        return (self.elapsed() - self.pace[1]) * left / done if done > 0 else None
 
     # ---- state and files -------------------------------------------------------------------------------------------
 
@@ -213,32 +223,12 @@ class PathIntegral(Computation):
             "finished": all(beta in whole for beta in self.betas),
             "seconds": self.seconds,
             "n_ranks": self.team.size,
+            "resolved": resolved(self.settings, self.workload),
             "rows": path_rows(chosen, self.betas, temperatures, self.ladder, self.model),
         }
 
 
-def _points(settings, model):
-    """Return (dtau list, reported betas, betas of the ladder)."""
-    scale = model.largest_coupling
-    dtaus = settings.thermal.dtau
-    if dtaus == "auto":
-        dtaus = tuple(dtau / scale for dtau in DTAU[model.has_exchange])
-    betas = settings.thermal.report_betas
-    return dtaus, betas, ladder(model.has_exchange, scale, betas) if settings.thermal.entropy else []
-
-
-def _n_chains(settings):
-    return N_CHAINS if settings.sampling.n_chains == "auto" else settings.sampling.n_chains
-
-
-def _n_samples(settings, model, beta):
-    """Return the wished samples per temperature and dtau, over all chains; a low temperature has longer world lines."""
-    if settings.sampling.n_samples != "auto":
-        return settings.sampling.n_samples
-    return SAMPLES_TIMES_SITES[model.has_exchange] / model.n_sites / np.sqrt(max(1.0, beta * model.largest_coupling))
-
-
-def _measurement(observables, model):
+def measurement_of(observables, model):
     """Return the `Measurement` of the wave vectors (q = 0 first), the shells of neighbours and the diagonal energy."""
     vectors = [np.ones(model.n_sites, dtype=np.complex128), *observables.phases.values()]
     lists = [(bonds, np.full(len(bonds), 1.0 / len(bonds))) for bonds in observables.shells.values()]
@@ -251,30 +241,3 @@ def _measurement(observables, model):
         np.add.at(row, place.reshape(-1)[first : first + len(sites)], values)
         first += len(sites)
     return Measurement(np.stack([np.real(vectors), np.imag(vectors)], axis=2), pairs.astype(np.int32), weights)
-
-
-def plan(settings):
-    """Return what a run of `settings` will take, as {what: number or text}."""
-    lattice, model = build(settings)
-    model = marshall(model, lattice)
-    dtaus, betas, between = _points(settings, model)
-    lowest = betas[-1]
-    n_slices = slice_numbers(lowest, dtaus)
-    product = trotter_product(model, lowest / (2 * n_slices[-1]), n_slices[-1], settings.thermal.trotter_order)
-    counts, lines = unit_counts(product), world_lines(product)
-    n_chains, n_vectors = _n_chains(settings), 1 + len(settings.observables.structure_factor)
-    memory = n_chains * lines.n_nodes * 2 + lines.n_nodes * (16 * n_vectors + 40) + 3 * 24 * 12 * counts["deep"]
-    return {
-        "method": "analytic (Trotter network, sampled)",
-        "sites": model.n_sites,
-        "sampler": settings.sampling.method if settings.sampling.method != "auto" else "cluster",
-        "sign of the weights": "both" if lines.has_sign else "positive",
-        "slices at the lowest temperature": ", ".join(map(str, n_slices)),
-        "dtau at the lowest temperature": ", ".join(f"{lowest / (2 * m):.4g}" for m in n_slices),
-        "deep units (largest network)": counts["deep"],
-        "hidden units (largest network)": counts["hidden"],
-        "temperatures between for the entropy": len(between),
-        "chains": n_chains,
-        "samples per temperature and dtau": int(_n_samples(settings, model, lowest)),
-        "memory per rank (MB, one rank)": round(80 + memory / 1e6),
-    }

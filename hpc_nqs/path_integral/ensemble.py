@@ -1,8 +1,8 @@
 """Chains of world lines at one temperature and one dtau, and what their samples say.
 
 The chains of all ranks together are one ensemble.  A chain draws from Philox with key (seed, chain) and a counter that
-starts at (0, 0, n_slices, bits of beta), so that every ensemble has streams of its own which do not depend on the other
-temperatures of the run or on the number of ranks.
+starts at (0, 0, n_slices, bits of beta in units of the inverse largest coupling), so that every ensemble has streams of
+its own which do not depend on the other temperatures of the run, on the unit of energy or on the number of ranks.
 """
 
 import numpy as np
@@ -31,7 +31,8 @@ class Ensemble:
     team : Team
     world_lines : WorldLines
     measurement : Measurement
-    beta : float
+    beta, reduced : float
+        Inverse temperature, and the same as `ladder.reduced_beta`.
     n_slices : int
     n_chains : int
         Over all ranks.
@@ -46,15 +47,15 @@ class Ensemble:
     """
 
     def __init__(
-        self, team, world_lines, measurement, beta, n_slices, n_chains, seed, method, sweeps_per_sample, n_wanted,
-        rotation=0.0,
+        self, team, world_lines, measurement, beta, reduced, n_slices, n_chains, seed, method, sweeps_per_sample,
+        n_wanted, rotation=0.0,
     ):  # fmt: skip
         self.n_wanted = n_wanted
         self.world_lines, self.measurement, self.rotation = world_lines, measurement, rotation
         self.beta, self.n_slices, self.n_chains = beta, n_slices, n_chains
         self.sweeps_per_sample = sweeps_per_sample
         first, stop = team.share(n_chains)
-        place = [0, 0, n_slices, int(np.float64(beta).view(np.uint64))]
+        place = [0, 0, n_slices, int(np.float64(reduced).view(np.uint64))]
         self.streams = [
             Philox(key=np.array([seed, c], dtype=np.uint64), counter=np.array(place, dtype=np.uint64))
             for c in range(first, stop)

@@ -8,6 +8,14 @@ GROWTH = 0.2  # of the distance, relative to beta
 NEAR = 0.25  # of the distance: closer points of the ladder give way to a reported one
 
 
+def reduced_beta(beta, scale):
+    """Return beta in units of the inverse of the largest coupling `scale`, without what rounding leaves.
+
+    Two systems that differ in the unit of energy alone have the same: what is chosen by it is chosen alike.
+    """
+    return float(f"{beta * scale:.12g}")
+
+
 def slice_numbers(beta, dtaus):
     """Return the numbers of slices M (n,), all different, for the wished dtau (n,): beta / (2 M) is at most that.
 

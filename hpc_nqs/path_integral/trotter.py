@@ -129,7 +129,8 @@ def is_isotropic(model):
     if model.site_field.any() or any(term.kind != EXCHANGE for term in terms):
         return False
     sign = np.ones(model.n_sites) if model.sublattice is None else model.sublattice
-    return all(np.allclose(term.element * sign[term.sites].prod(axis=1), 2.0 * term.coupling) for term in terms)
+    elements = (term.element * sign[term.sites].prod(axis=1) for term in terms)
+    return all(np.allclose(e, 2.0 * term.coupling, atol=0.0) for e, term in zip(elements, terms, strict=True))
 
 
 def merged_bonds(sites, values):

@@ -15,6 +15,7 @@ MESSAGES = 4  # of an iteration of conjugate gradients: a sum, a collection, twi
 # Passes over the vectors of an iteration on every rank, and over its part of them.
 WHOLE_VECTORS, SHARED_VECTORS = 8, 14
 PASSES = 12  # over the matrix between samples: filling, panels read again, substitutions (measured at 6x6)
+BASE_MEMORY = 100e6  # bytes of Python and its libraries
 PANEL, CHUNK = 128, 32  # columns factorized at a time, rows dealt out at a time: those of `distributed_cholesky`
 SOLVERS = ("dense", "cg", "sample_space")
 MAX_SAMPLES = 8192  # of an automatic choice of sample_space: 1.5 GiB for the matrix where it is on one rank
@@ -209,7 +210,7 @@ def memory(sizes, solver, tables, n_ranks=1):
         derivatives = 3 * here * (item * sizes.n_hidden + 16 * sizes.n_inputs)
     else:
         derivatives = here * item * sizes.n_params if solver != "dense" else 0
-    return 80e6 + tables + here * (sizes.n_proposals + 64) + held + derivatives
+    return BASE_MEMORY + tables + here * (sizes.n_proposals + 64) + held + derivatives
 
 
 def plan_of_costs(sizes, solver, tables):
@@ -225,6 +226,5 @@ def plan_of_costs(sizes, solver, tables):
     return {
         "solver": f"{solver} (s per solution on one standard core, with a shift: {costs})",
         "memory per rank (MB, one rank)": round(memory(sizes, solver, tables) / 1e6),
-        "seconds per step (one standard core)": float(f"{sum(step_seconds(sizes, solver).values()):.2g}"),
         "ranks": f"up to {n_ranks} (predicted parallel efficiency {efficiency:.0%}, at most one rank per chain)",
     }

@@ -164,3 +164,12 @@ def _on_root(equations, team, solve):
     elif team.is_root:
         solution = dense.Solution(np.full_like(force, np.nan), "none", note="S or F is not finite")
     return team.broadcast_object(solution)
+
+
+def resolved_solver(regularization):
+    """Return a `Regularization` in the words of the section [reconfiguration]."""
+    cut = regularization.soft_cut
+    if cut is not None:
+        return {"solver": regularization.solver, "regularization": "soft_cut", "soft_cut": float(cut)}
+    shift = {"regularization": "diag_shift", "diag_scale": float(regularization.diag_scale)}
+    return {"solver": regularization.solver, **shift}

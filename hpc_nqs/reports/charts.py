@@ -1,6 +1,7 @@
 """Energy and specific heat against temperature in plain characters, for terminals, pipes and job logs."""
 
 import math
+import re
 
 from hpc_nqs.reports.series import points
 
@@ -68,9 +69,10 @@ def _scale(numbers, n_cells):
 
 
 def _short(value):
-    """Return a number in at most seven characters."""
+    """Return a number in at most seven characters, with as many digits as fit."""
     for digits in (4, 3, 2, 1):
-        text = f"{value:.{digits}g}"
-        if len(text) <= _LABEL:
-            return text
+        power = re.sub(r"e([+-])0*", r"e\1", f"{value:.{digits - 1}e}").replace("e+", "e")
+        for text in (f"{value:.{digits}g}", power):
+            if len(text) <= _LABEL:
+                return text
     return text[:_LABEL]

@@ -7,8 +7,9 @@ import shlex
 import numpy as np
 
 from hpc_nqs.reports import verdict as judgement
+from hpc_nqs.reports.methods import paragraph
 from hpc_nqs.reports.numbers import duration
-from hpc_nqs.reports.text import aligned_columns, describe, table_remarks
+from hpc_nqs.reports.text import aligned_columns, describe, table_remarks, unit_of_energy
 from hpc_nqs.settings.toml_text import format_tables
 
 PAPERS = (
@@ -78,6 +79,7 @@ def html(table, history, about, drawings, *, name, exact_rows=None):
         _words_table(
             ("meter", "worst value", "verdict", "in words"), [_verdict_cells(verdict) for verdict in verdicts]
         ),
+        *_methods_part(table, about),
         "<h2>Timings</h2>",
         _words_table(("what", "value"), _timings(table, history)),
         "<h2>Environment</h2>",
@@ -130,7 +132,7 @@ def _results_part(table, exact_rows):
     if not table["rows"]:
         return ["<p>There are no results yet.</p>"]
     parts = []
-    for block in aligned_columns(table["rows"], exact_rows):
+    for block in aligned_columns(table["rows"], exact_rows, unit_of_energy(table.get("settings", {}))):
         lines = ["".join(f"<th>{_text(column[0])}</th>" for column in block)]
         lines += ["".join(f"<td>{_text(column[k])}</td>" for column in block) for k in range(1, len(block[0]))]
         parts.append('<div class="scroll"><table>' + "".join(f"<tr>{line}</tr>" for line in lines) + "</table></div>")
@@ -157,6 +159,15 @@ def _environment(about):
     known = [(key.replace("n_", "").replace("_", " "), value) for key, value in about.items() if value != ""]
     made = f"Python {platform.python_version()}, NumPy {np.__version__}, {platform.machine()} {platform.system()}"
     return [(_text(key), _text(value)) for key, value in [*known, ("this page was made with", made)]]
+
+
+def _methods_part(table, about):
+    """Return the paragraph about the run and what "auto" became; nothing for files that do not hold it."""
+    words = paragraph(table, about)
+    if not words:
+        return []
+    resolved = f"<pre>{_text(format_tables(table['resolved']))}</pre>"
+    return ["<h2>Methods</h2>", f"<p>{_text(words)}</p>", "<p>What &quot;auto&quot; became:</p>", resolved]
 
 
 def _again_part(table, name):

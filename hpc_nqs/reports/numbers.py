@@ -3,6 +3,7 @@
 import math
 
 _LARGE = 1e8  # from here on digits after the point say nothing
+_SMALL, MOST_PLACES = 1e-6, 12  # below, values with more digits after the point stand in powers of ten
 
 
 def value_text(value, error=None, digits=5):
@@ -10,8 +11,10 @@ def value_text(value, error=None, digits=5):
     if error is None or not 0.0 < error < math.inf:
         return _decimals(value, digits)
     places = 1 - math.floor(math.log10(error))
-    if places > 12:
-        return _decimals(value, 12)
+    if places > MOST_PLACES and 0.0 < abs(value) < _SMALL:
+        return f"{value:.3g} +- {error:.2g}"
+    if places > MOST_PLACES:
+        return _decimals(value, MOST_PLACES)
     last = round(error * 10.0**places)
     if last >= 100:
         places, last = places - 1, last // 10
@@ -24,7 +27,7 @@ def value_text(value, error=None, digits=5):
 
 def _decimals(value, places):
     """Return a value with a fixed number of decimals, never -0; a huge one in powers of ten."""
-    if not abs(value) < _LARGE:
+    if not abs(value) < _LARGE or (places > MOST_PLACES and 0.0 < abs(value) < _SMALL):
         return f"{value:.5g}"
     text = f"{value:.{places}f}"
     return text if float(text) else text.lstrip("-")

@@ -42,6 +42,9 @@ _COLUMNS = (
 )
 OF_SPINS = {"magnetization", "susceptibility", "structure_factor", "correlation", "dimer_structure_factor"}
 _LEFT_OUT = ("beta", "ln_z")
+# Powers of the unit of energy in quantities that are shown with decimals.
+_ENERGIES = {"energy": 1, "free_energy": 1, "layer_energy_difference": 1, "variance": 2, "energy_variance": 2}
+_ENERGIES |= {"energy_systematic": 1, "free_energy_systematic": 1, "susceptibility": -1}
 _HEAD = ("format", "task", "n_sites", "finished", "seconds", "n_ranks")
 
 RESIDUAL_LIMIT = 0.1  # above, a tenth of the evolution is not described by the network
@@ -83,10 +86,10 @@ def table_text(table, exact_rows=None):
         Exact rows in the order of table["rows"]; adds the differences of energy, specific heat and entropy.
     """
     rows = [_finite(row) for row in table["rows"]]
-    lines = _wrapped(describe(table.get("settings", {}), table.get("n_sites"))) + [_status(table, len(rows))]
+    lines = wrapped(describe(table.get("settings", {}), table.get("n_sites"))) + [_status(table, len(rows))]
     if not rows:
         return "\n".join(lines) + "\n"
-    blocks = aligned_columns(rows, exact_rows)
+    blocks = aligned_columns(rows, exact_rows, unit_of_energy(table.get("settings", {})))
     columns = [column for block in blocks for column in block]
     for block in blocks:
         lines += [""] + _aligned(block)
@@ -97,13 +100,22 @@ def table_text(table, exact_rows=None):
         legend += "; syst is the estimated systematic error of e, not contained in it"
     if any(OF_SPINS.intersection(row) for row in rows):
         legend += f"; {SZ_WORDS} in chi, m, S(q) and correlations"
-    lines += [""] + _wrapped(legend + ".")
+    lines += [""] + wrapped(legend + ".")
     for remark in table_remarks(rows, table.get("remark")):
-        lines += _wrapped(remark)
+        lines += wrapped(remark)
     return "\n".join(lines) + "\n"
 
 
-def aligned_columns(rows, exact_rows=None):
+def unit_of_energy(settings):
+    """Return the largest coupling or field of settings as nested dicts, 1 where there is none: what energies are of."""
+    given = settings.get("model", {})
+    model = MODELS.get(given.get("kind"))
+    of_energy = [parameter for parameter in model.parameters if parameter.unit == "energy"] if model else []
+    sizes = [abs(x) for each in of_energy for x in each.as_tuple(given.get(each.name, each.default))]
+    return max(sizes, default=0.0) or 1.0
+
+
+def aligned_columns(rows, exact_rows=None, unit=1.0):
     """Return the columns of a text table in blocks that fit into the width, each a list [heading, cell, cell, ...].
 
     Parameters
@@ -111,11 +123,13 @@ def aligned_columns(rows, exact_rows=None):
     rows : list of dict
     exact_rows : list of dict, optional
         See `table_text`.
+    unit : float
+        Size of the couplings: energies have more decimals where it is small.
     """
-    rows = [_finite(row) for row in rows]
-    columns = [column for column in _columns(rows) if any(column[1:])]
+    rows, shift = [_finite(row) for row in rows], int(-math.log10(unit))
+    columns = [column for column in _columns(rows, shift) if any(column[1:])]
     if exact_rows is not None:
-        columns = _with_differences(columns, rows, exact_rows)
+        columns = _with_differences(columns, rows, exact_rows, shift)
     return list(_blocks(columns))
 
 
@@ -125,7 +139,7 @@ def rows_text(rows):
 
 
 def plan_text(plan):
-    """Return a dict of planned quantities as aligned lines."""
+    """Return a dict of planned quantities as aligned lines; names with a point are keys of an input."""
     width = max((len(str(name)) for name in plan), default=0)
     lines = []
     for name, value in plan.items():
@@ -136,7 +150,7 @@ def plan_text(plan):
             if isinstance(value, float)
             else str(value)
         )
-        words = re.sub(r"_(?=[a-z])", " ", str(name))  # but beta_0 stays one word
+        words = name if "." in str(name) else re.sub(r"_(?=[a-z])", " ", str(name))  # but beta_0 stays one word
         lines.append(f"  {words.ljust(width)}  {shown}")
     return "".join(line + "\n" for line in lines)
 
@@ -171,10 +185,18 @@ def _model_words(given):
     return words
 
 
-def _columns(rows):
+def _digits(name, digits, shift):
+    """Return the digits of a quantity whose energies have `shift` more decimals than those of couplings near 1."""
+    return max(0, digits + _ENERGIES.get(name, 0) * shift)
+
+
+def _columns(rows, shift):
     """Return the columns of a text table as lists [heading, cell, cell, ...]; an absent value is an empty cell."""
     known = [name for name, _, _ in _COLUMNS]
-    columns = [[heading] + [_cell(row, name, digits) for row in rows] for name, heading, digits in _COLUMNS]
+    columns = [
+        [heading] + [_cell(row, name, _digits(name, digits, shift)) for row in rows]
+        for name, heading, digits in _COLUMNS
+    ]
     vectors = dict.fromkeys(q for row in rows for q in row.get("structure_factor", {}))
     columns += [[f"S({q})"] + [_pair(row.get("structure_factor", {}).get(q)) for row in rows] for q in vectors]
     others = dict.fromkeys(
@@ -185,7 +207,8 @@ def _columns(rows):
         if isinstance(value, (int, float, str))
     )
     return columns + [
-        [name] + [_cell(row, name, 0 if isinstance(row.get(name), int) else 5) for row in rows] for name in others
+        [name] + [_cell(row, name, 0 if isinstance(row.get(name), int) else _digits(name, 5, shift)) for row in rows]
+        for name in others
     ]
 
 
@@ -206,7 +229,7 @@ def _pair(pair):
     return value_text(*pair) if isinstance(pair, (list, tuple)) else value_text(pair)
 
 
-def _with_differences(columns, rows, exact_rows):
+def _with_differences(columns, rows, exact_rows, shift):
     """Return the columns with the difference from the exact rows behind energy, specific heat and entropy."""
     quantities = {heading: name for name, heading, _ in _COLUMNS if name in ("energy", "specific_heat", "entropy")}
     extended = []
@@ -214,7 +237,9 @@ def _with_differences(columns, rows, exact_rows):
         extended.append(column)
         name = quantities.get(column[0])
         cells = [
-            value_text(row[name] - exact[name], row.get(f"{name}_error")) if name in row and name in exact else ""
+            value_text(row[name] - exact[name], row.get(f"{name}_error"), _digits(name, 5, shift))
+            if name in row and name in exact
+            else ""
             for row, exact in zip(rows, exact_rows, strict=True)
         ]
         if any(cells):
@@ -280,7 +305,7 @@ def table_remarks(rows, remark=None):
     return remarks
 
 
-def _wrapped(sentence):
+def wrapped(sentence):
     """Return the sentence in lines of at most the table width; a longer word is cut."""
     lines = [""]
     for word in sentence.split():

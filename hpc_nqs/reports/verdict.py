@@ -16,7 +16,7 @@ _GOOD_RESIDUAL = 0.02
 _GOOD_V_SCORE, _POOR_V_SCORE = 1e-3, 1e-2  # N Var(H) / E^2 of ground states
 _HEAT_SIGMAS, _HEAT_RELATIVE = 4.0, 0.1
 _AGREE, _HEAT_CLOSE = 4.0, 0.02  # standard errors, and relative, within which the specific heats agree or are close
-_ROUNDING = 1e-9  # of an entropy
+_ROUNDING = 1e-9  # of an entropy, and relative of an energy
 _EFFECTIVE = 0.05  # fraction of effective samples below which averages hang on few of them
 
 
@@ -211,7 +211,7 @@ def _layers(rows, settings):
     if shared == "auto" or "layer_exchange" in shared:
         return Verdict("energy on the two layers", shown, OPEN, "Equal by symmetry; what is left is noise.")
     error = row.get("energy_error") or 0.0
-    if value <= 5 * error + 1e-9:
+    if value <= 5 * error + _ROUNDING * abs(row.get("energy") or 0.0):
         return Verdict("energy on the two layers", shown, GOOD, "The layers agree within the noise.")
     return Verdict("energy on the two layers", shown, LOOK, "Psi is not quite a function of H.")
 

@@ -35,28 +35,26 @@ class Progress:
         self._last_print = -math.inf
         self._shown = ""  # what stands on the terminal line now
         self._pending = None  # the newest line, if it has not been printed
-        self._origin = None  # (seconds, beta) of the first update, for the time left
 
-    def update(self, *, step, beta=None, beta_end=None, n_steps=None, **values):
+    def update(self, *, step, beta=None, beta_end=None, n_steps=None, seconds_left=None, **values):
         """Note the state after a step and print it when it is time.
 
         Parameters
         ----------
         step : int
         beta, beta_end : float, optional
-            Inverse temperature now and at the end of the run.
+            Inverse temperature of the values, and at the end of the run.
         n_steps : int, optional
             Steps at the end of a run that goes by steps.
+        seconds_left : callable, optional
+            Returns the seconds that the run still takes, or None; asked when a line is printed.
         **values : float or None
             energy, energy_error (per site), acceptance, residual, v_score.
         """
         if self._silent:
             return
         now = self._clock()
-        place, end = (step, n_steps) if beta is None else (beta, beta_end)
-        if self._origin is None:
-            self._origin = (now, place)
-        self._pending = (step, beta, end, values, self._time_left(now, place, end))
+        self._pending = (step, beta, n_steps if beta is None else beta_end, values, seconds_left)
         if now - self._last_print >= self._interval:
             self._print(now)
 
@@ -85,15 +83,9 @@ class Progress:
     def __exit__(self, *exception):
         self.close()
 
-    def _time_left(self, now, place, end):
-        """Return the seconds to the end at the mean speed so far, None before there is one."""
-        start, origin = self._origin
-        if place <= origin or now <= start:
-            return None
-        return (now - start) / (place - origin) * max(end - place, 0.0)
-
     def _print(self, now):
-        line = format_line(*self._pending)
+        *shown, seconds_left = self._pending
+        line = format_line(*shown, seconds_left() if seconds_left else None)
         self._erase(keep=len(line))
         self._write(("\r" + line) if self._live else (line + "\n"))
         self._shown = line if self._live else ""
@@ -127,11 +119,12 @@ def format_line(step, beta, end, values, seconds_left):
             parts.append(f"T {1.0 / beta:.4g}")
     if _known(values.get("energy")):
         error = values.get("energy_error")
-        parts.append(f"e {value_text(values['energy'], error if _known(error) else None)}")
+        known = _known(error) and error > 0.0
+        parts.append(f"e {value_text(values['energy'], error) if known else format(values['energy'], '.6g')}")
     if _known(values.get("v_score")):
         parts.append(f"V-score {values['v_score']:.2g}")
     if seconds_left is not None:
-        parts.append(f"{duration(seconds_left)} left")
+        parts.append(f"{duration(round(seconds_left))} left")
     if _known(values.get("residual")):
         parts.append(f"residual {values['residual']:.2g}")
     if _known(values.get("acceptance")):

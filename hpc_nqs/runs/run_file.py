@@ -27,6 +27,7 @@ from hpc_nqs.runs import labelled_arrays, older_files
 from hpc_nqs.version import __version__
 
 FORMAT = 1
+APART = ("rows", "resolved", "settings", "format")  # of a table, what is no attribute of its group
 SEAL = b"hpc_nqs sha256 of all bytes before: "
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS)
@@ -60,8 +61,8 @@ def run_image(settings_toml, state, history, table, network, *, n_chains=None):
     history : dict of str to ndarray, shape (n_steps,)
         One column per quantity, stored as float64.
     table : dict
-        "rows", a list of dicts, and scalars such as "task", "n_sites", "finished", "seconds", "n_ranks"; "format"
-        and "settings" are left out, they are stored once for the whole file.
+        "rows", a list of dicts, "resolved", what "auto" became as nested dicts, and scalars such as "task", "n_sites",
+        "finished", "seconds", "n_ranks"; "format" and "settings" are stored once for the whole file.
     n_chains : int, optional
         Stored as information beside the number of ranks.
 
@@ -79,9 +80,10 @@ def run_image(settings_toml, state, history, table, network, *, n_chains=None):
     if n_chains is not None:
         about["n_chains"] = int(n_chains)
     rows = json.dumps(table["rows"], default=_plain)
-    scalars = {name: value for name, value in table.items() if name not in ("rows", "settings", "format")}
+    scalars = {name: value for name, value in table.items() if name not in APART}
     with h5py.File.in_memory(libver=("v108", "v110")) as file:
-        _store(file, "settings", {"toml": settings_toml})
+        resolved = json.dumps(table.get("resolved", {}), default=_plain)
+        _store(file, "settings", {"toml": settings_toml, "resolved": resolved})
         _store(file, "state", state)
         _store(file, "history", {name: np.asarray(column, np.float64) for name, column in history.items()})
         _store(file, "table", {"rows": rows})
@@ -206,7 +208,9 @@ def read_table(path):
         rows = json.loads(_load(file["table/rows"]))
         if older_files.is_older(_attributes(file), settings):
             rows = older_files.converted_rows(rows, settings)
-        return {"format": FORMAT, **attributes, "settings": settings, "rows": rows}
+        resolved = json.loads(_load(file["settings/resolved"])) if "resolved" in file["settings"] else {}
+        about = {"settings": settings} | ({"resolved": resolved} if resolved else {})
+        return {"format": FORMAT, **attributes, **about, "rows": rows}
 
     return _read(path, table)
 

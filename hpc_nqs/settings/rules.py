@@ -72,7 +72,7 @@ def number(low=-1e9, high=1e9, above=False):
             raise ValueError
         return float(value)
 
-    start, end = (f"{limit:g}".replace("e+0", "e").replace("e-0", "e-") for limit in (low, high))
+    start, end = (f"{limit:g}".replace("e+0", "e").replace("e-0", "e-").replace("e+", "e") for limit in (low, high))
     return Rule(f"a number above {start}, at most {end}" if above else f"a number from {start} to {end}", convert)
 
 

@@ -23,6 +23,7 @@ from hpc_nqs.settings.rules import (
     word_or,
 )
 
+MAX_ENERGY = 1e12  # of temperatures and, inverted, of imaginary times: couplings may be in any unit
 MAX_CELLS = 4096  # unit cells of a lattice; above, tables of distances no longer fit into memory
 REGULAR_KINDS = ("chain", "square", "triangular", "honeycomb", "kagome", "ladder")
 
@@ -191,21 +192,21 @@ class ThermalSettings:
         word("numerical", "analytic"), "numerical", about="numerical (method II) or analytic (method I) purification"
     )
     temperatures: tuple[float, ...] = option(
-        sorted_numbers(list_of(number(1e-6, 1e6), 1, 10000, distinct=True), True),
+        sorted_numbers(list_of(number(1 / MAX_ENERGY, MAX_ENERGY), 1, 10000, distinct=True), True),
         (),
         about="results are reported exactly here",
         unit="energy",
         example=(2.0, 1.0, 0.5),
     )
     betas: tuple[float, ...] = option(
-        sorted_numbers(list_of(number(1e-6, 1e6), 1, 10000, distinct=True), False),
+        sorted_numbers(list_of(number(1 / MAX_ENERGY, MAX_ENERGY), 1, 10000, distinct=True), False),
         (),
         about="instead of temperatures",
         unit="1/energy",
         example=(0.5, 1.0, 2.0),
     )
     beta_0: float | str = option(
-        auto_or(number(0.0, 1e3, above=True)),
+        auto_or(number(0.0, MAX_ENERGY, above=True)),
         "auto",
         about="inverse temperature of the analytic seed",
         unit="1/energy",
@@ -223,8 +224,12 @@ class ThermalSettings:
         about="error per step that sets the step size",
         only_for=_NUMERICAL,
     )
-    max_dtau: float = option(
-        number(0.0, 10.0, above=True), 0.05, about="largest imaginary-time step", unit="1/energy", only_for=_NUMERICAL
+    max_dtau: float | str = option(
+        auto_or(number(0.0, MAX_ENERGY, above=True)),
+        "auto",
+        about="largest imaginary-time step; auto: 0.05 over the largest coupling or field",
+        unit="1/energy",
+        only_for=_NUMERICAL,
     )
     clock: str = option(
         word("energy", "time"),
@@ -240,7 +245,7 @@ class ThermalSettings:
         only_for=_NUMERICAL,
     )
     dtau: tuple[float, ...] | str = option(
-        auto_or(sorted_numbers(list_of(number(0.0, 10.0, above=True), 1, 16, distinct=True), True)),
+        auto_or(sorted_numbers(list_of(number(0.0, MAX_ENERGY, above=True), 1, 16, distinct=True), True)),
         "auto",
         about="Trotter steps of the extrapolation; the nearest at or below that divide beta / 2 are taken",
         unit="1/energy",
@@ -316,14 +321,14 @@ class GroundStateSettings:
         about="run files of lower states of the same sector that the state is kept orthogonal to",
     )
     penalty: float | str = option(
-        auto_or(number(0.0, 1e9, above=True)),
+        auto_or(number(0.0, MAX_ENERGY, above=True)),
         "auto",
         about="energy of an overlap with them, larger than the gap; auto: 0.35 times the sum of the widths of all "
         "terms",
         unit="energy",
     )
     step_size: float | str = option(
-        auto_or(number(0.0, 10.0, above=True)),
+        auto_or(number(0.0, MAX_ENERGY, above=True)),
         "auto",
         about="imaginary time per step; it falls towards the end",
         unit="1/energy",

@@ -17,7 +17,9 @@ from hpc_nqs.thermal.evolution import EvolutionError
 from hpc_nqs.thermal.plan import (
     N_CHAINS,
     control_of,
+    forecast_of,
     regularization_of,
+    resolved,
     samples_per_report,
     samples_per_step,
 )
@@ -54,6 +56,8 @@ class Cooling(Computation):
         sampling = settings.sampling
         self.exponent = START_EXPONENT if sampling.exponent == "auto" else sampling.exponent
         self.warm = False
+        self.forecast = forecast_of(settings, self.ansatz, control)
+        self.resolved = resolved(settings, self.ansatz, regularization, control)
 
     @property
     def n_chains(self):
@@ -70,7 +74,7 @@ class Cooling(Computation):
             if any(row["beta"] == target for row in self.rows):
                 continue
             while self.evolution.beta < target:
-                code = self._step(target, targets[-1])
+                code = self._step(target)
                 if code is not None:
                     return code
             row = self._report(target)
@@ -80,12 +84,14 @@ class Cooling(Computation):
             if problem:
                 return self._fail(problem)
             self.rows.append(row | {"temperature": temperature})
+            self._show(target, row)
             self.recorder.save(self)
         self.recorder.finish()
         return DONE
 
-    def _step(self, target, beta_end):
+    def _step(self, target):
         """Make one step; return an exit code to stop with, or None."""
+        begin = self.elapsed()
         samples, evaluation = self._sample(self._n_samples())
         summary = self.meter.summarize(samples, evaluation, self.evolution.beta)
         if self.umbrella is not None:
@@ -100,7 +106,7 @@ class Cooling(Computation):
         beta = self.evolution.beta
         if self.history and left_path(self.history[-1], summary, beta):
             self.progress.message(
-                f"step {len(self.history) + 1}: e went from {self.history[-1]['energy']:.4f} to {summary['energy']:.4f}"
+                f"step {len(self.history) + 1}: e went from {self.history[-1]['energy']:.4g} to {summary['energy']:.4g}"
                 " where the steps promise another value: the state has left its path, do not trust lower temperatures"
             )
         self.warm = not self.evolution.follows_expansion  # the next state is further away than after a small step
@@ -117,12 +123,25 @@ class Cooling(Computation):
         )
         for note in step.notes:
             self.progress.message(f"step {number}: {note}")
-        self.progress.update(
-            step=number, beta=self.evolution.beta, beta_end=beta_end, energy=summary["energy"],
-            energy_error=summary["energy_error"], acceptance=acceptance, residual=first.residual,
-        )
+        seconds = self.history[-1]["seconds"] - begin
+        self.forecast.note_step(beta, self.evolution.beta, self.forecast.n_samples(beta), seconds)
+        self._show(beta, self.history[-1])
         self._adapt(summary)
         return STOPPED if self.recorder.after_step(self) else None
+
+    def _show(self, beta, measured):
+        """Show what has been measured at an inverse temperature, and the time that is left."""
+        self.progress.update(
+            step=len(self.history), beta=beta, beta_end=self.settings.thermal.report_betas[-1],
+            seconds_left=self._seconds_left,
+            energy=measured["energy"], energy_error=measured["energy_error"], acceptance=measured["acceptance"],
+            residual=measured["tdvp_residual"],
+        )
+
+    def _seconds_left(self):
+        """Return what the run still takes, in seconds; None before the first step."""
+        reports_left = len(self.settings.thermal.report_betas) - len(self.rows)
+        return self.forecast.left(self.evolution.beta, self.evolution.dtau, reports_left)
 
     def _problem(self, measured, acceptance):
         """Return what makes samples of the present state worthless, as a sentence, or None."""
@@ -169,11 +188,12 @@ class Cooling(Computation):
         n_samples = self._n_samples()
         n_batches = 1 if self.is_exact else max(1, -(-samples_per_report(self.settings, self.ansatz) // n_samples))
         self.recorder.hold(self)  # a report cut short is made again, from the chains as they were
-        made = []
+        begin, made = self.elapsed(), []
         row = self.meter.report(self._batches(n_batches, n_samples, made), beta)
         if len(made) < n_batches:
             return None
         velocity = self.evolution.velocity(*made[-1])
+        self.forecast.note_report(n_batches * n_samples, self.elapsed() - begin)
         row = self.ansatz.reported(row, self.evolution.heat(velocity))
         return row | {"tdvp_residual": velocity.residual, "acceptance": self.sampler.acceptance(self.team)}
 
@@ -239,6 +259,7 @@ class Cooling(Computation):
             "finished": all(any(row["beta"] == beta for row in self.rows) for beta in targets),
             "seconds": self.seconds,
             "n_ranks": self.team.size,
+            "resolved": self.resolved,
             "rows": finished_rows(
                 self.rows,
                 self.history_columns(),

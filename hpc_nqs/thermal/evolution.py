@@ -29,7 +29,7 @@ MAX_SOFT_CUT = 1e-3
 ACCEPTED_ERROR = 2.0  # in units of the tolerances
 MAX_ENERGY_ERROR = 0.0005  # of the energy change of a step, relative
 ENERGY_RETRIES = 3  # where halving does not help, zeros of Psi are the reason and not the step
-TINY = 1e-12
+TINY = 1e-12  # in units of the largest coupling or field
 MIN_OVERLAP = 0.3  # of the effective samples that must survive the reweighting within a step
 MAX_SPEED_UP = 4.0  # of the clock "energy" against the clock "time"
 GROWTH = 1.5  # largest growth of the step size from one step to the next
@@ -282,5 +282,6 @@ class AdaptiveEvolution(Evolution):
         if self.checks_energy and samples.exponent == 0:
             promised = -2 * dtau * np.dot(weights, [self._speed(stage) * stage.power for stage in stages])
             delivered = self.evaluate(samples).energy - evaluation.energy
-            error = max(error, abs(delivered - promised) / (MAX_ENERGY_ERROR * abs(promised) + TINY))
+            tolerated = MAX_ENERGY_ERROR * abs(promised) + TINY * self.system.model.energy_scale
+            error = max(error, abs(delivered - promised) / tolerated)
         return stages, float(self.team.max(error if np.isfinite(error) else np.inf))

@@ -81,6 +81,11 @@ class PermanentState(ExchangeTables):
         """Return the `LimitedUmbrella` of chains, None for exact sums."""
         return None if self.is_exact else LimitedUmbrella(self.system, seed, self.model.largest_coupling)
 
+    @property
+    def typical_growth(self):
+        """Growth of beta per step, and power."""
+        return (0.15, 0.3)
+
     def evolution(self, regularization, control, team):
         """Return the `PermanentEvolution`."""
         return PermanentEvolution(self, regularization, control, team)

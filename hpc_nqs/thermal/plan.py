@@ -1,19 +1,24 @@
 """What a thermal run starts from and will take, and the choices of its steps that "auto" leaves to the system."""
 
+import dataclasses
 import math
 
 from hpc_nqs.parallel.team import Team
 from hpc_nqs.reconfiguration.cost_model import StepSizes, cheapest_solver, plan_of_costs
 from hpc_nqs.reconfiguration.equations import is_factored
-from hpc_nqs.reconfiguration.solvers import Regularization
+from hpc_nqs.reconfiguration.solvers import Regularization, resolved_solver
 from hpc_nqs.reconfiguration.velocity import DIAG_SCALE, MAX_DENSE
+from hpc_nqs.runs.computation import MAX_SWEEPS
 from hpc_nqs.settings.system import build
 from hpc_nqs.thermal.ansatz import build_state
 from hpc_nqs.thermal.deep.start import load_start
 from hpc_nqs.thermal.evolution import StepControl
+from hpc_nqs.thermal.forecast import Forecast
+from hpc_nqs.thermal.state import HOT_BETA
 
 N_SAMPLES, N_CHAINS = 8192, 64
 MAX_GROWTH = 0.2  # of beta per step, relative
+MAX_DTAU = 0.05  # in units of the inverse of the largest coupling or field
 
 
 def regularization_of(settings, ansatz):
@@ -74,7 +79,66 @@ def control_of(settings, ansatz):
     """Return the `StepControl`."""
     thermal = settings.thermal
     tolerance = ansatz.step_tolerance if thermal.step_tolerance == "auto" else thermal.step_tolerance
-    return StepControl(tolerance=tolerance, max_dtau=thermal.max_dtau, max_growth=MAX_GROWTH, clock=thermal.clock)
+    max_dtau = MAX_DTAU / ansatz.model.energy_scale if thermal.max_dtau == "auto" else thermal.max_dtau
+    return StepControl(tolerance=tolerance, max_dtau=max_dtau, max_growth=MAX_GROWTH, clock=thermal.clock)
+
+
+def forecast_of(settings, ansatz, control):
+    """Return the `Forecast` of the steps of a run."""
+    def n_samples(beta):
+        return ansatz.n_configurations if ansatz.is_exact else samples_per_step(settings, ansatz, beta)
+
+    return Forecast(ansatz, control, n_samples, samples_per_report(settings, ansatz), settings.thermal.report_betas)
+
+
+def resolved(settings, ansatz, regularization, control):
+    """Return what "auto" became, {section: {key: value}} in the words of the input, with the sizes of the state.
+
+    Parameters
+    ----------
+    settings : Settings
+    ansatz : ThermalState
+    regularization : Regularization
+    control : StepControl
+    """
+    chosen = settings.sampling
+    if ansatz.is_exact:
+        sampling = {"method": "exact_sum", "n_configurations": int(ansatz.n_configurations)}
+        reported = {}
+    else:
+        low, high = ansatz.effective_range
+        first = samples_per_step(settings, ansatz, ansatz.beta_0)
+        sampling = {
+            "method": "metropolis",
+            "n_samples": samples_per_step(settings, ansatz),
+            "n_chains": N_CHAINS if chosen.n_chains == "auto" else chosen.n_chains,
+            "exponent": [0.5, 1.0] if chosen.exponent == "auto" else chosen.exponent,
+            "sweeps_per_sample": [1, MAX_SWEEPS] if chosen.sweeps_per_sample == "auto" else chosen.sweeps_per_sample,
+            "effective_fraction": [low, high],
+        }
+        sampling |= {"n_samples_hot": first} if first != sampling["n_samples"] else {}
+        reported = {"n_samples_report": samples_per_report(settings, ansatz)}
+    return {
+        "wavefunction": ansatz.resolved(),
+        "sampling": sampling,
+        "reconfiguration": resolved_solver(regularization),
+        "thermal": {
+            "beta_0": float(ansatz.beta_0),
+            "step_tolerance": float(control.tolerance),
+            "max_dtau": float(control.max_dtau),
+            "order": len(ansatz.scheme[1]),
+            **({"expansion_beta": float(ansatz.expansion_beta)} if ansatz.expansion else {}),
+            **reported,
+        },
+    }
+
+
+def resolution(settings):
+    """Return `resolved` of an input."""
+    lattice, model = build(settings)
+    start = load_start(settings, Team.serial()) if settings.thermal.start else None
+    ansatz = build_state(settings, lattice, model, settings.run.seed or 0, start)
+    return resolved(settings, ansatz, regularization_of(settings, ansatz), control_of(settings, ansatz))
 
 
 def plan(settings):
@@ -84,12 +148,34 @@ def plan(settings):
     ansatz = build_state(settings, lattice, model, settings.run.seed or 0, start)
     system, wavefunction = ansatz.system, ansatz.wavefunction
     regularization = regularization_of(settings, ansatz)
-    sizes = step_sizes(settings, ansatz)
+    sizes = planned_sizes(settings, ansatz)
+    if ansatz.is_exact:
+        samples = {"configurations summed per step": sizes.n_samples}
+    else:
+        hot, cold = samples_per_step(settings, ansatz, ansatz.beta_0), sizes.n_samples
+        samples = {"chains": sizes.n_chains, "samples per step": cold}
+        samples |= {f"samples per step above T = {ansatz.model.energy_scale / HOT_BETA:.4g}": hot} if hot > cold else {}
+        samples |= {"samples per reported temperature": samples_per_report(settings, ansatz)}
     item = 8 * wavefunction.width
     tables = 3 * sizes.n_entries * wavefunction.n_units * item + system.n_inputs * ansatz.order * 8
     return {
         **ansatz.planned(),
-        "chains": sizes.n_chains,
-        "samples per step": sizes.n_samples,
-        **plan_of_costs(sizes, regularization.solver, tables),
+        **samples,
+        **plan_of_costs(sizes, regularization.solver, tables + report_memory(settings, ansatz)),
     }
+
+
+def planned_sizes(settings, ansatz):
+    """Return the `StepSizes` of a step, of exact sums those of all configurations."""
+    sizes = step_sizes(settings, ansatz)
+    if not ansatz.is_exact:
+        return sizes
+    n = ansatz.n_configurations
+    return dataclasses.replace(sizes, n_samples=n, n_chains=n, n_proposals=0)
+
+
+def report_memory(settings, ansatz):
+    """Return the bytes of the columns that a report keeps of all its samples, twice: they are joined at the end."""
+    n_samples = ansatz.n_configurations if ansatz.is_exact else samples_per_report(settings, ansatz)
+    n_columns = 10 + 2 * len(settings.observables.structure_factor)
+    return 16 * n_samples * n_columns

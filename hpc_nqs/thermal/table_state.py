@@ -34,6 +34,16 @@ class TableState(ThermalState):
         """Default cut of S relative to its largest eigenvalue."""
         return SOFT_CUT[self.is_exact]
 
+    @property
+    def typical_growth(self):
+        """Growth of beta per step, and power."""
+        return (0.085, 0.3) if self.model.has_exchange and not self.model.has_positive_exchange else (0.055, 0.3)
+
+    def resolved_size(self):
+        """Return the sites of the largest clusters."""
+        tables = getattr(self.wavefunction, "second", self.wavefunction)
+        return {"cluster_size": max(kind.units.shape[1] for kind in tables.kinds) // 2}
+
     def control_variates(self):
         """Return the `ControlVariates` of the reported energy."""
         return ControlVariates(self.system, self.lattice)

@@ -9,7 +9,7 @@ from hpc_nqs import tasks
 from hpc_nqs.exact import diagonalization as exact
 from hpc_nqs.hamiltonians.marshall import marshall
 from hpc_nqs.parallel.team import Team
-from hpc_nqs.path_integral import driver as path_integral
+from hpc_nqs.path_integral import plan as path_integral
 from hpc_nqs.path_integral.trotter import network_of, trotter_product
 from hpc_nqs.runs import run_file as checkpoint
 from hpc_nqs.runs.computation import DONE

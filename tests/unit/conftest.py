@@ -60,6 +60,11 @@ def driver(monkeypatch):
 
     monkeypatch.setattr(tasks, "run", run)
     monkeypatch.setattr(tasks, "plan", lambda settings: {"sites": 6, "parameters": 1234, "memory per rank": "0.1 GB"})
+    monkeypatch.setattr(tasks, "advice", lambda settings: ["Nothing is known about this magnet."])
+    monkeypatch.setattr(tasks, "resolved", lambda settings: {"sampling": {"n_chains": 64}, "thermal": {"beta_0": 0.02}})
+    taken = {"names": ("steps", "reported temperatures"), "steps": 1200, "reports": 3, "seconds_per_step": 0.5}
+    taken |= {"seconds_per_report": 12.0, "seconds": 635.0, "efficiency": 0.75}
+    monkeypatch.setattr(tasks, "forecast", lambda settings, n_ranks: taken)
     monkeypatch.setattr(parallel, "start", parallel.Team.serial)
     return fake
 

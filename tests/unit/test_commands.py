@@ -99,6 +99,28 @@ def test_check_prints_the_plan(folder, driver, capsys):
     assert cli.main(["check", "input.toml"]) == 0
     out = capsys.readouterr().out
     assert "input.toml is a valid input" in out and "parameters       1,234" in out
+    assert "Nothing is known about this magnet." in out
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    expected = ["sampling.n_chains 64", "thermal.beta_0 0.02", "ranks assumed 1 rank", "steps about 1,200"]
+    expected += ["reported temperatures 3", "one of the steps 0.5 s", "one of the reported temperatures 12 s"]
+    assert not {*expected, "whole run about 10 min 36 s"} - set(lines)
+
+
+def test_check_leaves_out_what_is_given_and_takes_ranks(folder, driver, capsys):
+    assert cli.main(["check", "input.toml", "--ranks", "8", "--set", "sampling.n_chains=16"]) == 0
+    out = capsys.readouterr().out
+    assert "sampling.n_chains" not in out and "thermal.beta_0" in out
+    assert "8 ranks (predicted parallel efficiency 75%)" in out
+    with pytest.raises(SystemExit):
+        cli.main(["check", "input.toml", "--ranks", "0"])
+    assert "allowed is an integer from 1" in capsys.readouterr().err
+
+
+def test_check_json_has_the_same_numbers(folder, driver, capsys):
+    assert cli.main(["check", "input.toml", "--json"]) == 0
+    checked = json.loads(capsys.readouterr().out)
+    assert set(checked) == {"system", "ranks", "advice", "plan", "resolved", "forecast"}
+    assert (checked["plan"]["parameters"], checked["ranks"], checked["forecast"]["seconds"]) == (1234, 1, 635.0)
 
 
 def test_init_is_ready_to_run(folder, driver, capsys):

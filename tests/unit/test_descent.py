@@ -5,7 +5,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from hpc_nqs.ground_state.schedule import EXACT_MOMENTUM, LEAST_CAUTION, MOMENTUM, Descent, default_step, width_bound
+from hpc_nqs.ground_state.schedule import (
+    EXACT_MOMENTUM,
+    LEAST_CAUTION,
+    MOMENTUM,
+    Descent,
+    default_step,
+    fraction_of_step,
+    width_bound,
+)
 from hpc_nqs.hamiltonians.matrices import to_sparse
 from hpc_nqs.parallel.team import Team
 from hpc_nqs.settings.parsing import parse_settings
@@ -25,7 +33,7 @@ def velocity(x):
 
 def test_the_schedule():
     way = descent()
-    assert [way.fraction(step) for step in (0, 35, 70, 99)] == pytest.approx([0.25, 0.5, 1.0, 1.0])
+    assert [fraction_of_step(step, 100) for step in (0, 35, 70, 99)] == pytest.approx([0.25, 0.5, 1.0, 1.0])
     assert [way.diag_scale(step) for step in (0, 35, 70, 99)] == pytest.approx([1e-2, 1e-3, 1e-4, 1e-4])
     assert [way.dtau(step) for step in (0, 70, 85, 100)] == pytest.approx([0.5, 0.5, 0.5 * 0.2**0.5, 0.1])
     assert descent(start_scale=0.0, last_scale=0.0).diag_scale(50) == 0.0

@@ -243,9 +243,9 @@ def test_the_live_line_is_rewritten_in_place():
     progress.update(step=2, beta=0.2, **STATE)
     assert "step 2" not in stream.getvalue()
     clock.now = 10.0
-    progress.update(step=3, beta=1.1, **STATE)
+    progress.update(step=3, beta=1.1, seconds_left=lambda: 29.2, **STATE)
     assert stream.screen() == ["step 3  beta 1.1/4  T 0.9091  e -0.41234(30)  29 s left  residual 0.002"]
-    progress.update(step=4, beta=4.0, beta_end=4.0)
+    progress.update(step=4, beta=4.0, beta_end=4.0, seconds_left=lambda: 0.0)
     progress.message("checkpoint written")
     progress.close()
     assert stream.screen() == ["checkpoint written", "step 4  beta 4/4  T 0.25  0 s left", ""]

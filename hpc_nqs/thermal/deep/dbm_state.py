@@ -22,6 +22,10 @@ class DeepState(ThermalState):
         """Return the arrays of the wave function and where they stand, to start other runs from."""
         return self.wavefunction.arrays() | {"beta": beta, "n_slices": self.n_slices}
 
+    def resolved_size(self):
+        """Return the number of deep units."""
+        return {"n_deep": int(self.wavefunction.n_deep)}
+
     def planned_deep_units(self):
         """Return the number of deep units."""
         return {"deep units": self.wavefunction.n_deep}

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from hpc_nqs.thermal.deep.ring_chains import RingEnumeration, Rings
+from hpc_nqs.thermal.deep.ring_chains import RingEnumeration, Rings, n_rings
 from hpc_nqs.thermal.deep.ring_evolution import RingEvolution
 from hpc_nqs.thermal.deep.ring_meter import RingMeter
 from hpc_nqs.thermal.deep.unit_columns import sliced_network
@@ -22,6 +22,11 @@ class RingState(ThermalState):
     def soft_cut(self):
         """Default cut of S relative to its largest eigenvalue."""
         return EXACT_SOFT_CUT if self.is_exact else self.sampled_soft_cut
+
+    @property
+    def n_configurations(self):
+        """How many rings an exact sum has."""
+        return n_rings(self.model.n_sites, self.model.conserves_sz, self.n_slices)
 
     def sampler(self, team, n_chains, seed):
         """Return the `Sampler` of rings of 2M layers."""

@@ -1,0 +1,119 @@
+"""What the steps of a ground-state run cost on this machine: its own state and samplers, timed for a second or two."""
+
+import dataclasses
+
+from hpc_nqs.ground_state.ansatz import build_spin_ansatz
+from hpc_nqs.ground_state.meter import LevelMeter
+from hpc_nqs.ground_state.plan import (
+    N_CHAINS,
+    forecast_of,
+    last_scale,
+    refusing,
+    regularization_of,
+    samples_per_step,
+    step_sizes,
+    steps_are_exact,
+)
+from hpc_nqs.ground_state.sectors import search_of
+from hpc_nqs.hilbert.spins import random_spins
+from hpc_nqs.observables.structure_factors import build_correlations
+from hpc_nqs.parallel.team import Team
+from hpc_nqs.reconfiguration.cost_model import step_seconds
+from hpc_nqs.reconfiguration.velocity import velocity
+from hpc_nqs.runs.pace import fitted, timed
+from hpc_nqs.sampling.chains import Chains
+from hpc_nqs.sampling.enumeration import Enumeration
+from hpc_nqs.sampling.evaluation import evaluate
+from hpc_nqs.sampling.sampler import part_of
+from hpc_nqs.settings.system import build
+
+SECONDS = 1.5  # that a trial takes at most, about
+FIRST, FACTOR = 128, 4  # samples of the first trial, and growth to the next one
+
+
+class Trial:
+    """Timed parts of a step of one state.
+
+    Parameters
+    ----------
+    settings : Settings
+    ansatz : SpinAnsatz
+    lattice : Lattice
+    """
+
+    def __init__(self, settings, ansatz, lattice):
+        self.settings, self.ansatz, self.team = settings, ansatz, Team.serial()
+        chosen, seed = settings.sampling, settings.run.seed or 0
+        self.is_exact = steps_are_exact(settings, ansatz)
+        if self.is_exact:
+            self.sampler = Enumeration(self.team, ansatz.system, ansatz.invariance())
+        else:
+            n_chains = N_CHAINS if chosen.n_chains == "auto" else chosen.n_chains
+            self.sampler = Chains(self.team, n_chains, seed, lambda stream: random_spins(ansatz.system, stream))
+        self.meter = LevelMeter(
+            ansatz, build_correlations(settings, lattice, ansatz.model), self.sampler, self.team
+        )
+        self.sweeps = 1 if chosen.sweeps_per_sample == "auto" else chosen.sweeps_per_sample
+        self.exponent = 1.0 if chosen.exponent == "auto" else chosen.exponent
+        self.scale = last_scale(settings, self.is_exact, ansatz.wavefunction.n_params)
+        self.most = self.sampler.n_chains if self.is_exact else samples_per_step(settings)
+
+    def costs(self):
+        """Return the `Cost` of a step and that of a sample of the final measurement."""
+        amounts, parts, spent, n_samples = [], [], 0.0, FIRST
+        while not amounts or (amounts[-1] < self.most and spent * (1 + FACTOR) < SECONDS):
+            found, seconds = timed(lambda n=n_samples: self._parts(n))
+            amounts.append(found.pop("samples"))
+            parts.append(found)
+            spent += seconds
+            n_samples = FACTOR * amounts[-1]
+        costs = {name: fitted(amounts[-2:], [part[name] for part in parts[-2:]]) for name in parts[0]}
+        return costs["sample"] + costs["summary"] + costs["velocity"], costs["sample"] + costs["report"]
+
+    def _parts(self, n_samples):
+        """Return the seconds of the parts of a step with so many samples, and their number as "samples"."""
+        seconds, team, wavefunction = {}, self.team, self.ansatz.wavefunction
+
+        def put(name, work):
+            found, seconds[name] = timed(work)
+            return found
+
+        samples, evaluation = put("sample", lambda: self._sample(n_samples))
+        put("summary", lambda: self.meter.summarize(samples, evaluation))
+        regularization = regularization_of(self.settings, self.ansatz, self.scale, len(samples.flat))
+        put("velocity", lambda: velocity(evaluation, samples, wavefunction, regularization, team))
+        put("report", lambda: self.meter.report([(samples, evaluation)]))
+        return seconds | {"samples": len(samples.flat)}
+
+    def _sample(self, n_samples):
+        system, wavefunction = self.ansatz.system, self.ansatz.wavefunction
+        amplitude = wavefunction.amplitude(system.moves)
+        per_chain = max(1, -(-n_samples // self.sampler.n_chains))
+        samples = self.sampler.sample(amplitude, system, per_chain, self.sweeps, self.exponent)
+        if self.is_exact:
+            samples = part_of(samples, n_samples)
+        return samples, evaluate(samples, wavefunction, system, self.team, amplitude)
+
+
+def forecast(settings, n_ranks=1):
+    """Return what a run will take, measured and extrapolated, as a dict: keys as `thermal.trial.forecast`."""
+    lattice, model = build(settings)
+    search = refusing(search_of, settings, lattice, model)
+    ansatz = refusing(build_spin_ansatz, settings, lattice, model, settings.run.seed or 0, search.sectors[0])
+    trial = Trial(settings, ansatz, lattice)
+    step, final = trial.costs()
+    path, n = forecast_of(settings, search, trial.is_exact, trial.sampler.n_chains), len(search.sectors)
+    sizes = step_sizes(settings, ansatz, trial.most)
+    if trial.is_exact:
+        sizes = dataclasses.replace(sizes, n_chains=trial.most, n_proposals=0)
+    solver = regularization_of(settings, ansatz, trial.scale, trial.most).solver
+    alone, shared = (sum(step_seconds(sizes, solver, ranks).values()) for ranks in (1, n_ranks))
+    return {
+        "names": ("steps", "sectors"),
+        "steps": round(n * path.expected_steps()),
+        "reports": n,
+        "seconds_per_step": step.of(trial.most) * shared / alone,
+        "seconds_per_report": final.of(path.n_final) * shared / alone,
+        "seconds": n * path.seconds(step, final) * shared / alone,
+        "efficiency": alone / shared / n_ranks,
+    }

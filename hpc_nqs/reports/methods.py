@@ -1,0 +1,169 @@
+"""One paragraph for the Methods section of a paper: what a run did, in plain sentences with its numbers."""
+
+from hpc_nqs.reports.numbers import duration
+from hpc_nqs.reports.text import describe
+
+_STATES = {
+    "rbm": "a restricted Boltzmann machine",
+    "pair_rbm": "a singlet pair product times a restricted Boltzmann machine",
+    "clusters": "tables over pairs and connected clusters of up to {cluster_size} sites",
+    "permanent": "an exchange permanent times tables over pairs and connected clusters of up to {cluster_size} sites",
+    "dbm": "a deep Boltzmann machine with {n_deep} deep units",
+}
+_SYMMETRIES = {
+    "translation": "translations",
+    "point_group": "the point group",
+    "layer_exchange": "the exchange of layers",
+    "spin_flip": "the flip of all spins",
+}
+_SOLVERS = {
+    "dense": "directly",
+    "cg": "by conjugate gradients",
+    "sample_space": "in the space of samples",
+}
+
+
+def paragraph(table, about=None):
+    """Return the paragraph; empty for a run whose file does not hold what "auto" became.
+
+    Parameters
+    ----------
+    table : dict
+        As `run_file.read_table` returns it.
+    about : dict, optional
+        As `run_file.read_about` returns it, for the version.
+    """
+    resolved = table.get("resolved")
+    if not resolved:
+        return ""
+    settings = table.get("settings", {})
+    if table.get("task") == "ground_state":
+        sentences = _ground_state(settings, resolved, table)
+    elif settings.get("thermal", {}).get("method") == "analytic":
+        sentences = _analytic(settings, resolved, table)
+    else:
+        sentences = _numerical(settings, resolved, table)
+    return " ".join([*sentences, _made_with(table, about or {})])
+
+
+def _magnet(settings, table):
+    return describe(settings, table.get("n_sites"))
+
+
+def _numerical(settings, resolved, table):
+    state, sampling, thermal = resolved["wavefunction"], resolved["sampling"], resolved["thermal"]
+    order = {2: "second-order (Heun)", 3: "third-order (Kutta)"}[thermal["order"]]
+    clock = settings["thermal"].get("clock", "energy")
+    followed = {
+        "energy": "the inverse temperature beta follows dE/dbeta = -Var(H)",
+        "time": "the inverse temperature beta is twice the imaginary time",
+    }
+    until = thermal.get("expansion_beta")
+    expansion = f", follows a cluster expansion up to beta = {until:.4g}" if until else ""
+    temperatures = settings["thermal"].get("temperatures") or [1 / beta for beta in settings["thermal"]["betas"]]
+    return [
+        f"Thermal states of the model {_magnet(settings, table)}, were computed by numerical purification "
+        "(PRL 127, 060601 (2021), method II).",
+        f"The purified state of {2 * table['n_sites']} spins is {_state(state)}.",
+        f"It starts at beta_0 = {thermal['beta_0']:.4g} from its high-temperature form{expansion} and is cooled to "
+        f"T = {min(temperatures):.4g} by imaginary-time evolution (stochastic reconfiguration) in {order} steps, whose "
+        f"size keeps their error below {2 * thermal['step_tolerance']:.2g} in the norm of the state, at most "
+        f"{thermal['max_dtau']:.3g} in inverse energies and 20 % of beta; {followed[clock]}.",
+        *_sampled(sampling, thermal.get("n_samples_report"), "each reported temperature"),
+        _equations(resolved["reconfiguration"]),
+    ]
+
+
+def _ground_state(settings, resolved, table):
+    state, sampling, part = resolved["wavefunction"], resolved["sampling"], resolved["ground_state"]
+    projected = part["projection"]
+    sectors = part["sectors"]
+    many = f" {sectors} sectors of quantum numbers were optimized one after the other" if sectors > 1 else ""
+    found = [
+        f"The lowest states of the model {_magnet(settings, table)}, were computed by variational Monte Carlo with "
+        f"{_state(state)}.",
+    ]
+    if projected != "none":
+        images = f" ({state['projection_images']} images)" if state["projection_images"] > 1 else ""
+        first = "first sector" if sectors > 1 else "state"
+        found.append(f"The {first} is projected onto {projected}{images}.")
+    if many:
+        found.append(many.strip() + (", and the lowest is reported." if part["searches"] else "."))
+    found.append(
+        f"It is optimized by stochastic reconfiguration with momentum in at most {settings['ground_state']['n_steps']} "
+        f"steps of imaginary time {part['step_size']:.3g}, until the V-score N Var(H) / E^2 is below "
+        f"{settings['ground_state']['v_score']:.2g}."
+    )
+    found += _sampled(sampling, part.get("n_samples_final"), "the final measurement")
+    return [*found, _equations(resolved["reconfiguration"])]
+
+
+def _analytic(settings, resolved, table):
+    sampling, thermal = resolved["sampling"], resolved["thermal"]
+    dtaus = ", ".join(f"{dtau:.3g}" for dtau in thermal["dtau"])
+    method = {"cluster": "loop and cluster updates", "gibbs": "block Gibbs sampling"}[sampling["method"]]
+    signs = "All weights are positive." if thermal["positive"] else "Averages are reweighted by the signs of weights."
+    between = (
+        f" Entropy and free energy are integrals of the energy, for which {thermal['between']} more temperatures were "
+        "sampled."
+        if thermal["between"]
+        else ""
+    )
+    return [
+        f"Thermal states of the model {_magnet(settings, table)}, were computed by analytic purification "
+        "(PRL 127, 060601 (2021), method I).",
+        f"The thermal state is a deep Boltzmann machine written down gate by gate as a Trotter product of order "
+        f"{settings['thermal'].get('trotter_order', 2)} with steps of at most {dtaus} in inverse energies "
+        f"({', '.join(map(str, thermal['slices_lowest']))} slices at the lowest temperature), without optimization; "
+        "results are extrapolated to dtau = 0 in dtau^2.",
+        f"Its units were sampled as world lines of {thermal['nodes']} sites in space and time by {method} in "
+        f"{sampling['n_chains']} Markov chains, {sampling['n_samples']:,} samples for each step at the lowest "
+        f"temperature. {signs}{between}",
+    ]
+
+
+def _state(state):
+    """Return the wave function in words."""
+    words = _STATES[state["kind"]].format(**{"cluster_size": "", "n_deep": 0} | state)
+    if state.get("slices", 1) > 1 and state["kind"] != "dbm":
+        words = f"a product of {state['slices']} copies of {words}"
+    words += f", with {state['n_params']} {state['parameters']} parameters"
+    shared = [_SYMMETRIES.get(name, name) for name in state["symmetries"]]
+    if shared:
+        listed = ", ".join(shared[:-1]) + (" and " if len(shared) > 1 else "") + shared[-1]
+        order = f" (a group of {state['group_order']} elements)" if "group_order" in state else ""
+        words += f" that are shared under {listed}{order}"
+    return words + (", in the basis rotated by Marshall's rule" if state.get("marshall") else "")
+
+
+def _sampled(sampling, n_report, where):
+    """Return the sentences about averages."""
+    if sampling["method"] == "exact_sum":
+        n = sampling["n_configurations"]
+        return [f"All averages are sums over {n:,} configurations, without statistical error."]
+    hot = f" ({sampling['n_samples_hot']:,} at high temperature)" if "n_samples_hot" in sampling else ""
+    exponent, sweeps = sampling["exponent"], sampling["sweeps_per_sample"]
+    power = f"q between {exponent[0]:g} and {exponent[1]:g}" if isinstance(exponent, list) else f"q = {exponent:g}"
+    apart = f"{sweeps[0]} to {sweeps[1]} sweeps" if isinstance(sweeps, list) else f"{sweeps} sweeps"
+    return [
+        f"Averages are taken over {sampling['n_samples']:,} samples per step{hot} and {n_report:,} at {where}, from "
+        f"{sampling['n_chains']} Metropolis chains of |Psi|^(2q), {power}, {apart} apart; errors are jackknife "
+        "estimates."
+    ]
+
+
+def _equations(solver):
+    """Return the sentence about S x = -F."""
+    if solver["regularization"] == "soft_cut":
+        tamed = f"eigenvalues of S below {solver['soft_cut']:.0e} of the largest one are cut softly"
+    else:
+        tamed = f"with a diagonal shift of S of {solver['diag_scale']:.0e} of its diagonal"
+    return f"The linear equations are solved {_SOLVERS[solver['solver']]}, {tamed}."
+
+
+def _made_with(table, about):
+    version = f" {about['version']}" if about.get("version") else ""
+    seed = table.get("settings", {}).get("run", {}).get("seed")
+    ranks = table.get("n_ranks", 1)
+    words = f"The run with hpc_nqs{version} took {duration(table.get('seconds', 0.0))} on {ranks} "
+    return words + ("process" if ranks == 1 else "processes") + (f" (seed {seed})." if seed is not None else ".")

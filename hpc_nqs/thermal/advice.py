@@ -1,0 +1,56 @@
+"""Which method suits a magnet, in sentences that follow from what is computed here: signs of H and of short trials."""
+
+import numpy as np
+
+from hpc_nqs.exact.diagonalization import MAX_SITES
+from hpc_nqs.hamiltonians.marshall import marshall
+from hpc_nqs.path_integral.trial import sign_trial
+from hpc_nqs.settings.system import build
+
+
+def advice(settings):
+    """Return what to know about the method of a thermal run, as a list of sentences."""
+    lattice, model = build(settings)
+    rotated = marshall(model, lattice)
+    has_sign = bool(np.any(np.concatenate([rotated.exchange_element, rotated.flip_element]) > 0))
+    analytic = settings.thermal.method == "analytic"
+    found = _frustrated(settings, lattice, model, analytic) if has_sign else [_positive(analytic)]
+    if model.n_sites <= MAX_SITES:
+        found.append(f"With {model.n_sites} sites `hpc-nqs exact` gives all of it exactly.")
+    return found
+
+
+def _positive(analytic):
+    if analytic:
+        return "No sign problem: the errors are statistical, and that of dtau is extrapolated away."
+    return (
+        'No sign problem: thermal.method = "analytic" has no variational error here. This run has one; the column '
+        "`syst` estimates it."
+    )
+
+
+def _frustrated(settings, lattice, model, analytic):
+    trial, floor = sign_trial(settings, lattice, model), settings.thermal.sign_floor
+    found, lowest = [], 1 / settings.thermal.report_betas[-1]
+    if trial.lost is not None:
+        above = "" if np.isinf(trial.kept) else f" between T = {trial.kept:.3g} and {trial.lost:.3g}"
+        found.append(
+            f"Frustrated: positive and negative weights of the analytic method cancel. In a short trial its average "
+            f"sign fell below {floor:g}{above or f' above T = {trial.lost:.3g}'}."
+        )
+        if analytic:
+            found.append('An analytic run stops there; thermal.method = "numerical" goes on.')
+    elif trial.kept <= lowest * (1 + 1e-9):
+        found.append(
+            f"Frustrated, but in a short trial the average sign of the analytic method was {trial.sign:.2g} at T = "
+            f'{lowest:.3g}: thermal.method = "analytic" has no variational error, at about {trial.sign**-2:.0f} times '
+            "the samples of a sign-free magnet."
+        )
+    else:
+        found.append(
+            f"Frustrated: in a short trial the average sign of the analytic method was {trial.sign:.2g} at T = "
+            f"{trial.kept:.3g}, and it falls below."
+        )
+    if not analytic:
+        found.append("The numerical method has no sign problem; its variational error stands in the column `syst`.")
+    return found
