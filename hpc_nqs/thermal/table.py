@@ -7,7 +7,9 @@ import numpy as np
 
 from hpc_nqs.observables import thermodynamics
 from hpc_nqs.thermal import systematic_error
+from hpc_nqs.thermal.observable_error import observable_errors
 
+SHARED = 1.5  # of the error of an integral: consecutive steps share their chains, calibrated
 NARROW = 0.125  # window of a second fit of the slope at the end of a path
 CERTAIN = 2.0  # total errors by which s may lie outside 0 to ln 2 and is taken to be at the end
 
@@ -33,8 +35,8 @@ def finished_rows(rows, history, model, start=None, exact_until=0.0):
     Returns
     -------
     list of dict
-        With entropy, free_energy and their errors, specific_heat_slope, and the estimated systematic errors
-        energy_systematic, entropy_systematic and free_energy_systematic.
+        With entropy, free_energy and their errors, specific_heat_slope, and the estimated systematic error
+        NAME_systematic of every quantity that has a statistical one: a number, or a dict {key: number}.
     """
     if not rows:
         return []
@@ -42,9 +44,10 @@ def finished_rows(rows, history, model, start=None, exact_until=0.0):
     betas, energies, errors = path.betas, path.energies, path.energy_errors
     mean, variance, _ = thermodynamics.infinite_temperature_cumulants(model)
     integrals, integral_errors = thermodynamics.integrate_energy(
-        betas, energies, slopes=-path.variances, errors=errors,
+        betas, energies, slopes=-path.variances, errors=errors, slope_errors=path.variance_errors,
         start_energy=mean / model.n_sites, start_slope=-variance / model.n_sites,
     )
+    integral_errors = SHARED * integral_errors
     if start is not None:
         first, first_error = start.get("integral") or _first_integral(path, model)
         integrals, integral_errors = integrals + first - integrals[0], np.hypot(integral_errors, first_error)
@@ -67,7 +70,10 @@ def finished_rows(rows, history, model, start=None, exact_until=0.0):
         if len(betas) >= 3:
             row |= _slope(betas, energies, even, beta)
         finished.append(row)
-    return finished
+    places = np.searchsorted(betas, [row["beta"] for row in finished])
+    known = sum(row["beta"] <= exact_until for row in finished)
+    others = observable_errors(finished, off, places, mean / model.n_sites, known)
+    return [row | other for row, other in zip(finished, others, strict=True)]
 
 
 def _slope(betas, energies, errors, beta):
