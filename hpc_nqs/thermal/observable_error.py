@@ -4,7 +4,7 @@ Every mean O of a thermal state changes with temperature at the rate -Cov(O, H),
 count, in quadrature:
 
 1. the unexplained part of every change, B sum |O_k - O_(k-1)| r^2, from infinite temperature on, r^2 in an interval
-   weighted by the heat that leaves in it;
+   weighted by the heat that leaves in it, B = 2, or 1 where O is conserved;
 2. the error of the label beta, |dO/de| times that of `systematic_error`;
 3. for isotropic magnets on tables, the difference between <Sz Sz> and <S.S> / 3, zero where the state keeps the
    symmetry between the components.
@@ -19,7 +19,8 @@ import numpy as np
 from hpc_nqs.hamiltonians.spin_model import SZ
 from hpc_nqs.thermal.systematic_error import STEPS
 
-SHARE = 2  # B, calibrated
+SHARE = 2.0  # B of means that the evolution changes directly, calibrated
+CONSERVED = ("susceptibility", "magnetization")  # B = 1: M and M^2 keep their pace, see `conserved`
 KEYED = ("structure_factor", "correlation", "neighbour_correlation")
 HEATS = ("specific_heat", "specific_heat_slope")
 ALONE = "_z"  # ending of what was measured from Sz alone
@@ -76,7 +77,8 @@ def _of_one(name, values, rows, chosen, errors, places, start_energy):
         unexplained = np.clip([rows[k]["tdvp_residual"] for k in chosen], 0.0, 1.0) * np.abs(values)
     else:
         heat, lost = (np.diff(part[places], prepend=0.0) for part in (errors.heat, errors.unexplained))
-        unexplained = SHARE * np.cumsum(changes * np.divide(lost, heat, out=np.zeros(len(heat)), where=heat > 0))
+        shares = np.divide(lost, heat, out=np.zeros(len(heat)), where=heat > 0)
+        unexplained = (1.0 if name in CONSERVED else SHARE) * np.cumsum(changes * shares)
     # |dO/de| of the steeper neighbour times the error of e, not more than that neighbour is away
     moved = changes * np.minimum(1.0, label / np.maximum(np.abs(np.diff(energies)), TINY))
     later = np.append(changes[1:] * np.minimum(1.0, label[:-1] / np.maximum(np.abs(np.diff(energies))[1:], TINY)), 0.0)

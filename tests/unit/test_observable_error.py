@@ -63,7 +63,7 @@ def test_the_susceptibility_follows_as_chi_t():
     chi = np.array([0.2, 0.2, 0.1])  # chi T = 0.2, 0.1, 0.025 from 1/4
     shares = np.array([0.1, 0.2, 0.5])
     found = [row["susceptibility_systematic"] for row in made(susceptibility=chi, shares=shares)]
-    wanted = np.array([1.0, 2.0, 4.0]) * SHARE * np.cumsum(np.array([0.05, 0.1, 0.075]) * shares)
+    wanted = np.array([1.0, 2.0, 4.0]) * np.cumsum(np.array([0.05, 0.1, 0.075]) * shares)
     steps = STEPS * np.array([1.0, 2.0, 4.0]) * np.array([0.2, 0.15, 0.225])  # the larger of value and change
     np.testing.assert_allclose(found, np.hypot(wanted, steps), rtol=1e-12)
 
