@@ -8,8 +8,9 @@ is an error of e; where r^2 is large it adds up more slowly, since the clock hol
 error of the label beta, which is the same for every quantity: what the energy and, of exact sums, the variance of the
 seed miss of the high-temperature series (of a Trotter network: of the extrapolated energy); the difference between the
 measured energy and E(0) - int Var(H) dbeta' beyond its noise, which is the gap between the two specific heats,
-integrated; the difference of the energies of the two layers; and what steps may miss of a change of energy.  All are
-combined in quadrature.  `observable_error` makes errors of all other quantities of it.
+integrated, or for networks that noise, where it is larger; the difference of the energies of the two layers; and what
+steps may miss of a change of energy.  All are combined in quadrature.  `observable_error` makes errors of all other
+quantities of it.
 
 R was calibrated, see docs/theory/clock_and_errors.md.  The estimate is a measure, not a bound.
 """
@@ -66,7 +67,7 @@ class SystematicErrors:
     unexplained: np.ndarray
 
 
-def estimate(path, model, start=None, exact_until=0.0):
+def estimate(path, model, start=None, exact_until=0.0, noisy=False):
     """Estimate the systematic errors along a run.
 
     Parameters
@@ -80,6 +81,8 @@ def estimate(path, model, start=None, exact_until=0.0):
         energy. None: the run starts so close to infinite temperature that the series judges its first energy.
     exact_until : float
         Inverse temperature up to which the states are known and not cooled: only what happens after that counts.
+    noisy : bool
+        The noise of the path is an error of the label: of networks, not of tables.
 
     Returns
     -------
@@ -105,6 +108,7 @@ def estimate(path, model, start=None, exact_until=0.0):
         heat, unexplained, slower = (part - part[0] for part in (heat, unexplained, slower))
         lag, deficit = lag + trotter_lag(path, start), deficit - deficit[0]
     gap = np.sqrt(np.maximum(0.0, np.square(deficit) - np.square(CERTAIN * noise)))
+    gap = np.maximum(gap, noise) if noisy else gap
     label = np.sqrt(np.sum(np.square((path.variances * lag, gap, 0.5 * path.layer_differences)), axis=0))
     missed = STEPS * np.minimum(changes, HEALED * path.betas * path.variances)
     energy = np.sqrt(np.sum(np.square((slower, label, missed)), axis=0))
