@@ -4,21 +4,21 @@ Every mean O of a thermal state changes with temperature at the rate -Cov(O, H),
 count, in quadrature:
 
 1. the unexplained part of every change, B sum |O_k - O_(k-1)| r^2, from infinite temperature on, r^2 in an interval
-   weighted by the heat that leaves in it, B = 2, or 1 where O is conserved;
+   weighted by the heat that leaves in it, B = 2, or 1 of M and M^2;
 2. the error of the label beta, |dO/de| times that of `systematic_error`;
 3. for isotropic magnets on tables, the difference between <Sz Sz> and <S.S> / 3, zero where the state keeps the
    symmetry between the components.
 
-The specific heat is a slope and not an integral: its first part is r^2 c.  A fit to the slope of e is off by its
-distance from c, too, beyond the noise.  What steps may miss of a value, or of a
-change, is a floor under all.
+The specific heat is a slope and not an integral: its first part is r^2 c, and beta times the error of e, which grows
+over about beta.  A fit to the slope of e is off by its distance from c, too, beyond the noise.  What seed and steps may
+miss of a value, or of a change, is a floor under all.
 """
 
 import numpy as np
 
 from hpc_nqs.hamiltonians.spin_model import SZ
-from hpc_nqs.thermal.systematic_error import STEPS
 
+MISSED = 1e-3  # relative: what seed and steps may miss of a mean
 SHARE = 2.0  # B of means that the evolution changes directly, calibrated
 CONSERVED = ("susceptibility", "magnetization")  # B = 1: M and M^2 keep their pace, see `conserved`
 KEYED = ("structure_factor", "correlation", "neighbour_correlation")
@@ -74,7 +74,8 @@ def _of_one(name, values, rows, chosen, errors, places, start_energy):
     energies = np.append(start_energy, [rows[k]["energy"] for k in chosen])
     changes, label = np.abs(np.diff(means)), errors.label[places]
     if name in HEATS:
-        unexplained = np.clip([rows[k]["tdvp_residual"] for k in chosen], 0.0, 1.0) * np.abs(values)
+        residuals = np.clip([rows[k]["tdvp_residual"] for k in chosen], 0.0, 1.0)
+        unexplained = np.hypot(residuals * np.abs(values), betas * errors.energy[places])
     else:
         heat, lost = (np.diff(part[places], prepend=0.0) for part in (errors.heat, errors.unexplained))
         shares = np.divide(lost, heat, out=np.zeros(len(heat)), where=heat > 0)
@@ -82,10 +83,10 @@ def _of_one(name, values, rows, chosen, errors, places, start_energy):
     # |dO/de| of the steeper neighbour times the error of e, not more than that neighbour is away
     moved = changes * np.minimum(1.0, label / np.maximum(np.abs(np.diff(energies)), TINY))
     later = np.append(changes[1:] * np.minimum(1.0, label[:-1] / np.maximum(np.abs(np.diff(energies))[1:], TINY)), 0.0)
-    missed = STEPS * np.maximum(np.abs(means[1:]), np.abs(means[1:] - start))
+    missed = MISSED * np.maximum(np.abs(means[1:]), np.abs(means[1:] - start))
     if name in ("correlation", "neighbour_correlation"):  # as large at all distances
         largest = [max(abs(pair[0]) for pair in rows[k][name].values()) for k in chosen]
-        missed = STEPS * np.array(largest)
+        missed = MISSED * np.array(largest)
     return scale * np.sqrt(np.sum(np.square((unexplained, np.maximum(moved, later), missed)), axis=0))
 
 
