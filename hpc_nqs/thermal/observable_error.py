@@ -78,7 +78,7 @@ def _of_one(name, values, rows, chosen, errors, places, start_energy):
         unexplained = np.hypot(residuals * np.abs(values), betas * errors.energy[places])
     else:
         heat, lost = (np.diff(part[places], prepend=0.0) for part in (errors.heat, errors.unexplained))
-        shares = np.divide(lost, heat, out=np.zeros(len(heat)), where=heat > 0)
+        shares = np.clip(np.divide(lost, heat, out=np.zeros(len(heat)), where=heat > 0), 0.0, 1.0)  # of noisy heat, too
         unexplained = (1.0 if name in CONSERVED else SHARE) * np.cumsum(changes * shares)
     # |dO/de| of the steeper neighbour times the error of e, not more than that neighbour is away
     moved = changes * np.minimum(1.0, label / np.maximum(np.abs(np.diff(energies)), TINY))

@@ -110,7 +110,7 @@ def estimate(path, model, start=None, exact_until=0.0, noisy=False):
     gap = np.sqrt(np.maximum(0.0, np.square(deficit) - np.square(CERTAIN * noise)))
     gap = np.maximum(gap, noise) if noisy else gap
     label = np.sqrt(np.sum(np.square((path.variances * lag, gap, 0.5 * path.layer_differences)), axis=0))
-    missed = STEPS * np.minimum(changes, HEALED * path.betas * path.variances)
+    missed = STEPS * np.minimum(changes, HEALED * path.betas * np.abs(path.variances))
     energy = np.sqrt(np.sum(np.square((slower, label, missed)), axis=0))
     integral = integrated(path.betas, energy, at_zero=0.0)
     # s = ln 2 + beta e - int e dbeta'; half of the integral beside, since the error may change its sign on the way
