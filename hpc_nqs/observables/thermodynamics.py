@@ -7,6 +7,7 @@ Everything but the moments is linear in the energy: total in, total out; per sit
 import numpy as np
 
 LN_2 = float(np.log(2.0))
+MAX_STRINGS = 1500  # of H; beyond, its fourth cumulant takes too long
 
 
 def integrate_energy(betas, energies, slopes=None, errors=None, slope_errors=None, start_energy=0.0, start_slope=None):
@@ -215,6 +216,61 @@ def infinite_temperature_cumulants(model):
         - 3.0 * np.sum(exchange**2 * ising)
     )
     return mean, float(variance), float(third)
+
+
+def infinite_temperature_fourth(model):
+    """Compute the fourth cumulant of H in the uniform mixture of all 2^N states, exactly; total.
+
+    H without its mean is a sum of Pauli strings, H^2 one of the products of two that commute, and Tr H^4 / 2^N the sum
+    of its squared coefficients: k_4 = Tr H^4 / 2^N - 3 k_2^2, and Var(H) = k_2 - k_3 beta + k_4 beta^2 / 2 - ...
+
+    Parameters
+    ----------
+    model : SpinModel
+
+    Returns
+    -------
+    float or None
+        None for more than MAX_STRINGS strings.
+    """
+    coefficients, flips, signs = _pauli_strings(model)
+    if len(coefficients) > MAX_STRINGS:
+        return None
+    both = flips * signs  # sites of Y
+    crossed = signs @ flips.T  # Z of the first string and X of the second
+    commute = (crossed + crossed.T) % 2 == 0
+    # Y = i X Z: the product of two strings is i^exponent times a string
+    exponent = crossed - crossed.T + 2 * (both @ (flips + signs).T + (flips + signs) @ both.T)
+    products = np.outer(coefficients, coefficients) * np.where(exponent % 4 == 0, 1.0, -1.0)
+    # a string is known by its sum modulo 2 of random words, one for X and one for Z of every site
+    words = np.random.default_rng(0).integers(0, 2**63, 2 * model.n_sites, dtype=np.uint64)
+    masks = np.concatenate([flips, signs], axis=1).astype(bool)
+    names = np.bitwise_xor.reduce(np.where(masks, words, np.uint64(0)), axis=1)
+    _, which = np.unique((names[:, None] ^ names)[commute], return_inverse=True)
+    square = np.bincount(which.reshape(-1), weights=products[commute])
+    return float(square @ square) - 3.0 * float(coefficients @ coefficients) ** 2
+
+
+def _pauli_strings(model):
+    """Return H without its mean as Pauli strings: coefficients (n,), and X and Z of every site, 0 or 1, (n, n_sites).
+
+    A site with both has Y.
+    """
+    n_sites = model.n_sites
+    ising = _symmetric(n_sites, model.pair_sites, model.pair_coupling)
+    exchange = _symmetric(n_sites, model.exchange_sites, 0.5 * np.asarray(model.exchange_element))
+    flip = np.zeros(n_sites)
+    np.add.at(flip, model.flip_sites, model.flip_element)
+    field, single = np.asarray(model.site_field, dtype=np.float64), np.eye(n_sites)
+    pairs, none = np.triu_indices(n_sites, k=1), np.zeros((n_sites, n_sites))
+    bonds = single[pairs[0]] + single[pairs[1]]
+    parts = (
+        (ising[pairs], 0 * bonds, bonds), (exchange[pairs], bonds, 0 * bonds), (exchange[pairs], bonds, bonds),
+        (field, none, single), (flip, single, none),
+    )
+    coefficients, flips, signs = (np.concatenate(part) for part in zip(*parts, strict=True))
+    kept = coefficients != 0
+    return coefficients[kept], flips[kept], signs[kept]
 
 
 def _symmetric(n_sites, sites, values):

@@ -23,12 +23,14 @@ from hpc_nqs.reports.panels import (
     SLOPE,
     correlation_title,
     draw_all,
+    draw_band,
     draw_history,
     draw_levels,
     draw_map,
     draw_radial,
     name_the_styles,
     plain_label,
+    possible_range,
     say,
     shade,
     shown_columns,
@@ -233,6 +235,8 @@ def phase_diagram(sweep, quantity="specific_heat", width=WIDTH):
         axes[0].set_xlabel(plain_label(sweep["parameter"]))
         axes[0].set_ylabel("temperature  $T$  [J]")
         for position, (value, found) in enumerate(runs):
+            if any(part for *_, part in found):
+                draw_band(axes[1], found, shade(position, len(runs)), possible_range(quantity, {}))
             temperatures, values, errors, _ = zip(*sorted(found), strict=True)
             axes[1].errorbar(
                 temperatures,

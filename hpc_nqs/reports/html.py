@@ -9,7 +9,7 @@ import numpy as np
 from hpc_nqs.reports import verdict as judgement
 from hpc_nqs.reports.methods import paragraph
 from hpc_nqs.reports.numbers import duration
-from hpc_nqs.reports.text import aligned_columns, describe, table_remarks, unit_of_energy
+from hpc_nqs.reports.text import aligned_columns, describe, errors_legend, table_remarks, unit_of_energy
 from hpc_nqs.settings.toml_text import format_tables
 
 PAPERS = (
@@ -132,11 +132,13 @@ def _results_part(table, exact_rows):
     if not table["rows"]:
         return ["<p>There are no results yet.</p>"]
     parts = []
-    for block in aligned_columns(table["rows"], exact_rows, unit_of_energy(table.get("settings", {}))):
+    blocks = aligned_columns(table["rows"], exact_rows, unit_of_energy(table.get("settings", {})))
+    for block in blocks:
         lines = ["".join(f"<th>{_text(column[0])}</th>" for column in block)]
         lines += ["".join(f"<td>{_text(column[k])}</td>" for column in block) for k in range(1, len(block[0]))]
         parts.append('<div class="scroll"><table>' + "".join(f"<tr>{line}</tr>" for line in lines) + "</table></div>")
-    parts.append("<p>Per site, in units of the couplings; (12) is the statistical error of the last digits.</p>")
+    legend = errors_legend([cell for block in blocks for column in block for cell in column[1:]])
+    parts.append(f"<p>{_text(f'Per site, in units of the couplings{legend}.')}</p>")
     return parts + [f"<p>{_text(remark)}</p>" for remark in table_remarks(table["rows"], table.get("remark"))]
 
 

@@ -6,23 +6,30 @@ _LARGE = 1e8  # from here on digits after the point say nothing
 _SMALL, MOST_PLACES = 1e-6, 12  # below, values with more digits after the point stand in powers of ten
 
 
-def value_text(value, error=None, digits=5):
-    """Return a value with its error in brackets, two digits of it: -0.41012(30); without one, `digits` decimals."""
-    if error is None or not 0.0 < error < math.inf:
+def value_text(value, error=None, digits=5, systematic=None):
+    """Return a value with its errors in the last digits: -0.41012(30)[85], statistical and estimated systematic.
+
+    The larger one has two digits; what is less than half of a last digit is left out.  Without errors the value has
+    `digits` decimals.
+    """
+    errors = [part for part in (error, systematic) if part is not None and 0.0 < part < math.inf]
+    if not errors:
         return _decimals(value, digits)
-    places = 1 - math.floor(math.log10(error))
+    places = 1 - math.floor(math.log10(max(errors)))
+    if round(max(errors) * 10.0**places) >= 100:
+        places -= 1
     if places > MOST_PLACES and 0.0 < abs(value) < _SMALL:
-        return f"{value:.3g} +- {error:.2g}"
+        return f"{value:.3g} +- {math.hypot(*errors):.2g}"
     if places > MOST_PLACES:
         return _decimals(value, MOST_PLACES)
-    last = round(error * 10.0**places)
-    if last >= 100:
-        places, last = places - 1, last // 10
-    if places <= 0:
-        places, last = 0, round(error)
-    if max(abs(value), error) >= _LARGE:
-        return f"{value:.3g} +- {error:.2g}"
-    return f"{_decimals(value, places)}({last})"
+    if max(abs(value), *errors) >= _LARGE:
+        return f"{value:.3g} +- {math.hypot(*errors):.2g}"
+    places = max(places, 0)
+    text = _decimals(value, places)
+    for part, (left, right) in ((error, "()"), (systematic, "[]")):
+        last = round(part * 10.0**places) if part in errors else 0
+        text += f"{left}{last}{right}" if last else ""
+    return text
 
 
 def _decimals(value, places):

@@ -6,7 +6,11 @@ information in black and white.
 
 import math
 
-from hpc_nqs.reports.series import finite, points
+from hpc_nqs.hamiltonians.energy_bound import energy_bound
+from hpc_nqs.reports.lost import CORRELATIONS, is_lost
+from hpc_nqs.reports.series import finite, points, systematic_of
+from hpc_nqs.settings.parsing import SettingsError, parse_settings
+from hpc_nqs.settings.system import build
 
 # Okabe-Ito colours for runs; shades from dark to light for an order, such as temperatures.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -15,7 +19,8 @@ EXACT_STYLES = ("-", "--", ":", "-.")
 REFERENCE_MARKERS = ("x", "+", "1", "2")
 GREY = "0.25"
 SLOPE = ", from the slope of e"
-BAND = "systematic error"
+BAND = "total error"
+LOST = "lost: error of half the value or more"
 SHADES = ("#00224e", "#2b406d", "#595e6e", "#7e7d78", "#a99f73", "#d6c35d")
 
 COLUMN_NAMES = {
@@ -42,9 +47,9 @@ def plain_label(name):
 
 
 def draw_all(axis, quantity, key, tables, names, exact_curves, references):
-    """Draw a quantity of all runs and of everything they are compared with."""
+    """Draw a quantity of all runs and of everything they are compared with; what is lost does not set the scale."""
     for position, (table, name) in enumerate(zip(tables, names, strict=True)):
-        draw_run(axis, table["rows"], quantity, key, name, position, len(tables))
+        draw_run(axis, table, quantity, key, name, position, len(tables))
     for position, (name, rows) in enumerate(exact_curves):
         found = points(rows, quantity, key)
         if found:
@@ -68,32 +73,76 @@ def draw_all(axis, quantity, key, tables, names, exact_curves, references):
                 label=plain_label(name),
                 zorder=2.5,
             )
+    low, high = axis.get_ylim() if axis.has_data() else (-math.inf, math.inf)
+    for position, table in enumerate(tables):
+        draw_lost(axis, table["rows"], quantity, key, position, (low, high))
+    if math.isfinite(low):
+        axis.set_ylim(low, high)
 
 
-def draw_run(axis, rows, quantity, key, name, position, n_runs):
+def draw_run(axis, table, quantity, key, name, position, n_runs):
     """Draw the points of one run; the specific heat also from the slope of the energy, with open markers."""
     colour, marker = COLOURS[position % len(COLOURS)], MARKERS[position % len(MARKERS)]
     style = {"color": colour, "marker": marker, "markersize": 4.5, "linestyle": "none"}
     style["zorder"] = 3 + position / max(n_runs, 1)
+    rows = [row for row in table["rows"] if not is_lost(row, quantity, key)]
     found = points(rows, quantity, key)
     if found:
         temperatures, values, errors, systematic = zip(*found, strict=True)
         axis.errorbar(temperatures, values, yerr=errors, capsize=2.0, elinewidth=0.9, label=name, **style)
         if any(systematic):
-            draw_band(axis, found, colour)
+            draw_band(axis, found, colour, possible_range(quantity, table))
     slopes = points(rows, "specific_heat_slope") if quantity == "specific_heat" else []
     if slopes:
         temperatures, values, _, _ = zip(*slopes, strict=True)
         axis.plot(temperatures, values, label=name + SLOPE, **(style | {"markerfacecolor": "none", "markersize": 7.5}))
 
 
-def draw_band(axis, found, colour):
-    """Draw value +- (statistical + systematic error) as a band behind the points."""
+def draw_lost(axis, rows, quantity, key, position, limits):
+    """Draw the lost points of one run hollow and grey, those beyond the limits of the panel at its edge."""
+    found = points([row for row in rows if is_lost(row, quantity, key)], quantity, key)
+    if found:
+        temperatures, values, _, _ = zip(*found, strict=True)
+        shown = [min(max(value, limits[0]), limits[1]) for value in values]
+        style = {"color": "0.6", "marker": MARKERS[position % len(MARKERS)], "markerfacecolor": "none"}
+        axis.plot(temperatures, shown, linestyle="none", markersize=5.5, label=LOST, zorder=2.8, clip_on=False, **style)
+
+
+def draw_band(axis, found, colour, possible=(-math.inf, math.inf)):
+    """Draw value +- total error, statistical and systematic in quadrature, as a band behind the points.
+
+    Parameters
+    ----------
+    found : list
+        Of `series.points`.
+    possible : (float, float)
+        The band is cut to what the quantity can be, but not away from its points.
+    """
     temperatures, values, errors, systematic = zip(*sorted(found), strict=True)
-    total = [error + part for error, part in zip(errors, systematic, strict=True)]
-    low = [value - part for value, part in zip(values, total, strict=True)]
-    high = [value + part for value, part in zip(values, total, strict=True)]
+    total = [math.hypot(*parts) for parts in zip(errors, systematic, strict=True)]
+    low = [min(value, max(value - part, possible[0])) for value, part in zip(values, total, strict=True)]
+    high = [max(value, min(value + part, possible[1])) for value, part in zip(values, total, strict=True)]
     axis.fill_between(temperatures, low, high, color=colour, alpha=0.18, linewidth=0, label=BAND, zorder=1)
+
+
+def possible_range(quantity, table):
+    """Return the least and the largest value that a quantity of a table can have."""
+    if quantity == "energy":
+        return lowest_energy(table), math.inf
+    if quantity == "entropy":
+        return 0.0, math.log(2.0)
+    if quantity in ("specific_heat", "susceptibility", "structure_factor"):
+        return 0.0, math.inf
+    return (-0.25, 0.25) if quantity in CORRELATIONS else (-math.inf, math.inf)
+
+
+def lowest_energy(table):
+    """Return the bound of e of a table from clusters of H, minus infinity where its settings make no model."""
+    try:
+        model = build(parse_settings(table.get("settings", {})))[1]
+    except SettingsError:
+        return -math.inf
+    return energy_bound(model) / model.n_sites
 
 
 def correlation_title(quantity, key):
@@ -113,15 +162,20 @@ def multiple_of_pi(part):
 
 def draw_radial(axis, table, name):
     """Draw the correlations of one run against distance, a line for each of at most six temperatures."""
-    rows = [row for row in table["rows"] if row.get("correlation")]
+    rows = [row for row in table["rows"] if row.get("correlation") and not is_lost(row, "energy")]
     chosen = rows if len(rows) <= len(MARKERS) else [rows[k * (len(rows) - 1) // 5] for k in range(6)]
     for position, row in enumerate(chosen):
         found = sorted((float(r), *pair) for r, pair in row["correlation"].items() if finite(pair[0]))
         distances, values, errors = zip(*found, strict=True)
+        errors = [error or 0.0 for error in errors]
+        systematic = [systematic_of(row, "correlation", key) or 0.0 for key in sorted(row["correlation"], key=float)]
+        if any(systematic) and len(systematic) == len(values):
+            band = list(zip(distances, values, errors, systematic, strict=True))
+            draw_band(axis, band, shade(position, len(chosen)), (-0.25, 0.25))
         axis.errorbar(
             distances,
             values,
-            yerr=[error or 0.0 for error in errors],
+            yerr=errors,
             color=shade(position, len(chosen)),
             marker=MARKERS[position],
             markersize=4,

@@ -36,14 +36,32 @@ def points(rows, quantity, key=None):
     """
     found = []
     for row in rows:
-        value, error = row.get(quantity), row.get(f"{quantity}_error")
-        if key is not None:
-            pair = (value or {}).get(key)
-            value, error = pair if isinstance(pair, (list, tuple)) else (pair, None)
+        value = value_of(row, quantity, key)
         if row.get("temperature") and finite(value):
-            systematic = row.get(f"{quantity}_systematic") if key is None else None
-            found.append((row["temperature"], value, *(part if finite(part) else 0.0 for part in (error, systematic))))
+            errors = error_of(row, quantity, key), systematic_of(row, quantity, key)
+            found.append((row["temperature"], value, *(part if finite(part) else 0.0 for part in errors)))
     return found
+
+
+def value_of(row, quantity, key=None):
+    """Return a number of a row, that of a key where the quantity is a dict of numbers or of [value, error]."""
+    if key is None:
+        return row.get(quantity)
+    pair = (row.get(quantity) or {}).get(key)
+    return pair[0] if isinstance(pair, (list, tuple)) else pair
+
+
+def error_of(row, quantity, key=None):
+    """Return the statistical error of `value_of`, or None."""
+    if key is None:
+        return row.get(f"{quantity}_error")
+    pair = (row.get(quantity) or {}).get(key)
+    return pair[1] if isinstance(pair, (list, tuple)) else None
+
+
+def systematic_of(row, quantity, key=None):
+    """Return the estimated systematic error of `value_of`, or None."""
+    return value_of(row, f"{quantity}_systematic", key)
 
 
 def keys_of(tables, quantity):

@@ -5,7 +5,7 @@ import io
 import json
 
 from hpc_nqs.reports.numbers import value_text
-from hpc_nqs.reports.text import flat_row
+from hpc_nqs.reports.text import cell, flat_row
 from hpc_nqs.settings.toml_text import format_value
 
 _COLUMNS = (("energy", "e"), ("specific_heat", "c"), ("entropy", "s"), ("susceptibility", "chi"))
@@ -29,7 +29,7 @@ def collected_text(runs, tables):
             continue
         for row in table["rows"]:
             temperature = f"{row['temperature']:.6g}" if "temperature" in row else ""
-            cells = [value_text(row[key], row.get(f"{key}_error")) if key in row else "" for key, _ in _COLUMNS]
+            cells = [cell(row, key) for key, _ in _COLUMNS]
             residual = value_text(row["tdvp_residual"], digits=3) if "tdvp_residual" in row else ""
             lines.append([*shown, temperature, *cells, residual])
     used = [k for k in range(len(lines[0])) if any(line[k] for line in lines[1:])]

@@ -8,7 +8,9 @@ import re
 
 from hpc_nqs.hamiltonians import MODELS
 from hpc_nqs.hamiltonians.spin_model import SZ_WORDS
+from hpc_nqs.reports import lost
 from hpc_nqs.reports.numbers import duration, value_text
+from hpc_nqs.reports.series import error_of, systematic_of, value_of
 
 TEXT_WIDTH = 80
 
@@ -20,7 +22,6 @@ _COLUMNS = (
     ("spin_parity", "parity", 0),
     ("point_group", "group", 0),
     ("energy", "e", 6),
-    ("energy_systematic", "syst", 5),
     ("specific_heat", "c", 5),
     ("specific_heat_slope", "c slope", 4),
     ("entropy", "s", 5),
@@ -29,8 +30,6 @@ _COLUMNS = (
     ("free_energy", "f", 5),
     ("variance", "variance", 6),
     ("v_score", "V-score", 6),
-    ("entropy_systematic", "s syst", 4),
-    ("free_energy_systematic", "f syst", 5),
     ("layer_energy_difference", "layer diff", 5),
     ("average_sign", "sign", 3),
     ("acceptance", "accept", 3),
@@ -44,7 +43,10 @@ OF_SPINS = {"magnetization", "susceptibility", "structure_factor", "correlation"
 _LEFT_OUT = ("beta", "ln_z")
 # Powers of the unit of energy in quantities that are shown with decimals.
 _ENERGIES = {"energy": 1, "free_energy": 1, "layer_energy_difference": 1, "variance": 2, "energy_variance": 2}
-_ENERGIES |= {"energy_systematic": 1, "free_energy_systematic": 1, "susceptibility": -1}
+_ENERGIES |= {"susceptibility": -1}
+# what is marked where it is lost
+_JUDGED = {"energy", "specific_heat", "specific_heat_slope", "entropy", "free_energy", "susceptibility"}
+_JUDGED |= {"magnetization", "structure_factor"}
 _HEAD = ("format", "task", "n_sites", "finished", "seconds", "n_ranks")
 
 RESIDUAL_LIMIT = 0.1  # above, a tenth of the evolution is not described by the network
@@ -94,10 +96,8 @@ def table_text(table, exact_rows=None):
     for block in blocks:
         lines += [""] + _aligned(block)
     legend = "Per site, in units of the couplings"
-    if any(cell.endswith(")") for column in columns for cell in column[1:]):
-        legend += "; (12) is the error of the last digits"
-    if any("energy_systematic" in row for row in rows):
-        legend += "; syst is the estimated systematic error of e, not contained in it"
+    cells = [cell for column in columns for cell in column[1:]]
+    legend += errors_legend(cells)
     if any(OF_SPINS.intersection(row) for row in rows):
         legend += f"; {SZ_WORDS} in chi, m, S(q) and correlations"
     lines += [""] + wrapped(legend + ".")
@@ -113,6 +113,18 @@ def unit_of_energy(settings):
     of_energy = [parameter for parameter in model.parameters if parameter.unit == "energy"] if model else []
     sizes = [abs(x) for each in of_energy for x in each.as_tuple(given.get(each.name, each.default))]
     return max(sizes, default=0.0) or 1.0
+
+
+def errors_legend(cells):
+    """Return what the brackets and marks in cells of a table mean, each with a semicolon in front."""
+    legend = ""
+    if any(re.search(r"\d\(", cell) for cell in cells):
+        legend += "; (12) is the statistical error of the last digits"
+    if any("[" in cell for cell in cells):
+        legend += "; [34] is the estimated systematic error of the last digits, not contained in (12)"
+    if any(cell.endswith(lost.MARK) for cell in cells):
+        legend += f"; {lost.WORDS}"
+    return legend
 
 
 def aligned_columns(rows, exact_rows=None, unit=1.0):
@@ -194,39 +206,37 @@ def _columns(rows, shift):
     """Return the columns of a text table as lists [heading, cell, cell, ...]; an absent value is an empty cell."""
     known = [name for name, _, _ in _COLUMNS]
     columns = [
-        [heading] + [_cell(row, name, _digits(name, digits, shift)) for row in rows]
+        [heading] + [cell(row, name, _digits(name, digits, shift)) for row in rows]
         for name, heading, digits in _COLUMNS
     ]
     vectors = dict.fromkeys(q for row in rows for q in row.get("structure_factor", {}))
-    columns += [[f"S({q})"] + [_pair(row.get("structure_factor", {}).get(q)) for row in rows] for q in vectors]
+    columns += [[f"S({q})"] + [cell(row, "structure_factor", 5, q) for row in rows] for q in vectors]
     others = dict.fromkeys(
         name
         for row in rows
         for name, value in row.items()
-        if name not in known + list(_LEFT_OUT) and not (name.endswith("_error") and name.removesuffix("_error") in row)
+        if name not in known + list(_LEFT_OUT) and not any(
+            name.endswith(ending) and name.removesuffix(ending) in row for ending in ("_error", "_systematic")
+        )
         if isinstance(value, (int, float, str))
     )
     return columns + [
-        [name] + [_cell(row, name, 0 if isinstance(row.get(name), int) else _digits(name, 5, shift)) for row in rows]
+        [name] + [cell(row, name, 0 if isinstance(row.get(name), int) else _digits(name, 5, shift)) for row in rows]
         for name in others
     ]
 
 
-def _cell(row, name, digits):
-    value = row.get(name)
+def cell(row, name, digits=5, key=None):
+    """Return a number of a row with its errors and, where it is lost, a mark; "" where it is absent."""
+    value = value_of(row, name, key)
     if value is None or isinstance(value, (str, bool)):
         return "" if value is None else str(value)
     if isinstance(value, (list, tuple)):
         return ",".join(map(str, value))
     if name == "temperature":
         return f"{value:.{digits}g}"
-    return value_text(value, row.get(f"{name}_error"), digits)
-
-
-def _pair(pair):
-    if pair is None:
-        return ""
-    return value_text(*pair) if isinstance(pair, (list, tuple)) else value_text(pair)
+    text = value_text(value, error_of(row, name, key), digits, systematic_of(row, name, key))
+    return text + lost.MARK if name in _JUDGED and lost.is_lost(row, name, key) else text
 
 
 def _with_differences(columns, rows, exact_rows, shift):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hpc_nqs.reports.lost import is_lost
 from hpc_nqs.reports.numbers import value_text
 from hpc_nqs.reports.series import finite
 from hpc_nqs.reports.text import R_HAT_LIMIT, RESIDUAL_LIMIT
@@ -63,6 +64,7 @@ def judge(table, history=None):
         _residual(rows),
         _specific_heats(rows, clock),
         _systematic(rows),
+        _lost(rows),
         _layers(rows, table.get("settings", {})),
         _entropy(rows),
         _r_hat(rows),
@@ -199,6 +201,14 @@ def _systematic(rows):
     grade = GOOD if relative < 0.01 else LOOK if relative < 0.05 else BAD
     words = f"Estimated systematic error of e, {100 * relative:.2g} % of it where it is largest."
     return Verdict("systematic error", f"{value:.2g}{_at(temperature)}", grade, words)
+
+
+def _lost(rows):
+    """Return the verdict on rows whose energy is lost; None where there are none."""
+    gone = [row["temperature"] for row in rows if row.get("temperature") and is_lost(row, "energy")]
+    if not gone:
+        return None
+    return Verdict("lost", f"{len(gone)} of {len(rows)} rows", BAD, "Half of e or more is error there.")
 
 
 def _layers(rows, settings):

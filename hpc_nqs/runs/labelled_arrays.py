@@ -27,14 +27,19 @@ KEYS = {
 }
 OF_SPINS = ("magnetization", "susceptibility", "structure_factor", "dimer_structure_factor", "correlation")
 OF_SPINS += ("neighbour_correlation",)
-SUFFIXES = ("_error", "_systematic")
+SUFFIXES = ("_error", "_systematic", "_z")  # _z: from Sz alone, where components are averaged
 
 
 def unit_of(name):
     """Return the unit of a column, "1" for pure numbers; errors have the unit of their quantity."""
+    return UNITS.get(quantity_of(name), "1")
+
+
+def quantity_of(name):
+    """Return the quantity that a column belongs to, its error or its systematic error."""
     for suffix in SUFFIXES:
         name = name.removesuffix(suffix)
-    return UNITS.get(name, "1")
+    return name
 
 
 def columns(rows):
@@ -59,7 +64,7 @@ def columns(rows):
         found[name] = ((along,), np.array(values, np.float64), unit_of(name))
     for name in dict.fromkeys(name for row in rows for name, value in row.items() if isinstance(value, dict)):
         keys = list(dict.fromkeys(key for row in rows for key in row.get(name) or {}))
-        dimension, parts, unit = KEYS.get(name, (name + "_key", (name + "_key",), "1"))
+        dimension, parts, unit = KEYS.get(quantity_of(name), (name + "_key", (name + "_key",), "1"))
         numbers = _key_numbers(keys, len(parts))
         if dimension not in parts:
             found[dimension] = ((dimension,), np.arange(len(keys), dtype=np.float64), "1")
@@ -68,7 +73,8 @@ def columns(rows):
         pairs = np.array([[_pair((row.get(name) or {}).get(key)) for key in keys] for row in rows], np.float64)
         pairs = pairs.reshape(len(rows), len(keys), 2)
         found[name] = ((along, dimension), pairs[:, :, 0].copy(), unit_of(name))
-        found[f"{name}_error"] = ((along, dimension), pairs[:, :, 1].copy(), unit_of(name))
+        if not name.endswith("_systematic"):
+            found[f"{name}_error"] = ((along, dimension), pairs[:, :, 1].copy(), unit_of(name))
     return found
 
 
@@ -79,7 +85,7 @@ def attach(file, rows):
     for name, (_, values, unit) in stored.items():
         attributes = results.create_dataset(name, data=values).attrs
         attributes["units"] = np.bytes_(unit)
-        if name.removesuffix("_error") in OF_SPINS:
+        if quantity_of(name) in OF_SPINS:
             attributes["spin_convention"] = np.bytes_(SZ_WORDS)
     _scale(results, {name: dimensions for name, (dimensions, _, _) in stored.items()})
     history = file["history"]

@@ -266,6 +266,7 @@ class Cooling(Computation):
                 self.model,
                 self.ansatz.known_start(self.start_known),
                 self.ansatz.expansion_beta,
+                noisy=not self.ansatz.between_layers,
             ),
         }
 

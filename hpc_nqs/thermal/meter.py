@@ -11,6 +11,7 @@ import numpy as np
 from hpc_nqs.observables.control_variates import fitted_coefficients
 from hpc_nqs.statistics.jackknife import BlockSums, Statistics
 from hpc_nqs.statistics.markov_chains import ChainSums
+from hpc_nqs.thermal.observable_error import ALONE
 
 ENERGY, LAYER_DIFFERENCE, ENERGY_SQUARED = range(3)
 FIRST_OBSERVABLE = 3
@@ -81,7 +82,8 @@ class Meter:
         Returns
         -------
         dict
-            Columns of the table that follow from this temperature alone; per site.
+            Columns of the table that follow from this temperature alone; per site.  Where correlations are averaged
+            over the spin components, those of Sz alone stand beside them, NAME_z.
         """
         n = self.system.n_sites
         centre, coefficients, parts, averaged = None, None, [], []
@@ -115,10 +117,10 @@ class Meter:
             put("susceptibility", lambda means: beta * (means[:, m_squared] - means[:, m] ** 2) / n)
         averages = self._statistics(averaged) if averaged else None
         for column, (name, key) in enumerate(self.observables.names):
+            value = statistics.estimate(lambda means, column=column: means[:, FIRST_OBSERVABLE + column])
             if averages is not None and column >= N_MAGNETIZATIONS:
+                row.setdefault(name + ALONE, {})[key] = list(value)
                 value = averages.estimate(lambda means, column=column: means[:, column - N_MAGNETIZATIONS])
-            else:
-                value = statistics.estimate(lambda means, column=column: means[:, FIRST_OBSERVABLE + column])
             if key:
                 row.setdefault(name, {})[key] = list(value)
             elif name == "magnetization":

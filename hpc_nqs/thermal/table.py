@@ -7,12 +7,14 @@ import numpy as np
 
 from hpc_nqs.observables import thermodynamics
 from hpc_nqs.thermal import systematic_error
+from hpc_nqs.thermal.observable_error import observable_errors
 
+SHARED = 1.5  # of the error of an integral: consecutive steps share their chains, calibrated
 NARROW = 0.125  # window of a second fit of the slope at the end of a path
 CERTAIN = 2.0  # total errors by which s may lie outside 0 to ln 2 and is taken to be at the end
 
 
-def finished_rows(rows, history, model, start=None, exact_until=0.0):
+def finished_rows(rows, history, model, start=None, exact_until=0.0, noisy=False):
     """Complete the measured rows by what needs the whole path from infinite temperature.
 
     Parameters
@@ -29,26 +31,21 @@ def finished_rows(rows, history, model, start=None, exact_until=0.0):
         analytic seed.
     exact_until : float
         Inverse temperature up to which a cluster expansion gives the states.
+    noisy : bool
+        See `systematic_error.estimate`.
 
     Returns
     -------
     list of dict
-        With entropy, free_energy and their errors, specific_heat_slope, and the estimated systematic errors
-        energy_systematic, entropy_systematic and free_energy_systematic.
+        With entropy, free_energy and their errors, specific_heat_slope, and the estimated systematic error
+        NAME_systematic of every quantity that has a statistical one: a number, or a dict {key: number}.
     """
     if not rows:
         return []
     path = _path(rows, history)
     betas, energies, errors = path.betas, path.energies, path.energy_errors
-    mean, variance, _ = thermodynamics.infinite_temperature_cumulants(model)
-    integrals, integral_errors = thermodynamics.integrate_energy(
-        betas, energies, slopes=-path.variances, errors=errors,
-        start_energy=mean / model.n_sites, start_slope=-variance / model.n_sites,
-    )
-    if start is not None:
-        first, first_error = start.get("integral") or _first_integral(path, model)
-        integrals, integral_errors = integrals + first - integrals[0], np.hypot(integral_errors, first_error)
-    off = systematic_error.estimate(path, model, start, exact_until)
+    integrals, integral_errors = _integrals(path, model, start)
+    off = systematic_error.estimate(path, model, start, exact_until, noisy)
     # rows are far more certain than the steps between them, but the fit is not: its curve bends less than e(beta)
     even = np.maximum(errors, np.median(errors))
     finished = []
@@ -67,7 +64,25 @@ def finished_rows(rows, history, model, start=None, exact_until=0.0):
         if len(betas) >= 3:
             row |= _slope(betas, energies, even, beta)
         finished.append(row)
-    return finished
+    places = np.searchsorted(betas, [row["beta"] for row in finished])
+    known = sum(row["beta"] <= exact_until for row in finished)
+    start_energy = thermodynamics.infinite_temperature_cumulants(model)[0] / model.n_sites
+    others = observable_errors(finished, off, places, start_energy, known)
+    return [row | other for row, other in zip(finished, others, strict=True)]
+
+
+def _integrals(path, model, start):
+    """Return int_0^beta e dbeta' at every point of a path, and its standard error, each (n,)."""
+    mean, variance, _ = thermodynamics.infinite_temperature_cumulants(model)
+    integrals, integral_errors = thermodynamics.integrate_energy(
+        path.betas, path.energies, slopes=-path.variances, errors=path.energy_errors, slope_errors=path.variance_errors,
+        start_energy=mean / model.n_sites, start_slope=-variance / model.n_sites,
+    )
+    integral_errors = SHARED * integral_errors
+    if start is not None:
+        first, first_error = start.get("integral") or _first_integral(path, model)
+        integrals, integral_errors = integrals + first - integrals[0], np.hypot(integral_errors, first_error)
+    return integrals, integral_errors
 
 
 def _slope(betas, energies, errors, beta):

@@ -17,6 +17,7 @@ ROWS = [
 ]
 ROWS[0]["structure_factor"] = {"1,1": [0.5, 0.01], "0.5,0": [0.3, 0.02]}
 ROWS[1]["structure_factor"] = {"1,1": [0.7, 0.03]}
+ROWS[0]["structure_factor_systematic"] = {"1,1": 0.04, "0.5,0": 0.05}
 ROWS[1]["correlation"] = {"1": [-0.1, 0.001], "1.41421": [0.05, 0.002]}
 HISTORY = {"step": np.arange(1.0, 4.0), "beta": np.array([0.1, 0.5, 1.0]), "energy": np.array([-0.01, -0.1, -0.2])}
 
@@ -41,6 +42,9 @@ def test_columns_have_dimensions_units_and_gaps():
     assert dimensions == ("temperature", "q")
     assert factors[0].tolist() == [0.5, 0.3] and factors[1][0] == 0.7 and math.isnan(factors[1][1])
     assert found["structure_factor_error"][1][1][0] == 0.03
+    dimensions, systematic, unit = found["structure_factor_systematic"]
+    assert dimensions == ("temperature", "q") and systematic[0].tolist() == [0.04, 0.05] and unit == "1"
+    assert "structure_factor_systematic_error" not in found and labels.quantity_of("correlation_z") == "correlation"
     assert found["qx"][1].tolist() == [1.0, 0.5] and found["qy"][1].tolist() == [1.0, 0.0]
     assert found["distance"][1].tolist() == [1.0, 1.41421]
 

@@ -11,6 +11,7 @@ import pytest
 matplotlib = pytest.importorskip("matplotlib")
 
 from hpc_nqs.reports import figures as plotting
+from hpc_nqs.reports import panels
 from hpc_nqs.reports import series as curves
 
 SETTINGS = {
@@ -158,9 +159,55 @@ def test_the_systematic_error_is_a_band_around_the_points():
     (outline,) = [path.vertices for path in band.get_paths()]
     top = outline[np.isclose(outline[:, 0], 2.0), 1].max()
     energy = COLD["rows"][0]["energy"]
-    assert top == pytest.approx(energy + 0.01 + 0.05), "statistical plus systematic error"
-    assert "systematic error" in legend_of(figure)
-    assert "systematic error" not in legend_of(plotting.thermodynamics([COLD], ["run"]))
+    assert top == pytest.approx(energy + np.hypot(0.01, 0.05)), "statistical and systematic error in quadrature"
+    assert "total error" in legend_of(figure)
+    assert "total error" not in legend_of(plotting.thermodynamics([COLD], ["run"]))
+
+
+def ends_of_band(axis, temperature):
+    """Return the lower and upper end of the last band of a panel at a temperature."""
+    (outline,) = [path.vertices for path in axis.collections[-1].get_paths()]
+    found = outline[np.isclose(outline[:, 0], temperature), 1]
+    return found.min(), found.max()
+
+
+@pytest.mark.parametrize(
+    ("quantity", "panel", "value", "error", "ends"),
+    [
+        ("entropy", 2, 0.6, 0.2, (0.4, np.log(2))),
+        ("entropy", 2, 0.05, 0.2, (0.0, 0.25)),
+        ("specific_heat", 1, 0.3, 0.1, (0.2, 0.4)),
+        ("energy", 0, -0.95, 0.3, (-1.0, -0.65)),  # not below the bound from stars of the square lattice
+    ],
+)
+def test_bands_end_where_the_quantity_must(monkeypatch, quantity, panel, value, error, ends):
+    monkeypatch.setattr(panels, "lowest_energy", lambda table: -1.0)
+    rows = [
+        {"temperature": t, "beta": 1 / t, "energy": -0.9, quantity: value, f"{quantity}_systematic": error}
+        for t in (1.0, 2.0)
+    ]
+    figure = plotting.thermodynamics([COLD | {"rows": rows}], ["run"])
+    assert ends_of_band(figure.axes[panel], 1.0) == pytest.approx(ends)
+
+
+def test_the_bound_of_the_energy_is_that_of_the_model_of_a_table():
+    settings = {"lattice": {"kind": "square", "lengths": [4, 4]}, "model": {"kind": "heisenberg"}}
+    table = {"settings": settings | {"thermal": {"temperatures": [1.0]}}, "rows": []}
+    assert panels.possible_range("energy", table) == (pytest.approx(-0.75), np.inf)  # stars of five spins
+    assert panels.possible_range("energy", {"rows": []}) == (-np.inf, np.inf)
+    assert panels.possible_range("susceptibility", {})[0] == 0.0
+
+
+def test_lost_points_are_hollow_and_grey_and_do_not_set_the_scale():
+    rows = [dict(row) for row in COLD["rows"]]
+    rows[-1] |= {"specific_heat": 70.0, "specific_heat_error": 50.0}
+    figure = plotting.thermodynamics([COLD | {"rows": rows}], ["run"])
+    axis = figure.axes[1]
+    assert axis.get_ylim()[1] < 10
+    (line,) = [line for line in axis.lines if line.get_label() == panels.LOST]
+    assert line.get_markerfacecolor() == "none" and line.get_color() == "0.6"
+    assert line.get_ydata()[0] == pytest.approx(axis.get_ylim()[1]), "at the edge of the panel"
+    assert panels.LOST in legend_of(figure)
 
 
 def test_references_have_their_own_marks_and_errors(tmp_path):

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hpc_nqs.reports import lost
 from hpc_nqs.reports import text as reporting
 from hpc_nqs.reports.numbers import duration, value_text
 from hpc_nqs.runs.progress import Progress, format_line
@@ -135,7 +136,65 @@ def test_exact_tables_say_so_and_have_no_errors():
     text = reporting.table_text(table({"temperature": 1.0, "energy": -0.5}, method="exact"))
     assert text.splitlines()[1] == "exact diagonalization, 1 row, 2 min 03 s"
     assert text.endswith("Per site, in units of the couplings.\n")
-    assert "(12) is the error of the last digits" in reporting.table_text(TABLE)
+    text = " ".join(reporting.table_text(TABLE).split())
+    assert "(12) is the statistical error of the last digits" in text
+    assert "systematic" not in text and "lost" not in text
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "systematic", "text"),
+    [
+        (-0.4896012, 0.00018, 0.0012, "-0.4896(2)[12]"),
+        (0.2204, 0.0019, 0.0174, "0.220(2)[17]"),
+        (0.0051231, 0.0000718, 0.0000098, "0.005123(72)[10]"),
+        (0.6904728, 0.0000091, 0.00022, "0.69047(1)[22]"),
+        (0.690473, 0.000006, 0.0022, "0.6905[22]"),  # what has no digit is left out
+        (0.690473, 0.0, 0.0022, "0.6905[22]"),
+        (0.690473, 0.0022, None, "0.6905(22)"),
+        (0.690473, 0.0022, 0.0, "0.6905(22)"),
+        (69.3, 13.0, 69.0, "69(13)[69]"),
+        (690.3, 13.0, 690.0, "690(13)[690]"),
+        (0.9951, 0.00996, 0.001, "0.995(10)[1]"),
+    ],
+)
+def test_two_errors_stand_in_two_kinds_of_brackets(value, error, systematic, text):
+    assert value_text(value, error, systematic=systematic) == text
+
+
+LOST_ROW = {"temperature": 0.25, "beta": 4.0, "energy": -0.4, "energy_error": 0.01, "energy_systematic": 0.03}
+LOST_ROW |= {"specific_heat": 0.3, "specific_heat_error": 0.1, "specific_heat_systematic": 0.12}
+LOST_ROW |= {"entropy": 0.01, "entropy_error": 0.02, "structure_factor": {"1,1": [0.9, 0.1], "0,0": [0.1, 0.01]}}
+LOST_ROW |= {"structure_factor_systematic": {"1,1": 0.1, "0,0": 0.06}}
+
+
+def test_a_number_with_half_its_value_of_error_is_marked():
+    lines = reporting.table_text(table(LOST_ROW)).splitlines()
+    text = "\n".join(lines)
+    assert "0.30(10)[12]?" in text, "sqrt(0.1^2 + 0.12^2) > 0.3 / 2"
+    assert "0.010(20)" in text and "0.010(20)?" not in text, "s may vanish"
+    assert "0.90(10)[10]" in text and "0.90(10)[10]?" not in text and "0.100(10)[60]?" in text
+    assert "? lost" in text
+    assert "?" not in reporting.table_text(table(LOST_ROW | {"specific_heat": 0.32, "structure_factor": {}}))
+
+
+def test_where_the_energy_is_lost_all_of_the_row_is():
+    lost_row = LOST_ROW | {"energy_systematic": 0.2}
+    assert lost.is_lost(lost_row, "energy") and lost.is_lost(lost_row, "structure_factor", "1,1")
+    assert lost.is_lost(lost_row, "entropy") and not lost.is_lost(LOST_ROW, "entropy")
+    assert not lost.is_lost({"energy": -0.5}, "energy"), "without an error nothing is lost"
+    assert not lost.is_lost({"energy": -0.5}, "susceptibility")
+
+
+def test_a_correlation_is_measured_by_the_largest():
+    row = {"correlation": {"1": [-0.1, 0.01], "2": [0.0, 0.01]}, "correlation_systematic": {"1": 0.0, "2": 0.04}}
+    assert not lost.is_lost(row, "correlation", "2")
+    assert lost.is_lost(row | {"correlation_systematic": {"1": 0.0, "2": 0.05}}, "correlation", "2")
+
+
+def test_systematic_errors_of_keys_are_columns_of_csv():
+    (line,) = csv.DictReader(io.StringIO(reporting.csv_text(table(LOST_ROW))))
+    assert float(line["structure_factor_systematic(1,1)"]) == 0.1
+    assert "structure_factor_systematic_error(1,1)" not in line
 
 
 def test_remarks_on_untrustworthy_rows():

@@ -207,10 +207,18 @@ def test_cumulants_are_those_of_the_dense_matrix(seed):
     exact = mean, ((levels - mean) ** 2).mean(), ((levels - mean) ** 3).mean()
     np.testing.assert_allclose(thermodynamics.infinite_temperature_cumulants(model), exact, rtol=1e-11)
     assert thermodynamics.infinite_temperature_variance(model) == pytest.approx(exact[1], rel=1e-12)
+    fourth = ((levels - mean) ** 4).mean() - 3 * exact[1] ** 2
+    assert thermodynamics.infinite_temperature_fourth(model) == pytest.approx(fourth, rel=1e-10)
     beta = 1e-3  # the series k_1 - k_2 beta + k_3 beta^2 / 2 misses order beta^3
     weights = np.exp(-beta * levels)
     series = exact[0] - exact[1] * beta + exact[2] * beta**2 / 2
     assert weights @ levels / weights.sum() == pytest.approx(series, abs=1e-4 * exact[1] ** 2 * beta)
+
+
+def test_a_large_model_has_no_fourth_cumulant(monkeypatch):
+    model = random_model(5, 0)
+    monkeypatch.setattr(thermodynamics, "MAX_STRINGS", 3)
+    assert thermodynamics.infinite_temperature_fourth(model) is None
 
 
 def test_variance_of_the_heisenberg_chain():

@@ -1,0 +1,106 @@
+"""The estimated systematic errors of everything that is measured at the reported temperatures, from those of e.
+
+Every mean O of a thermal state changes with temperature at the rate -Cov(O, H), as e does at -Var(H).  Three parts
+count, in quadrature:
+
+1. the unexplained part of every change, B sum |O_k - O_(k-1)| r^2, from infinite temperature on, r^2 in an interval
+   weighted by the heat that leaves in it, B = 2, or 1 of M and M^2;
+2. the error of the label beta, |dO/de| times that of `systematic_error`;
+3. for isotropic magnets on tables, the difference between <Sz Sz> and <S.S> / 3, zero where the state keeps the
+   symmetry between the components.
+
+The specific heat is a slope and not an integral: its first part is r^2 c, and beta times the error of e, which grows
+over about beta.  A fit to the slope of e is off by its distance from c, too, beyond the noise.  What seed and steps may
+miss of a value, or of a change, is a floor under all.
+"""
+
+import numpy as np
+
+from hpc_nqs.hamiltonians.spin_model import SZ
+
+MISSED = 1e-3  # relative: what seed and steps may miss of a mean
+SHARE = 2.0  # B of means that the evolution changes directly, calibrated
+CONSERVED = ("susceptibility", "magnetization")  # B = 1: M and M^2 keep their pace, see `conserved`
+KEYED = ("structure_factor", "correlation", "neighbour_correlation")
+HEATS = ("specific_heat", "specific_heat_slope")
+ALONE = "_z"  # ending of what was measured from Sz alone
+CERTAIN = 2.0  # standard errors beyond which a difference is none of the noise
+TINY = 1e-300
+
+
+def observable_errors(rows, errors, places, start_energy, known=0):
+    """Return for every row {name_systematic: number or {key: number}} of what it has.
+
+    Parameters
+    ----------
+    rows : list of dict
+        At growing inverse temperatures.
+    errors : SystematicErrors
+    places : (n_rows,) intp
+        Of the rows in the path.
+    start_energy : float
+        e at infinite temperature.
+    known : int
+        Number of first rows whose states a cluster expansion gives: they have no systematic errors.
+    """
+    found = [{} for _ in rows]
+    for name in ("susceptibility", "magnetization", *HEATS):
+        chosen = [k for k, row in enumerate(rows) if name in row]
+        values = np.array([rows[k][name] for k in chosen])
+        for k, error in zip(chosen, _of_one(name, values, rows, chosen, errors, places, start_energy), strict=True):
+            found[k][f"{name}_systematic"] = float(error) if k >= known else 0.0
+    for row, errors_of in zip(rows, found, strict=True):
+        if HEATS[1] in row and HEATS[0] in row:
+            errors_of[f"{HEATS[1]}_systematic"] = _of_slope(row, errors_of[f"{HEATS[1]}_systematic"])
+    for name in KEYED:
+        for key in dict.fromkeys(key for row in rows for key in row.get(name, {})):
+            chosen = [k for k, row in enumerate(rows) if key in row.get(name, {})]
+            values = np.array([rows[k][name][key][0] for k in chosen])
+            made = _of_one(name, values, rows, chosen, errors, places, start_energy)
+            made = np.hypot(made, [_asymmetry(rows[k], name, key) for k in chosen])
+            for k, error in zip(chosen, made.tolist(), strict=True):
+                found[k].setdefault(f"{name}_systematic", {})[key] = error if k >= known else 0.0
+    return found
+
+
+def _of_one(name, values, rows, chosen, errors, places, start_energy):
+    """Return the errors of one quantity, (n,), without the third part of the module."""
+    if not chosen:
+        return values
+    betas, places = np.array([rows[k]["beta"] for k in chosen]), places[chosen]
+    scale = betas if name == "susceptibility" else 1.0  # chi T is the mean that follows the evolution
+    start = {"susceptibility": SZ**2, "structure_factor": SZ**2}.get(name, 0.0)
+    means = np.append(start, values / scale)
+    energies = np.append(start_energy, [rows[k]["energy"] for k in chosen])
+    changes, label = np.abs(np.diff(means)), errors.label[places]
+    if name in HEATS:
+        residuals = np.clip([rows[k]["tdvp_residual"] for k in chosen], 0.0, 1.0)
+        unexplained = np.hypot(residuals * np.abs(values), betas * errors.energy[places])
+    else:
+        heat, lost = (np.diff(part[places], prepend=0.0) for part in (errors.heat, errors.unexplained))
+        shares = np.clip(np.divide(lost, heat, out=np.zeros(len(heat)), where=heat > 0), 0.0, 1.0)  # of noisy heat, too
+        unexplained = (1.0 if name in CONSERVED else SHARE) * np.cumsum(changes * shares)
+    # |dO/de| of the steeper neighbour times the error of e, not more than that neighbour is away
+    moved = changes * np.minimum(1.0, label / np.maximum(np.abs(np.diff(energies)), TINY))
+    later = np.append(changes[1:] * np.minimum(1.0, label[:-1] / np.maximum(np.abs(np.diff(energies))[1:], TINY)), 0.0)
+    missed = MISSED * np.maximum(np.abs(means[1:]), np.abs(means[1:] - start))
+    if name in ("correlation", "neighbour_correlation"):  # as large at all distances
+        largest = [max(abs(pair[0]) for pair in rows[k][name].values()) for k in chosen]
+        missed = MISSED * np.array(largest)
+    return scale * np.sqrt(np.sum(np.square((unexplained, np.maximum(moved, later), missed)), axis=0))
+
+
+def _of_slope(row, error):
+    """Return the error of the slope of e: that of c, and what the fit bends less than e(beta) between few points."""
+    noise = np.hypot(row.get(f"{HEATS[0]}_error", 0.0), row.get(f"{HEATS[1]}_error", 0.0))
+    apart = max(0.0, (row[HEATS[1]] - row[HEATS[0]]) ** 2 - (CERTAIN * noise) ** 2)
+    return float(np.sqrt(error**2 + apart))
+
+
+def _asymmetry(row, name, key):
+    """Return |<S.S> / 3 - <Sz Sz>| of one column beyond its noise, 0 where the first is not measured."""
+    alone = row.get(name + ALONE, {}).get(key)
+    if alone is None:
+        return 0.0
+    (value, _), (other, error) = row[name][key], alone
+    return float(np.sqrt(max(0.0, (value - other) ** 2 - (CERTAIN * error) ** 2)))
