@@ -181,8 +181,8 @@ def _resume(stop, path, overrides):
     team = _start(stop)
     stored = None
     if team.is_root:
-        text, rows = run_file.read_settings_text(path), run_file.read_table(path)["rows"]
-        stored = text, rows, list(run_file.read_network(path))
+        text, table = run_file.read_settings_text(path), run_file.read_table(path)
+        stored = text, table["rows"], () if "resolved" in table else list(run_file.read_network(path))
     settings, _ = continued(*team.broadcast_object(stored), overrides)
     return _drive(team, _validated(settings), path, str(path), stop)
 

@@ -151,7 +151,8 @@ def _prepare_run(options):
 def _prepare_resume(options):
     readers = ("read_settings_text", "read_table", "read_network")
     text, table, network = (read_run_file(options.run, reader) for reader in readers)
-    settings, remarks = continued(text, table["rows"], network, options.overrides)
+    arrays = () if "resolved" in table else network
+    settings, remarks = continued(text, table["rows"], arrays, options.overrides)
     for remark in remarks:
         print(f"hpc-nqs: {remark}", file=sys.stderr)
     return validated(settings), options.run

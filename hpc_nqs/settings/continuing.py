@@ -37,7 +37,7 @@ def continued(text, rows, arrays=(), overrides=()):
     rows : list of dict
         The results there.
     arrays : collection of str
-        The names of the arrays of the wave function there, which say what kind "auto" was.
+        The names of the arrays of the wave function there, of a file that does not say what "auto" was.
     overrides : sequence of str
         "section.key=value".
 

@@ -5,7 +5,7 @@ import numpy as np
 from hpc_nqs.observables.thermodynamics import infinite_temperature_cumulants
 
 EXPANDABLE = 0.25  # beta^2 Var(H) / N up to which three orders in beta are close enough to e
-ENERGY_OFF, VARIANCE_OFF = 0.5, 10.0  # relative error of e - e(infinite T); factor of Var(H)
+ENERGY_OFF, VARIANCE_OFF = 0.25, 10.0  # relative error of e - e(infinite T); factor of Var(H)
 NOISE = 10.0  # standard errors
 
 

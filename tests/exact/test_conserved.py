@@ -28,7 +28,7 @@ class Cooled:
         tables = {"lattice": {"kind": "chain", "lengths": [length]}, "model": {"kind": "heisenberg"} | MODELS[name]}
         # pairs alone: a state that explains part of H
         tables |= {
-            "wavefunction": {"kind": "clusters", "cluster_size": 2},
+            "wavefunction": {"kind": "permanent" if name == "frustrated" else "clusters", "cluster_size": 2},
             "thermal": {"temperatures": [1.0], "beta_0": 0.7},
         }
         settings = parse_settings(tables)

@@ -17,6 +17,7 @@ from hpc_nqs.wavefunctions.wavefunction import log_psi
 
 SERIAL = Team.serial()
 MODELS = {"unfrustrated": {"kind": "heisenberg"}, "frustrated": {"kind": "heisenberg", "couplings": [1.0, 0.5]}}
+KINDS = {"unfrustrated": "clusters", "frustrated": "permanent"}
 
 
 class Averaged:
@@ -24,7 +25,7 @@ class Averaged:
 
     def __init__(self, name, length=6, symmetries=None):
         tables = {"lattice": {"kind": "chain", "lengths": [length]}, "model": MODELS[name]}
-        tables |= {"wavefunction": {"kind": "clusters"} | ({} if symmetries is None else {"symmetries": symmetries})}
+        tables |= {"wavefunction": {"kind": KINDS[name]} | ({} if symmetries is None else {"symmetries": symmetries})}
         tables |= {"thermal": {"temperatures": [1.0], "beta_0": 0.4}}
         tables |= {"observables": {"structure_factor": [[1.0], [0.5], [0.0]], "correlations": True}}
         settings = parse_settings(tables)

@@ -23,12 +23,13 @@ from hpc_nqs.wavefunctions.wavefunction import log_psi
 
 SERIAL = Team.serial()
 MODELS = {"unfrustrated": {"kind": "heisenberg"}, "frustrated": {"kind": "heisenberg", "couplings": [1.0, 0.5]}}
+KINDS = {"unfrustrated": "clusters", "frustrated": "permanent"}
 
 
 def state_of(model, length=4):
     """Return the `ThermalState` of a ring, at parameters next to the seed."""
     tables = {"lattice": {"kind": "chain", "lengths": [length]}, "model": MODELS[model]}
-    tables |= {"wavefunction": {"kind": "clusters"}, "thermal": {"temperatures": [1.0], "beta_0": 0.4}}
+    tables |= {"wavefunction": {"kind": KINDS[model]}, "thermal": {"temperatures": [1.0], "beta_0": 0.4}}
     settings = parse_settings(tables)
     ansatz = build_state(settings, *build(settings), seed=1)
     network = ansatz.wavefunction

@@ -28,7 +28,7 @@ def test_an_input_runs_and_gives_arrays(tmp_path):
     assert run["structure_factor"].shape == (2, 1) and run["qx"].tolist() == [1.0]
     assert run.history["beta"].shape == run.history["energy"].shape
     assert run.columns["structure_factor(1,0)"] == run["structure_factor"][:, 0].tolist()
-    assert run.network["weights"].ndim == 2 and run.about["n_ranks"] == 1
+    assert run.network["exchange"].ndim == 2 and run.about["n_ranks"] == 1
     assert "Heisenberg" in run.to_text() and run.to_csv().startswith("temperature,") and run.to_json().startswith("{")
 
     again = hpc_nqs.load(tmp_path / "run.h5")

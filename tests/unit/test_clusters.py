@@ -27,7 +27,7 @@ def system(kind, lengths, **model):
 @pytest.mark.parametrize(("lengths", "size", "number"), [([5, 5], 3, 6), ([6, 6], 4, 19), ([6, 6], 5, 63)])
 def test_connected_clusters_are_the_fixed_polyominoes(lengths, size, number):
     lattice, model, _, _ = system("square", lengths)
-    assert len(lattice_clusters(lattice, model, size)) == number * np.prod(lengths)
+    assert len(lattice_clusters(model, size)) == number * np.prod(lengths)
 
 
 def test_connected_clusters_of_a_path():
@@ -36,8 +36,8 @@ def test_connected_clusters_of_a_path():
 
 def test_clusters_follow_the_largest_coupling():
     lattice, model, _, _ = system("chain", [8], couplings=[0.5, 1.0])
-    assert (0, 2, 4) in lattice_clusters(lattice, model, 3)
-    assert (0, 1, 2) not in lattice_clusters(lattice, model, 3)
+    assert (0, 2, 4) in lattice_clusters(model, 3)
+    assert (0, 1, 2) not in lattice_clusters(model, 3)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_clusters_follow_the_largest_coupling():
 )
 def test_two_codes_are_one_class_if_and_only_if_a_symmetry_connects_their_configurations(kind, lengths, options):
     lattice, model, site_images, images = system(kind, lengths, **options)
-    clusters = lattice_clusters(lattice, model, 3)
+    clusters = lattice_clusters(model, 3)
     for group in correlators(clusters, site_images, images):
         units, n_visible = group.units[0], images.n_entries
         weights = 1 << np.arange(len(units))
@@ -63,7 +63,7 @@ def test_two_codes_are_one_class_if_and_only_if_a_symmetry_connects_their_config
 
 def test_filled_tables_hold_the_terms():
     lattice, model, site_images, images = system("chain", [6])
-    clusters = [*itertools.combinations(range(6), 2), *lattice_clusters(lattice, model, 4)]
+    clusters = [*itertools.combinations(range(6), 2), *lattice_clusters(model, 4)]
     factor = CorrelatorProduct(correlators(clusters, site_images, images), 12)
     factor.fill(lambda units, spins: spins[: len(units) // 2] @ spins[len(units) // 2 :] / len(units))
     table, start = factor.table(), 0
