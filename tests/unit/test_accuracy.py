@@ -1,5 +1,6 @@
 """The accuracy command: its rows are valid inputs, its verdicts follow from floor and goal."""
 
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -14,20 +15,22 @@ from hpc_nqs.settings.parsing import parse_settings
 from hpc_nqs.settings.system import build
 
 
-@pytest.mark.parametrize("name", accuracy.ROWS)
+@pytest.mark.parametrize("name", accuracy.ALL)
 def test_rows_are_inputs_of_sites_with_a_reference(name):
-    _, _, lowest, floor, goal, _ = accuracy.ROWS[name]
+    limits = accuracy.ALL[name].limits
     settings = parse_settings(accuracy.input_of(name, 1))
     measured = accuracy.monte_carlo(name)
-    assert build(settings)[0].n_sites == 16 or measured or name in accuracy.GROUND_STATES
-    assert min(settings.thermal.temperatures) == lowest
+    assert build(settings)[0].n_sites <= 16 or measured or name in accuracy.GROUND_STATES
+    assert min(settings.thermal.temperatures) == limits[-1][0]
+    assert sorted(limits, reverse=True) == list(limits)
     assert not measured or set(settings.thermal.temperatures) <= set(measured)
-    assert goal < floor
+    assert all(goal < floor or name in accuracy.OTHERS for _, floor, goal in limits)
 
 
 @pytest.mark.parametrize(("shift", "verdict"), [(1e-4, "goal"), (1e-3, "floor"), (-1e-3, "floor"), (0.1, "ABOVE")])
 def test_a_line_names_the_largest_error_and_what_it_reaches(monkeypatch, shift, verdict):
-    monkeypatch.setitem(accuracy.ROWS, "small", (*accuracy.ROWS["tfim_chain"][:2], 1.0, 2e-3, 3e-4, 5))
+    limits = ((2.0, 5e-3, 1e-3), (1.0, 2e-3, 3e-4))
+    monkeypatch.setitem(accuracy.ALL, "small", dataclasses.replace(accuracy.ALL["tfim_chain"], limits=limits))
     tables = {
         "lattice": {"kind": "chain", "lengths": [4]},
         "model": {"kind": "tfim"},
@@ -39,7 +42,7 @@ def test_a_line_names_the_largest_error_and_what_it_reaches(monkeypatch, shift, 
     rows = [{**row, "temperature": 1 / row["beta"], "energy_error": 1e-5} for row in rows]
     rows[1]["energy"] += shift
     words = accuracy.line("small", settings, {"rows": rows, "seconds": 12.3}).split()
-    assert words == ["small", f"{abs(shift):.5f}(0.00001)", "1", "2e-03", "3e-04", "12", "300", verdict]
+    assert words == ["small", f"{abs(shift):.5f}(0.00001)", "1", "2.0e-03", "3.0e-04", "12", "300", verdict]
 
 
 def test_rows_of_36_sites_are_compared_with_monte_carlo():

@@ -47,9 +47,9 @@ def run(tmp_path, monkeypatch, capsys):
     return run
 
 
-@pytest.mark.parametrize("beta_0", [0.3, 0.5])
+@pytest.mark.parametrize("beta_0", [0.5])
 def test_a_seed_outside_its_range_is_an_error(run, beta_0):
-    """0.5 is the reported temperature itself: no step is made before the report."""
+    """It is the reported temperature itself: no step is made before the report."""
     code, output, table = run(1, 2.0, f"thermal.beta_0={beta_0}", PAIRED)
     assert code == 1
     assert table["rows"] == [] and not table["finished"]
