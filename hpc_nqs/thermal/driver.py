@@ -5,8 +5,6 @@
 
 import json
 
-import numpy as np
-
 from hpc_nqs.observables.diagonal import build_observables
 from hpc_nqs.runs.computation import DONE, FAILED, STOPPED, Computation
 from hpc_nqs.runs.threads import use_threads
@@ -14,6 +12,7 @@ from hpc_nqs.settings.parsing import SettingsError
 from hpc_nqs.thermal.ansatz import build_state
 from hpc_nqs.thermal.deep.start import load_start
 from hpc_nqs.thermal.evolution import EvolutionError
+from hpc_nqs.thermal.path import Retreat, left_path
 from hpc_nqs.thermal.plan import (
     N_CHAINS,
     control_of,
@@ -26,7 +25,6 @@ from hpc_nqs.thermal.plan import (
 from hpc_nqs.thermal.soundness import frozen_problem, seed_problem
 from hpc_nqs.thermal.table import finished_rows
 
-JUMP_NOISE, JUMP = 10.0, 0.1  # of e that is off its path: in standard errors, and beside them relative
 START_EXPONENT, EXPONENT_STEP = 0.6, 0.05
 
 
@@ -56,6 +54,7 @@ class Cooling(Computation):
         sampling = settings.sampling
         self.exponent = START_EXPONENT if sampling.exponent == "auto" else sampling.exponent
         self.warm = False
+        self.retreat = Retreat(self.evolution, self.ansatz.wavefunction)
         self.forecast = forecast_of(settings, self.ansatz, control)
         self.resolved = resolved(settings, self.ansatz, regularization, control)
 
@@ -73,14 +72,22 @@ class Cooling(Computation):
         for target, temperature in zip(targets, self.settings.thermal.report_temperatures, strict=True):
             if any(row["beta"] == target for row in self.rows):
                 continue
-            while self.evolution.beta < target:
-                code = self._step(target)
-                if code is not None:
-                    return code
-            row = self._report(target)
-            if row is None:
-                return STOPPED
-            problem = self._problem(row | {"variance": row.get("energy_variance", 0.0)}, row["acceptance"])
+            row = None
+            while row is None:
+                if self.evolution.beta < target:
+                    code = self._step(target)
+                    if code is not None:
+                        return code
+                    continue
+                row = self._report(target)
+                if row is None:
+                    return STOPPED
+                measured = row | {"variance": row.get("energy_variance", 0.0)}
+                if self._is_astray(measured):
+                    row = None
+                    if not self._go_back():
+                        return FAILED
+            problem = self._problem(measured, row["acceptance"])
             if problem:
                 return self._fail(problem)
             self.rows.append(row | {"temperature": temperature})
@@ -104,11 +111,9 @@ class Cooling(Computation):
         if problem:
             return self._fail(problem)
         beta = self.evolution.beta
-        if self.history and left_path(self.history[-1], summary, beta):
-            self.progress.message(
-                f"step {len(self.history) + 1}: e went from {self.history[-1]['energy']:.4g} to {summary['energy']:.4g}"
-                " where the steps promise another value: the state has left its path, do not trust lower temperatures"
-            )
+        if self._is_astray(summary):
+            return None if self._go_back() else FAILED
+        self.retreat.remember()
         self.warm = not self.evolution.follows_expansion  # the next state is further away than after a small step
         try:
             step = self.evolution.advance(samples, evaluation, first, target)
@@ -142,6 +147,24 @@ class Cooling(Computation):
         """Return what the run still takes, in seconds; None before the first step."""
         reports_left = len(self.settings.thermal.report_betas) - len(self.rows)
         return self.forecast.left(self.evolution.beta, self.evolution.dtau, reports_left)
+
+    def _is_astray(self, measured):
+        """Return whether the present state is not where the last step led."""
+        return bool(self.history) and left_path(self.history[-1], measured, self.evolution.beta)
+
+    def _go_back(self):
+        """Take the last step back and return True; end the run and return False where that does not help."""
+        last = self.history[-1]
+        where = f"step {last['step']} at beta = {last['beta']:.6g} leads to another energy than its samples promise"
+        if not self.retreat.go_back(last["dtau"]):
+            self._fail(
+                f"{where}; raise sampling.n_samples, end at a higher temperature, or take another wavefunction.kind"
+            )
+            return False
+        self.progress.message(f"{where}; it is taken back")
+        self.history.pop()
+        self.warm = False
+        return True
 
     def _problem(self, measured, acceptance):
         """Return what makes samples of the present state worthless, as a sentence, or None."""
@@ -273,20 +296,3 @@ class Cooling(Computation):
     def arrays(self):
         """Return the arrays of the wave function; of deep ones also where they stand, to start other runs from."""
         return self.ansatz.arrays(self.evolution.beta)
-
-
-def left_path(last, summary, beta):
-    """Return whether the energy per site is not where the last step led, by far more than noise and step errors.
-
-    Parameters
-    ----------
-    last : dict
-        "beta", "energy", "energy_error" and "variance" of the last entry of the history, per site.
-    summary : dict
-        The present "energy" and "energy_error".
-    beta : float
-        The present one.
-    """
-    expected = last["energy"] - last["variance"] * (beta - last["beta"])
-    noise = np.hypot(last["energy_error"], summary["energy_error"])
-    return bool(abs(summary["energy"] - expected) > JUMP_NOISE * noise + JUMP * abs(expected))

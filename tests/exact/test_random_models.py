@@ -49,7 +49,7 @@ def random_input(number, task):
     sections = {"run": {"seed": number + 1, "task": task}, "lattice": lattice, "model": model}
     if task == "thermal":
         temperatures = [scale * temperature for temperature in RELATIVE_TEMPERATURES]
-        sections["thermal"] = {"temperatures": temperatures, "max_dtau": min(10.0, 0.1 / scale)}
+        sections["thermal"] = {"temperatures": temperatures}
     return hpc_nqs.make_input(**sections)
 
 
