@@ -140,7 +140,9 @@ def _sampled(sampling, n_report, where):
     """Return the sentences about averages."""
     if sampling["method"] == "exact_sum":
         n = sampling["n_configurations"]
-        return [f"All averages are sums over {n:,} configurations, without statistical error."]
+        orbits = sampling.get("n_orbits", n)
+        ways = "" if orbits == n else f", by one of each of {orbits:,} orbits of the symmetries"
+        return [f"All averages are sums over {n:,} configurations{ways}, without statistical error."]
     hot = f" ({sampling['n_samples_hot']:,} at high temperature)" if "n_samples_hot" in sampling else ""
     exponent, sweeps = sampling["exponent"], sampling["sweeps_per_sample"]
     power = f"q between {exponent[0]:g} and {exponent[1]:g}" if isinstance(exponent, list) else f"q = {exponent:g}"

@@ -45,6 +45,19 @@ def _orbits(states, images):
     return states, len(images) // fixed
 
 
+def _sector(n_visible, n_up):
+    """Return the numbers of all configurations of a sector, uint32."""
+    states = np.arange(2**n_visible, dtype=np.uint32)
+    return states if n_up is None else states[np.bitwise_count(states) == n_up]
+
+
+def n_orbits(n_visible, n_up, images=None):
+    """Return the number of orbits of the configurations of a sector under a group; of configurations without one."""
+    if images is None:
+        return n_configurations(n_visible, n_up)
+    return len(_orbits(_sector(n_visible, n_up), images)[0])
+
+
 class Enumeration(ExactSampler):
     """All configurations with the right number of up spins, shared over the ranks.
 
@@ -68,9 +81,7 @@ class Enumeration(ExactSampler):
             raise ValueError(
                 f"sampling.method = 'exact_sum' sums over {n_visible} visible units; at most {MAX_VISIBLE} are allowed"
             )
-        states = np.arange(2**n_visible, dtype=np.uint32)
-        if system.n_up is not None:
-            states = states[np.bitwise_count(states) == system.n_up]
+        states = _sector(n_visible, system.n_up)
         sizes = np.ones(len(states), dtype=np.intp)
         if images is not None:
             states, sizes = _orbits(states, images)

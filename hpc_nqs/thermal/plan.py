@@ -9,6 +9,7 @@ from hpc_nqs.reconfiguration.equations import is_factored
 from hpc_nqs.reconfiguration.solvers import Regularization, resolved_solver
 from hpc_nqs.reconfiguration.velocity import DIAG_SCALE, MAX_DENSE
 from hpc_nqs.runs.computation import MAX_SWEEPS
+from hpc_nqs.sampling.enumeration import n_configurations
 from hpc_nqs.settings.system import build
 from hpc_nqs.thermal.ansatz import build_state
 from hpc_nqs.thermal.deep.start import load_start
@@ -104,6 +105,9 @@ def resolved(settings, ansatz, regularization, control):
     chosen = settings.sampling
     if ansatz.is_exact:
         sampling = {"method": "exact_sum", "n_configurations": int(ansatz.n_configurations)}
+        if ansatz.invariance is not None:
+            total = n_configurations(ansatz.system.n_visible, ansatz.system.n_up)
+            sampling |= {"n_configurations": total, "n_orbits": int(ansatz.n_configurations)}
         reported = {}
     else:
         low, high = ansatz.effective_range

@@ -5,6 +5,7 @@ the run file.  Driver, plan, evolution and meters ask the state and do not know 
 """
 
 import dataclasses
+import functools
 import math
 from typing import ClassVar
 
@@ -15,7 +16,7 @@ from hpc_nqs.hilbert.purification import Purification, random_pairs
 from hpc_nqs.lattices.lattice import Lattice
 from hpc_nqs.observables.diagonal import OrbitAverages
 from hpc_nqs.sampling.chains import Chains
-from hpc_nqs.sampling.enumeration import Enumeration, n_configurations
+from hpc_nqs.sampling.enumeration import Enumeration, n_orbits
 from hpc_nqs.thermal.evolution import HEUN, AdaptiveEvolution
 from hpc_nqs.thermal.meter import Meter
 
@@ -187,10 +188,10 @@ class ThermalState:
             "seed at beta_0": self.beta_0,
         }
 
-    @property
+    @functools.cached_property
     def n_configurations(self):
-        """How many configurations an exact sum has."""
-        return n_configurations(self.system.n_visible, self.system.n_up)
+        """How many configurations an exact sum looks at: one of every orbit of `invariance`."""
+        return n_orbits(self.system.n_visible, self.system.n_up, self.invariance)
 
     def resolved(self):
         """Return what "auto" became in the section [wavefunction], with the numbers of units and parameters."""

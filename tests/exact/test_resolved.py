@@ -61,10 +61,10 @@ def test_the_numbers_are_those_that_were_used(files):
     assert resolved["sampling"]["n_samples"] == 256 and resolved["thermal"]["n_samples_report"] == 24 * 256
     assert resolved["sampling"]["n_chains"] == run_file.read_about(files["chains"][1])["n_chains"]
     network = run_file.read_network(files["chains"][1])
-    assert resolved["wavefunction"]["kind"] == "clusters" and "cluster_table" in network
+    assert resolved["wavefunction"]["kind"] == "permanent" and "exchange" in network
     sums = run_file.read_table(files["sums"][1])["resolved"]
-    assert sums["sampling"] == {"method": "exact_sum", "n_configurations": 70}
-    assert sums["wavefunction"]["n_units"] == len(run_file.read_network(files["sums"][1])["weights"])
+    assert sums["sampling"] == {"method": "exact_sum", "n_configurations": 70, "n_orbits": 10}
+    assert sums["wavefunction"]["kind"] == "permanent"
 
 
 @pytest.mark.parametrize("name", INPUTS)

@@ -70,13 +70,13 @@ def assert_same_numbers(found, expected, where=""):
     [
         (HEISENBERG, "metropolis", 8, "alpha = 2"),
         (J1J2, "metropolis", 7, "alpha = 2"),
-        (J1J2, "metropolis", 7, 'kind = "clusters"'),
+        (J1J2, "metropolis", 7, 'kind = "permanent"'),
         (TFIM, "metropolis", 2, "alpha = 2"),
         (HEISENBERG, "exact_sum", 1, "alpha = 2"),
         (TFIM, "metropolis", 5, 'kind = "dbm"'),
         (TFIM, "exact_sum", 1, 'kind = "dbm"'),
     ],
-    ids=["heisenberg", "j1j2", "j1j2_tables", "more_ranks_than_chains", "exact_sum", "deep_units", "summed_deep_units"],
+    ids=["heisenberg", "j1j2", "permanent", "more_ranks_than_chains", "exact_sum", "deep_units", "summed_deep_units"],
 )
 def test_the_table_does_not_depend_on_the_number_of_ranks(run, model, method, n_chains, wavefunction):
     text = INPUT.format(model=model, method=method, n_chains=n_chains, wavefunction=wavefunction)

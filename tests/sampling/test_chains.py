@@ -35,7 +35,6 @@ STATES = {
     "tfim": (TFIM, {}),
     "tfim_field_z": (TFIM | {"field_z": 0.4}, {"symmetries": []}),
     "heisenberg_clusters": (HEISENBERG, {"kind": "clusters"}),
-    "j1j2_clusters": (J1J2, {"kind": "clusters", "symmetries": ["translation"]}),
     "j1j2_permanent": (J1J2, {"kind": "permanent"}),
     "heisenberg_permanent_radius": (HEISENBERG, {"kind": "permanent", "exchange_radius": 1}),
     "tfim_clusters": (TFIM | {"field_z": 0.4}, {"kind": "clusters"}),
