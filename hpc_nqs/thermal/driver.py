@@ -289,7 +289,7 @@ class Cooling(Computation):
                 self.model,
                 self.ansatz.known_start(self.start_known),
                 self.ansatz.expansion_beta,
-                noisy=not self.ansatz.between_layers,
+                noisy=self.ansatz.has_noisy_path,
             ),
         }
 

@@ -130,7 +130,7 @@ class Forecast:
         if self.sampled:
             report = fitted(*zip(*self.sampled, strict=True))
         else:
-            costly = self.state.between_layers and self.state.model.has_exchange
+            costly = not self.state.has_noisy_path and self.state.model.has_exchange
             report = step.times(REPORT_SHARE[costly])
         return Pace(step, costs.get(True, step), report)
 

@@ -64,6 +64,8 @@ class ThermalState:
     scheme : Runge-Kutta scheme of a step, see `evolution`
     between_layers : bool
         Var(H) is the covariance of the local energies on the two layers, not the mean of their variances.
+    has_noisy_path : bool
+        The noise of energies and variances along the path is an error of the temperature, see `systematic_error`.
     power_share : float
         Share of -F.x in the clock "energy" of a state that explains nothing, see `evolution`.
     has_bra_and_ket : bool
@@ -91,6 +93,7 @@ class ThermalState:
     unit_name: ClassVar[str] = "hidden units"
     scheme: ClassVar[tuple] = HEUN
     between_layers: ClassVar[bool] = False
+    has_noisy_path: ClassVar[bool] = True
     power_share: ClassVar[float] = 0.0
     has_bra_and_ket: ClassVar[bool] = False
     effective_range: ClassVar[tuple] = (0.1, 0.8)

@@ -27,6 +27,7 @@ class TableState(ThermalState):
     unit_name = "clusters"
     scheme = KUTTA
     between_layers = True
+    has_noisy_path = False
     power_share = 0.75
 
     @property

@@ -159,3 +159,11 @@ def test_what_is_refused(sections, message):
     model = sections.pop("model", HEISENBERG)
     with pytest.raises(ValueError, match=message):
         state_of(("chain", [4], model), **sections)
+
+
+def test_chains_and_sums_have_clocks_of_their_own():
+    """Sums take the covariance of the layers, chains the mean and a share of -F.x; the path of neither is an error."""
+    sums, chains = (state_of(SYSTEMS["j1j2_6"], sampling={"method": name}) for name in ("exact_sum", "metropolis"))
+    assert (sums.between_layers, sums.power_share) == (True, 0.0)
+    assert (chains.between_layers, chains.power_share) == (False, permanent_state.POWER_SHARE)
+    assert not sums.has_noisy_path and not chains.has_noisy_path
