@@ -72,29 +72,33 @@ class Cooling(Computation):
         for target, temperature in zip(targets, self.settings.thermal.report_temperatures, strict=True):
             if any(row["beta"] == target for row in self.rows):
                 continue
-            row = None
-            while row is None:
-                if self.evolution.beta < target:
-                    code = self._step(target)
-                    if code is not None:
-                        return code
-                    continue
-                row = self._report(target)
-                if row is None:
-                    return STOPPED
-                measured = row | {"variance": row.get("energy_variance", 0.0)}
-                if self._is_astray(measured):
-                    row = None
-                    if not self._go_back():
-                        return FAILED
-            problem = self._problem(measured, row["acceptance"])
-            if problem:
-                return self._fail(problem)
+            row, code = self._reach(target)
+            if code is not None:
+                return code
             self.rows.append(row | {"temperature": temperature})
             self._show(target, row)
             self.recorder.save(self)
         self.recorder.finish()
         return DONE
+
+    def _reach(self, target):
+        """Cool to a reported temperature; return (raw results, None), or (None, exit code) to stop with."""
+        while True:
+            while self.evolution.beta < target:
+                code = self._step(target)
+                if code is not None:
+                    return None, code
+            row = self._report(target)
+            if row is None:
+                return None, STOPPED
+            measured = row | {"variance": row.get("energy_variance", 0.0)}
+            problem = self._problem(measured, row["acceptance"])
+            if problem:
+                return None, self._fail(problem)
+            if not self._is_astray(measured):
+                return row, None
+            if not self._go_back():
+                return None, FAILED
 
     def _step(self, target):
         """Make one step; return an exit code to stop with, or None."""
@@ -156,15 +160,16 @@ class Cooling(Computation):
         """Take the last step back and return True; end the run and return False where that does not help."""
         last = self.history[-1]
         where = f"step {last['step']} at beta = {last['beta']:.6g} leads to another energy than its samples promise"
-        if not self.retreat.go_back(last["dtau"]):
+        goes_on = self.retreat.go_back(last["dtau"])
+        self.history.pop()
+        self.warm = False
+        if goes_on:
+            self.progress.message(f"{where}; it is taken back")
+        else:
             self._fail(
                 f"{where}; raise sampling.n_samples, end at a higher temperature, or take another wavefunction.kind"
             )
-            return False
-        self.progress.message(f"{where}; it is taken back")
-        self.history.pop()
-        self.warm = False
-        return True
+        return goes_on
 
     def _problem(self, measured, acceptance):
         """Return what makes samples of the present state worthless, as a sentence, or None."""

@@ -53,12 +53,12 @@ class Retreat:
         self.before = {name: getattr(evolution, name) for name in names} | {"params": self.wavefunction.params.copy()}
 
     def go_back(self, step):
-        """Return to the state before a step of dtau `step`, to make a smaller one; return whether that was possible."""
-        if self.before is None or self.n_retreats >= MAX_RETREATS:
+        """Return to the state before a step of dtau `step`, if it is known; return whether to try a smaller step."""
+        if self.before is None:
             return False
         self.n_retreats += 1
         self.wavefunction.params = self.before["params"].copy()
         for name in ("beta", "previous", "checks_energy"):
             setattr(self.evolution, name, self.before[name])
         self.evolution.dtau = 0.25 * step
-        return True
+        return self.n_retreats <= MAX_RETREATS

@@ -47,7 +47,8 @@ def test_a_step_is_taken_back_a_few_times():
         np.testing.assert_array_equal(wavefunction.params, np.arange(3.0))
         assert (evolution.beta, evolution.previous, evolution.dtau) == (1.0, None, 0.0125), number
     retreat.remember()
-    assert not retreat.go_back(0.05)
+    wavefunction.params = np.zeros(3)
+    assert not retreat.go_back(0.05) and wavefunction.params[2] == 2.0  # what is left is the state before
     evolution.beta = 1.05
     retreat.remember()
     assert retreat.go_back(0.05)
