@@ -24,8 +24,8 @@ def _positive(analytic):
     if analytic:
         return "No sign problem: the errors are statistical, and that of dtau is extrapolated away."
     return (
-        'No sign problem: thermal.method = "analytic" has no variational error here. This run has one; the column '
-        "`syst` estimates it."
+        'No sign problem: thermal.method = "analytic" has no variational error here. This run has one; the numbers '
+        "in square brackets estimate it."
     )
 
 
@@ -52,5 +52,5 @@ def _frustrated(settings, lattice, model, analytic):
             f"{trial.kept:.3g}, and it falls below."
         )
     if not analytic:
-        found.append("The numerical method has no sign problem; its variational error stands in the column `syst`.")
+        found.append("The numerical method has no sign problem; its variational error stands in square brackets.")
     return found
