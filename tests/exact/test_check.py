@@ -63,10 +63,10 @@ def test_where_the_analytic_sign_is_lost(tmp_path, capsys):
 
 def test_exact_sums_are_sums(tmp_path, capsys):
     out = checked(write(tmp_path, [6], [1.0]), capsys)
-    assert re.search(r"configurations summed per step +924\n", out)
+    assert re.search(r"configurations summed per step +44\n", out)
     assert "chains" not in out.replace("per chain", "") and "samples" not in out
     found = json.loads(checked(write(tmp_path, [6], [1.0]), capsys, "--json"))
-    assert found["resolved"]["sampling"] == {"method": "exact_sum", "n_configurations": 924}
+    assert found["resolved"]["sampling"] == {"method": "exact_sum", "n_configurations": 924, "n_orbits": 44}
     assert found["forecast"]["reports"] == 2 and found["forecast"]["seconds"] > 0
 
 
@@ -76,7 +76,7 @@ def test_hopeless_inputs_are_checked_in_seconds(method, temperatures, tmp_path, 
     path = write(tmp_path, [6], [1.0], method=method, temperatures=temperatures)
     begin = time.monotonic()
     found = json.loads(checked(path, capsys, "--json"))["forecast"]
-    assert found["seconds"] > 1e3 and time.monotonic() - begin < 30
+    assert found["seconds"] > 1e2 and time.monotonic() - begin < 30
 
 
 @pytest.mark.slow
