@@ -16,12 +16,12 @@ def value_text(value, error=None, digits=5, systematic=None):
     if not errors:
         return _decimals(value, digits)
     places = 1 - math.floor(math.log10(max(errors)))
-    if round(max(errors) * 10.0**places) >= 100:
-        places -= 1
     if places > MOST_PLACES and 0.0 < abs(value) < _SMALL:
         return f"{value:.3g} +- {math.hypot(*errors):.2g}"
     if places > MOST_PLACES:
         return _decimals(value, MOST_PLACES)
+    if round(max(errors) * 10.0**places) >= 100:
+        places -= 1
     if max(abs(value), *errors) >= _LARGE:
         return f"{value:.3g} +- {math.hypot(*errors):.2g}"
     places = max(places, 0)

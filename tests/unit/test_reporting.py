@@ -70,6 +70,7 @@ def table(*rows, **changes):
         (-1e-9, 0.01, "0.000(10)"),
         (-1e-9, None, "0.00000"),
         (1e65, 0.0003, "1e+65 +- 0.0003"),
+        (0.0, 2.2e-309, "0.000000000000"),
     ],
 )
 def test_errors_stand_in_brackets(value, error, text):
