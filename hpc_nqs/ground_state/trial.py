@@ -20,15 +20,12 @@ from hpc_nqs.observables.structure_factors import build_correlations
 from hpc_nqs.parallel.team import Team
 from hpc_nqs.reconfiguration.cost_model import step_seconds
 from hpc_nqs.reconfiguration.velocity import velocity
-from hpc_nqs.runs.pace import fitted, timed
+from hpc_nqs.runs.pace import costs_of_parts, timed
 from hpc_nqs.sampling.chains import Chains
 from hpc_nqs.sampling.enumeration import Enumeration
 from hpc_nqs.sampling.evaluation import evaluate
 from hpc_nqs.sampling.sampler import part_of
 from hpc_nqs.settings.system import build
-
-SECONDS = 1.5  # that a trial takes at most, about
-FIRST, FACTOR = 128, 4  # samples of the first trial, and growth to the next one
 
 
 class Trial:
@@ -60,14 +57,7 @@ class Trial:
 
     def costs(self):
         """Return the `Cost` of a step and that of a sample of the final measurement."""
-        amounts, parts, spent, n_samples = [], [], 0.0, FIRST
-        while not amounts or (amounts[-1] < self.most and spent * (1 + FACTOR) < SECONDS):
-            found, seconds = timed(lambda n=n_samples: self._parts(n))
-            amounts.append(found.pop("samples"))
-            parts.append(found)
-            spent += seconds
-            n_samples = FACTOR * amounts[-1]
-        costs = {name: fitted(amounts[-2:], [part[name] for part in parts[-2:]]) for name in parts[0]}
+        costs = costs_of_parts(self._parts, self.most)
         return costs["sample"] + costs["summary"] + costs["velocity"], costs["sample"] + costs["report"]
 
     def _parts(self, n_samples):

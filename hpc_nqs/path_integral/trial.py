@@ -11,11 +11,10 @@ from hpc_nqs.path_integral.ladder import ladder, reduced_beta, slice_numbers
 from hpc_nqs.path_integral.plan import DTAU, Workload, n_chains_of, sampler_of
 from hpc_nqs.path_integral.trotter import trotter_product, unit_counts
 from hpc_nqs.path_integral.world_lines import world_lines
-from hpc_nqs.runs.pace import timed
+from hpc_nqs.runs.pace import SECONDS, timed
 from hpc_nqs.settings.system import build
 
 N_CHAINS = 4
-SECONDS = 1.5  # that the search for the sign takes at most, about
 MOST_NODES = 10**5  # of world lines that are made for a trial
 SAMPLES, WARM_UP = 2**14, 50  # of a trial of the sign, and sweeps: an error of about 0.01
 

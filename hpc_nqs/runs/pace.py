@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+SECONDS = 1.5  # that a trial takes at most, about
+FIRST, FACTOR = 128, 4  # samples of the first trial, and growth to the next one
 ALIKE = 0.2  # amounts that spread less than this, relative, say nothing about the fixed part
 
 
@@ -48,6 +50,26 @@ def fitted(amounts, seconds):
     if slope <= 0.0:
         return Cost(float(seconds.mean()), 0.0)
     return proportional if start < 0.0 else Cost(float(start), float(slope))
+
+
+def costs_of_parts(parts_of, most):
+    """Return the `Cost` of every part of some work, {name: Cost}, from trials that grow for SECONDS.
+
+    Parameters
+    ----------
+    parts_of : callable
+        n -> {name: seconds of a part with about n samples, "samples": their number}
+    most : int
+        Samples beyond which there is no trial.
+    """
+    amounts, parts, spent, n_samples = [], [], 0.0, FIRST
+    while not amounts or (amounts[-1] < most and spent * (1 + FACTOR) < SECONDS):
+        found, seconds = timed(lambda n=n_samples: parts_of(n))
+        amounts.append(found.pop("samples"))
+        parts.append(found)
+        spent += seconds
+        n_samples = FACTOR * amounts[-1]
+    return {name: fitted(amounts[-2:], [part[name] for part in parts[-2:]]) for name in parts[0]}
 
 
 def timed(work):

@@ -1,11 +1,13 @@
 """Exact summation: every configuration of a small system, doubled or not, in place of Markov chains."""
 
+import functools
 import math
 
 import numpy as np
 
 from hpc_nqs.sampling.chains import Samples
 from hpc_nqs.sampling.sampler import ExactSampler
+from hpc_nqs.symmetry.signed_permutations import SignedPermutations
 
 MAX_VISIBLE = 24
 MAX_AUTO = 16384  # configurations that method "auto" still sums over
@@ -32,11 +34,15 @@ def _spins(states, n_visible):
     return 2 * bits.astype(np.int8) - 1
 
 
-def _orbits(states, images):
+@functools.lru_cache(maxsize=4)
+def _orbits(n_visible, n_up, encoded):
     """Return the smallest number of every orbit under a group, in order, and the sizes of the orbits.
 
-    A number is dropped at the first element that makes it smaller; those that leave it alone divide the orbit.
+    A number is dropped at the first element that makes it smaller; those that leave it alone divide the orbit.  The
+    group comes as the bytes of its `encoded`: a plan, a forecast and a sampler of the same state ask one after another.
     """
+    images = SignedPermutations.from_encoded(np.frombuffer(encoded, dtype=np.intp).reshape(-1, n_visible))
+    states = _sector(n_visible, n_up)
     fixed = np.zeros(len(states), dtype=np.intp)
     for element in range(len(images)):
         (moved,) = images[element : element + 1].apply_to_codes(states)
@@ -55,7 +61,7 @@ def n_orbits(n_visible, n_up, images=None):
     """Return the number of orbits of the configurations of a sector under a group; of configurations without one."""
     if images is None:
         return n_configurations(n_visible, n_up)
-    return len(_orbits(_sector(n_visible, n_up), images)[0])
+    return len(_orbits(n_visible, n_up, images.encoded().tobytes())[0])
 
 
 class Enumeration(ExactSampler):
@@ -81,10 +87,11 @@ class Enumeration(ExactSampler):
             raise ValueError(
                 f"sampling.method = 'exact_sum' sums over {n_visible} visible units; at most {MAX_VISIBLE} are allowed"
             )
-        states = _sector(n_visible, system.n_up)
-        sizes = np.ones(len(states), dtype=np.intp)
-        if images is not None:
-            states, sizes = _orbits(states, images)
+        if images is None:
+            states = _sector(n_visible, system.n_up)
+            sizes = np.ones(len(states), dtype=np.intp)
+        else:
+            states, sizes = _orbits(n_visible, system.n_up, images.encoded().tobytes())
         start, stop = team.share(len(states))
         self.configurations = np.ascontiguousarray(_spins(states[start:stop], n_visible)[:, None, :])
         self.log_density = -np.log(sizes[start:stop])

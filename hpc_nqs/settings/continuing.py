@@ -11,8 +11,6 @@ OLDER_KINDS = (  # what "auto" was in version 0.1, by arrays of the run file tha
     ({"pairing", "weights"}, "pair_rbm"),
     ({"weights"}, "rbm"),
 )
-
-
 COOLED_AGAIN = (
     "the run file holds tables times a determinant with flux, a state of version 0.1; its results stay, and lower "
     "temperatures are reached by an exchange permanent that is cooled from the start"

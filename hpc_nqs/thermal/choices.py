@@ -6,7 +6,7 @@ import numpy as np
 
 from hpc_nqs.hamiltonians.marshall import marshall
 from hpc_nqs.hamiltonians.spin_model import SpinModel
-from hpc_nqs.hilbert.purification import input_images
+from hpc_nqs.hilbert.purification import input_images, purify
 from hpc_nqs.lattices.lattice import Lattice
 from hpc_nqs.sampling.enumeration import MAX_AUTO, sums_exactly
 from hpc_nqs.settings.parsing import Settings
@@ -82,15 +82,17 @@ def plan_state(settings, lattice, model, seed):
     choice = settings.wavefunction
     n_slices = 1 if choice.slices == "auto" else choice.slices
     word, is_complex, model = choose_kind(choice, lattice, model, sums_over_states(settings.sampling, model, n_slices))
-    symmetries = choose_symmetries(choice, word, lattice, model)
-    order = orbit_size(word, lattice, model, symmetries)
-    return StatePlan(
+    plan = StatePlan(
         settings, lattice, model, seed, word, is_complex,
-        is_exact=sums_over_states(settings.sampling, model, n_slices, order),
+        is_exact=sums_over_states(settings.sampling, model, n_slices),
         n_slices=n_slices,
-        symmetries=symmetries,
+        symmetries=choose_symmetries(choice, word, lattice, model),
         beta_0=choose_beta_0(settings.thermal, model, n_slices, word),
     )
+    if word != PERMANENT:
+        return plan
+    order = len(plan.groups(purify(model, bond_features=False))[1])
+    return dataclasses.replace(plan, is_exact=sums_over_states(settings.sampling, model, n_slices, order))
 
 
 def sums_over_states(sampling, model, n_slices, order=1):
@@ -101,14 +103,6 @@ def sums_over_states(sampling, model, n_slices, order=1):
     if n_slices > 1 and sampling.method == "auto":
         return n_rings(model.n_sites, model.conserves_sz, n_slices) <= MAX_AUTO
     return sums_exactly(sampling, 2 * model.n_sites, model.n_sites if model.conserves_sz else None, order)
-
-
-def orbit_size(word, lattice, model, symmetries):
-    """Return how many configurations one stands for in sums over those of a state with exchange."""
-    if word != PERMANENT:
-        return 1
-    sites = len(site_symmetries(lattice, model, [name for name in symmetries if name in SITE_SYMMETRIES]))
-    return sites * 2 ** sum(name in symmetries for name in ("layer_exchange", "spin_flip"))
 
 
 def choose_kind(choice, lattice, model, is_exact):

@@ -152,7 +152,7 @@ class Meter:
         columns = np.stack(
             [
                 shifted.real.mean(axis=1),
-                0.0 * shifted.real[:, 0] if self.layers_summed else shifted.real[:, 0] - shifted.real[:, 1],
+                np.zeros(len(shifted)) if self.layers_summed else shifted.real[:, 0] - shifted.real[:, 1],
                 squares,
             ],
             axis=1,

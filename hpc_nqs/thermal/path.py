@@ -4,6 +4,7 @@ import numpy as np
 
 NOISE, RELATIVE = 10.0, 0.1  # of e that is off its path: in standard errors, and beside them relative
 GROWTH = 4.0  # of Var(H) within one step, beyond what RELATIVE allows for beta Var(H)
+KEPT = ("beta", "previous", "checks_energy")  # of an evolution
 MAX_RETREATS = 3  # from the same place, each to a step a quarter as large
 
 
@@ -49,8 +50,7 @@ class Retreat:
         evolution = self.evolution
         if self.before is None or evolution.beta > self.before["beta"]:
             self.n_retreats = 0
-        names = ("beta", "previous", "checks_energy")
-        self.before = {name: getattr(evolution, name) for name in names} | {"params": self.wavefunction.params.copy()}
+        self.before = {name: getattr(evolution, name) for name in KEPT} | {"params": self.wavefunction.params.copy()}
 
     def go_back(self, step):
         """Return to the state before a step of dtau `step`, if it is known; return whether to try a smaller step."""
@@ -58,7 +58,7 @@ class Retreat:
             return False
         self.n_retreats += 1
         self.wavefunction.params = self.before["params"].copy()
-        for name in ("beta", "previous", "checks_energy"):
+        for name in KEPT:
             setattr(self.evolution, name, self.before[name])
         self.evolution.dtau = 0.25 * step
         return self.n_retreats <= MAX_RETREATS

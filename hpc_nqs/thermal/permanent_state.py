@@ -18,14 +18,12 @@ from hpc_nqs.sampling.umbrella import Umbrella
 from hpc_nqs.thermal.evolution import AdaptiveEvolution, EvolutionError
 from hpc_nqs.thermal.high_temperature.clusters import strongest_bonds
 from hpc_nqs.thermal.high_temperature.networks import exchange_amplitudes, field_bias, ising_couplings
-from hpc_nqs.thermal.state import tolerance_of_size
 from hpc_nqs.thermal.table_state import ExchangeTables
 from hpc_nqs.wavefunctions.correlator_product import CorrelatorProduct, Correlators, connected_clusters, correlators
 from hpc_nqs.wavefunctions.exchange_permanent import MAX_PAIRS, ExchangePermanent
 from hpc_nqs.wavefunctions.product import Product
 
 MAX_SIZE = 4  # sites of a cluster
-STEP_TOLERANCE = 2.5e-3  # times sqrt(N)
 # of chains: 0 and 1 end 0.014 too low and 0.006 too high at T = 0.35 on 4x4 sites, J2 = 0.5
 POWER_SHARE = 0.4
 MAX_PARAMS = 600  # of all tables; where larger clusters have more, "auto" leaves them out
@@ -43,13 +41,14 @@ class PermanentEvolution(AdaptiveEvolution):
         EvolutionError
             Samples are close to the largest number of mismatched sites that has an amplitude.
         """
-        found = self.team.max(float(self.wavefunction.first.largest_component(samples.flat)))
-        if self.system.n_sites > 2 * MAX_PAIRS and found >= MAX_PAIRS - 1:
-            raise EvolutionError(
-                f"{found:.0f} pairs of mismatched sites at beta = {self.beta:.6g}; permanents are summed up to "
-                f"{MAX_PAIRS}. Stop at higher temperatures, take {2 * MAX_PAIRS} sites or fewer, or a small "
-                "wavefunction.exchange_radius"
-            )
+        if self.system.n_sites > 2 * MAX_PAIRS:
+            found = self.team.max(float(self.wavefunction.first.largest_component(samples.flat)))
+            if found >= MAX_PAIRS - 1:
+                raise EvolutionError(
+                    f"{found:.0f} pairs of mismatched sites at beta = {self.beta:.6g}; permanents are summed up to "
+                    f"{MAX_PAIRS}. Stop at higher temperatures, take {2 * MAX_PAIRS} sites or fewer, or a small "
+                    "wavefunction.exchange_radius"
+                )
         return super().advance(samples, evaluation, first, beta_target)
 
 
@@ -67,6 +66,7 @@ class PermanentState(ExchangeTables):
     """An exchange permanent times tables."""
 
     word = "permanent"
+    tolerance = 2.5e-3
 
     @property
     def between_layers(self):
@@ -85,11 +85,6 @@ class PermanentState(ExchangeTables):
     def soft_cut(self):
         """Default cut of S relative to its largest eigenvalue."""
         return 1e-8 if self.is_exact else 1e-5
-
-    @property
-    def step_tolerance(self):
-        """Errors per step may grow with the norm of a change."""
-        return tolerance_of_size(STEP_TOLERANCE, self.model.n_sites)
 
     def umbrella(self, seed):
         """Return the `LimitedUmbrella` of chains, None for exact sums."""

@@ -137,19 +137,22 @@ def resolved(settings, ansatz, regularization, control):
     }
 
 
-def resolution(settings):
-    """Return `resolved` of an input."""
+def state_of(settings):
+    """Return the `ThermalState` that a run of an input starts from."""
     lattice, model = build(settings)
     start = load_start(settings, Team.serial()) if settings.thermal.start else None
-    ansatz = build_state(settings, lattice, model, settings.run.seed or 0, start)
+    return build_state(settings, lattice, model, settings.run.seed or 0, start)
+
+
+def resolution(settings):
+    """Return `resolved` of an input."""
+    ansatz = state_of(settings)
     return resolved(settings, ansatz, regularization_of(settings, ansatz), control_of(settings, ansatz))
 
 
 def plan(settings):
     """Return what a run of `settings` will take, as {what: number or text}."""
-    lattice, model = build(settings)
-    start = load_start(settings, Team.serial()) if settings.thermal.start else None
-    ansatz = build_state(settings, lattice, model, settings.run.seed or 0, start)
+    ansatz = state_of(settings)
     system, wavefunction = ansatz.system, ansatz.wavefunction
     regularization = regularization_of(settings, ansatz)
     sizes = planned_sizes(settings, ansatz)

@@ -15,7 +15,6 @@ from hpc_nqs.thermal.state import ThermalState, tolerance_of_size
 MAX_EXPANSION_BETA = 2.0  # where a cluster expansion ends at the latest, in inverse largest couplings
 CLUSTER_SIZES = (2, 3, 4, 5, 6)
 MAX_CLUSTER_PARAMS = 600  # about the most that tables of the size chosen by "auto" have
-STEP_TOLERANCE = 1.25e-3  # with exchange, times sqrt(N)
 SOFT_CUT = {True: 1e-8, False: 1e-7}  # by whether configurations are summed
 
 
@@ -64,11 +63,12 @@ class ExchangeTables(TableState):
     """Tables of a magnet that conserves Sz, times a function of the mismatched sites; M and M^2 are conserved."""
 
     effective_range = (0.4, 0.9)  # the hot part needs rare configurations
+    tolerance = 1.25e-3  # of a step, times sqrt(N)
 
     @property
     def step_tolerance(self):
         """Errors per step may grow with the norm of a change."""
-        return tolerance_of_size(STEP_TOLERANCE, self.model.n_sites)
+        return tolerance_of_size(self.tolerance, self.model.n_sites)
 
     def umbrella(self, seed):
         """Return the `Umbrella` of chains, None for exact sums."""

@@ -5,12 +5,9 @@ import numpy as np
 from hpc_nqs.observables.diagonal import build_observables
 from hpc_nqs.parallel.team import Team
 from hpc_nqs.reconfiguration.cost_model import step_seconds
-from hpc_nqs.runs.pace import fitted, timed
+from hpc_nqs.runs.pace import costs_of_parts, timed
 from hpc_nqs.sampling.chains import Samples
 from hpc_nqs.sampling.sampler import part_of
-from hpc_nqs.settings.system import build
-from hpc_nqs.thermal.ansatz import build_state
-from hpc_nqs.thermal.deep.start import load_start
 from hpc_nqs.thermal.driver import START_EXPONENT
 from hpc_nqs.thermal.forecast import MAX_STEPS, Pace
 from hpc_nqs.thermal.plan import (
@@ -20,11 +17,10 @@ from hpc_nqs.thermal.plan import (
     planned_sizes,
     regularization_of,
     samples_per_step,
+    state_of,
 )
 
-SECONDS = 1.5  # that a trial takes at most, about
 TRIES = 1.1  # trial steps per step
-FIRST, FACTOR = 128, 4  # samples of the first trial, and growth to the next one
 SLOWER = 1.3  # evaluations of cold samples that take so much longer than hot ones count
 
 
@@ -53,14 +49,7 @@ class Trial:
 
     def pace(self):
         """Return the `Pace` of the run and how often cold samples take longer than hot ones."""
-        amounts, parts, spent, n_samples = [], [], 0.0, FIRST
-        while not amounts or (amounts[-1] < self.most and spent * (1 + FACTOR) < SECONDS):
-            found, seconds = timed(lambda n=n_samples: self._parts(n))
-            amounts.append(found.pop("samples"))
-            parts.append(found)
-            spent += seconds
-            n_samples = FACTOR * amounts[-1]
-        costs = {name: fitted(amounts[-2:], [part[name] for part in parts[-2:]]) for name in parts[0]}
+        costs = costs_of_parts(self._parts, self.most)
         stages = TRIES * (len(self.state.scheme[1]) - 1)
         once = costs["sample"] + costs["summary"] + costs["umbrella"] + costs["velocity"]
         step = once + (costs["evaluate"] + costs["velocity"]).times(stages)
@@ -130,16 +119,14 @@ def forecast(settings, n_ranks=1):
         "seconds_per_step" (at the lowest temperature), "seconds_per_report", "seconds" of the whole run on `n_ranks`
         ranks; "efficiency" of so many.
     """
-    lattice, model = build(settings)
-    start = load_start(settings, Team.serial()) if settings.thermal.start else None
-    state = build_state(settings, lattice, model, settings.run.seed or 0, start)
+    state = state_of(settings)
     control = control_of(settings, state)
-    trial = Trial(settings, state, control, build_observables(settings, lattice, state.model))
+    trial = Trial(settings, state, control, build_observables(settings, state.lattice, state.model))
     pace, cold = trial.pace(), trial.cold_factor()
     path = forecast_of(settings, state, control)
     evolution, targets = trial.evolution, path.targets
     seconds = path.seconds(pace, evolution.beta, evolution.dtau, len(targets))
-    last = cost_of_cold(cold, targets[-1], model.energy_scale)
+    last = cost_of_cold(cold, targets[-1], state.model.energy_scale)
     sizes = planned_sizes(settings, state)
     solver = regularization_of(settings, state).solver
     alone, shared = (sum(step_seconds(sizes, solver, n).values()) for n in (1, n_ranks))
