@@ -13,7 +13,6 @@ from hpc_nqs.ground_state.plan import (
     N_CHAINS,
     forecast_of,
     last_scale,
-    refusing,
     regularization_of,
     resolved,
     samples_of_step,
@@ -40,6 +39,7 @@ from hpc_nqs.runs.threads import use_threads
 from hpc_nqs.sampling.chains import Chains
 from hpc_nqs.sampling.enumeration import Enumeration
 from hpc_nqs.sampling.evaluation import evaluate
+from hpc_nqs.settings.parsing import refusing
 
 CAUGHT = 0.5  # overlap with the states below at the end of which the run says so
 MAX_FAILED = 5  # steps in a row without a finite update

@@ -10,7 +10,7 @@ from hpc_nqs.reconfiguration.solvers import Regularization, resolved_solver
 from hpc_nqs.reconfiguration.velocity import DIAG_SCALE
 from hpc_nqs.runs.computation import MAX_SWEEPS
 from hpc_nqs.sampling.enumeration import n_configurations, sums_exactly
-from hpc_nqs.settings.parsing import SettingsError
+from hpc_nqs.settings.parsing import refusing
 from hpc_nqs.settings.system import build
 
 N_SAMPLES, N_CHAINS = 4096, 64
@@ -102,16 +102,6 @@ def step_sizes(settings, ansatz, n_samples):
         same_shift=choice.diag_scale == 0 and settings.ground_state.start_scale == 0,
         n_images=ansatz.order,
     )
-
-
-def refusing(function, *arguments):
-    """Return function(*arguments), with what it refuses as a problem of the settings."""
-    try:
-        return function(*arguments)
-    except SettingsError:
-        raise
-    except ValueError as error:
-        raise SettingsError([str(error)]) from error
 
 
 def resolved(settings, search, ansatz):

@@ -8,7 +8,6 @@ from hpc_nqs.ground_state.plan import (
     N_CHAINS,
     forecast_of,
     last_scale,
-    refusing,
     regularization_of,
     samples_per_step,
     step_sizes,
@@ -25,6 +24,7 @@ from hpc_nqs.sampling.chains import Chains
 from hpc_nqs.sampling.enumeration import Enumeration
 from hpc_nqs.sampling.evaluation import evaluate
 from hpc_nqs.sampling.sampler import part_of
+from hpc_nqs.settings.parsing import refusing
 from hpc_nqs.settings.system import build
 
 

@@ -65,6 +65,16 @@ class SettingsError(ValueError):
         super().__init__("\n".join(self.problems))
 
 
+def refusing(function, *arguments):
+    """Return function(*arguments), with what it refuses as a problem of the settings."""
+    try:
+        return function(*arguments)
+    except SettingsError:
+        raise
+    except ValueError as error:
+        raise SettingsError([str(error)]) from error
+
+
 def read_settings(path, overrides=()):
     """Return the settings in the TOML file `path`, changed by overrides "section.key=value".
 

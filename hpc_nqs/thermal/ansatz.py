@@ -1,5 +1,6 @@
 """From settings to the thermal state at the start of the cooling."""
 
+from hpc_nqs.settings.parsing import refusing
 from hpc_nqs.thermal.choices import DEEP, NETWORK, PAIRED, PERMANENT, TABLES, plan_state
 from hpc_nqs.thermal.deep.ansatz import build_deep_state
 from hpc_nqs.thermal.network_state import build_network_state
@@ -30,12 +31,11 @@ def build_state(settings, lattice, model, seed, start=None):
 
     Raises
     ------
-    ValueError
-        A wave function that cannot represent the model.
     SettingsError
-        Deep units that can neither be summed nor sampled, or not in the way that is asked for.
+        A wave function that cannot represent the model; deep units that can neither be summed nor sampled, or not in
+        the way that is asked for.
     """
     if settings.wavefunction.kind == DEEP or settings.thermal.start:
-        return build_deep_state(settings, lattice, model, start)
-    plan = plan_state(settings, lattice, model, seed)
-    return BUILDERS[plan.word](plan)
+        return refusing(build_deep_state, settings, lattice, model, start)
+    plan = refusing(plan_state, settings, lattice, model, seed)
+    return refusing(BUILDERS[plan.word], plan)

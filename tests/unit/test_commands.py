@@ -8,6 +8,7 @@ import pytest
 
 import hpc_nqs
 from hpc_nqs.cli import parser as cli
+from hpc_nqs.parallel import team as parallel
 from hpc_nqs.settings.parsing import parse_settings, read_settings
 
 
@@ -195,3 +196,32 @@ def test_what_ground_state_runs_do_not_have_is_refused(levels, capsys):
     assert "--page correlations: ground-state runs have one page" in message and "--reference" in message
     assert cli.main(["plot", levels, "run.h5"]) == 1
     assert "runs of one task at a time" in capsys.readouterr().err
+
+
+TFIM, SQUARE = 'kind = "tfim"', 'kind = "heisenberg"\ncouplings = [1.0, 0.5]'
+
+
+@pytest.mark.parametrize(
+    ("model", "asked", "sentence"),
+    [
+        (TFIM, "exchange_radius = 2", 'wavefunction.kind = "permanent": needs exchange that conserves Sz'),
+        (TFIM, 'kind = "pair_rbm"', 'wavefunction.kind = "pair_rbm": singlet pairs need a model that conserves Sz'),
+        (SQUARE, 'kind = "clusters"', 'wavefunction.kind = "clusters": positive tables need'),
+        (SQUARE, 'kind = "permanent"\ncluster_size = 5', "wavefunction.cluster_size = 5: "),
+    ],
+)
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_states_that_a_model_does_not_have_are_problems_of_the_input(
+    command, model, asked, sentence, tmp_path, monkeypatch, capsys
+):
+    """One sentence and exit code 2, where there was a traceback."""
+    monkeypatch.setattr(parallel, "start", parallel.Team.serial)
+    path = tmp_path / "input.toml"
+    path.write_text(
+        f'[lattice]\nkind = "square"\nlengths = [4, 2]\n[model]\n{model}\n[wavefunction]\n{asked}\n'
+        "[thermal]\ntemperatures = [1.0]\n"
+    )
+    assert cli.main([command, str(path)]) == 2
+    error = capsys.readouterr().err
+    assert sentence in error and "Traceback" not in error and "nothing was written" in error
+    assert not path.with_suffix(".h5").exists()
