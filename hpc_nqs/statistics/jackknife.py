@@ -199,3 +199,20 @@ class Statistics:
             return float(function(self.jackknife.means[None])[0]), 0.0
         value, error = self.jackknife.estimate(function)
         return float(value), float(error)
+
+
+class SignedStatistics(Statistics):
+    """Functions of <sign value> / <sign>, the sign in the last column of the means."""
+
+    @property
+    def means(self):
+        """Means of value times sign over the mean sign, (n_columns,)."""
+        return _unsigned(self.jackknife.means[None])[0]
+
+    def estimate(self, function):
+        """Return (value, error) of `function`, rows of means to numbers."""
+        return super().estimate(lambda means: function(_unsigned(means)))
+
+
+def _unsigned(means):
+    return means[:, :-1] / means[:, -1:]

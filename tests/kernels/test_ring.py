@@ -6,7 +6,7 @@ from numpy.random import Generator, Philox
 
 from hpc_nqs.kernels import ring
 from hpc_nqs.kernels.reference import samples as reference
-from hpc_nqs.thermal.deep.ring_chains import links_of, ring_moves, straight_ring
+from hpc_nqs.thermal.rings.layers import links_of, ring_moves, straight_ring
 
 N_CHAINS, N_SAMPLES = 2, 3
 CASES = ["heisenberg", "plain", "complex", "signed", "tfim", "tfim_field", "pair_rbm"]

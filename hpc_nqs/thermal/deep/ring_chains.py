@@ -15,47 +15,9 @@ import numpy as np
 from hpc_nqs.kernels.ring import sample_rings
 from hpc_nqs.sampling.chains import Chains, Samples
 from hpc_nqs.sampling.sampler import ExactSampler
+from hpc_nqs.thermal.rings.layers import links_of, ring_moves, straight_ring
 
 MAX_RINGS = 2**16  # of exact sums
-
-
-@dataclass(frozen=True)
-class RingMoves:
-    """What the chains of rings propose.
-
-    Attributes
-    ----------
-    terms : (n_terms, 3) intp
-        The move of one off-diagonal term on the first layer of a link, on the second, and on both.
-    lines : (n_lines,) intp
-        The move that flips one matched site on both layers of a link; together they change the magnetization.
-    """
-
-    terms: np.ndarray
-    lines: np.ndarray
-
-
-def ring_moves(system):
-    """Return the `RingMoves` of a doubled system."""
-    model, proposals = system.model, system.proposals
-    n_terms = len(model.exchange_sites) + len(model.flip_sites)
-    joint = proposals[2 * n_terms : 3 * n_terms] if model.conserves_sz else proposals[-n_terms:]
-    terms = np.stack([proposals[:n_terms], proposals[n_terms : 2 * n_terms], joint], axis=1)
-    # flips of single layers change the magnetization already
-    lines = proposals[-model.n_sites :] if model.conserves_sz else proposals[:0]
-    return RingMoves(np.ascontiguousarray(terms), np.ascontiguousarray(lines))
-
-
-def straight_ring(system, n_links, stream):
-    """Return the links (n_links, n_visible) int8 of a random ring at infinite temperature: all layers are equal."""
-    sigma = (2 * stream.integers(0, 2, size=system.n_sites) - 1).astype(np.int8)
-    return links_of(np.tile(sigma, (n_links, 1)), system.opposite_pairs)
-
-
-def links_of(layers, opposite_pairs):
-    """Return the visible units (..., n_links, 2 n_sites) of the links of rings of layers (..., n_links, n_sites)."""
-    following = np.roll(layers, -1, axis=-2)
-    return np.concatenate([layers, -following if opposite_pairs else following], axis=-1).astype(np.int8)
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hpc_nqs.statistics.jackknife import Statistics
+from hpc_nqs.statistics.jackknife import SignedStatistics
 from hpc_nqs.thermal.meter import FIRST_OBSERVABLE, Meter
 
 
@@ -52,20 +52,3 @@ class RingMeter(Meter):
         energies = self._energy_columns(samples, evaluation, centre)
         observed = observed.reshape(*energies.shape[:2], -1)
         return np.concatenate([energies[:, :, :-1], observed, energies[:, :, -1:]], axis=2)
-
-
-class SignedStatistics(Statistics):
-    """Functions of <sign value> / <sign>."""
-
-    @property
-    def means(self):
-        """Means of value times sign over the mean sign, (n_columns,)."""
-        return _unsigned(self.jackknife.means[None])[0]
-
-    def estimate(self, function):
-        """Return (value, error) of `function`, rows of means to numbers."""
-        return super().estimate(lambda means: function(_unsigned(means)))
-
-
-def _unsigned(means):
-    return means[:, :-1] / means[:, -1:]

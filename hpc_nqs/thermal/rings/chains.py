@@ -1,0 +1,136 @@
+"""Markov chains of rings: R layers, the same wave function on every link between neighbours."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.random import Generator, Philox
+
+from hpc_nqs.kernels.amplitude import log_psi
+from hpc_nqs.kernels.local_energy import local_energies
+from hpc_nqs.kernels.ring import sample_rings
+from hpc_nqs.sampling.streams import restore_stream, stream_words
+from hpc_nqs.thermal.rings.layers import ring_moves, straight_ring
+
+STREAM = 2**62  # of the Philox key: chain c of the ring of number k draws from (seed, STREAM + 2^32 k + c)
+SWEEPS = 2  # between samples
+
+
+@dataclass
+class Rings:
+    """Rings of this rank and the wave function on them.
+
+    Attributes
+    ----------
+    layers : (n_chains, n_per_chain, n_links, n_sites) int8
+        Rows are the chains of this rank, in global order.
+    first, second : (n_chains, n_per_chain, n_links) float64
+        Local energies of H on the layer before and behind each link, real parts, totals.
+    weights : (n_chains, n_per_chain) float64
+        Product of abs(Phi) over the links, over the density that was sampled.
+    signs : (n_chains, n_per_chain) float64
+        Real part of the phase of the product.
+    """
+
+    layers: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+    weights: np.ndarray
+    signs: np.ndarray
+
+    def energies(self):
+        """Return the energy of every layer, the mean over both of its links, (n_chains, n_per_chain, n_links)."""
+        return 0.5 * (self.first + np.roll(self.second, 1, axis=-1))
+
+
+class RingChains:
+    """Chains of rings of one kernel.
+
+    Parameters
+    ----------
+    team : Team
+    n_chains : int
+        Over all ranks.
+    seed, number : int
+        Each ring of a run has a number, and random numbers, of its own.
+    system : Purification
+    kernel : Wavefunction
+        Phi, at its present parameters.
+    density : Wavefunction
+        abs(density) is the weight of a link that is sampled.
+    n_links : int
+        R.
+    """
+
+    def __init__(self, team, n_chains, seed, number, system, kernel, density, n_links):
+        self.team, self.n_chains, self.system, self.n_links = team, n_chains, system, n_links
+        self.kernel = kernel.amplitude(system.moves)
+        self.density = self.kernel if density is kernel else density.amplitude(system.moves)
+        self.moves, self.steps = ring_moves(system), system.moves.kernel()
+        self.first, stop = team.share(n_chains)
+        keys = [np.array([seed, STREAM + 2**32 * number + c], dtype=np.uint64) for c in range(self.first, stop)]
+        self.streams = [Philox(key=key) for key in keys]
+        links = [straight_ring(system, n_links, Generator(stream)) for stream in self.streams]
+        self.links = np.array(links, dtype=np.int8).reshape(-1, n_links, system.n_visible)
+        self.counts = np.zeros((2, 2), dtype=np.int64)
+
+    def sample(self, n_per_chain, sweeps=SWEEPS):
+        """Advance the chains and return their links (n_chains, n_per_chain, n_links, n_visible) int8."""
+        out = np.empty((len(self.links), n_per_chain, *self.links.shape[1:]), dtype=np.int8)
+
+        def advance(own, part):
+            counts = np.zeros_like(self.counts)
+            sample_rings(
+                self.links[part], own, self.steps, self.moves.terms, self.moves.lines, sweeps, 1.0,
+                self.streams[part], out[part], counts,
+            )
+            return counts
+
+        self.counts += sum(self.team.threads.run(self.density, len(self.links), advance))
+        return out
+
+    def rings(self, n_per_chain):
+        """Return `n_per_chain` new `Rings` of every chain."""
+        links = self.sample(n_per_chain)
+        flat = links.reshape(-1, self.system.n_visible)
+        energies, phi = np.empty((len(flat), 2), dtype=complex), np.empty(len(flat), dtype=complex)
+        sampled = phi if self.density is self.kernel else np.empty(len(flat), dtype=complex)
+        hamiltonians = list(self.system.hamiltonians)
+
+        def fill(own, part):
+            local_energies(flat[part], own, self.steps, hamiltonians, energies[part], phi[part])
+
+        self.team.threads.run(self.kernel, len(flat), fill)
+        if sampled is not phi:
+            self.team.threads.run(self.density, len(flat), lambda own, part: log_psi(own, flat[part], sampled[part]))
+        shape = links.shape[:3]
+        # a link that vanishes has no local energy, and its ring no weight
+        usable = np.isfinite(energies).all(axis=1) & np.isfinite(phi)
+        energies[~usable] = 0
+        logs = np.where(usable, phi.real - sampled.real, -np.inf).reshape(shape).sum(axis=2)
+        angles = np.where(usable, phi.imag, 0.0).reshape(shape).sum(axis=2)
+        first, second = np.moveaxis(energies.real.reshape(*shape, 2), 3, 0)
+        return Rings(links[..., : self.system.n_sites], first, second, np.exp(logs), np.cos(angles))
+
+    def acceptance(self):
+        """Return the accepted fraction of all proposals so far.  *Collective*."""
+        counts = self.counts.sum(axis=0)
+        self.team.sum_in_place(counts)
+        return counts[1] / max(1, counts[0])
+
+    def state(self):
+        """Return links, streams and counts of all chains in global order, on rank 0; None elsewhere.  *Collective*."""
+        words = np.array([stream_words(stream) for stream in self.streams], dtype=np.uint64).reshape(-1, 13)
+        links = self.team.gather_rows(self.links.reshape(len(self.links), -1), self.n_chains)
+        words, counts = self.team.gather_rows(words, self.n_chains), self.counts.copy()
+        self.team.sum_in_place(counts)
+        return None if links is None else {"links": links, "streams": words, "counts": counts}
+
+    def restore(self, state):
+        """Take over what `state` returned, given on rank 0, on any number of ranks.  *Collective*."""
+        is_root = self.team.is_root
+        links = self.team.scatter_rows(state["links"] if is_root else None)
+        self.links = np.ascontiguousarray(links.reshape(-1, self.n_links, self.system.n_visible))
+        words = self.team.scatter_rows(state["streams"] if is_root else None)
+        for stream, row in zip(self.streams, words, strict=True):
+            restore_stream(stream, row)
+        self.counts = np.array(state["counts"]) if is_root else np.zeros_like(self.counts)

@@ -1,0 +1,108 @@
+"""One ring at one temperature, measured batch by batch until its errors are small enough."""
+
+import struct
+import zlib
+
+from hpc_nqs.thermal.rings.chains import RingChains
+from hpc_nqs.thermal.rings.meter import RingSums, ring_row
+
+WARM_UP = 100  # sweeps from a straight ring
+LEAST_BATCHES = 8  # before errors are trusted
+JUDGED = ("specific_heat", "susceptibility")
+
+
+class RingMeasurement:
+    """A ring of R links of one kernel.
+
+    Parameters
+    ----------
+    state : ThermalState
+        With the kernel's parameters; they are read once.
+    observables : Observables
+    team : Team
+    seed, n_chains : int
+    beta : float
+        R b / 2.
+    n_links : int
+        R.
+    energy : float
+        About the energy per site.
+    n_batch, n_samples : int
+        Rings of a batch and at most in all, over all ranks.
+    accuracy : float
+        Relative statistical error of c, chi and S(q) that is small enough; 0 takes all samples.
+    """
+
+    def __init__(self, state, observables, team, seed, n_chains, beta, n_links, energy, n_batch, n_samples, accuracy):
+        self.observables, self.team, self.beta, self.n_links = observables, team, beta, n_links
+        self.n_sites, self.accuracy = state.system.n_sites, accuracy
+        self.n_per_chain = max(1, -(-n_batch // n_chains))
+        self.n_batches = max(1, -(-n_samples // (self.n_per_chain * n_chains)))
+        self.chains = RingChains(
+            team, n_chains, seed, number_of(beta, n_links), state.system, state.wavefunction, state.ring_density(),
+            n_links,
+        )
+        self.sums = RingSums(self.n_sites, observables, n_chains, energy * self.n_sites)
+        self.n_done = 0
+        self.is_warm = False
+
+    def pilot(self):
+        """Warm the chains up and return the row of a first batch, which does not count afterwards.  *Collective*."""
+        self._warm_up()
+        self.sums.add(self.chains.rings(self.n_per_chain), self.chains.first, 0)
+        row = self.row()
+        self.sums.sums[:] = 0
+        self.chains.counts[:] = 0
+        return row
+
+    def _warm_up(self):
+        if not self.is_warm:
+            self.chains.sample(1, WARM_UP)
+            self.chains.counts[:] = 0
+            self.is_warm = True
+
+    def advance(self):
+        """Measure one more batch.  *Collective*."""
+        self._warm_up()
+        self.sums.add(self.chains.rings(self.n_per_chain), self.chains.first, self.n_done)
+        self.n_done += 1
+
+    def is_finished(self):
+        """Return whether there are samples enough.  *Collective*."""
+        if self.n_done >= self.n_batches:
+            return True
+        if self.n_done < LEAST_BATCHES or not self.accuracy:
+            return False
+        row = self.row()
+        pairs = [(row[name], row[f"{name}_error"]) for name in JUDGED if name in row]
+        pairs += [tuple(pair) for pair in row.get("structure_factor", {}).values()]
+        return all(error <= self.accuracy * abs(value) for value, error in pairs)
+
+    def row(self):
+        """Return the row of the samples so far.  *Collective*."""
+        sums = self.sums.over_ranks(self.team)
+        row = ring_row(sums, self.observables, self.n_sites, self.sums.centre, self.beta)
+        row |= {"links": self.n_links, "kernel_beta": 2 * self.beta / self.n_links}
+        return row | {"acceptance": self.chains.acceptance()}
+
+    def state(self):
+        """Return what `restore` takes over, on rank 0; None elsewhere.  *Collective*."""
+        sums, chains = self.sums.over_ranks(self.team), self.chains.state()
+        if chains is None:
+            return None
+        return {
+            "beta": self.beta, "links": self.n_links, "sums": sums, "centre": self.sums.centre, "n_done": self.n_done,
+            "is_warm": self.is_warm, **chains,
+        }
+
+    def restore(self, state):
+        """Take over a state, whose arrays are given on rank 0.  *Collective*."""
+        self.chains.restore(state)
+        self.sums.centre, self.n_done, self.is_warm = state["centre"], state["n_done"], state["is_warm"]
+        if self.team.is_root:
+            self.sums.sums[:] = state["sums"]
+
+
+def number_of(beta, n_links):
+    """Return the number by which the random numbers of a ring are known."""
+    return (zlib.crc32(struct.pack("d", beta)) & 0xFFFFFF) * 32 + n_links
