@@ -1,0 +1,1 @@
+"""Rings of a cooled wave function: thermal states at inverse temperatures that are multiples of its own."""
