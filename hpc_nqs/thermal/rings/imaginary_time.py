@@ -9,7 +9,7 @@ import numpy as np
 
 SHARE = 0.3  # of what C adds to chi(q) above its least value: that may be too much with R = 2, 3, calibrated
 FLOOR = 1e-9  # of C(tau) relative to C(0), against noise
-MARGIN = 3.0  # of the step from all times to the first and the last alone, calibrated
+MARGIN = 6.0  # of the step from all times to the first and the last alone, over the number of steps; calibrated
 N_HALVINGS = 60
 
 
@@ -81,7 +81,7 @@ def integrals(values, n_links, beta):
     if n_links <= 3:
         return fine, SHARE * np.abs(fine - beta * values[:, -1])
     coarse = _joined(values, n_links, np.array([0, values.shape[1] - 1]), beta)
-    return fine, MARGIN * np.abs(coarse - fine)
+    return fine, MARGIN / (n_links // 2) * np.abs(coarse - fine)
 
 
 def _joined(values, n_links, chosen, beta):
