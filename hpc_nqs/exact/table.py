@@ -48,7 +48,9 @@ def imaginary_time_rows(settings, betas, n_links=8):
     try:
         correlations = TimeCorrelations(model, lattice, settings.observables.structure_factor)
     except ValueError as error:
-        raise SettingsError([f"observables.imaginary_time = true: no exact results: {error}"]) from error
+        raise SettingsError(
+            [f"observables.imaginary_time = true: {error}; false gives all other exact results"]
+        ) from error
     return [correlations.row(beta, n_links) for beta in betas]
 
 

@@ -63,9 +63,10 @@ def observable_errors(rows, errors, places, start_energy, known=0):
                 values = np.full(len(chosen), SZ**2)  # but for rounding
             made = _of_one(name, values, rows, chosen, errors, places, start_energy)
             made = np.hypot(made, [_asymmetry(rows[k], name, key) for k in chosen])
+            made = np.where(np.array(chosen) >= known, made, 0.0)
             made = np.hypot(made, [rows[k].get(f"{name}_systematic", {}).get(key, 0.0) for k in chosen])  # quadrature
             for k, error in zip(chosen, made.tolist(), strict=True):
-                found[k].setdefault(f"{name}_systematic", {})[key] = error if k >= known else 0.0
+                found[k].setdefault(f"{name}_systematic", {})[key] = error
     for row, errors_of in zip(rows, found, strict=True):
         if "relaxation_proxy" in row:
             of_time = errors_of["local_time_correlation_systematic"]

@@ -9,6 +9,7 @@ import scipy.linalg
 
 from hpc_nqs.cli import parser as cli
 from hpc_nqs.exact.imaginary_time import TimeCorrelations
+from hpc_nqs.exact.table import equal_times, imaginary_time_rows, rows_beside
 from hpc_nqs.hamiltonians.matrices import spins_of, to_sparse
 from hpc_nqs.observables.diagonal import build_observables
 from hpc_nqs.observables.layer_correlations import layer_correlations
@@ -19,8 +20,10 @@ from hpc_nqs.settings.parsing import SettingsError, parse_settings
 from hpc_nqs.settings.system import build
 from hpc_nqs.thermal.ansatz import build_state
 from hpc_nqs.thermal.meter import Meter
+from hpc_nqs.thermal.observable_error import observable_errors
 from hpc_nqs.thermal.rings.imaginary_time import integrals, rows
 from hpc_nqs.thermal.rings.traces import RingTraces
+from hpc_nqs.thermal.systematic_error import SystematicErrors
 
 SERIAL = Team.serial()
 SYSTEMS = {
@@ -280,3 +283,22 @@ def test_exact_results_have_a_limit():
     lattice, model = build(settings)
     with pytest.raises(ValueError, match="a block of 12870; at most 3500 are allowed"):
         TimeCorrelations(model, lattice)
+    with pytest.raises(SettingsError, match="observables.imaginary_time = true: .* false gives all other exact"):
+        imaginary_time_rows(settings, [1.0])
+    beside = {"task": "thermal", "settings": settings.to_dict(), "rows": []}
+    assert not equal_times(settings).observables.imaginary_time and rows_beside(beside) == []
+
+
+def test_the_error_of_the_integral_stays_where_the_state_is_exact():
+    """In the reach of a cluster expansion a state has no systematic error, chi(q) from two times has one."""
+    table = [
+        {"beta": beta, "temperature": 1 / beta, "energy": -beta, "tdvp_residual": 0.0, "links": 2}
+        | {"static_susceptibility": {"1,0": [0.1 * beta, 0.0]}, "static_susceptibility_systematic": {"1,0": 0.003}}
+        | {"time_correlation": {"1,0,0": [0.2 + 0.1 * beta, 0.0]}}
+        for beta in (0.5, 1.0)
+    ]
+    errors = SystematicErrors(*np.zeros((6, 2)))
+    first, second = observable_errors(table, errors, np.arange(2), 0.0, known=1)
+    assert first["static_susceptibility_systematic"]["1,0"] == 0.003
+    assert second["static_susceptibility_systematic"]["1,0"] > 0.003
+    assert first["time_correlation_systematic"]["1,0,0"] == 0.0 < second["time_correlation_systematic"]["1,0,0"]
