@@ -104,7 +104,7 @@ def test_chi_is_an_upper_bound_and_its_error_covers_the_rest(name, n_links):
         values -= (_integrals_of(correlations, beta) - exact)[:, None] / beta  # |<S_q>|^2
         found, error = integrals(values, n_links, beta)
         assert (found - exact >= -1e-11).all()
-        # the estimate is calibrated, not a bound: 18 of 2232 integrals exceeded it, by up to a factor of 2.6
+        # calibrated, these systems among others, and not a bound: 18 of 2232 exceed it, by up to a factor of 2.6
         assert (found - exact <= np.maximum((1.3 if beta < 8 else 2) * error, 0.01 * exact) + 1e-11).all()
 
 
