@@ -7,9 +7,11 @@ from hpc_nqs.cli.errors import DONE, CommandError
 from hpc_nqs.cli.inputs import exact_rows_of, read_run_file
 from hpc_nqs.exact import table as exact_table
 from hpc_nqs.runs.output_paths import check_output
-from hpc_nqs.settings.parsing import SettingsError
+from hpc_nqs.settings.parsing import SettingsError, parse_settings
 
-PAGES = ("thermodynamics", "correlations", "convergence")
+PAGES = ("thermodynamics", "correlations", "convergence")  # of every thermal run
+IN_TIME, IN_TIME_COLUMN = "imaginary_time", "local_time_correlation"
+N_TIMES = 64  # parts of beta in exact curves
 
 
 def plot(options):
@@ -31,14 +33,21 @@ def plot(options):
     if tasks == {"ground_state"}:
         return _plot_ground_states(options, tables, names, width, output)
     page = options.page or PAGES[0]
-    pages = PAGES if page == "all" else (page,)
+    in_time = any(IN_TIME_COLUMN in row for table in tables for row in table["rows"])
+    pages = PAGES + (IN_TIME,) * in_time if page == "all" else (page,)
     outputs = [output if page == pages[0] else output.with_stem(f"{output.stem}-{page}") for page in pages]
     _check_outputs(options, options.runs, outputs)
-    curves, references = _comparisons(options, tables, names, page in ("correlations", "all"))
+    curves, references = [], []
+    if page != IN_TIME:
+        curves, references = _comparisons(options, tables, names, page in ("correlations", "all"))
+    elif options.reference:
+        raise SettingsError([f"--reference: reference data have no imaginary times; leave --page {IN_TIME} out"])
     for page, output in zip(pages, outputs, strict=True):
         if page == "convergence":
             histories = [read_run_file(path, "read_history") for path in options.runs]
             figure = plotting.convergence(histories, names, width)
+        elif page == IN_TIME:
+            figure = plotting.imaginary_time(tables, names, _exact_times(options, tables, names), width)
         else:
             figure = getattr(plotting, page)(tables, names, curves, references, width)
         save(figure, output)
@@ -81,7 +90,7 @@ def report(options):
     _check_outputs(options, [options.run], [output])
     figures_of = _level_figures if table["task"] == "ground_state" else _thermal_figures
     figures, exact_rows = figures_of(options, table, history)
-    drawings = {title: plotting.svg_text(figure, title.lower()) for title, figure in figures.items()}
+    drawings = {title: plotting.svg_text(figure, title.lower().replace(" ", "-")) for title, figure in figures.items()}
     page = report_page.html(table, history, about, drawings, name=Path(options.run).name, exact_rows=exact_rows)
     output.write_text(page, encoding="utf-8")
     print(f"report written to {output}")
@@ -106,6 +115,9 @@ def _thermal_figures(options, table, history):
         "Correlations": plotting.correlations(tables, names, curves, references),
         "Convergence": plotting.convergence([history], names),
     }
+    if any(IN_TIME_COLUMN in row for row in table["rows"]):
+        in_time = plotting.imaginary_time(tables, names, _exact_times(options, tables, names))
+        figures = dict([*list(figures.items())[:2], ("Imaginary time", in_time), *list(figures.items())[2:]])
     return figures, exact_rows_of(table, options.run) if curves else None
 
 
@@ -126,6 +138,20 @@ def import_plotting():
     except ImportError as error:
         raise CommandError(f'figures need matplotlib ({error}); fix: pip install "hpc_nqs[plot]"') from error
     return plotting
+
+
+def _exact_times(options, tables, names):
+    """Return for every run the exact rows dense in imaginary time; says for which there are none."""
+    found = []
+    for table, name in zip(tables, names, strict=True):
+        rows, betas = [], [row["beta"] for row in table["rows"]]
+        if options.exact and any(IN_TIME_COLUMN in row for row in table["rows"]):
+            try:
+                rows = exact_table.imaginary_time_rows(parse_settings(table["settings"]), betas, N_TIMES)
+            except SettingsError as error:
+                print(f"hpc-nqs: {name}: {error}", file=sys.stderr)
+        found.append([row | {"beta": beta} for row, beta in zip(rows, betas, strict=False)])
+    return found
 
 
 def _comparisons(options, tables, names, with_observables=True):

@@ -128,8 +128,10 @@ def _add_plot(commands):
     )
     plot.add_argument(
         "--page",
-        choices=("thermodynamics", "correlations", "convergence", "all"),
-        help="of thermal runs; default thermodynamics; all: NAME.png, NAME-correlations.png, NAME-convergence.png",
+        metavar="PAGE",
+        choices=("thermodynamics", "correlations", "imaginary_time", "convergence", "all"),
+        help="of thermal runs: thermodynamics (default), correlations, imaginary_time, convergence, or all: NAME.png, "
+        "NAME-correlations.png, NAME-convergence.png and, where it was measured, NAME-imaginary_time.png",
     )
     plot.add_argument("--width", metavar="INCHES", type=float, help="7 by default; below 4.5 one column of panels")
     plot.add_argument(

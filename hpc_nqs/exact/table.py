@@ -1,5 +1,6 @@
 """Exact results in the form of the tables of runs, for inputs and beside the rows of runs."""
 
+import dataclasses
 import time
 
 from hpc_nqs.settings.parsing import SettingsError, parse_settings
@@ -33,7 +34,24 @@ def thermal_rows(settings, betas):
 
     wanted = settings.observables
     lattice, levels = _levels(settings, wanted.structure_factor, wanted.correlations)
-    return lattice.n_sites, diagonalization.thermal_rows(levels, betas)
+    rows = diagonalization.thermal_rows(levels, betas)
+    if wanted.imaginary_time:
+        rows = [row | other for row, other in zip(rows, imaginary_time_rows(settings, betas), strict=True)]
+    return lattice.n_sites, rows
+
+
+def imaginary_time_rows(settings, betas, n_links=8):
+    """Return the entries of rows that belong to imaginary time, at tau = k beta / n_links; errors as `exact_table`."""
+    from hpc_nqs.exact.imaginary_time import TimeCorrelations
+
+    lattice, model = build(settings)
+    try:
+        correlations = TimeCorrelations(model, lattice, settings.observables.structure_factor)
+    except ValueError as error:
+        raise SettingsError(
+            [f"observables.imaginary_time = true: {error}; false gives all other exact results"]
+        ) from error
+    return [correlations.row(beta, n_links) for beta in betas]
 
 
 def sector_rows(settings):
@@ -60,7 +78,12 @@ def rows_beside(table):
     if table["task"] == "ground_state":
         sectors = sector_rows(settings)[1]
         return [_level_beside(row, sectors, settings.ground_state) for row in table["rows"]]
-    return thermal_rows(settings, [row["beta"] for row in table["rows"]])[1]
+    return thermal_rows(equal_times(settings), [row["beta"] for row in table["rows"]])[1]
+
+
+def equal_times(settings):
+    """Return the settings without imaginary time, which has a smaller limit of sites."""
+    return dataclasses.replace(settings, observables=dataclasses.replace(settings.observables, imaginary_time=False))
 
 
 def _level_beside(row, sectors, asked):
@@ -93,7 +116,7 @@ def curves(tables, names, with_observables=True):
         dense = [low * (high / low) ** (k / 200) for k in range(201)] if high > low else [low]
         try:
             without = {} if with_observables else {"observables": {}}
-            found.append((name, thermal_rows(parse_settings(table["settings"] | without), dense)[1]))
+            found.append((name, thermal_rows(equal_times(parse_settings(table["settings"] | without)), dense)[1]))
         except SettingsError as error:
             skipped.append(f"{name}: {error}")
     return found, skipped

@@ -8,6 +8,7 @@ import scipy.sparse
 from hpc_nqs.hamiltonians import MODELS
 from hpc_nqs.hamiltonians.spin_model import SZ
 from hpc_nqs.lattices.lattice import wave_vector_key
+from hpc_nqs.observables.layer_correlations import LayerCorrelations
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,15 @@ class Observables:
         Bonds whose Sz Sz correlation is averaged.
     distances : dict of str: scipy.sparse array (n_sites, n_sites)
         Weights of all pairs at each distance, each pair once; they sum to 1. See `pairs_by_distance`.
+    layers : LayerCorrelations or None
+        Correlations in imaginary time, where they are wanted; not among the columns of `measure`.
     """
 
     n_sites: int
     phases: dict
     shells: dict
     distances: dict = field(default_factory=dict)
+    layers: LayerCorrelations | None = None
 
     @property
     def names(self):
@@ -75,6 +79,7 @@ class OrbitAverages:
     def __init__(self, observables, images):
         weights = observables.pair_weights()
         self.names = observables.names
+        self.layers = None if observables.layers is None else observables.layers.averaged(images)
         self.magnetization = images.signs.mean()  # 0 where there are flips: they take M to -M
         # the mean over g of sum_ij w_ij s_g(i) s_g(j)
         places = np.argsort(images.sources, axis=1)
@@ -134,4 +139,7 @@ def build_observables(settings, lattice, model):
     if lattice.kind != "custom":
         shells = {shell: lattice.bonds(shell) for shell in range(1, n_shells + 1)}
     pairs = pairs_by_distance(lattice) if settings.observables.correlations else {}
-    return Observables(model.n_sites, phases, shells, pairs)
+    layers = None
+    if settings.observables.imaginary_time:
+        layers = LayerCorrelations(phases, model.n_sites, subtracts_means=not model.spin_flip_symmetric)
+    return Observables(model.n_sites, phases, shells, pairs, layers)

@@ -1,6 +1,7 @@
 """Figures of runs: the only module that imports matplotlib.
 
-Five pages: thermodynamics, correlations, convergence, for sweeps the phase diagram, and the energies of ground states.
+Six pages: thermodynamics, correlations, correlations in imaginary time, convergence, for sweeps the phase diagram, and
+the energies of ground states.
 Colours are distinguishable with every kind of colour vision; markers, fillings and line styles carry the same
 information in black and white.
 """
@@ -28,12 +29,14 @@ from hpc_nqs.reports.panels import (
     draw_levels,
     draw_map,
     draw_radial,
+    draw_times,
     name_the_styles,
     plain_label,
     possible_range,
     say,
     shade,
     shown_columns,
+    time_title,
 )
 from hpc_nqs.reports.series import QUANTITIES, finite, keys_of, points
 from hpc_nqs.reports.text import R_HAT_LIMIT, RESIDUAL_LIMIT, describe
@@ -157,6 +160,36 @@ def correlations(tables, names, exact_curves=(), references=(), width=WIDTH):
         if not panels and not radial:
             say(axes[0], "no correlations were measured")
         _finish(figure, axes, names, _title(tables))
+    return figure
+
+
+def imaginary_time(tables, names, exact_rows=None, width=WIDTH):
+    """Return the page of correlations of S^z against imaginary time, the local one first.
+
+    Parameters
+    ----------
+    tables, names
+        As for `thermodynamics`.
+    exact_rows : list of list of dict, optional
+        For every run the exact row, dense in time, of each of its rows; an empty list: none.
+    width : float
+        Inches.
+    """
+    with matplotlib.rc_context(_style(width)):
+        panels = []
+        for position, table in enumerate(tables):
+            vectors = dict.fromkeys(key.rpartition(",")[0] for key in keys_of([table], "time_correlation"))
+            local = [None] if keys_of([table], "local_time_correlation") else []
+            panels += [(position, vector) for vector in [*local, *vectors][: MAX_VECTORS + 1]]
+        figure, axes = _panels(max(len(panels), 1), width)
+        for axis, (position, vector) in zip(axes, panels, strict=False):
+            quantity = "local_time_correlation" if vector is None else "time_correlation"
+            title = time_title(vector) + (f", {plain_label(names[position])}" if len(tables) > 1 else "")
+            exact = exact_rows[position] if exact_rows else []
+            draw_times(axis, tables[position]["rows"], quantity, vector, exact, title)
+        if not panels:
+            say(axes[0], "no correlations in imaginary time were measured")
+        _finish(figure, axes, [], _title(tables))
     return figure
 
 

@@ -8,7 +8,7 @@ import math
 
 from hpc_nqs.hamiltonians.energy_bound import energy_bound
 from hpc_nqs.reports.lost import CORRELATIONS, is_lost
-from hpc_nqs.reports.series import finite, points, systematic_of
+from hpc_nqs.reports.series import error_of, finite, points, systematic_of, value_of
 from hpc_nqs.settings.parsing import SettingsError, parse_settings
 from hpc_nqs.settings.system import build
 
@@ -153,6 +153,13 @@ def correlation_title(quantity, key):
     return f"$\\langle S^z_i S^z_j\\rangle$, shell {key}"
 
 
+def time_title(vector):
+    """Return the title of the axis of C(q, tau), of the local correlation for None."""
+    if vector is None:
+        return r"$\langle S^z_i(\tau)\, S^z_i\rangle$"
+    return f"$C({', '.join(multiple_of_pi(part) for part in vector.split(','))}; \\tau)$"
+
+
 def multiple_of_pi(part):
     """Return one component of a wave vector, "0.5" in units of pi, as mathematical text."""
     if part in ("0", "-0"):
@@ -190,6 +197,61 @@ def draw_radial(axis, table, name):
     axis.legend(
         axis.containers, [f"T = {row['temperature']:g}" for row in chosen], fontsize="small", frameon=False, ncols=2
     )
+
+
+def draw_times(axis, rows, quantity, vector, exact_rows, title):
+    """Draw a correlation in imaginary time for each of at most six temperatures, from tau = 0 to beta / 2.
+
+    Parameters
+    ----------
+    rows, exact_rows : list of dict
+        Of a table, and the exact ones beside them, drawn as lines; none of the second: dotted guides join the points
+        where there are more than two.  Pale bars are total errors: between the points C is convex, not straight.
+    quantity : str
+    vector : str or None
+        "qx,qy" of `time_correlation`.
+    title : str
+    """
+    pairs = list(zip(rows, exact_rows or [{}] * len(rows), strict=True))
+    pairs = [pair for pair in pairs if _times(pair[0], quantity, vector)]
+    chosen = pairs if len(pairs) <= len(MARKERS) else [pairs[k * (len(pairs) - 1) // 5] for k in range(6)]
+    handles = []
+    for position, (row, exact) in enumerate(chosen):
+        colour = shade(position, len(chosen))
+        taus, values, errors, systematic = zip(*_times(row, quantity, vector), strict=True)
+        total = [math.hypot(*parts) for parts in zip(errors, systematic, strict=True)]
+        if any(systematic):
+            bars = {"linewidth": 5, "alpha": 0.25, "capstyle": "butt", "label": BAND, "zorder": 1}
+            low = [value - part for value, part in zip(values, total, strict=True)]
+            high = [value + part for value, part in zip(values, total, strict=True)]
+            axis.vlines(taus, low, high, color=colour, **bars)
+        curve = _times(exact, quantity, vector)
+        guided = len(taus) > 2 and not curve
+        style = {"color": colour, "marker": MARKERS[position], "markersize": 4.5, "capsize": 2, "linewidth": 0.8}
+        style |= {"linestyle": ":" if guided else "none", "label": f"_T = {row['temperature']:g}", "zorder": 3}
+        handles.append(axis.errorbar(taus, values, yerr=errors, **style))
+        if curve:
+            along, exactly, *_ = zip(*curve, strict=True)
+            axis.plot(along, exactly, color=colour, linewidth=0.9, label="exact", zorder=2)
+    low, high = axis.get_ylim()
+    axis.set_ylim(low, high + 0.14 * (high - low))  # for the legend
+    axis.set_xlabel(r"imaginary time  $\tau$  [1/J]")
+    axis.set_ylabel(title)
+    axis.legend(
+        handles, [f"T = {row['temperature']:.4g}" for row, _ in chosen], fontsize="small", frameon=False, ncols=2
+    )
+
+
+def _times(row, quantity, vector):
+    """Return [(tau, value, statistical error, systematic error)] of a correlation of a row, the earliest first."""
+    found = []
+    for key in row.get(quantity) or {}:
+        of, _, k = key.rpartition(",")
+        value = value_of(row, quantity, key)
+        if of == (vector or "") and finite(value):
+            errors = error_of(row, quantity, key) or 0.0, systematic_of(row, quantity, key) or 0.0
+            found.append((int(k) * row["beta"] / row["links"], value, *errors))
+    return sorted(found)
 
 
 def shown_columns(histories, columns):

@@ -26,6 +26,7 @@ _COLUMNS = (
     ("specific_heat_slope", "c slope", 4),
     ("entropy", "s", 5),
     ("susceptibility", "chi", 5),
+    ("relaxation_proxy", "relaxation", 5),
     ("tdvp_residual", "residual", 4),
     ("free_energy", "f", 5),
     ("variance", "variance", 6),
@@ -40,13 +41,14 @@ _COLUMNS = (
     ("n_sectors", "sectors", 0),
 )
 OF_SPINS = {"magnetization", "susceptibility", "structure_factor", "correlation", "dimer_structure_factor"}
+OF_SPINS |= {"time_correlation", "local_time_correlation"}
 _LEFT_OUT = ("beta", "ln_z")
 # Powers of the unit of energy in quantities that are shown with decimals.
 _ENERGIES = {"energy": 1, "free_energy": 1, "layer_energy_difference": 1, "variance": 2, "energy_variance": 2}
-_ENERGIES |= {"susceptibility": -1}
+_ENERGIES |= {"susceptibility": -1, "static_susceptibility": -1, "relaxation_proxy": -2}
 # what is marked where it is lost
 _JUDGED = {"energy", "specific_heat", "specific_heat_slope", "entropy", "free_energy", "susceptibility"}
-_JUDGED |= {"magnetization", "structure_factor"}
+_JUDGED |= {"magnetization", "structure_factor", "static_susceptibility", "relaxation_proxy"}
 _HEAD = ("format", "task", "n_sites", "finished", "seconds", "n_ranks")
 
 RESIDUAL_LIMIT = 0.1  # above, a tenth of the evolution is not described by the network
@@ -95,6 +97,10 @@ def table_text(table, exact_rows=None):
     columns = [column for block in blocks for column in block]
     for block in blocks:
         lines += [""] + _aligned(block)
+    in_time = time_columns(rows)
+    if in_time:
+        lines += ["", "Correlations in imaginary time, <Sz(tau) Sz>:"] + _aligned(in_time)
+        columns = columns + in_time
     legend = "Per site, in units of the couplings"
     cells = [cell for column in columns for cell in column[1:]]
     legend += errors_legend(cells)
@@ -211,6 +217,9 @@ def _columns(rows, shift):
     ]
     vectors = dict.fromkeys(q for row in rows for q in row.get("structure_factor", {}))
     columns += [[f"S({q})"] + [cell(row, "structure_factor", 5, q) for row in rows] for q in vectors]
+    vectors = dict.fromkeys(q for row in rows for q in row.get("static_susceptibility", {}))
+    digits = _digits("static_susceptibility", 5, shift)
+    columns += [[f"chi({q})"] + [cell(row, "static_susceptibility", digits, q) for row in rows] for q in vectors]
     others = dict.fromkeys(
         name
         for row in rows
@@ -224,6 +233,24 @@ def _columns(rows, shift):
         [name] + [cell(row, name, 0 if isinstance(row.get(name), int) else _digits(name, 5, shift)) for row in rows]
         for name in others
     ]
+
+
+def time_columns(rows):
+    """Return the columns of correlations in imaginary time: T, tau, the local one and those of wave vectors.
+
+    As lists [heading, cell, cell, ...]; empty where there are none, wave vectors that do not fit are left out.
+    """
+    found = [(row, k) for row in rows for k in row.get("local_time_correlation", {})]
+    if not found:
+        return []
+    columns = [
+        ["T"] + [cell(row, "temperature", 6) if k == "0" else "" for row, k in found],
+        ["tau"] + [f"{int(k) * row['beta'] / row['links']:.4g}" for row, k in found],
+        ["local"] + [cell(row, "local_time_correlation", 5, k) for row, k in found],
+    ]
+    for q in dict.fromkeys(key.rpartition(",")[0] for row, _ in found for key in row.get("time_correlation", {})):
+        columns.append([f"C({q})"] + [cell(row, "time_correlation", 5, f"{q},{k}") for row, k in found])
+    return next(_blocks(columns))
 
 
 def cell(row, name, digits=5, key=None):

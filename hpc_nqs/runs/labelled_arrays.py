@@ -12,13 +12,15 @@ from hpc_nqs.hamiltonians.spin_model import SZ_WORDS
 # J stands for the unit of the couplings; k_B = 1.
 UNITS = {
     **dict.fromkeys(("temperature", "energy", "bond_energy", "free_energy", "layer_energy_difference"), "J"),
-    **dict.fromkeys(("beta", "dtau", "susceptibility"), "1/J"),
+    **dict.fromkeys(("beta", "dtau", "susceptibility", "static_susceptibility", "tau"), "1/J"),
     **dict.fromkeys(("specific_heat", "specific_heat_slope", "entropy", "ln_z"), "k_B"),
     **{"variance": "J^2", "energy_variance": "J^2", "seconds": "s", "autocorrelation": "samples"},
+    "relaxation_proxy": "1/J^2",
 }
 # Coordinates of quantities that are dicts: dimension, names of the numbers in a key, their units.
 KEYS = {
     "structure_factor": ("q", ("qx", "qy"), "pi"),
+    "static_susceptibility": ("q", ("qx", "qy"), "pi"),
     "correlation_ratio": ("q", ("qx", "qy"), "pi"),
     "dimer_structure_factor": ("dimer_q", ("dimer_qx", "dimer_qy"), "pi"),
     "bond_energy": ("shell", ("shell",), "1"),
@@ -26,7 +28,8 @@ KEYS = {
     "correlation": ("distance", ("distance",), "nearest-neighbour distances"),
 }
 OF_SPINS = ("magnetization", "susceptibility", "structure_factor", "dimer_structure_factor", "correlation")
-OF_SPINS += ("neighbour_correlation",)
+OF_SPINS += ("neighbour_correlation", "static_susceptibility", "time_correlation", "local_time_correlation")
+IN_TIME = ("time_correlation", "local_time_correlation")  # the last number of a key is k, tau = k beta / links
 SUFFIXES = ("_error", "_systematic", "_z")  # _z: from Sz alone, where components are averaged
 
 
@@ -54,7 +57,8 @@ def columns(rows):
     -------
     dict
         One-dimensional arrays over `temperature` (or `row`); S(q) and correlations are two-dimensional, with the
-        coordinates `qx` and `qy` over `q`, `shell` or `distance`.
+        coordinates `qx` and `qy` over `q`, `shell` or `distance`.  Correlations in imaginary time have the last
+        dimension `k`; `tau` is the time over `temperature` and `k`.
     """
     along = "temperature" if rows and all(_number(row.get("temperature")) for row in rows) else "row"
     found = {along: ((along,), np.arange(len(rows), dtype=np.float64), "1")}
@@ -63,6 +67,9 @@ def columns(rows):
         values = [row[name] if _number(row.get(name)) else np.nan for row in rows]
         found[name] = ((along,), np.array(values, np.float64), unit_of(name))
     for name in dict.fromkeys(name for row in rows for name, value in row.items() if isinstance(value, dict)):
+        if quantity_of(name) in IN_TIME:
+            found |= _in_time(rows, name, along)
+            continue
         keys = list(dict.fromkeys(key for row in rows for key in row.get(name) or {}))
         dimension, parts, unit = KEYS.get(quantity_of(name), (name + "_key", (name + "_key",), "1"))
         numbers = _key_numbers(keys, len(parts))
@@ -75,6 +82,33 @@ def columns(rows):
         found[name] = ((along, dimension), pairs[:, :, 0].copy(), unit_of(name))
         if not name.endswith("_systematic"):
             found[f"{name}_error"] = ((along, dimension), pairs[:, :, 1].copy(), unit_of(name))
+    return found
+
+
+def _in_time(rows, name, along):
+    """Return the arrays of one correlation in imaginary time with its coordinates and the times, as `columns`."""
+    split = [key.rpartition(",") for row in rows for key in row.get(name) or {}]
+    vectors = list(dict.fromkeys(vector for vector, _, _ in split))
+    n_times = 1 + max(int(k) for _, _, k in split)
+    keys = [[f"{vector},{k}" if vector else str(k) for k in range(n_times)] for vector in vectors]
+    pairs = np.array(
+        [[[_pair((row.get(name) or {}).get(key)) for key in of_vector] for of_vector in keys] for row in rows]
+    )
+    steps = np.array([row["beta"] / row["links"] if row.get("links") else np.nan for row in rows])
+    taus = np.outer(steps, np.arange(n_times))
+    taus[np.array([[k > (row.get("links") or 0) // 2 for k in range(n_times)] for row in rows])] = np.nan
+    found = {"k": (("k",), np.arange(n_times, dtype=np.float64), "1"), "tau": ((along, "k"), taus, unit_of("tau"))}
+    dimensions = (along, "k")
+    if vectors != [""]:
+        numbers = _key_numbers(vectors, 2)
+        found |= {"q": (("q",), np.arange(len(vectors), dtype=np.float64), "1")}
+        found |= {part: (("q",), values, "pi") for part, values in zip(("qx", "qy"), numbers.T, strict=True)}
+        dimensions = (along, "q", "k")
+    else:
+        pairs = pairs[:, 0]
+    found[name] = (dimensions, pairs[..., 0].copy(), unit_of(name))
+    if not name.endswith("_systematic"):
+        found[f"{name}_error"] = (dimensions, pairs[..., 1].copy(), unit_of(name))
     return found
 
 

@@ -73,6 +73,10 @@ def _contradictions_of_deep_states(sections):
         report("wavefunction", "kind", 'thermal.start is a deep Boltzmann machine; allowed is "auto" or "dbm"')
     if start and thermal.get("beta_0", "auto") != "auto":
         report("thermal", "beta_0", 'thermal.start brings its own temperature; allowed is "auto"')
+    several = deep or slices not in ("auto", 1)
+    if several and sections["observables"].get("imaginary_time") and thermal.get("method") != "analytic":
+        why = "not measured in states with deep layers (kind dbm, slices, thermal.start); allowed is false"
+        report("observables", "imaginary_time", why)
     if deep:
         if network.get("alpha", "auto") != "auto":
             report("wavefunction", "alpha", 'the hidden units are those of the Trotter network; allowed is "auto"')
@@ -105,6 +109,9 @@ def _contradictions_of_task(sections):
         named = "run.task" if is_ground_state else "thermal.method"
         chosen = "ground_state" if is_ground_state else "analytic" if analytic else "numerical"
         report("sampling", "method", f'with {named} = "{chosen}" allowed is {", ".join(map(shown, samplers))}')
+    if analytic and sections["observables"].get("imaginary_time"):
+        why = 'the layers of a purified state are measured, with thermal.method = "analytic" allowed is false'
+        report("observables", "imaginary_time", why)
     if analytic and sections["run"].get("threads", 1) != 1:
         why = 'world lines are sampled by one thread per rank; with thermal.method = "analytic" allowed is 1'
         report("run", "threads", why)
@@ -125,6 +132,8 @@ def _contradictions_of_task(sections):
             report("wavefunction", "bond_features", "a ground state has no ancilla spins; allowed is \"auto\" or false")
         if "layer_exchange" in network.get("symmetries", ()):
             report("wavefunction", "symmetries", '"layer_exchange": a ground state has one layer')
+        if sections["observables"].get("imaginary_time"):
+            report("observables", "imaginary_time", "only measured in thermal runs; allowed is false")
         if sections["observables"].get("correlations"):
             report("observables", "correlations", "only measured in thermal runs; allowed is false")
     if ground_state.get("sectors", "auto") != "auto":

@@ -3,7 +3,10 @@
 from hpc_nqs.hamiltonians import MODELS
 
 _MODELS = "; ".join(f"{model.word} ({model.summary})" for model in MODELS.values())
-_MEASURED = "observables.structure_factor (equal times), observables.correlations and the thermodynamics"
+_MEASURED = (
+    "observables.structure_factor (equal times), observables.imaginary_time, observables.correlations and the "
+    "thermodynamics"
+)
 # What the words have in common, the words, and what there is instead.
 _WORDS = (
     ("spins other than 1/2", "spin s two_s 2s spin_length", "all spins are 1/2"),

@@ -359,3 +359,8 @@ class ObservablesSettings:
     correlations: bool = option(
         word(True, False), False, about="measure <Sz_i Sz_j> against distance, too, in thermal runs"
     )
+    imaginary_time: bool = option(
+        word(True, False),
+        False,
+        about="measure S^z correlations in imaginary time, too, in thermal runs (numerical method)",
+    )

@@ -8,13 +8,16 @@ error of a network is larger than what they would take away.
 
 import numpy as np
 
+from hpc_nqs.hamiltonians.spin_model import SZ
 from hpc_nqs.observables.control_variates import fitted_coefficients
 from hpc_nqs.statistics.jackknife import BlockSums, Statistics
 from hpc_nqs.statistics.markov_chains import ChainSums
 from hpc_nqs.thermal.observable_error import ALONE
+from hpc_nqs.thermal.rings import imaginary_time
 
 ENERGY, LAYER_DIFFERENCE, ENERGY_SQUARED = range(3)
 FIRST_OBSERVABLE = 3
+N_LAYERS = 2  # physical and ancilla: a ring of two links, half of beta apart
 N_MAGNETIZATIONS = 2  # columns of M and M^2 before all other observables
 
 
@@ -35,6 +38,7 @@ class Meter:
         # one configuration stands for an orbit that holds exchanges of the layers: their energies are the same
         self.layers_summed = sampler.is_exact and state.invariance is not None and self.layers_equivalent
         self.observables = observables
+        self.layers = observables.layers
         self.sampler = sampler
         self.team = team
         self.between_layers = state.between_layers  # Var(H) from the covariance of the layers, see `velocity`
@@ -115,7 +119,15 @@ class Meter:
         if self.system.model.conserves_sz:
             m, m_squared = FIRST_OBSERVABLE, FIRST_OBSERVABLE + 1
             put("susceptibility", lambda means: beta * (means[:, m_squared] - means[:, m] ** 2) / n)
-        averages = self._statistics(averaged) if averaged else None
+        row |= self._observed(statistics, self._statistics(averaged) if averaged else None, beta)
+        row["layer_energy_difference"] = statistics.estimate(lambda means: means[:, LAYER_DIFFERENCE] / n)[0]
+        row["autocorrelation"] = 1.0 if self.sampler.is_exact else chains.tau
+        row["r_hat"] = 1.0 if self.sampler.is_exact else chains.r_hat
+        return row
+
+    def _observed(self, statistics, averages, beta):
+        """Return the columns of all observables; `averages` are the `Statistics` over the spin components, or None."""
+        n, row = self.system.n_sites, {}
         for column, (name, key) in enumerate(self.observables.names):
             value = statistics.estimate(lambda means, column=column: means[:, FIRST_OBSERVABLE + column])
             if averages is not None and column >= N_MAGNETIZATIONS:
@@ -125,9 +137,9 @@ class Meter:
                 row.setdefault(name, {})[key] = list(value)
             elif name == "magnetization":
                 row[name], row["magnetization_error"] = value[0] / n, value[1] / n
-        row["layer_energy_difference"] = statistics.estimate(lambda means: means[:, LAYER_DIFFERENCE] / n)[0]
-        row["autocorrelation"] = 1.0 if self.sampler.is_exact else chains.tau
-        row["r_hat"] = 1.0 if self.sampler.is_exact else chains.r_hat
+        if self.layers is not None:
+            first = FIRST_OBSERVABLE + len(self.observables.names)
+            row |= imaginary_time.rows(statistics.estimate, self.layers, N_LAYERS, beta, first)
         return row
 
     def _statistics(self, parts):
@@ -187,6 +199,10 @@ class Meter:
             sign = -1 if self.system.opposite_pairs else 1
             observed = 0.5 * (observed + self.observables.measure(sign * visible[:, n:]))
         energies = self._energy_columns(samples, evaluation, centre)
+        if self.layers is not None:
+            sign = -1 if self.system.opposite_pairs else 1
+            sz_layers = SZ * np.stack([visible[:, :n], sign * visible[:, n:]], axis=1)
+            observed = np.concatenate([observed, self.layers.measure(sz_layers)], axis=1)
         return np.concatenate([energies, observed.reshape(*energies.shape[:2], observed.shape[1])], axis=2)
 
 

@@ -7,7 +7,7 @@ count, in quadrature:
    weighted by the heat that leaves in it, B = 2, or 1 of M and M^2;
 2. the error of the label beta, |dO/de| times that of `systematic_error`;
 3. for isotropic magnets on tables, the difference between <Sz Sz> and <S.S> / 3, zero where the state keeps the
-   symmetry between the components.
+   symmetry between the components; of chi(q) the error of the integral over imaginary time.
 
 The specific heat is a slope and not an integral: its first part is r^2 c, and beta times the error of e, which grows
 over about beta.  A fit to the slope of e is off by its distance from c, too, beyond the noise.  What seed and steps may
@@ -21,7 +21,10 @@ from hpc_nqs.hamiltonians.spin_model import SZ
 MISSED = 1e-3  # relative: what seed and steps may miss of a mean
 SHARE = 2.0  # B of means that the evolution changes directly, calibrated
 CONSERVED = ("susceptibility", "magnetization")  # B = 1: M and M^2 keep their pace, see `conserved`
-KEYED = ("structure_factor", "correlation", "neighbour_correlation")
+IN_TIME = ("time_correlation", "static_susceptibility", "local_time_correlation")
+KEYED = ("structure_factor", "correlation", "neighbour_correlation", *IN_TIME)
+SUSCEPTIBILITIES = ("susceptibility", "static_susceptibility")
+AT_INFINITE_TEMPERATURE = dict.fromkeys((*SUSCEPTIBILITIES, *IN_TIME, "structure_factor"), SZ**2)  # of chi: T chi
 HEATS = ("specific_heat", "specific_heat_slope")
 ALONE = "_z"  # ending of what was measured from Sz alone
 CERTAIN = 2.0  # standard errors beyond which a difference is none of the noise
@@ -56,10 +59,18 @@ def observable_errors(rows, errors, places, start_energy, known=0):
         for key in dict.fromkeys(key for row in rows for key in row.get(name, {})):
             chosen = [k for k, row in enumerate(rows) if key in row.get(name, {})]
             values = np.array([rows[k][name][key][0] for k in chosen])
+            if name == "local_time_correlation" and key == "0":
+                values = np.full(len(chosen), SZ**2)  # but for rounding
             made = _of_one(name, values, rows, chosen, errors, places, start_energy)
             made = np.hypot(made, [_asymmetry(rows[k], name, key) for k in chosen])
+            made = np.where(np.array(chosen) >= known, made, 0.0)
+            made = np.hypot(made, [rows[k].get(f"{name}_systematic", {}).get(key, 0.0) for k in chosen])  # quadrature
             for k, error in zip(chosen, made.tolist(), strict=True):
-                found[k].setdefault(f"{name}_systematic", {})[key] = error if k >= known else 0.0
+                found[k].setdefault(f"{name}_systematic", {})[key] = error
+    for row, errors_of in zip(rows, found, strict=True):
+        if "relaxation_proxy" in row:
+            of_time = errors_of["local_time_correlation_systematic"]
+            errors_of["relaxation_proxy_systematic"] = row["beta"] ** 2 * of_time[str(row["links"] // 2)]
     return found
 
 
@@ -68,8 +79,8 @@ def _of_one(name, values, rows, chosen, errors, places, start_energy):
     if not chosen:
         return values
     betas, places = np.array([rows[k]["beta"] for k in chosen]), places[chosen]
-    scale = betas if name == "susceptibility" else 1.0  # chi T is the mean that follows the evolution
-    start = {"susceptibility": SZ**2, "structure_factor": SZ**2}.get(name, 0.0)
+    scale = betas if name in SUSCEPTIBILITIES else 1.0  # chi T is the mean that follows the evolution
+    start = AT_INFINITE_TEMPERATURE.get(name, 0.0)
     means = np.append(start, values / scale)
     energies = np.append(start_energy, [rows[k]["energy"] for k in chosen])
     changes, label = np.abs(np.diff(means)), errors.label[places]
@@ -87,6 +98,8 @@ def _of_one(name, values, rows, chosen, errors, places, start_energy):
     if name in ("correlation", "neighbour_correlation"):  # as large at all distances
         largest = [max(abs(pair[0]) for pair in rows[k][name].values()) for k in chosen]
         missed = MISSED * np.array(largest)
+    if name == "local_time_correlation":  # 1/4 at tau = 0 always
+        missed = MISSED * np.abs(means[1:] - start)
     return scale * np.sqrt(np.sum(np.square((unexplained, np.maximum(moved, later), missed)), axis=0))
 
 

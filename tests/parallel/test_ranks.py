@@ -21,6 +21,7 @@ from hpc_nqs.settings.system import build
 from hpc_nqs.thermal.ansatz import build_state
 from hpc_nqs.thermal.evolution import AdaptiveEvolution, StepControl
 from hpc_nqs.thermal.meter import Meter
+from hpc_nqs.thermal.rings.traces import RingTraces
 
 pytestmark = pytest.mark.mpi(min_size=2)
 
@@ -125,6 +126,23 @@ def test_one_step_is_the_same_to_rounding(team, solver, n_chains):
     np.testing.assert_allclose(params, wanted, atol=1e-8 * np.abs(wanted).max())
     # the ranks must not drift apart by even the last bit
     np.testing.assert_array_equal(params, team.broadcast_object(params))
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_traces_of_rings_are_shared(team, model):
+    """The transverse-field model has one block, so that other ranks have none."""
+    observables = {"structure_factor": [[1, 0]], "imaginary_time": True}
+    settings = settings_of(model, observables=observables, wavefunction={"parameters": "real"})
+    state = build_state(settings, *build(settings), seed=3)
+    measured = build_observables(settings, state.lattice, state.model)
+    together, alone = (RingTraces.of_state(state, measured, each) for each in (team, SERIAL))
+    assert len(alone.blocks) == (1 if model == "tfim" else 3)
+    assert len(together.blocks) == len(range(team.rank, len(alone.blocks), team.size))
+    for n_links in (2, 3, 4):
+        found, expected = together.averages(n_links), alone.averages(n_links)
+        assert found.keys() == expected.keys()
+        for name, value in expected.items():
+            np.testing.assert_allclose(found[name], value, rtol=1e-12, atol=1e-14, err_msg=name)
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -1,1 +1,4 @@
-"""Rings of one cooled kernel: thermal states at R b / 2 from the wave function at inverse temperature b."""
+"""Rings of one cooled wave function: thermal states at R b / 2 from the state at b, and correlations between layers.
+
+See docs/theory/rings.md.
+"""
