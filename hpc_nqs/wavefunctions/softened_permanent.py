@@ -20,7 +20,11 @@ from hpc_nqs.wavefunctions.exchange_permanent import ExchangePermanent
 from hpc_nqs.wavefunctions.product import Product
 from hpc_nqs.wavefunctions.wavefunction import Wavefunction
 
-SHARE = 0.1
+# Of the kernels of 4x4 sites, J2 = 0.5, the error of one independent ring, in units of that with the best share, at
+# shares 0, 0.05, 0.1, 0.2, 0.3, 0.5: of e (b = 1, R = 3) 1.04, 1.02, 1.01, 1.01, 1, 1.01 and (b = 2, R = 4) 1.47, 1.04,
+# 1, 1.00, 1.06, 1.23; of c 1.23, 1.13, 1.09, 1.04, 1.01, 1 and 2.3, 1.25, 1.09, 1, 1.01, 1.11.  One of 192,000 rings
+# has up to 18 % of the variance of c at share 0, 3 % at 0.2.  A sweep costs 1.16 to 1.25 times as much.
+SHARE = 0.2
 
 
 class SoftenedPermanent(Wavefunction):
