@@ -24,7 +24,7 @@ from libc.stdint cimport int8_t
 
 import numpy as np
 
-from hpc_nqs.kernels.amplitude cimport BLOCK, Amplitude
+from hpc_nqs.kernels.amplitude cimport BLOCK
 from hpc_nqs.kernels.components cimport pair_components
 from hpc_nqs.kernels.moves cimport Proposal
 
@@ -54,32 +54,6 @@ cdef class PermanentAmplitude(Amplitude):
     -----
     A and B must have as many sites: proposals must conserve Sz of both layers together.
     """
-
-    cdef Py_ssize_t n_sites, max_pairs, room
-    cdef bint factorizes              # some pairs of sites have no parameter
-    cdef const double[:, ::1] exchange
-    cdef const int[:, ::1] pair_param
-    cdef double[:, ::1] scaled        # r over its largest entry
-    cdef double scale
-    # states
-    cdef Py_ssize_t[:, :, ::1] sides  # sites of B and of A (BLOCK, 2, n_sites)
-    cdef Py_ssize_t[:, ::1] n_side    # their numbers (BLOCK, 2)
-    cdef Py_ssize_t[:, ::1] place     # of a mismatched site in its list (BLOCK, n_sites)
-    cdef double[::1] value            # scaled permanents (BLOCK,)
-    cdef double[:, ::1] minors        # scaled, (up, down) (BLOCK, room^2), where has_minors
-    cdef int[::1] has_minors          # (BLOCK,)
-    cdef int[:, :, ::1] labels        # components of the sites of B and of A (BLOCK, 2, room)
-    cdef int[:, ::1] n_pairs          # of a component (BLOCK, room)
-    cdef int[::1] n_components        # (BLOCK,)
-    cdef Py_ssize_t summed            # the row whose sums over subsets are in `heads`, or -1
-    # of a move: sites that leave and join A and B
-    cdef Py_ssize_t[2][4] leaving, joining
-    cdef int[2] n_leaving, n_joining
-    # work
-    cdef Py_ssize_t[:, ::1] new_sides
-    cdef int[:, ::1] new_labels, members
-    cdef int[::1] new_pairs
-    cdef double[::1] matrix, block_minors, heads, tails, factors
 
     def __init__(self, exchange, pair_param, n_params, max_pairs):
         self.width = 1
@@ -323,6 +297,25 @@ cdef class PermanentAmplitude(Amplitude):
             total += self.scaled[new_down, up[i]] * sum
         return total + self.scaled[new_up, new_down] * self.value[row]
 
+    cdef double unscaled(self, double ratio) noexcept nogil:
+        """Return the ratio of permanents of a ratio of scaled ones, of the move that `prepare` has read; 0: no number."""
+        if self.n_joining[UP] > self.n_leaving[UP]:
+            ratio *= self.scale
+        elif self.n_joining[UP] < self.n_leaving[UP]:
+            ratio /= self.scale
+        return ratio if isfinite(ratio) else 0
+
+    cdef void make_move(self, Py_ssize_t row) noexcept nogil:
+        """Move the state of a row along with the move that `prepare` has read."""
+        cdef Py_ssize_t side, i
+        self.fill_lists(row)
+        for side in range(2):
+            self.n_side[row, side] += self.n_joining[side] - self.n_leaving[side]
+            for i in range(self.n_side[row, side]):
+                self.sides[row, side, i] = self.new_sides[side, i]
+                self.place[row, self.new_sides[side, i]] = i
+        self.sum_permanent(row)
+
     # ---- what an amplitude does ------------------------------------------------------------------------------------
 
     cdef void refresh(self, const int8_t *visible, Py_ssize_t n) noexcept nogil:
@@ -342,29 +335,15 @@ cdef class PermanentAmplitude(Amplitude):
                 self.sum_minors(row)
 
     cdef double complex ratio(self, Py_ssize_t row, const int8_t *visible, const Proposal *proposal) noexcept nogil:
-        cdef double ratio
         if not self.prepare(visible, proposal):
             return 1
         if self.value[row] == 0:
             return 0
-        ratio = self.new_permanent(row) / self.value[row]
-        if self.n_joining[UP] > self.n_leaving[UP]:
-            ratio *= self.scale
-        elif self.n_joining[UP] < self.n_leaving[UP]:
-            ratio /= self.scale
-        return ratio if isfinite(ratio) else 0
+        return self.unscaled(self.new_permanent(row) / self.value[row])
 
     cdef void accept(self, Py_ssize_t row, const int8_t *visible, const Proposal *proposal) noexcept nogil:
-        cdef Py_ssize_t side, i
-        if not self.prepare(visible, proposal):
-            return
-        self.fill_lists(row)
-        for side in range(2):
-            self.n_side[row, side] += self.n_joining[side] - self.n_leaving[side]
-            for i in range(self.n_side[row, side]):
-                self.sides[row, side, i] = self.new_sides[side, i]
-                self.place[row, self.new_sides[side, i]] = i
-        self.sum_permanent(row)
+        if self.prepare(visible, proposal):
+            self.make_move(row)
 
     cdef double complex log_psi(self, Py_ssize_t row, const int8_t *visible) noexcept nogil:
         cdef double value = self.value[row]

@@ -24,6 +24,7 @@ from hpc_nqs.wavefunctions.pair_product import PairProduct
 from hpc_nqs.wavefunctions.product import Product
 from hpc_nqs.wavefunctions.projection import ProjectedState
 from hpc_nqs.wavefunctions.rbm import RBM, Feature
+from hpc_nqs.wavefunctions.softened_permanent import SoftenedPermanent
 from hpc_nqs.wavefunctions.spin_pair_product import SpinPairs
 
 HEISENBERG, TFIM = {"kind": "heisenberg"}, {"kind": "tfim"}
@@ -53,6 +54,9 @@ CASES = {
     "permanent_radius": (10, HEISENBERG | {"couplings": [1.0, 0.5]}, "permanent", ("translation",), {"radius": 2}),
     "clusters_permanent_radius": (8, HEISENBERG, "clusters_permanent", ("translation",), {"radius": 3}),
     "permanent_field": (7, HEISENBERG | {"field_z": 0.3}, "permanent", (), {}),
+    "permanent_softened": (8, HEISENBERG | {"couplings": [1.0, 0.5]}, "permanent", ("translation",), {"share": 0.3}),
+    "permanent_softened_radius": (10, HEISENBERG, "permanent", ("translation",), {"radius": 3, "share": 0.1}),
+    "clusters_permanent_softened": (8, HEISENBERG, "clusters_permanent", ("translation",), {"radius": 3, "share": 0.3}),
     "spins": (7, TFIM, "rbm", ("translation",), {"sector": Sector(), "bias": True}),
     "projected": (6, HEISENBERG, "rbm", (), {"sector": Sector((3,), None, -1), "bias": True, "n_features": 3}),
     "projected_complex": (5, TFIM, "rbm", (), {"sector": Sector((1,)), "bias": True, "is_complex": True}),
@@ -163,6 +167,8 @@ def make(n_sites, model, kind, symmetries, options, n_configurations=21):
         wavefunction = random_network(purification, images, stream, **options)
     if kind.endswith("permanent"):
         wavefunction = permanent = random_permanent(site_images, stream, options.get("radius"))
+        if "share" in options:
+            wavefunction = SoftenedPermanent(permanent, options["share"])
     if kind.startswith("clusters"):
         if kind == "clusters_mismatches":
             amplitudes = stream.random((n_sites, n_sites))
@@ -241,6 +247,7 @@ def twin(monkeypatch):
         "hpc_nqs.wavefunctions.correlator_product.CorrelatorAmplitude": reference.CorrelatorAmplitude,
         "hpc_nqs.wavefunctions.mismatch_factor.MismatchAmplitude": reference.MismatchAmplitude,
         "hpc_nqs.wavefunctions.exchange_permanent.PermanentAmplitude": reference.PermanentAmplitude,
+        "hpc_nqs.wavefunctions.softened_permanent.SoftenedPermanentAmplitude": reference.SoftenedPermanentAmplitude,
         "hpc_nqs.hilbert.moves.MoveSet": reference.MoveSet,
         "hpc_nqs.wavefunctions.spin_pair_product.PairAmplitude": reference.PairAmplitude,
         "hpc_nqs.wavefunctions.projection.ProjectedAmplitude": reference.ProjectedAmplitude,

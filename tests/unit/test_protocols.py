@@ -18,8 +18,8 @@ PACKAGE = Path(hpc_nqs.__file__).parent
 PROTOCOLS = {
     System: {"Purification", "SpinSystem", "JointUnits"},
     Wavefunction: {
-        "RBM", "PairProduct", "SpinPairs", "CorrelatorProduct", "MismatchFactor", "ExchangePermanent", "Product",
-        "ProjectedState", "VariationalDBM",
+        "RBM", "PairProduct", "SpinPairs", "CorrelatorProduct", "MismatchFactor", "ExchangePermanent",
+        "SoftenedPermanent", "Product", "ProjectedState", "VariationalDBM",
     },
     Sampler: {"Chains", "Enumeration", "Rings", "RingEnumeration", "KetBraChains"},
     Evolution: {"AdaptiveEvolution", "PermanentEvolution", "RingEvolution", "SummedEvolution"},

@@ -280,6 +280,27 @@ class PermanentAmplitude(Amplitude):
         return slopes / factors.prod(axis=1).sum()
 
 
+class SoftenedPermanentAmplitude(Amplitude):
+    """w = sqrt(perm[r]^2 + share^2 perm[|r|]^2), without parameters."""
+
+    width, n_params = 1, 0
+
+    def __init__(self, exchange, pair_param, max_pairs, share):
+        self.signed = PermanentAmplitude(exchange, pair_param, 0, max_pairs)
+        self.positive = PermanentAmplitude(np.abs(exchange), pair_param, 0, max_pairs)
+        self.share, self.n_visible = share, self.signed.n_visible
+
+    def log_psi(self, visible):
+        """Return ln w of one configuration."""
+        signed, positive = (np.exp(one.log_psi(visible).real) for one in (self.signed, self.positive))
+        total = signed**2 + self.share**2 * positive**2
+        return complex(0.5 * np.log(total) if total > 0 else -np.inf)
+
+    def log_derivs(self, visible):
+        """Return nothing: there are no parameters."""
+        return np.zeros(0)
+
+
 class ProductAmplitude(Amplitude):
     """Psi = first * second; the parameters of `first` come first."""
 
