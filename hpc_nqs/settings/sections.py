@@ -258,8 +258,20 @@ class ThermalSettings:
         about="sample temperatures in between for the integral of e, which gives entropy and free energy",
         only_for=_ANALYTIC,
     )
+    rings: tuple[int, ...] | str = option(
+        auto_or(sorted_numbers(list_of(integer(2, 16), 1, 15, distinct=True), False)),
+        "auto",
+        about="links R of rings of one cooled state, b = 2 beta / R, from which low temperatures are measured; 2: the "
+        "state itself",
+        only_for=_NUMERICAL,
+    )
+    accuracy: float = option(
+        number(0.0, 1.0), 0.01,
+        about="relative statistical error of c, chi and S(q) at which rings have samples enough",
+        only_for=_NUMERICAL,
+    )
     sign_floor: float = option(
-        number(0.0, 1.0), 0.05, about="average sign below which the run stops", only_for=_ANALYTIC
+        number(0.0, 1.0), 0.05, about="average sign below which the analytic method stops and rings are not measured"
     )
 
     @property

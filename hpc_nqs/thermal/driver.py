@@ -5,6 +5,8 @@
 
 import json
 
+import numpy as np
+
 from hpc_nqs.observables.diagonal import build_observables
 from hpc_nqs.runs.computation import DONE, FAILED, STOPPED, Computation
 from hpc_nqs.runs.threads import use_threads
@@ -22,6 +24,7 @@ from hpc_nqs.thermal.plan import (
     samples_per_report,
     samples_per_step,
 )
+from hpc_nqs.thermal.rings.reports import COOLED, PILOT, RingReports
 from hpc_nqs.thermal.soundness import frozen_problem, seed_problem
 from hpc_nqs.thermal.table import finished_rows
 
@@ -55,6 +58,10 @@ class Cooling(Computation):
         self.exponent = START_EXPONENT if sampling.exponent == "auto" else sampling.exponent
         self.warm = False
         self.retreat = Retreat(self.evolution, self.ansatz.wavefunction)
+        self.rings = RingReports(
+            self.ansatz, self.observables, team, settings.thermal, settings.run.seed,
+            N_CHAINS if n_chains == "auto" else n_chains, samples_per_step(settings, self.ansatz),
+        )
         self.forecast = forecast_of(settings, self.ansatz, control)
         self.resolved = resolved(settings, self.ansatz, regularization, control)
 
@@ -82,23 +89,65 @@ class Cooling(Computation):
         return DONE
 
     def _reach(self, target):
-        """Cool to a reported temperature; return (raw results, None), or (None, exit code) to stop with."""
+        """Get to the results at a reported temperature, by cooling or on rings of links that are hotter.
+
+        Return (raw results, None), or (None, exit code) to stop with.
+        """
         while True:
-            while self.evolution.beta < target:
-                code = self._step(target)
-                if code is not None:
-                    return None, code
-            row = self._report(target)
-            if row is None:
+            task = self.rings.next(target, self.history, self.rows)
+            if task is None:
+                return self.rings.finish(), None
+            if self.evolution.beta < task.kernel_beta:
+                code = self._step(task.kernel_beta)
+            else:
+                row, code = self._cooled(target) if task.stage == COOLED else self._measure(task)
+                if row is not None:
+                    return row, None
+            if code is not None:
+                return None, code
+
+    def _measure(self, task):
+        """Measure a ring; return (raw results of a reported temperature or None, exit code to stop with or None)."""
+        if not self.rings.path.holds(task.kernel_beta):
+            self._look()
+        betas, residuals = ([step[name] for step in self.history] for name in ("beta", "tdvp_residual"))
+        of_kernel = {"tdvp_residual": float(np.interp(task.kernel_beta, betas, residuals))}
+        if self.is_exact:
+            return self.rings.take(task, self.rings.traced(task) | of_kernel), None
+        ring = self.rings.begin(task, self.history[-1]["energy"])
+        if task.stage == PILOT:
+            row = ring.pilot()
+            self.progress.message(f"{task.words()}: average sign {row['average_sign']:.3f}")
+            return self.rings.take(task, row), None
+        while not ring.is_finished():
+            ring.advance()
+            if self.recorder.after_step(self):
                 return None, STOPPED
-            measured = row | {"variance": row.get("energy_variance", 0.0)}
-            problem = self._problem(measured, row["acceptance"])
-            if problem:
-                return None, self._fail(problem)
-            if not self._is_astray(measured):
-                return row, None
-            if not self._go_back():
-                return None, FAILED
+        return self.rings.take(task, ring.row() | of_kernel), None
+
+    def _look(self):
+        """Add the present state to the path."""
+        samples, evaluation = self._sample(self._n_samples())
+        self._remember(self.evolution.velocity(samples, evaluation))
+
+    def _remember(self, velocity):
+        """Keep the present parameters and their slope as a kernel of rings."""
+        if self.rings.is_on:
+            slope = 0.5 * self.evolution.change(velocity)
+            self.rings.path.add(self.evolution.beta, self.ansatz.wavefunction.params, slope)
+
+    def _cooled(self, target):
+        """Measure the state at a reported temperature; return as `_reach` does, (None, None) after a step back."""
+        row = self._report(target)
+        if row is None:
+            return None, STOPPED
+        measured = row | {"variance": row.get("energy_variance", 0.0)}
+        problem = self._problem(measured, row["acceptance"])
+        if problem:
+            return None, self._fail(problem)
+        if not self._is_astray(measured):
+            return row, None
+        return None, None if self._go_back() else FAILED
 
     def _step(self, target):
         """Make one step; return an exit code to stop with, or None."""
@@ -118,6 +167,7 @@ class Cooling(Computation):
         if self._is_astray(summary):
             return None if self._go_back() else FAILED
         self.retreat.remember()
+        self._remember(first)
         self.warm = not self.evolution.follows_expansion  # the next state is further away than after a small step
         try:
             step = self.evolution.advance(samples, evaluation, first, target)
@@ -221,6 +271,7 @@ class Cooling(Computation):
         if len(made) < n_batches:
             return None
         velocity = self.evolution.velocity(*made[-1])
+        self._remember(velocity)
         self.forecast.note_report(n_batches * n_samples, self.elapsed() - begin)
         row = self.ansatz.reported(row, self.evolution.heat(velocity))
         return row | {"tdvp_residual": velocity.residual, "acceptance": self.sampler.acceptance(self.team)}
@@ -237,7 +288,7 @@ class Cooling(Computation):
 
     def state(self):
         """Return all that continues the run, on rank 0 (None elsewhere).  *Collective*."""
-        chains = self.sampler.state(self.team)
+        chains, rings = self.sampler.state(self.team), self.rings.stored()
         if not self.team.is_root:
             return None
         evolution = self.evolution
@@ -250,6 +301,7 @@ class Cooling(Computation):
             "start_known": json.dumps(self.start_known),
             "warm": self.warm,
             "exponent": self.exponent,
+            "rings": rings,
         }
 
     def restore(self, state, history):
@@ -277,6 +329,8 @@ class Cooling(Computation):
         self.evolution.previous, self.evolution.checks_energy = state["previous"], state["checks_energy"]
         self.start_known = json.loads(state["start_known"])
         self.warm, self.exponent = state["warm"], state["exponent"]
+        if "rings" in state:  # not in files of version 0.1
+            self.rings.restore(state["rings"])
 
     def table(self):
         """Return the results so far, as `run_file.run_image` takes them."""
@@ -295,6 +349,8 @@ class Cooling(Computation):
                 self.ansatz.known_start(self.start_known),
                 self.ansatz.expansion_beta,
                 noisy=self.ansatz.has_noisy_path,
+                nodes=self.rings.nodes,
+                crossing=self.rings.crossing(self.history) if self.rings.is_on else None,
             ),
         }
 

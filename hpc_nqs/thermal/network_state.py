@@ -34,6 +34,7 @@ class PairedState(ThermalState):
     """A Boltzmann machine times a pair product of singlets, which carries the signs of a frustrated magnet."""
 
     word = "pair_rbm"
+    makes_rings = False  # the sign of its diagonal changes with the magnetization
 
 
 def build_network_state(plan):

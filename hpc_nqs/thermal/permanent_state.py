@@ -67,6 +67,13 @@ class PermanentState(ExchangeTables):
 
     word = "permanent"
     tolerance = 2.5e-3
+    prefers_rings = True
+
+    @property
+    def makes_rings(self):
+        """Whether there are amplitudes between all layers: none are lost where a permanent vanishes by its radius."""
+        n_pairs = self.model.n_sites * (self.model.n_sites - 1)
+        return bool(np.count_nonzero(self.wavefunction.first.pair_param) == n_pairs) and super().makes_rings
 
     @property
     def between_layers(self):

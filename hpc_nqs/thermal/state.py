@@ -74,6 +74,8 @@ class ThermalState:
         Fractions of effective samples within which the sampling exponent stays.
     report_factor : int
         Samples at a reported temperature, in units of those of a step.
+    prefers_rings : bool
+        Low temperatures are measured on rings where the input does not say.
     """
 
     lattice: Lattice
@@ -98,11 +100,18 @@ class ThermalState:
     has_bra_and_ket: ClassVar[bool] = False
     effective_range: ClassVar[tuple] = (0.1, 0.8)
     report_factor: ClassVar[int] = 24
+    prefers_rings: ClassVar[bool] = False
 
     @property
     def layers_equivalent(self):
         """Whether the wave function is symmetric under exchange of the layers."""
         return "layer_exchange" in self.symmetries
+
+    @property
+    def makes_rings(self):
+        """Whether traces of its powers are thermal states: Psi is a real symmetric matrix between its layers."""
+        real = not self.wavefunction.is_complex and self.layers_equivalent
+        return real and not self.has_bra_and_ket and self.n_slices == 1
 
     @property
     def soft_cut(self):

@@ -8,13 +8,14 @@ import numpy as np
 from hpc_nqs.observables import thermodynamics
 from hpc_nqs.thermal import systematic_error
 from hpc_nqs.thermal.observable_error import observable_errors
+from hpc_nqs.thermal.rings.table import ring_rows
 
 SHARED = 1.5  # of the error of an integral: consecutive steps share their chains, calibrated
 NARROW = 0.125  # window of a second fit of the slope at the end of a path
 CERTAIN = 2.0  # total errors by which s may lie outside 0 to ln 2 and is taken to be at the end
 
 
-def finished_rows(rows, history, model, start=None, exact_until=0.0, noisy=False):
+def finished_rows(rows, history, model, start=None, exact_until=0.0, noisy=False, nodes=(), crossing=None):
     """Complete the measured rows by what needs the whole path from infinite temperature.
 
     Parameters
@@ -33,6 +34,10 @@ def finished_rows(rows, history, model, start=None, exact_until=0.0, noisy=False
         Inverse temperature up to which a cluster expansion gives the states.
     noisy : bool
         See `systematic_error.estimate`.
+    nodes : sequence of dict
+        Rows of rings between the reported temperatures.
+    crossing : float or None
+        Inverse temperature from which on rings know the energy better than the path does.
 
     Returns
     -------
@@ -40,35 +45,63 @@ def finished_rows(rows, history, model, start=None, exact_until=0.0, noisy=False
         With entropy, free_energy and their errors, specific_heat_slope, and the estimated systematic error
         NAME_systematic of every quantity that has a statistical one: a number, or a dict {key: number}.
     """
+    of_rings = [row for row in rows if "kernel_beta" in row]
+    if of_rings:
+        return _with_rings(rows, of_rings, history, model, (start, exact_until, noisy), nodes, crossing)
     if not rows:
         return []
     path = _path(rows, history)
-    betas, energies, errors = path.betas, path.energies, path.energy_errors
+    betas = path.betas
     integrals, integral_errors = _integrals(path, model, start)
     off = systematic_error.estimate(path, model, start, exact_until, noisy)
-    # rows are far more certain than the steps between them, but the fit is not: its curve bends less than e(beta)
-    even = np.maximum(errors, np.median(errors))
-    finished = []
-    for row in rows:
-        beta, k = row["beta"], int(np.searchsorted(betas, row["beta"]))
-        integral, integral_error = float(integrals[k]), float(integral_errors[k])
-        row = dict(row)
-        entropy = float(thermodynamics.entropy(beta, row["energy"], integral))
-        row["entropy_error"] = float(thermodynamics.entropy_error(beta, row["energy_error"], integral_error))
-        row["free_energy"] = float(thermodynamics.free_energy(beta, integral))
-        row["free_energy_error"] = integral_error / beta
-        for name in ("energy", "entropy", "free_energy"):
-            row[f"{name}_systematic"] = float(getattr(off, name)[k])
-        total = CERTAIN * np.hypot(row["entropy_error"], row["entropy_systematic"])
-        row["entropy"] = thermodynamics.possible_entropy(entropy, total)
-        if len(betas) >= 3:
-            row |= _slope(betas, energies, even, beta)
-        finished.append(row)
+    integral = integrals, integral_errors
+    finished = [_completed(row, int(np.searchsorted(betas, row["beta"])), path, off, integral) for row in rows]
     places = np.searchsorted(betas, [row["beta"] for row in finished])
     known = sum(row["beta"] <= exact_until for row in finished)
     start_energy = thermodynamics.infinite_temperature_cumulants(model)[0] / model.n_sites
     others = observable_errors(finished, off, places, start_energy, known)
     return [row | other for row, other in zip(finished, others, strict=True)]
+
+
+def _completed(row, k, path, off, integral):
+    """Return a row with entropy, free energy, slope and the systematic errors of e, s and f.
+
+    Parameters
+    ----------
+    row : dict
+    k : int
+        Its point of the path.
+    path : systematic_error.Path
+    off : systematic_error.SystematicErrors
+    integral : (values, errors), each (n,)
+        Of e over beta.
+    """
+    betas, energies, errors = path.betas, path.energies, path.energy_errors
+    beta, value, error = row["beta"], float(integral[0][k]), float(integral[1][k])
+    row = dict(row)
+    entropy = float(thermodynamics.entropy(beta, row["energy"], value))
+    row["entropy_error"] = float(thermodynamics.entropy_error(beta, row["energy_error"], error))
+    row["free_energy"] = float(thermodynamics.free_energy(beta, value))
+    row["free_energy_error"] = error / beta
+    for name in ("energy", "entropy", "free_energy"):
+        row[f"{name}_systematic"] = float(getattr(off, name)[k])
+    total = CERTAIN * np.hypot(row["entropy_error"], row["entropy_systematic"])
+    row["entropy"] = thermodynamics.possible_entropy(entropy, total)
+    # rows are far more certain than the steps between them, but the fit is not: its curve bends less than e(beta)
+    even = np.maximum(errors, np.median(errors))
+    return row | (_slope(betas, energies, even, beta) if len(betas) >= 3 else {})
+
+
+def _with_rings(rows, of_rings, history, model, how, nodes, crossing):
+    """Return `finished_rows` of a run whose last rows are those of rings; `how`: start, exact_until and noisy."""
+    cooled = [row for row in rows if "kernel_beta" not in row]
+    path = _path(cooled, history)
+    off = systematic_error.estimate(path, model, *how)
+    finished = [
+        row | {"links": 2, "kernel_beta": row["beta"], "average_sign": 1.0}
+        for row in finished_rows(cooled, history, model, *how)
+    ]
+    return finished + ring_rows(of_rings, nodes, path, off, model, crossing, finished)
 
 
 def _integrals(path, model, start):

@@ -68,7 +68,7 @@ def test_round_trip_is_exact(data):
 def test_every_default_is_written_back():
     tables = read_tables(parse_settings(changed(("run", "seed", 1))).to_toml())
     only_elsewhere = {"bonds_file", "bonds", "n_sites", "coupling", "field", "betas"}
-    only_elsewhere |= {"dtau", "trotter_order", "entropy", "sign_floor"}  # analytic
+    only_elsewhere |= {"dtau", "trotter_order", "entropy"}  # analytic
     for name, kind in S.SECTIONS.items():
         assert {field.name for field in dataclasses.fields(kind)} - only_elsewhere == set(tables[name]), name
 

@@ -40,4 +40,4 @@ def test_a_template_that_does_not_exist():
 def test_options_of_the_default_method_are_shown():
     lines = templates.text("thermal").splitlines()
     assert '#clock = "energy"' in lines
-    assert not [line for line in lines if line.startswith("#sign_floor")]
+    assert not [line for line in lines if line.startswith("#trotter_order")]

@@ -13,6 +13,7 @@ class DeepState(ThermalState):
     """A deep Boltzmann machine with deep units of its own, which may come from the file of another run."""
 
     word = "dbm"
+    makes_rings = False
 
     def known_start(self, start):
         """Return what the file of the start knows of the path to infinite temperature."""

@@ -16,7 +16,7 @@ SWEEPS = 2  # between samples
 
 
 @dataclass
-class Rings:
+class RingBatch:
     """Rings of this rank and the wave function on them.
 
     Attributes
@@ -36,10 +36,6 @@ class Rings:
     second: np.ndarray
     weights: np.ndarray
     signs: np.ndarray
-
-    def energies(self):
-        """Return the energy of every layer, the mean over both of its links, (n_chains, n_per_chain, n_links)."""
-        return 0.5 * (self.first + np.roll(self.second, 1, axis=-1))
 
 
 class RingChains:
@@ -89,7 +85,7 @@ class RingChains:
         return out
 
     def rings(self, n_per_chain):
-        """Return `n_per_chain` new `Rings` of every chain."""
+        """Return `n_per_chain` new rings of every chain, a `RingBatch`."""
         links = self.sample(n_per_chain)
         flat = links.reshape(-1, self.system.n_visible)
         energies, phi = np.empty((len(flat), 2), dtype=complex), np.empty(len(flat), dtype=complex)
@@ -109,7 +105,7 @@ class RingChains:
         logs = np.where(usable, phi.real - sampled.real, -np.inf).reshape(shape).sum(axis=2)
         angles = np.where(usable, phi.imag, 0.0).reshape(shape).sum(axis=2)
         first, second = np.moveaxis(energies.real.reshape(*shape, 2), 3, 0)
-        return Rings(links[..., : self.system.n_sites], first, second, np.exp(logs), np.cos(angles))
+        return RingBatch(links[..., : self.system.n_sites], first, second, np.exp(logs), np.cos(angles))
 
     def acceptance(self):
         """Return the accepted fraction of all proposals so far.  *Collective*."""

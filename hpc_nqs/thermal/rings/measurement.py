@@ -5,6 +5,7 @@ import zlib
 
 from hpc_nqs.thermal.rings.chains import RingChains
 from hpc_nqs.thermal.rings.meter import RingSums, ring_row
+from hpc_nqs.wavefunctions.softened_permanent import sampling_density
 
 WARM_UP = 100  # sweeps from a straight ring
 LEAST_BATCHES = 8  # before errors are trusted
@@ -35,14 +36,15 @@ class RingMeasurement:
 
     def __init__(self, state, observables, team, seed, n_chains, beta, n_links, energy, n_batch, n_samples, accuracy):
         self.observables, self.team, self.beta, self.n_links = observables, team, beta, n_links
-        self.n_sites, self.accuracy = state.system.n_sites, accuracy
+        self.model, self.accuracy = state.model, accuracy
         self.n_per_chain = max(1, -(-n_batch // n_chains))
         self.n_batches = max(1, -(-n_samples // (self.n_per_chain * n_chains)))
         self.chains = RingChains(
-            team, n_chains, seed, number_of(beta, n_links), state.system, state.wavefunction, state.ring_density(),
-            n_links,
+            team, n_chains, seed, number_of(beta, n_links), state.system, state.wavefunction,
+            sampling_density(state.wavefunction), n_links,
         )
-        self.sums = RingSums(self.n_sites, observables, n_chains, energy * self.n_sites)
+        n_sites = state.model.n_sites
+        self.sums = RingSums(n_sites, observables, n_chains, n_links, energy * n_sites)
         self.n_done = 0
         self.is_warm = False
 
@@ -81,8 +83,7 @@ class RingMeasurement:
     def row(self):
         """Return the row of the samples so far.  *Collective*."""
         sums = self.sums.over_ranks(self.team)
-        row = ring_row(sums, self.observables, self.n_sites, self.sums.centre, self.beta)
-        row |= {"links": self.n_links, "kernel_beta": 2 * self.beta / self.n_links}
+        row = ring_row(sums, self.observables, self.model, self.n_links, self.sums.centre, self.beta)
         return row | {"acceptance": self.chains.acceptance()}
 
     def state(self):

@@ -1,15 +1,18 @@
 """Means and errors over rings: every layer counts, with the sign of its ring.
 
-The energy is the mean over all layers.  Its fluctuations come from H on two opposite layers, Tr(H Phi^a H Phi^(R-a)) with
-a = R // 2, which share no link from R = 4 on; of R = 2 and 3 they do.  Everything is a ratio <sign O> / <sign>.
+The energy is the mean over all layers.  Its fluctuations come from H on two opposite layers, Tr(H Phi^a H Phi^(R-a))
+with a = R // 2, each by links of its own: the product of two local energies on one link is no H Phi H.  Everything is a
+ratio <sign O> / <sign>.
 """
 
 import numpy as np
 
+from hpc_nqs.hamiltonians.spin_model import SZ
 from hpc_nqs.statistics.jackknife import Jackknife, SignedStatistics
+from hpc_nqs.thermal.rings import imaginary_time
 
-ENERGY, FLUCTUATION, SQUARE = range(3)
-FIRST_OBSERVABLE = 3
+ENERGY, FLUCTUATION = range(2)
+FIRST_OBSERVABLE = 2
 N_BLOCKS = 64  # at least, of the jackknife
 
 
@@ -22,6 +25,7 @@ class RingSums:
     observables : Observables
     n_chains : int
         Over all ranks.
+    n_links : int
     centre : float
         Total energy from which energies are taken, so that no large squares are subtracted.
 
@@ -32,10 +36,11 @@ class RingSums:
         is written by the rank of its chain alone, so that the sum over ranks does not depend on their number.
     """
 
-    def __init__(self, n_sites, observables, n_chains, centre):
+    def __init__(self, n_sites, observables, n_chains, n_links, centre):
         self.n_sites, self.observables, self.centre = n_sites, observables, centre
         self.n_chains, self.n_stretches = n_chains, -(-N_BLOCKS // n_chains)
-        n_columns = FIRST_OBSERVABLE + len(observables.names) + 1
+        n_layers = observables.layers.n_columns(n_links) if observables.layers is not None else 0
+        n_columns = FIRST_OBSERVABLE + len(observables.names) + n_layers + 1
         self.sums = np.zeros((n_chains * self.n_stretches, 2 + n_columns))
 
     def add(self, rings, first_chain, batch):
@@ -50,11 +55,14 @@ class RingSums:
     def _columns(self, rings):
         """Return (n_chains, n_per_chain, n_columns)."""
         shape, n_links = rings.weights.shape, rings.layers.shape[2]
-        energies = rings.energies() - self.centre
+        energies, products = energies_of(rings, self.centre)
         observed = self.observables.measure(rings.layers.reshape(-1, self.n_sites)).reshape(*shape, n_links, -1)
-        columns = [energies.mean(axis=2), np.mean(energies * np.roll(energies, n_links // 2, axis=2), axis=2)]
-        columns += [np.mean(energies**2, axis=2), *np.moveaxis(observed.mean(axis=2), 2, 0), np.ones(shape)]
-        return np.stack(columns, axis=2)
+        columns = [energies, products]
+        columns += list(np.moveaxis(observed.mean(axis=2), 2, 0))
+        if self.observables.layers is not None:
+            sz_layers = SZ * rings.layers.reshape(-1, n_links, self.n_sites).astype(np.float64)
+            columns += list(np.moveaxis(self.observables.layers.measure(sz_layers).reshape(*shape, -1), 2, 0))
+        return np.stack([*columns, np.ones(shape)], axis=2)
 
     def over_ranks(self, team):
         """Return the sums over all ranks, (n_blocks, 2 + n_columns).  *Collective*."""
@@ -63,7 +71,29 @@ class RingSums:
         return total
 
 
-def ring_row(sums, observables, n_sites, centre, beta):
+def energies_of(rings, centre):
+    """Return the energy and the product of those of two opposite layers, both about `centre`, means over the layers.
+
+    Layer l has links l - 1 and l.  Opposite layers share none of their links from R = 4 on, where either energy is the
+    mean over both.
+
+    Returns
+    -------
+    energies, products : (n_chains, n_per_chain) float64
+    """
+    behind, before = rings.first - centre, np.roll(rings.second, 1, axis=2) - centre
+    n_links = behind.shape[2]
+    both = 0.5 * (behind + before)
+    if n_links == 2:
+        products = behind * np.roll(behind, -1, axis=2)
+    elif n_links == 3:
+        products = before * np.roll(behind, -1, axis=2)
+    else:
+        products = both * np.roll(both, -(n_links // 2), axis=2)
+    return both.mean(axis=2), products.mean(axis=2)
+
+
+def ring_row(sums, observables, model, n_links, centre, beta):
     """Return the results of a ring as a row.
 
     Parameters
@@ -71,7 +101,8 @@ def ring_row(sums, observables, n_sites, centre, beta):
     sums : (n_blocks, 2 + n_columns)
         `RingSums.over_ranks`.
     observables : Observables
-    n_sites : int
+    model : SpinModel
+    n_links : int
     centre, beta : float
 
     Returns
@@ -80,24 +111,41 @@ def ring_row(sums, observables, n_sites, centre, beta):
         As `thermal.meter.Meter.report`, per site, with the average sign; errors by the jackknife over blocks.
     """
     statistics = SignedStatistics(Jackknife(sums[:, 0], sums[:, 2:]), False)
-    row = {"temperature": 1.0 / beta, "beta": beta}
+    row = _row(statistics.estimate, observables, model, n_links, centre, beta)
+    sign, error = statistics.jackknife.estimate(lambda means: means[:, -1])
+    total, squares = sums[:, 0].sum(), sums[:, 1].sum()
+    return row | {"average_sign": float(sign), "average_sign_error": float(error),
+                  "effective_samples": float(total**2 / squares)}
+
+
+def traced_row(averages, observables, model, n_links, beta):
+    """Return the results of exact traces, `RingTraces.averages`, as the same row."""
+    energy, layers = averages["energy"], averages.get("layers", ())
+    means = np.array([[0.0, averages["variance_opposite"], *averages["observables"], *layers]])
+    row = _row(lambda function: (float(function(means)[0]), 0.0), observables, model, n_links, energy, beta)
+    return row | {"average_sign": averages["average_sign"]}
+
+
+def _row(estimate, observables, model, n_links, centre, beta):
+    n, row = model.n_sites, {"temperature": 1.0 / beta, "beta": beta}
 
     def put(name, function):
-        row[name], row[f"{name}_error"] = statistics.estimate(function)
+        row[name], row[f"{name}_error"] = estimate(function)
 
-    put("energy", lambda means: (centre + means[:, ENERGY]) / n_sites)
-    put("energy_variance", lambda means: (means[:, FLUCTUATION] - means[:, ENERGY] ** 2) / n_sites)
+    put("energy", lambda means: (centre + means[:, ENERGY]) / n)
+    put("energy_variance", lambda means: (means[:, FLUCTUATION] - means[:, ENERGY] ** 2) / n)
     for suffix in ("", "_error"):
         row[f"specific_heat{suffix}"] = beta**2 * row[f"energy_variance{suffix}"]
-    m, m_squared = FIRST_OBSERVABLE, FIRST_OBSERVABLE + 1
-    put("susceptibility", lambda means: beta * (means[:, m_squared] - means[:, m] ** 2) / n_sites)
+    if model.conserves_sz:
+        m, m_squared = FIRST_OBSERVABLE, FIRST_OBSERVABLE + 1
+        put("susceptibility", lambda means: beta * (means[:, m_squared] - means[:, m] ** 2) / n)
     for column, (name, key) in enumerate(observables.names, start=FIRST_OBSERVABLE):
-        value = statistics.estimate(lambda means, column=column: means[:, column])
+        value = estimate(lambda means, column=column: means[:, column])
         if key:
             row.setdefault(name, {})[key] = list(value)
         elif name == "magnetization":
-            row[name], row["magnetization_error"] = value[0] / n_sites, value[1] / n_sites
-    sign = statistics.jackknife.means[-1], statistics.jackknife.estimate(lambda means: means[:, -1])[1]
-    row["average_sign"], row["average_sign_error"] = map(float, sign)
-    total, squares = sums[:, 0].sum(), sums[:, 1].sum()
-    return row | {"effective_samples": float(total**2 / squares)}
+            row[name], row["magnetization_error"] = value[0] / n, value[1] / n
+    if observables.layers is not None:
+        first = FIRST_OBSERVABLE + len(observables.names)
+        row |= imaginary_time.rows(estimate, observables.layers, n_links, beta, first)
+    return row | {"links": n_links, "kernel_beta": 2 * beta / n_links}

@@ -1,7 +1,7 @@
 """Which kernel and how many links a temperature is measured with.
 
-A cooling is right as long as its TDVP residual r^2 is small.  It goes on through the reported temperatures while r^2 stays
-below a limit; the inverse temperature b* where it crosses that limit is the coldest one of a good kernel.  Colder
+A cooling is right as long as its TDVP residual r^2 is small.  It goes on through the reported temperatures while r^2
+stays below a limit; the inverse temperature b* where it crosses that limit is the coldest one of a good kernel.  Colder
 temperatures are measured on rings of R links of the kernel at b = 2 beta / R, R the smallest with b <= b*.  Where the
 average sign of such a ring is below its floor, R - 1 colder links are tried, for which the cooling goes on if it has
 to; R = 2 is the cooled network itself, whose sign is 1.
@@ -9,7 +9,7 @@ to; R = 2 is the cooled network itself, whose sign is 1.
 
 from dataclasses import dataclass, field
 
-RESIDUAL_LIMIT = {True: 0.01, False: 0.05}  # r^2; True: exact sums, whose rings cost nothing and have no noise
+RESIDUAL_LIMIT = {True: 0.01, False: 0.02}  # r^2; True: exact sums, whose rings cost nothing and have no noise
 MAX_LINKS = {True: 16, False: 8}
 NODE_RATIO = 1.26  # between neighbouring inverse temperatures of rings: the energy between them is interpolated
 CHECK_REACH = 1.4  # in units of b*: a ring with fewer, colder links is compared with where it needs no colder kernel
@@ -65,13 +65,18 @@ class Policy:
             return allowed[0]
         good = [n_links for n_links in allowed if 2 * beta / n_links <= crossing] or [allowed[-1]]
         for n_links in reversed(allowed[: allowed.index(good[0]) + 1]):
-            if n_links == 2 or self.is_exact or self.signs.get((beta, n_links), 1.0) >= self.sign_floor:
-                return n_links
-        return None
+            if not self.needs_pilot(beta, n_links) and not self.has_sign(beta, n_links):
+                continue
+            return n_links
+        return 2
 
     def needs_pilot(self, beta, n_links):
         """Return whether the sign of a ring is not known."""
         return n_links > 2 and not self.is_exact and (beta, n_links) not in self.signs
+
+    def has_sign(self, beta, n_links):
+        """Return whether the average sign of a ring is known to reach its floor."""
+        return n_links == 2 or self.is_exact or self.signs.get((beta, n_links), 0.0) >= self.sign_floor
 
     def other(self, beta, n_links, crossing):
         """Return the numbers of links, best first, with which a measured ring is compared."""

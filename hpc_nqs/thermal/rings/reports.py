@@ -1,0 +1,199 @@
+"""Temperatures below the reach of one kernel: what a run measures on rings, in which order, and what it keeps.
+
+A temperature is measured in stages: pilots, one batch each, that find the sign; the ring itself; and a second ring with
+another number of links, whose difference goes into the systematic errors.  Between reported temperatures that lie far
+apart nodes are measured with fewer samples: energy and entropy are integrals over all of them.
+"""
+
+import copy
+import dataclasses
+import json
+from dataclasses import dataclass
+
+from hpc_nqs.thermal.rings.kernel_path import KernelPath
+from hpc_nqs.thermal.rings.measurement import RingMeasurement
+from hpc_nqs.thermal.rings.meter import traced_row
+from hpc_nqs.thermal.rings.policy import Policy
+from hpc_nqs.thermal.rings.traces import RingTraces
+
+COOLED, PILOT, RING, NODE, OTHER = "cooled", "pilot", "ring", "node", "other"
+MAX_SAMPLES = 64  # of a ring, in units of the samples per step
+CERTAIN = 2.0  # standard errors by which the sign of a pilot must be below its floor
+SHARE = {RING: 1.0, NODE: 0.25, OTHER: 0.25}  # of MAX_SAMPLES
+COMPARED = ("energy", "specific_heat", "susceptibility", "structure_factor", "correlation", "neighbour_correlation")
+
+
+@dataclass(frozen=True)
+class Task:
+    """What comes next: a measurement at inverse temperature `beta` with `links` links, at a stage."""
+
+    beta: float
+    links: int
+    stage: str
+
+    @property
+    def kernel_beta(self):
+        """Inverse temperature of the kernel."""
+        return 2 * self.beta / self.links
+
+    def words(self):
+        """Return the task in words for the user."""
+        return f"T = {1 / self.beta:.4g}, ring of {self.links} links of the state at T = {1 / self.kernel_beta:.4g}"
+
+
+class RingReports:
+    """The rings of one run.
+
+    Parameters
+    ----------
+    state : ThermalState
+    observables : Observables
+    team : Team
+    thermal : the settings [thermal]
+    seed, n_chains : int
+    n_samples : int
+        Of a step, over all ranks.
+
+    Attributes
+    ----------
+    path : KernelPath
+    nodes : list of dict
+        Raw rows between the reported temperatures.
+    main : dict or None
+        The raw row of the first ring of a temperature, until a second one has been measured.
+    measurement : RingMeasurement or None
+        That is going on.
+    """
+
+    def __init__(self, state, observables, team, thermal, seed, n_chains, n_samples):
+        self.state, self.observables, self.team = state, observables, team
+        self.seed, self.n_chains, self.n_samples = seed, n_chains, n_samples
+        self.accuracy, self.n_report = thermal.accuracy, thermal.n_samples_report
+        links = thermal.rings if state.makes_rings and (thermal.rings != "auto" or state.prefers_rings) else (2,)
+        self.policy = Policy(links, thermal.sign_floor, state.is_exact)
+        self.path, self.nodes, self.main = KernelPath(), [], None
+        self.measurement = self._pending = None
+
+    @property
+    def is_on(self):
+        """Whether rings of more than two links may be measured."""
+        return self.policy.allowed != (2,)
+
+    # ---- what comes next -------------------------------------------------------------------------------------------
+
+    def crossing(self, history):
+        """Return the coldest inverse temperature of a good kernel, None as long as all are good."""
+        return self.policy.crossing(*([step[name] for step in history] for name in ("beta", "tdvp_residual")))
+
+    def next(self, target, history, rows):
+        """Return the `Task` that comes next on the way to a reported inverse temperature; None: nothing is left.
+
+        Parameters
+        ----------
+        target : float
+        history, rows : lists of dict
+            Of the run so far.
+        """
+        if not self.is_on:
+            return Task(target, 2, COOLED)
+        crossing = self.crossing(history)
+        if self.main is not None:
+            return self._second(target, crossing or self.path.coldest)
+        missing = []
+        if crossing is not None and crossing < target:
+            known = [row["beta"] for row in rows + self.nodes if row["beta"] < target]
+            missing = self.policy.nodes(target, max([crossing, *known]))
+        beta = missing[0] if missing else target
+        links = self.policy.choose(beta, crossing)
+        if links == 2 and not missing:
+            return Task(beta, 2, COOLED)
+        stage = PILOT if self.policy.needs_pilot(beta, links) else NODE if missing else RING
+        return Task(beta, links, stage)
+
+    def _second(self, target, crossing):
+        """Return the task of a second ring, or of its pilot; None where no ring can be compared with the first."""
+        for links in self.policy.other(target, self.main["links"], crossing):
+            colder = links < self.main["links"]
+            if not colder and self.policy.needs_pilot(target, links):
+                return Task(target, links, PILOT)
+            if colder or self.policy.has_sign(target, links):
+                return Task(target, links, OTHER)
+        return None
+
+    # ---- measurements ----------------------------------------------------------------------------------------------
+
+    def begin(self, task, energy):
+        """Return the `RingMeasurement` of a task; one that a resumed run has brought goes on.  *Collective*.
+
+        Parameters
+        ----------
+        task : Task
+        energy : float
+            About the energy per site.
+        """
+        wanted = SHARE.get(task.stage, 0.0) * MAX_SAMPLES * self.n_samples
+        if self.n_report != "auto":
+            wanted = SHARE.get(task.stage, 0.0) * self.n_report
+        self.measurement = RingMeasurement(
+            self.kernel(task), self.observables, self.team, self.seed, self.n_chains, task.beta, task.links, energy,
+            self.n_samples, wanted, 0.0 if task.stage == NODE else self.accuracy,
+        )
+        if self._pending is not None:
+            self.measurement.restore(self._pending)
+            self._pending = None
+        return self.measurement
+
+    def kernel(self, task):
+        """Return the state of the kernel, with a wave function of its own."""
+        wavefunction = copy.deepcopy(self.state.wavefunction)
+        wavefunction.params = self.path.at(task.kernel_beta)
+        return dataclasses.replace(self.state, wavefunction=wavefunction)
+
+    def traced(self, task):
+        """Return the row of exact sums.  *Collective*."""
+        averages = RingTraces.of_state(self.kernel(task), self.observables, self.team).averages(task.links)
+        return traced_row(averages, self.observables, self.state.model, task.links, task.beta) | {"acceptance": 1.0}
+
+    def take(self, task, row):
+        """Take over the row of a task; return the finished row of the reported temperature, or None: it goes on."""
+        self.measurement = None
+        if task.stage == PILOT:
+            sign = row["average_sign"] + CERTAIN * row["average_sign_error"]  # no ring is lost to noise
+            self.policy.signs[task.beta, task.links] = sign
+        elif task.stage == NODE:
+            self.nodes.append(row)
+        elif task.stage == RING:
+            self.main = row
+        else:
+            return self.finish(row)
+        return None
+
+    def finish(self, other=None):
+        """Return the row of the first ring with what a second one has found."""
+        row, self.main = self.main, None
+        if other is not None:
+            row["other"] = {name: other[name] for name in ("links", "kernel_beta", "average_sign")}
+            for name in COMPARED:
+                if isinstance(other.get(name), dict):
+                    row["other"][name] = other[name]
+                elif name in other:
+                    row["other"][name] = [other[name], other[f"{name}_error"]]
+        return row
+
+    # ---- run file --------------------------------------------------------------------------------------------------
+
+    def stored(self):
+        """Return what `restore` takes over, on rank 0; None elsewhere.  *Collective*."""
+        measurement = self.measurement.state() if self.measurement is not None else None
+        if not self.team.is_root:
+            return None
+        signs = [[*key, value] for key, value in self.policy.signs.items()]
+        words = {"nodes": self.nodes, "main": self.main, "signs": signs}
+        return {"path": self.path.arrays(), "rows": json.dumps(words), "measurement": measurement}
+
+    def restore(self, stored):
+        """Take over what `stored` returned."""
+        self.path.restore(stored["path"])
+        words = json.loads(stored["rows"])
+        self.nodes, self.main, self._pending = words["nodes"], words["main"], stored["measurement"]
+        self.policy.signs = {(beta, int(links)): sign for beta, links, sign in words["signs"]}

@@ -1,0 +1,150 @@
+"""The rows of rings completed: entropy, free energy, specific heat, and the systematic errors of every quantity.
+
+The energy is known along the path of the cooling down to b*, and from there on at the rings and at the nodes between
+them.  Its integral gives the entropy, its slope a second specific heat.
+
+Systematic errors have two parts, in quadrature: what the kernel's meters say, carried over to beta = R b / 2 (an error
+of the label b is one of beta by the same fraction; the part of its evolution that was not explained is missing of every
+change from infinite temperature on), and what two rings of the same temperature with other links differ by, beyond
+their noise.  Errors of kernels grow as b^POWER: the smaller one of two is a known fraction of the difference.
+"""
+
+import numpy as np
+
+from hpc_nqs.hamiltonians.spin_model import SZ
+from hpc_nqs.observables import thermodynamics
+
+POWER = 2.0
+MISSED = 1e-3
+IN_TIME = ("time_correlation", "local_time_correlation")  # other times with other links
+AT_INFINITE_TEMPERATURE = {"susceptibility": SZ**2, "structure_factor": SZ**2}
+
+
+def ring_rows(rows, nodes, path, off, model, crossing, cooled):
+    """Return the rows of rings with all that the table shows of them.
+
+    Parameters
+    ----------
+    rows, nodes : lists of dict
+        Raw rows of rings, reported and between.
+    path : systematic_error.Path
+        Of the cooling.
+    off : systematic_error.SystematicErrors
+        Along the path.
+    model : SpinModel
+    crossing : float
+        b*.
+    cooled : list of dict
+        Finished rows of the cooled states.
+    """
+    points = sorted([*nodes, *rows], key=lambda row: row["beta"])
+    kept = path.betas <= min(crossing, points[0]["beta"] * (1 - 1e-9))
+    columns = [(path.betas, "beta"), (path.energies, "energy"), (path.energy_errors, "energy_error")]
+    columns += [(path.variances, "energy_variance"), (path.variance_errors, "energy_variance_error")]
+    betas, energies, errors, variances, variance_errors = (
+        np.append(values[kept], [row[name] for row in points]) for values, name in columns
+    )
+    mean, variance, _ = (part / model.n_sites for part in thermodynamics.infinite_temperature_cumulants(model))
+    integrals, integral_errors = thermodynamics.integrate_energy(
+        betas, energies, slopes=-variances, errors=errors, slope_errors=variance_errors,
+        start_energy=mean, start_slope=-variance,
+    )
+    finished, before = [], list(cooled)
+    for row in rows:
+        k, beta = int(np.searchsorted(betas, row["beta"])), row["beta"]
+        row = dict(row)
+        row["entropy"] = float(thermodynamics.entropy(beta, row["energy"], integrals[k]))
+        row["entropy_error"] = float(thermodynamics.entropy_error(beta, row["energy_error"], integral_errors[k]))
+        row["free_energy"] = float(thermodynamics.free_energy(beta, integrals[k]))
+        row["free_energy_error"] = float(integral_errors[k] / beta)
+        slope, error = thermodynamics.specific_heat_from_slope(betas, energies, errors, beta, n_least=4)
+        row |= {"specific_heat_slope": slope, "specific_heat_slope_error": error}
+        kernel = _kernel_meters(path, off, row["kernel_beta"])
+        finished.append(row | _systematic_errors(row, row.pop("other", None), before[-1:], kernel))
+        before.append(row)
+    return finished
+
+
+def _kernel_meters(path, off, beta):
+    """Return what the meters say of the kernel at `beta`: relative error of its label, and what it does not explain.
+
+    Returns
+    -------
+    label : float
+        Error of b relative to b.
+    energy : float
+        Error of e that is none of the label.
+    fraction : float
+        Of the change of every mean.
+    """
+    variance, energy, label, heat, unexplained = (
+        float(np.interp(beta, path.betas, part))
+        for part in (path.variances, off.energy, off.label, off.heat, off.unexplained)
+    )
+    of_state = np.sqrt(max(0.0, energy**2 - label**2))
+    return label / (beta * variance), of_state, unexplained / heat if heat > 0 else 0.0
+
+
+def _systematic_errors(row, other, before, kernel):
+    """Return the systematic errors of a row of a ring, NAME_systematic: a number, or a dict {key: number}.
+
+    Parameters
+    ----------
+    row : dict
+    other : dict or None
+        Of the second ring: its links, kernel_beta, and [value, error] of every quantity or {key: [value, error]}.
+    before : list of dict
+        The row of the next higher temperature, if there is one.
+    kernel : (float, float, float)
+        `_kernel_meters`.
+    """
+    label, of_state, fraction = kernel
+    beta, found = row["beta"], {}
+    of_label = label * row["specific_heat"] / beta  # beta Var(H) label
+    energy = float(np.hypot(of_label, of_state))
+    for name, value in row.items():
+        if isinstance(value, dict) and not name.endswith("_systematic"):
+            others = (other or {}).get(name, {})
+            earlier = before[0].get(name, {}) if before and name not in IN_TIME else {}
+            of_rule = row.get(f"{name}_systematic", {})  # of an integral over imaginary time
+            found[f"{name}_systematic"] = {
+                key: float(np.hypot(
+                    _of_mean(name, pair, others.get(key), earlier.get(key), row, other, before, kernel),
+                    of_rule.get(key, 0.0),
+                ))
+                for key, pair in value.items()
+            }
+            if name == "local_time_correlation":
+                found[f"{name}_systematic"]["0"] = 0.0  # 1/4 always
+        elif f"{name}_error" in row and name not in ("energy", "average_sign", "entropy", "free_energy"):
+            earlier = (before[0][name], 0.0) if before and name in before[0] else None
+            pair, second = (value, row[f"{name}_error"]), (other or {}).get(name)
+            found[f"{name}_systematic"] = _of_mean(name, pair, second, earlier, row, other, before, kernel)
+    difference = _difference((row["energy"], row["energy_error"]), (other or {}).get("energy"), row, other)
+    found["energy_systematic"] = float(np.hypot(energy, difference))
+    # the error of e grows along the path: half of beta e and half of the integral of it
+    found["entropy_systematic"] = 0.5 * beta * found["energy_systematic"]
+    found["free_energy_systematic"] = 0.5 * found["energy_systematic"]
+    return found
+
+
+def _of_mean(name, pair, second, earlier, row, other, before, kernel):
+    """Return the systematic error of one mean (value, error), in the three parts of the module."""
+    label, _, fraction = kernel
+    value, beta = pair[0], row["beta"]
+    start = AT_INFINITE_TEMPERATURE.get(name, 0.0)
+    scale = beta if name == "susceptibility" else 1.0
+    slope = 0.0
+    if earlier is not None:
+        slope = abs(value - earlier[0]) / np.log(beta / before[0]["beta"])
+    parts = label * slope, 2 * fraction * abs(value - scale * start), MISSED * abs(value)
+    return float(np.sqrt(np.sum(np.square([*parts, _difference(pair, second, row, other)]))))
+
+
+def _difference(pair, second, row, other):
+    """Return the error of a mean that its difference from the second ring speaks of, beyond the noise of both."""
+    if second is None:
+        return 0.0
+    squared = (pair[0] - second[0]) ** 2 - pair[1] ** 2 - second[1] ** 2
+    ratio = (other["kernel_beta"] / row["kernel_beta"]) ** POWER
+    return float(np.sqrt(max(0.0, squared)) / abs(ratio - 1))
