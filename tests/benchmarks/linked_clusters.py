@@ -275,7 +275,7 @@ def wynn(sums):
 
 
 def euler(sums):
-    """Return averages of averages ... of neighbours up to S_(n - 2), S_(n - 1), S_n, as many as make them most alike."""
+    """Return averages of averages ... of neighbours up to S_(n - 2), S_(n - 1), S_n: as many as make these agree."""
     row, found = np.asarray(sums), []
     while len(row) > 3:
         row = 0.5 * (row[1:] + row[:-1])
