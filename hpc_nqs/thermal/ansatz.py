@@ -1,6 +1,6 @@
 """From settings to the thermal state at the start of the cooling."""
 
-from hpc_nqs.settings.parsing import refusing
+from hpc_nqs.settings.parsing import SettingsError, refusing
 from hpc_nqs.thermal.choices import DEEP, NETWORK, PAIRED, PERMANENT, TABLES, plan_state
 from hpc_nqs.thermal.deep.ansatz import build_deep_state
 from hpc_nqs.thermal.network_state import build_network_state
@@ -33,9 +33,17 @@ def build_state(settings, lattice, model, seed, start=None):
     ------
     SettingsError
         A wave function that cannot represent the model; deep units that can neither be summed nor sampled, or not in
-        the way that is asked for.
+        the way that is asked for; rings of a state that makes none.
     """
     if settings.wavefunction.kind == DEEP or settings.thermal.start:
-        return refusing(build_deep_state, settings, lattice, model, start)
-    plan = refusing(plan_state, settings, lattice, model, seed)
-    return refusing(BUILDERS[plan.word], plan)
+        state = refusing(build_deep_state, settings, lattice, model, start)
+    else:
+        plan = refusing(plan_state, settings, lattice, model, seed)
+        state = refusing(BUILDERS[plan.word], plan)
+    rings = settings.thermal.rings
+    if rings not in ("auto", (2,)) and not state.makes_rings:
+        raise SettingsError(
+            [f"thermal.rings = {list(rings)}: rings of more than two links need a real state that is symmetric under "
+             "exchange of the layers, without deep layers, pair_rbm or exchange_radius; allowed is \"auto\" or [2]"]
+        )
+    return state

@@ -128,6 +128,7 @@ class Cooling(Computation):
     def _look(self):
         """Add the present state to the path."""
         samples, evaluation = self._sample(self._n_samples())
+        self.sampler.acceptance(self.team)  # a run that stops in the midst of the ring does not know these moves
         self._remember(self.evolution.velocity(samples, evaluation))
 
     def _remember(self, velocity):

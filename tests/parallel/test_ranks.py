@@ -21,6 +21,7 @@ from hpc_nqs.settings.system import build
 from hpc_nqs.thermal.ansatz import build_state
 from hpc_nqs.thermal.evolution import AdaptiveEvolution, StepControl
 from hpc_nqs.thermal.meter import Meter
+from hpc_nqs.thermal.rings.measurement import RingMeasurement
 from hpc_nqs.thermal.rings.traces import RingTraces
 
 pytestmark = pytest.mark.mpi(min_size=2)
@@ -143,6 +144,21 @@ def test_traces_of_rings_are_shared(team, model):
         assert found.keys() == expected.keys()
         for name, value in expected.items():
             np.testing.assert_allclose(found[name], value, rtol=1e-12, atol=1e-14, err_msg=name)
+
+
+def test_rings_are_bit_identical(team):
+    """Five chains: other ranks have one or two."""
+    settings = settings_of("j1j2", wavefunction={"kind": "permanent"})
+    state = build_state(settings, *build(settings), seed=3)
+    measured = build_observables(settings, state.lattice, state.model)
+    rows = []
+    for each in (team, SERIAL):
+        ring = RingMeasurement(state, measured, each, 7, 5, 1.5, 3, -0.3, 20, 60, 0.0)
+        signs = ring.pilot()["average_sign"]
+        while not ring.is_finished():
+            ring.advance()
+        rows.append(ring.row() | {"pilot": signs})
+    assert rows[0] == rows[1]
 
 
 @pytest.mark.parametrize("model", MODELS)

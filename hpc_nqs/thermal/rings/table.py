@@ -32,13 +32,14 @@ def ring_rows(rows, nodes, path, off, model, crossing, cooled):
     off : systematic_error.SystematicErrors
         Along the path.
     model : SpinModel
-    crossing : float
-        b*.
+    crossing : float or None
+        b*; None: the path is good to its end.
     cooled : list of dict
         Finished rows of the cooled states.
     """
     points = sorted([*nodes, *rows], key=lambda row: row["beta"])
-    kept = path.betas <= min(crossing, points[0]["beta"] * (1 - 1e-9))
+    hottest = points[0]["beta"] * (1 - 1e-9)
+    kept = path.betas <= (hottest if crossing is None else min(crossing, hottest))
     columns = [(path.betas, "beta"), (path.energies, "energy"), (path.energy_errors, "energy_error")]
     columns += [(path.variances, "energy_variance"), (path.variance_errors, "energy_variance_error")]
     betas, energies, errors, variances, variance_errors = (

@@ -1,0 +1,125 @@
+"""Rings of a cooled kernel: the path of kernels, sampled means against exact traces, and whole runs.
+
+Sampled tests have fixed seeds and compare within 5 standard errors: a false-alarm rate below 1e-5 each had the seed been
+drawn.
+"""
+
+import numpy as np
+import pytest
+
+from hpc_nqs import tasks
+from hpc_nqs.exact import diagonalization as exact
+from hpc_nqs.observables.diagonal import build_observables
+from hpc_nqs.parallel.team import Team
+from hpc_nqs.runs import run_file
+from hpc_nqs.settings.parsing import SettingsError, parse_settings
+from hpc_nqs.settings.system import build
+from hpc_nqs.thermal.ansatz import build_state
+from hpc_nqs.thermal.rings.kernel_path import KernelPath
+from hpc_nqs.thermal.rings.measurement import RingMeasurement
+from hpc_nqs.thermal.rings.meter import traced_row
+from hpc_nqs.thermal.rings.policy import Policy
+from hpc_nqs.thermal.rings.traces import RingTraces
+
+SERIAL = Team.serial()
+HEISENBERG = {"kind": "heisenberg", "couplings": [1.0, 0.5]}
+
+
+def settings_of(n_sites, thermal, **sections):
+    """Return the settings of a frustrated ring."""
+    lattice = {"kind": "chain", "lengths": [n_sites]}
+    observables = {"structure_factor": [[1, 0]], "imaginary_time": True}
+    tables = {"run": {"seed": 3}, "lattice": lattice, "model": HEISENBERG, "observables": observables}
+    return parse_settings(tables | {"thermal": thermal} | sections)
+
+
+def test_the_path_is_cubic_between_its_points():
+    def curve(beta):
+        return np.array([beta**3 - beta, 2 * beta**2 + 1])
+
+    def slope(beta):
+        return np.array([3 * beta**2 - 1, 4 * beta])
+
+    path = KernelPath()
+    for beta in (0.1, 0.3, 0.4, 0.9):
+        path.add(beta, curve(beta), slope(beta))
+    for beta in (0.1, 0.17, 0.35, 0.88, 0.9):
+        np.testing.assert_allclose(path.at(beta), curve(beta), rtol=1e-13)
+    path.add(0.35, curve(0.35), slope(0.35))  # after a step back
+    assert path.coldest == 0.35
+    assert not path.holds(0.4)
+    with pytest.raises(ValueError, match="the path holds"):
+        path.at(0.5)
+    copy = KernelPath()
+    copy.restore(path.arrays())
+    np.testing.assert_array_equal(copy.at(0.2), path.at(0.2))
+
+
+@pytest.mark.parametrize("n_links", [2, 3, 4, 5])
+def test_sampled_rings_agree_with_traces(n_links):
+    """Every mean, the fluctuations of H and correlations in time: a product of energies on one link is off by 10 %."""
+    settings = settings_of(6, {"betas": [1.0], "beta_0": 1.0})
+    state = build_state(settings, *build(settings), seed=1)
+    observables = build_observables(settings, state.lattice, state.model)
+    beta = 0.5 * n_links
+    traced = RingTraces.of_state(state, observables, SERIAL).averages(n_links)
+    expected = traced_row(traced, observables, state.model, n_links, beta)
+    ring = RingMeasurement(state, observables, SERIAL, 5, 64, beta, n_links, -0.3, 4096, 16384, 0.0)
+    while not ring.is_finished():
+        ring.advance()
+    row = ring.row()
+    for name in ("energy", "energy_variance", "susceptibility", "average_sign", "magnetization"):
+        error = row[f"{name}_error"]
+        assert abs(row[name] - expected.get(name, 0.0)) < 5 * error + 1e-12, name
+    for name in ("structure_factor", "time_correlation", "local_time_correlation"):
+        for key, (value, error) in row[name].items():
+            assert abs(value - expected[name][key][0]) < 5 * error + 1e-9, (name, key)
+    assert row["links"] == n_links
+    assert row["kernel_beta"] == pytest.approx(1.0)
+
+
+def test_a_run_goes_over_to_rings_and_is_right(tmp_path):
+    """Ten sites, exact sums down to T = 0.2: e to 5e-4, c to 5e-3, chi to 1.5e-3 (1 %)."""
+    settings = settings_of(10, {"temperatures": [1.0, 0.5, 0.3, 0.2]})
+    assert tasks.run(settings, SERIAL, str(tmp_path / "run.h5")) == 0
+    rows = run_file.read_table(tmp_path / "run.h5")["rows"]
+    lattice, model = build(settings)
+    wanted = exact.thermal_rows(exact.diagonalize(model, lattice), [row["beta"] for row in rows])
+    assert rows[-1]["links"] > rows[0]["links"] == 2
+    for row, right in zip(rows, wanted, strict=True):
+        assert abs(row["energy"] - right["energy"]) < 5e-4
+        assert abs(row["specific_heat"] - right["specific_heat"]) < 5e-3
+        assert abs(row["susceptibility"] - right["susceptibility"]) < 1.5e-3
+        assert abs(row["entropy"] - right["entropy"]) < 2e-3
+        for name in ("energy", "specific_heat", "susceptibility", "entropy"):
+            total = row[f"{name}_systematic"] + row.get(f"{name}_error", 0.0)
+            assert abs(row[name] - right[name]) < 4 * total + 1e-6, (name, row["temperature"])
+
+
+def test_the_policy_takes_the_fewest_links_of_good_kernels():
+    policy = Policy("auto", 0.05, False)
+    assert policy.crossing([0.5, 1.0, 1.1], [0.01, 0.015, 0.018]) is None
+    crossing = policy.crossing([0.5, 1.0, 1.1, 1.2], [0.01, 0.019, 0.022, 0.03])
+    assert crossing == 1.1
+    assert policy.choose(2.0, None) == 2
+    assert policy.choose(2.0, crossing) == 4
+    policy.signs |= {(4.0, 8): 0.01, (4.0, 7): 0.02, (4.0, 6): 0.03, (4.0, 5): 0.2}
+    assert policy.choose(4.0, crossing) == 5
+    policy.signs |= {(4.0, 5): 0.04, (4.0, 4): 0.01, (4.0, 3): 0.0}
+    assert policy.choose(4.0, crossing) == 2
+    nodes = policy.nodes(2.0, 1.1)
+    ratios = np.divide([*nodes, 2.0], [1.1, *nodes])
+    np.testing.assert_allclose(ratios, ratios[0])
+    assert 1 < ratios[0] <= 1.26
+    assert Policy((2,), 0.05, False).choose(3.0, 1.0) == 2
+
+
+def test_rings_can_be_asked_for_and_refused(tmp_path):
+    """Rings of two links alone are the cooled network; where there are none the input is refused."""
+    settings = settings_of(6, {"temperatures": [1.0, 0.25], "rings": [2]}, sampling={"method": "exact_sum"})
+    assert tasks.run(settings, SERIAL, str(tmp_path / "run.h5")) == 0
+    rows = run_file.read_table(tmp_path / "run.h5")["rows"]
+    assert all("average_sign" not in row for row in rows)
+    settings = settings_of(6, {"temperatures": [1.0], "rings": [3]}, wavefunction={"kind": "pair_rbm"})
+    with pytest.raises(SettingsError, match=r"thermal.rings = \[3\]"):
+        build_state(settings, *build(settings), seed=1)

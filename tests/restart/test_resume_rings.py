@@ -1,0 +1,70 @@
+"""Rings that are stopped in the midst of a measurement continue as if nothing had happened."""
+
+import json
+
+import pytest
+
+from hpc_nqs.runs import run_file as checkpoint
+from hpc_nqs.runs.computation import DONE, STOPPED
+from hpc_nqs.runs.stopping import StopRequest
+
+FRUSTRATED = {"kind": "heisenberg", "couplings": [1.0, 0.5]}
+RINGS = {"model": FRUSTRATED, "lattice": {"kind": "chain", "lengths": [6]}, "wavefunction": {"kind": "permanent"}}
+OVERRIDES = ["thermal.rings=[3,4]", "thermal.n_samples_report=600", "sampling.n_chains=8"]
+
+
+class StopAfter(StopRequest):
+    """A stop request that comes when the driver looks for the `n_looks`-th time."""
+
+    def __init__(self, n_looks):
+        super().__init__()
+        self.left = n_looks
+
+    def due(self, margin):
+        self.left -= 1
+        return self.left <= 0
+
+
+@pytest.fixture(scope="module")
+def whole(runs, tmp_path_factory):
+    """Return the settings of a short run on rings, and its file."""
+    settings = runs.settings_of([0.3, 0.6], OVERRIDES, **RINGS)
+    path = tmp_path_factory.mktemp("rings") / "whole.h5"
+    assert runs.cool(settings, path) == DONE
+    return settings, path
+
+
+def test_a_run_on_rings_is_the_same_after_every_stop(runs, whole, tmp_path):
+    settings, path = whole
+    expected = runs.contents(path)
+    rows = expected["table"]["rows"]
+    assert [row["links"] for row in rows] == [3, 3]
+    n_stops, in_the_midst = 0, 0
+    for n_looks in range(2, 60, 3):
+        stopped = tmp_path / f"{n_looks}.h5"
+        code = runs.cool(settings, stopped, StopAfter(n_looks))
+        if code == DONE:
+            break
+        assert code == STOPPED
+        in_the_midst += checkpoint.read_state(stopped)["rings"]["measurement"] is not None
+        assert runs.cool(settings, stopped, resume=True) == DONE
+        runs.assert_bitwise(runs.contents(stopped), expected)
+        n_stops += 1
+    assert n_stops >= 4
+    assert in_the_midst >= 2
+
+
+def test_lower_temperatures_are_added(runs, whole, tmp_path):
+    """They are measured from the kernels in the file as far as those reach."""
+    settings, path = whole
+    longer = runs.settings_of([0.3, 0.6, 0.8], OVERRIDES, **RINGS)
+    copy = tmp_path / "longer.h5"
+    copy.write_bytes(path.read_bytes())
+    assert runs.cool(longer, copy, resume=True) == DONE
+    rows = checkpoint.read_table(copy)["rows"]
+    assert [row["beta"] for row in rows] == [0.3, 0.6, 0.8]
+    measured = ("energy", "energy_error", "specific_heat", "susceptibility", "structure_factor", "kernel_beta")
+    for row, before in zip(rows, checkpoint.read_table(path)["rows"], strict=False):
+        assert {name: row[name] for name in measured} == {name: before[name] for name in measured}
+    assert rows[2]["kernel_beta"] == pytest.approx(2 * 0.8 / rows[2]["links"])
+    assert json.loads(checkpoint.read_state(copy)["rings"]["rows"])["main"] is None
