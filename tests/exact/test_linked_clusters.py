@@ -152,7 +152,9 @@ def test_errors_cover_all_levels(n_sites):
     for row in table(sums):
         for key in ("energy", "specific_heat"):
             assert abs(row[key] - exact[row["temperature"]][key]) < row[f"{key}_error"]
-    assert max(row["energy_error"] for row in table(sums) if row["temperature"] >= 2.0) < 2e-3
+        if row["temperature"] >= 2.0:  # all three resummations are close to each other
+            assert row["energy_error"] < 2e-3
+            assert row["specific_heat_error"] < 5e-3
 
 
 def test_6x6_without_frustration_agrees_with_monte_carlo():
