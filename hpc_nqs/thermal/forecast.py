@@ -11,12 +11,18 @@ import numpy as np
 
 from hpc_nqs.runs.pace import Cost, fitted
 from hpc_nqs.thermal.evolution import EXPANSION_GROWTH, GROWTH
+from hpc_nqs.thermal.rings.policy import MAX_LINKS
 
 MAX_STEPS = 10**5  # that are counted
 RECENT, PRIOR = 24, 12  # steps that tell how a run goes on, and typical ones that count beside them
 # what a sample of a report costs in units of one of a step, before the first report; True: tables with exchange, whose
 # control variates are costly
 REPORT_SHARE = {True: 0.7, False: 0.45}
+# of rings below the reach of one kernel, by whether traces are taken: links of a typical one, samples of all stages in
+# units of those of a step, and the cost of a sample per link in units of one of a report
+RING_LINKS, RING_SAMPLES, LINK_COST = 4, 96, 0.6
+TRACE_COST = 0.05  # of ln Psi in units of a sample of a report
+REACH = 1.1  # b* in units of the inverse of the largest coupling
 RANGE = 4.0  # factor by which steps may differ from the expected ones
 
 
@@ -50,6 +56,8 @@ class Forecast:
         Samples at a reported temperature.
     targets : sequence of float
         Reported inverse temperatures, smallest first.
+    on_rings : bool
+        Low temperatures are measured on rings.
     """
 
     state: object
@@ -57,6 +65,7 @@ class Forecast:
     n_samples: object
     n_report: int
     targets: tuple
+    on_rings: bool = False
     made: list = field(default_factory=list)  # (beta, growth, samples, seconds, follows) of steps
     sampled: list = field(default_factory=list)  # (samples, seconds) of batches of reports
 
@@ -71,7 +80,8 @@ class Forecast:
             Steps in units of the typical ones.
         """
         until, found = self.state.expansion_beta, []
-        for target in self.targets:
+        for reported in self.targets:
+            target = min(reported, max(self.reach, 2 * reported / MAX_LINKS[self.state.is_exact]))
             while beta < target and len(found) < MAX_STEPS:
                 found.append(beta)
                 if beta < until:
@@ -92,7 +102,21 @@ class Forecast:
         amounts, until = np.array([self.n_samples(b) for b in steps]), self.state.expansion_beta
         followed = steps < until
         costs = np.where(followed, pace.followed.of(amounts), pace.step.of(amounts)) if len(steps) else np.zeros(0)
-        return float(costs.sum()) + n_reports * self.report_seconds(pace)
+        n_rings = min(n_reports, int(np.sum(np.array(self.targets) > self.reach)))
+        rings = n_rings * self.ring_seconds(pace)
+        return float(costs.sum()) + (n_reports - n_rings) * self.report_seconds(pace) + rings
+
+    @property
+    def reach(self):
+        """Inverse temperature to which the state is cooled at most."""
+        return REACH / self.state.model.energy_scale if self.on_rings else np.inf
+
+    def ring_seconds(self, pace):
+        """Return the seconds of a temperature that is measured on rings, its second ring and a node included."""
+        one = pace.report.of(self.n_samples(self.targets[-1]))
+        if self.state.is_exact:
+            return one * max(1.0, TRACE_COST * self.state.order)
+        return one * RING_LINKS * RING_SAMPLES * LINK_COST
 
     def report_seconds(self, pace):
         """Return the seconds of the measurement at one temperature."""

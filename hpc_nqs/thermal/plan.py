@@ -89,7 +89,10 @@ def forecast_of(settings, ansatz, control):
     def n_samples(beta):
         return ansatz.n_configurations if ansatz.is_exact else samples_per_step(settings, ansatz, beta)
 
-    return Forecast(ansatz, control, n_samples, samples_per_report(settings, ansatz), settings.thermal.report_betas)
+    on_rings = ansatz.makes_rings and ansatz.prefers_rings and settings.thermal.rings == "auto"
+    return Forecast(
+        ansatz, control, n_samples, samples_per_report(settings, ansatz), settings.thermal.report_betas, on_rings
+    )
 
 
 def resolved(settings, ansatz, regularization, control):

@@ -1,7 +1,7 @@
 """Rings of a cooled kernel: the path of kernels, sampled means against exact traces, and whole runs.
 
-Sampled tests have fixed seeds and compare within 5 standard errors: a false-alarm rate below 1e-5 each had the seed been
-drawn.
+Sampled tests have fixed seeds and compare within 5 standard errors: a false-alarm rate below 1e-5 each had the seed
+been drawn.
 """
 
 import numpy as np
