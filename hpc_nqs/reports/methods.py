@@ -61,16 +61,34 @@ def _numerical(settings, resolved, table):
     until = thermal.get("expansion_beta")
     expansion = f", follows a cluster expansion up to beta = {until:.4g}" if until else ""
     temperatures = settings["thermal"].get("temperatures") or [1 / beta for beta in settings["thermal"]["betas"]]
+    coldest, rings = _rings(table["rows"])
     return [
         f"Thermal states of the model {_magnet(settings, table)}, were computed by numerical purification "
         "(PRL 127, 060601 (2021), method II).",
         f"The purified state of {2 * table['n_sites']} spins is {_state(state)}.",
         f"It starts at beta_0 = {thermal['beta_0']:.4g} from its high-temperature form{expansion} and is cooled to "
-        f"T = {min(temperatures):.4g} by imaginary-time evolution (stochastic reconfiguration) in {order} steps, whose "
-        f"size keeps their error below {2 * thermal['step_tolerance']:.2g} in the norm of the state, at most "
+        f"T = {max(min(temperatures), coldest):.4g} by imaginary-time evolution (stochastic reconfiguration) in {order} "
+        f"steps, whose size keeps their error below {2 * thermal['step_tolerance']:.2g} in the norm of the state, at most "
         f"{thermal['max_dtau']:.3g} in inverse energies and 20 % of beta; {followed[clock]}.",
         *_sampled(sampling, thermal.get("n_samples_report"), "each reported temperature"),
+        *rings,
         _equations(resolved["reconfiguration"]),
+    ]
+
+
+def _rings(rows):
+    """Return the temperature of the coldest kernel, 0 where none is measured on rings, and the sentence about them."""
+    of_rings = [row for row in rows if row.get("links", 2) > 2]
+    if not of_rings:
+        return 0.0, []
+    coldest = 1 / max(row["kernel_beta"] for row in rows if "kernel_beta" in row)
+    fewest, most = (choose(row["links"] for row in of_rings) for choose in (min, max))
+    links = f"{fewest} links" if fewest == most else f"{fewest} to {most} links"
+    signs = [row["average_sign"] for row in of_rings]
+    return coldest, [
+        f"From T = {max(row['temperature'] for row in of_rings):.4g} down averages are ratios of traces over rings of "
+        f"{links} of the state at T = {coldest:.4g} or above, sampled with their sign where they are not summed "
+        f"(average sign at least {min(signs):.2g})."
     ]
 
 
