@@ -67,9 +67,9 @@ def _numerical(settings, resolved, table):
         "(PRL 127, 060601 (2021), method II).",
         f"The purified state of {2 * table['n_sites']} spins is {_state(state)}.",
         f"It starts at beta_0 = {thermal['beta_0']:.4g} from its high-temperature form{expansion} and is cooled to "
-        f"T = {max(min(temperatures), coldest):.4g} by imaginary-time evolution (stochastic reconfiguration) in {order} "
-        f"steps, whose size keeps their error below {2 * thermal['step_tolerance']:.2g} in the norm of the state, at most "
-        f"{thermal['max_dtau']:.3g} in inverse energies and 20 % of beta; {followed[clock]}.",
+        f"T = {max(min(temperatures), coldest):.4g} by imaginary-time evolution (stochastic reconfiguration) in "
+        f"{order} steps, whose size keeps their error below {2 * thermal['step_tolerance']:.2g} in the norm of the "
+        f"state, at most {thermal['max_dtau']:.3g} in inverse energies and 20 % of beta; {followed[clock]}.",
         *_sampled(sampling, thermal.get("n_samples_report"), "each reported temperature"),
         *rings,
         _equations(resolved["reconfiguration"]),
