@@ -135,7 +135,8 @@ def test_rings_of_a_cooled_state_reach_colder(kind, lengths, model, tmp_path):
     tables = {"run": {"seed": 1}, "lattice": {"kind": kind, "lengths": lengths}, "model": model}
     cooled = {}
     for betas in ([1.0], [2.0, 4.0]):
-        settings = parse_settings(tables | {"thermal": {"betas": betas}, "sampling": {"method": "exact_sum"}})
+        thermal = {"betas": betas, "rings": [2]}
+        settings = parse_settings(tables | {"thermal": thermal, "sampling": {"method": "exact_sum"}})
         path = tmp_path / f"run_{betas[0]:g}.h5"
         assert tasks.run(settings, SERIAL, str(path)) == 0
         cooled |= {row["beta"]: row for row in run_file.read_table(path)["rows"]}

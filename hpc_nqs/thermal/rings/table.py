@@ -16,6 +16,7 @@ from hpc_nqs.observables import thermodynamics
 
 POWER = 2.0
 MISSED = 1e-3
+CERTAIN = 2.0  # total errors by which s may lie outside 0 to ln 2 and is taken to be at the end
 IN_TIME = ("time_correlation", "local_time_correlation")  # other times with other links
 AT_INFINITE_TEMPERATURE = {"susceptibility": SZ**2, "structure_factor": SZ**2}
 
@@ -61,7 +62,10 @@ def ring_rows(rows, nodes, path, off, model, crossing, cooled):
         slope, error = thermodynamics.specific_heat_from_slope(betas, energies, errors, beta, n_least=4)
         row |= {"specific_heat_slope": slope, "specific_heat_slope_error": error}
         kernel = _kernel_meters(path, off, row["kernel_beta"])
-        finished.append(row | _systematic_errors(row, row.pop("other", None), before[-1:], kernel))
+        row |= _systematic_errors(row, row.pop("other", None), before[-1:], kernel)
+        total = CERTAIN * np.hypot(row["entropy_error"], row["entropy_systematic"])
+        row["entropy"] = thermodynamics.possible_entropy(row["entropy"], total)
+        finished.append(row)
         before.append(row)
     return finished
 
@@ -77,13 +81,16 @@ def _kernel_meters(path, off, beta):
         Error of e that is none of the label.
     fraction : float
         Of the change of every mean.
+    entropy : float
+        Error of the entropy there.
     """
-    variance, energy, label, heat, unexplained = (
+    variance, energy, label, heat, unexplained, entropy = (
         float(np.interp(beta, path.betas, part))
-        for part in (path.variances, off.energy, off.label, off.heat, off.unexplained)
+        for part in (path.variances, off.energy, off.label, off.heat, off.unexplained, off.entropy)
     )
     of_state = np.sqrt(max(0.0, energy**2 - label**2))
-    return label / (beta * variance), of_state, unexplained / heat if heat > 0 else 0.0
+    relative = label / (beta * variance) if variance > 0 else 0.0
+    return relative, of_state, unexplained / heat if heat > 0 else 0.0, entropy
 
 
 def _systematic_errors(row, other, before, kernel):
@@ -96,10 +103,10 @@ def _systematic_errors(row, other, before, kernel):
         Of the second ring: its links, kernel_beta, and [value, error] of every quantity or {key: [value, error]}.
     before : list of dict
         The row of the next higher temperature, if there is one.
-    kernel : (float, float, float)
+    kernel : (float, float, float, float)
         `_kernel_meters`.
     """
-    label, of_state, fraction = kernel
+    label, of_state, _, entropy = kernel
     beta, found = row["beta"], {}
     of_label = label * row["specific_heat"] / beta  # beta Var(H) label
     energy = float(np.hypot(of_label, of_state))
@@ -123,15 +130,15 @@ def _systematic_errors(row, other, before, kernel):
             found[f"{name}_systematic"] = _of_mean(name, pair, second, earlier, row, other, before, kernel)
     difference = _difference((row["energy"], row["energy_error"]), (other or {}).get("energy"), row, other)
     found["energy_systematic"] = float(np.hypot(energy, difference))
-    # the error of e grows along the path: half of beta e and half of the integral of it
-    found["entropy_systematic"] = 0.5 * beta * found["energy_systematic"]
-    found["free_energy_systematic"] = 0.5 * found["energy_systematic"]
+    # from the kernel on the error of e grows along the path: half of beta e and half of the integral of it
+    found["entropy_systematic"] = float(np.hypot(entropy, 0.5 * beta * found["energy_systematic"]))
+    found["free_energy_systematic"] = float(np.hypot(entropy / beta, 0.5 * found["energy_systematic"]))
     return found
 
 
 def _of_mean(name, pair, second, earlier, row, other, before, kernel):
     """Return the systematic error of one mean (value, error), in the three parts of the module."""
-    label, _, fraction = kernel
+    label, _, fraction, _ = kernel
     value, beta = pair[0], row["beta"]
     start = AT_INFINITE_TEMPERATURE.get(name, 0.0)
     scale = beta if name == "susceptibility" else 1.0
