@@ -19,7 +19,7 @@ from hpc_nqs.runs import run_file as checkpoint
 from hpc_nqs.settings.parsing import parse_settings
 
 BETAS = [0.11 + 0.002 * k for k in range(400)]  # more than any of these runs gets done
-EVERY_STEP = ["thermal.rings=[2]", "run.checkpoint_minutes=0", "thermal.n_samples_report=64"]
+EVERY_STEP = ["run.checkpoint_minutes=0", "thermal.n_samples_report=64"]
 
 
 def descendants(pid):
