@@ -12,13 +12,11 @@ from hpc_nqs.hamiltonians.spin_model import SZ
 from hpc_nqs.observables.control_variates import fitted_coefficients
 from hpc_nqs.statistics.jackknife import BlockSums, Statistics
 from hpc_nqs.statistics.markov_chains import ChainSums
-from hpc_nqs.thermal.observable_error import ALONE
-from hpc_nqs.thermal.rings import imaginary_time
+from hpc_nqs.thermal.measured_row import measured_row
 
 ENERGY, LAYER_DIFFERENCE, ENERGY_SQUARED = range(3)
 FIRST_OBSERVABLE = 3
 N_LAYERS = 2  # physical and ancilla: a ring of two links, half of beta apart
-N_MAGNETIZATIONS = 2  # columns of M and M^2 before all other observables
 
 
 class Meter:
@@ -106,40 +104,14 @@ class Meter:
         weights = [part.reshape(values.shape[:2]) for values, part in parts]
         chains = ChainSums(energies, statistics.means[ENERGY], np.concatenate(weights, axis=1))
         self.team.sum_in_place(chains.sums)
-        row = {"temperature": 1.0 / beta, "beta": beta}
-
-        def put(name, function):
-            row[name], row[f"{name}_error"] = statistics.estimate(function)
-
         energy = ENERGY if self.controls is None else -1
-        put("energy", lambda means: (centre + means[:, energy]) / n)
-        put("energy_variance", lambda means: variance_of(means) / n)
-        row["specific_heat"] = beta**2 * row["energy_variance"]
-        row["specific_heat_error"] = beta**2 * row["energy_variance_error"]
-        if self.system.model.conserves_sz:
-            m, m_squared = FIRST_OBSERVABLE, FIRST_OBSERVABLE + 1
-            put("susceptibility", lambda means: beta * (means[:, m_squared] - means[:, m] ** 2) / n)
-        row |= self._observed(statistics, self._statistics(averaged) if averaged else None, beta)
+        row = measured_row(
+            statistics.estimate, lambda means: centre + means[:, energy], variance_of, self.system.model,
+            self.observables, beta, N_LAYERS, FIRST_OBSERVABLE, self._statistics(averaged) if averaged else None,
+        )
         row["layer_energy_difference"] = statistics.estimate(lambda means: means[:, LAYER_DIFFERENCE] / n)[0]
         row["autocorrelation"] = 1.0 if self.sampler.is_exact else chains.tau
         row["r_hat"] = 1.0 if self.sampler.is_exact else chains.r_hat
-        return row
-
-    def _observed(self, statistics, averages, beta):
-        """Return the columns of all observables; `averages` are the `Statistics` over the spin components, or None."""
-        n, row = self.system.n_sites, {}
-        for column, (name, key) in enumerate(self.observables.names):
-            value = statistics.estimate(lambda means, column=column: means[:, FIRST_OBSERVABLE + column])
-            if averages is not None and column >= N_MAGNETIZATIONS:
-                row.setdefault(name + ALONE, {})[key] = list(value)
-                value = averages.estimate(lambda means, column=column: means[:, column - N_MAGNETIZATIONS])
-            if key:
-                row.setdefault(name, {})[key] = list(value)
-            elif name == "magnetization":
-                row[name], row["magnetization_error"] = value[0] / n, value[1] / n
-        if self.layers is not None:
-            first = FIRST_OBSERVABLE + len(self.observables.names)
-            row |= imaginary_time.rows(statistics.estimate, self.layers, N_LAYERS, beta, first)
         return row
 
     def _statistics(self, parts):

@@ -9,7 +9,7 @@ from hpc_nqs.sampling.umbrella import Umbrella
 from hpc_nqs.thermal.conserved import conserved_directions
 from hpc_nqs.thermal.evolution import KUTTA
 from hpc_nqs.thermal.high_temperature.clusters import correlator_state, lattice_clusters
-from hpc_nqs.thermal.meter import N_MAGNETIZATIONS
+from hpc_nqs.thermal.measured_row import N_MAGNETIZATIONS
 from hpc_nqs.thermal.state import ThermalState, tolerance_of_size
 
 MAX_EXPANSION_BETA = 2.0  # where a cluster expansion ends at the latest, in inverse largest couplings

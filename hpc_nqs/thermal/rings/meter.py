@@ -9,7 +9,7 @@ import numpy as np
 
 from hpc_nqs.hamiltonians.spin_model import SZ
 from hpc_nqs.statistics.jackknife import Jackknife, SignedStatistics
-from hpc_nqs.thermal.rings import imaginary_time
+from hpc_nqs.thermal.measured_row import measured_row
 
 ENERGY, FLUCTUATION = range(2)
 FIRST_OBSERVABLE = 2
@@ -127,25 +127,9 @@ def traced_row(averages, observables, model, n_links, beta):
 
 
 def _row(estimate, observables, model, n_links, centre, beta):
-    n, row = model.n_sites, {"temperature": 1.0 / beta, "beta": beta}
-
-    def put(name, function):
-        row[name], row[f"{name}_error"] = estimate(function)
-
-    put("energy", lambda means: (centre + means[:, ENERGY]) / n)
-    put("energy_variance", lambda means: (means[:, FLUCTUATION] - means[:, ENERGY] ** 2) / n)
-    for suffix in ("", "_error"):
-        row[f"specific_heat{suffix}"] = beta**2 * row[f"energy_variance{suffix}"]
-    if model.conserves_sz:
-        m, m_squared = FIRST_OBSERVABLE, FIRST_OBSERVABLE + 1
-        put("susceptibility", lambda means: beta * (means[:, m_squared] - means[:, m] ** 2) / n)
-    for column, (name, key) in enumerate(observables.names, start=FIRST_OBSERVABLE):
-        value = estimate(lambda means, column=column: means[:, column])
-        if key:
-            row.setdefault(name, {})[key] = list(value)
-        elif name == "magnetization":
-            row[name], row["magnetization_error"] = value[0] / n, value[1] / n
-    if observables.layers is not None:
-        first = FIRST_OBSERVABLE + len(observables.names)
-        row |= imaginary_time.rows(estimate, observables.layers, n_links, beta, first)
+    row = measured_row(
+        estimate, lambda means: centre + means[:, ENERGY],
+        lambda means: means[:, FLUCTUATION] - means[:, ENERGY] ** 2, model, observables, beta, n_links,
+        FIRST_OBSERVABLE,
+    )
     return row | {"links": n_links, "kernel_beta": 2 * beta / n_links}

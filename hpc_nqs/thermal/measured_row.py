@@ -1,0 +1,55 @@
+"""The row of one temperature from means and their errors, the same for pairs of layers, rings and traces."""
+
+from hpc_nqs.thermal.observable_error import ALONE
+from hpc_nqs.thermal.rings import imaginary_time
+
+N_MAGNETIZATIONS = 2  # columns of M and M^2 before all other observables
+
+
+def measured_row(estimate, energy, variance, model, observables, beta, n_links, first, averages=None):
+    """Return the results at one temperature that follow from means, per site.
+
+    Parameters
+    ----------
+    estimate : callable
+        Function of rows of means, (n, n_columns), to (value, error), as `Statistics.estimate`.
+    energy, variance : callable
+        From rows of means to E and Var(H), totals, (n,).
+    model : SpinModel
+    observables : Observables
+    beta : float
+    n_links : int
+        Of the ring; the two layers of a cooled state are one of two links.
+    first : int
+        The first column of `observables` among the means; those of its layers follow.
+    averages : Statistics, optional
+        Over the spin components, of all columns but M and M^2; those of Sz alone then stand beside them, NAME_z.
+
+    Returns
+    -------
+    dict
+        temperature, beta, and NAME, NAME_error or NAME {key: [value, error]}.
+    """
+    n, row = model.n_sites, {"temperature": 1.0 / beta, "beta": beta}
+
+    def put(name, function):
+        row[name], row[f"{name}_error"] = estimate(function)
+
+    put("energy", lambda means: energy(means) / n)
+    put("energy_variance", lambda means: variance(means) / n)
+    for suffix in ("", "_error"):
+        row[f"specific_heat{suffix}"] = beta**2 * row[f"energy_variance{suffix}"]
+    if model.conserves_sz:
+        put("susceptibility", lambda means: beta * (means[:, first + 1] - means[:, first] ** 2) / n)
+    for column, (name, key) in enumerate(observables.names):
+        value = estimate(lambda means, column=column: means[:, first + column])
+        if averages is not None and column >= N_MAGNETIZATIONS:
+            row.setdefault(name + ALONE, {})[key] = list(value)
+            value = averages.estimate(lambda means, column=column: means[:, column - N_MAGNETIZATIONS])
+        if key:
+            row.setdefault(name, {})[key] = list(value)
+        elif name == "magnetization":
+            row[name], row["magnetization_error"] = value[0] / n, value[1] / n
+    if observables.layers is not None:
+        row |= imaginary_time.rows(estimate, observables.layers, n_links, beta, first + len(observables.names))
+    return row
