@@ -96,7 +96,7 @@ class Cooling(Computation):
         while True:
             task = self.rings.next(target, self.history, self.rows)
             if task is None:
-                return self.rings.finish(), None
+                return self.rings.finish(target), None
             if self.evolution.beta < task.kernel_beta:
                 code = self._step(task.kernel_beta)
             else:

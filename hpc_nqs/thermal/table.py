@@ -93,15 +93,17 @@ def _completed(row, k, path, off, integral):
 
 
 def _with_rings(rows, of_rings, history, model, how, nodes, crossing):
-    """Return `finished_rows` of a run whose last rows are those of rings; `how`: start, exact_until and noisy."""
+    """Return `finished_rows` of a run with rows of rings; `how`: start, exact_until and noisy."""
     cooled = [row for row in rows if "kernel_beta" not in row]
+    of_rings = sorted(of_rings, key=lambda row: row["beta"])
     path = _path(cooled, history)
     off = systematic_error.estimate(path, model, *how)
     finished = [
         row | {"links": 2, "kernel_beta": row["beta"], "average_sign": 1.0}
         for row in finished_rows(cooled, history, model, *how)
     ]
-    return finished + ring_rows(of_rings, nodes, path, off, model, crossing, finished)
+    finished += ring_rows(of_rings, nodes, path, off, model, crossing, finished)
+    return sorted(finished, key=lambda row: row["beta"])  # a cooled state may be colder than a ring
 
 
 def _integrals(path, model, start):

@@ -67,4 +67,29 @@ def test_lower_temperatures_are_added(runs, whole, tmp_path):
     for row, before in zip(rows, checkpoint.read_table(path)["rows"], strict=False):
         assert {name: row[name] for name in measured} == {name: before[name] for name in measured}
     assert rows[2]["kernel_beta"] == pytest.approx(2 * 0.8 / rows[2]["links"])
-    assert json.loads(checkpoint.read_state(copy)["rings"]["rows"])["main"] is None
+    assert json.loads(checkpoint.read_state(copy)["rings"]["rows"])["first"] == []
+
+
+@pytest.mark.parametrize("betas", [[0.3, 0.8], [0.3, 0.5, 0.6]])
+def test_other_temperatures_are_asked_for_in_the_midst_of_a_ring(runs, whole, tmp_path, betas):
+    """The measurement of T = 1 / 0.6 belongs to no other ring; it goes on where it is still wanted."""
+    settings, path = whole
+    other = runs.settings_of(betas, OVERRIDES, **RINGS)
+    expected = {row["beta"]: row for row in checkpoint.read_table(path)["rows"]}
+    n_in_the_midst = 0
+    for n_looks in range(2, 60):
+        stopped = tmp_path / f"{n_looks}.h5"
+        if runs.cool(settings, stopped, StopAfter(n_looks)) == DONE:
+            break
+        rings = checkpoint.read_state(stopped)["rings"]
+        begun = rings["measurement"] is not None and rings["measurement"]["beta"] == 0.6
+        if not begun and 0.6 not in [row["beta"] for row in json.loads(rings["rows"])["first"]]:
+            continue
+        n_in_the_midst += 1
+        assert runs.cool(other, stopped, resume=True) == DONE
+        found = {row["beta"]: row for row in checkpoint.read_table(stopped)["rows"]}
+        assert list(found) == betas
+        for beta, row in found.items():
+            assert row["kernel_beta"] == pytest.approx(2 * beta / row["links"])
+            assert row["energy"] == expected.get(beta, row)["energy"]
+    assert n_in_the_midst >= 3

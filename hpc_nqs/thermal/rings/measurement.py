@@ -86,14 +86,18 @@ class RingMeasurement:
         row = ring_row(sums, self.observables, self.model, self.n_links, self.sums.centre, self.beta)
         return row | {"acceptance": self.chains.acceptance()}
 
+    def continues(self, state):
+        """Return whether a state is that of this ring."""
+        return state is not None and (state["beta"], state["n_links"]) == (self.beta, self.n_links)
+
     def state(self):
         """Return what `restore` takes over, on rank 0; None elsewhere.  *Collective*."""
         sums, chains = self.sums.over_ranks(self.team), self.chains.state()
         if chains is None:
             return None
         return {
-            "beta": self.beta, "links": self.n_links, "sums": sums, "centre": self.sums.centre, "n_done": self.n_done,
-            "is_warm": self.is_warm, **chains,
+            "beta": self.beta, "n_links": self.n_links, "sums": sums, "centre": self.sums.centre,
+            "n_done": self.n_done, "is_warm": self.is_warm, **chains,
         }
 
     def restore(self, state):

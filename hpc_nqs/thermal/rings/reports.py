@@ -59,8 +59,8 @@ class RingReports:
     path : KernelPath
     nodes : list of dict
         Raw rows between the reported temperatures.
-    main : dict or None
-        The raw row of the first ring of a temperature, until a second one has been measured.
+    first : dict of float: dict
+        The raw rows of first rings by their inverse temperature, until a second one has been measured.
     measurement : RingMeasurement or None
         That is going on.
     """
@@ -71,7 +71,7 @@ class RingReports:
         self.accuracy, self.n_report = thermal.accuracy, thermal.n_samples_report
         links = thermal.rings if state.makes_rings and (thermal.rings != "auto" or state.prefers_rings) else (2,)
         self.policy = Policy(links, thermal.sign_floor, state.is_exact)
-        self.path, self.nodes, self.main = KernelPath(), [], None
+        self.path, self.nodes, self.first = KernelPath(), [], {}
         self.measurement = self._pending = None
 
     @property
@@ -97,7 +97,7 @@ class RingReports:
         if not self.is_on:
             return Task(target, 2, COOLED)
         crossing = self.crossing(history)
-        if self.main is not None:
+        if target in self.first:
             return self._second(target, crossing or self.path.coldest)
         missing = []
         if crossing is not None and crossing < target:
@@ -112,8 +112,9 @@ class RingReports:
 
     def _second(self, target, crossing):
         """Return the task of a second ring, or of its pilot; None where no ring can be compared with the first."""
-        for links in self.policy.other(target, self.main["links"], crossing):
-            colder = links < self.main["links"]
+        n_links = self.first[target]["links"]
+        for links in self.policy.other(target, n_links, crossing):
+            colder = links < n_links
             if not colder and self.policy.needs_pilot(target, links):
                 return Task(target, links, PILOT)
             if colder or self.policy.has_sign(target, links):
@@ -138,7 +139,7 @@ class RingReports:
             self.kernel(task), self.observables, self.team, self.seed, self.n_chains, task.beta, task.links, energy,
             self.n_samples, wanted, 0.0 if task.stage == NODE else self.accuracy,
         )
-        if self._pending is not None:
+        if self.measurement.continues(self._pending):
             self.measurement.restore(self._pending)
             self._pending = None
         return self.measurement
@@ -163,14 +164,14 @@ class RingReports:
         elif task.stage == NODE:
             self.nodes.append(row)
         elif task.stage == RING:
-            self.main = row
+            self.first[task.beta] = row
         else:
-            return self.finish(row)
+            return self.finish(task.beta, row)
         return None
 
-    def finish(self, other=None):
-        """Return the row of the first ring with what a second one has found."""
-        row, self.main = self.main, None
+    def finish(self, beta, other=None):
+        """Return the row of the first ring at `beta` with what a second one has found."""
+        row = self.first.pop(beta)
         if other is not None:
             row["other"] = {name: other[name] for name in ("links", "kernel_beta", "average_sign")}
             for name in COMPARED:
@@ -184,16 +185,17 @@ class RingReports:
 
     def stored(self):
         """Return what `restore` takes over, on rank 0; None elsewhere.  *Collective*."""
-        measurement = self.measurement.state() if self.measurement is not None else None
+        measurement = self.measurement.state() if self.measurement is not None else self._pending
         if not self.team.is_root:
             return None
         signs = [[*key, value] for key, value in self.policy.signs.items()]
-        words = {"nodes": self.nodes, "main": self.main, "signs": signs}
+        words = {"nodes": self.nodes, "first": list(self.first.values()), "signs": signs}
         return {"path": self.path.arrays(), "rows": json.dumps(words), "measurement": measurement}
 
     def restore(self, stored):
         """Take over what `stored` returned."""
         self.path.restore(stored["path"])
         words = json.loads(stored["rows"])
-        self.nodes, self.main, self._pending = words["nodes"], words["main"], stored["measurement"]
+        self.nodes, self._pending = words["nodes"], stored["measurement"]
+        self.first = {row["beta"]: row for row in words["first"]}
         self.policy.signs = {(beta, int(links)): sign for beta, links, sign in words["signs"]}

@@ -27,7 +27,7 @@ def ring_rows(rows, nodes, path, off, model, crossing, cooled):
     Parameters
     ----------
     rows, nodes : lists of dict
-        Raw rows of rings, reported and between.
+        Raw rows of rings, reported and between; the former in the order of growing beta.
     path : systematic_error.Path
         Of the cooling.
     off : systematic_error.SystematicErrors
@@ -38,7 +38,8 @@ def ring_rows(rows, nodes, path, off, model, crossing, cooled):
     cooled : list of dict
         Finished rows of the cooled states.
     """
-    points = sorted([*nodes, *rows], key=lambda row: row["beta"])
+    measured = {row["beta"] for row in rows}  # a node may have been asked for later
+    points = sorted([*(node for node in nodes if node["beta"] not in measured), *rows], key=lambda row: row["beta"])
     hottest = points[0]["beta"] * (1 - 1e-9)
     kept = path.betas <= (hottest if crossing is None else min(crossing, hottest))
     columns = [(path.betas, "beta"), (path.energies, "energy"), (path.energy_errors, "energy_error")]
@@ -51,10 +52,10 @@ def ring_rows(rows, nodes, path, off, model, crossing, cooled):
         betas, energies, slopes=-variances, errors=errors, slope_errors=variance_errors,
         start_energy=mean, start_slope=-variance,
     )
-    finished, before = [], list(cooled)
-    for row in rows:
-        k, beta = int(np.searchsorted(betas, row["beta"])), row["beta"]
-        row = dict(row)
+    finished = []
+    for row in map(dict, rows):
+        beta, k = row["beta"], int(np.searchsorted(betas, row["beta"]))
+        before = sorted((each for each in cooled + finished if each["beta"] < beta), key=lambda each: each["beta"])
         row["entropy"] = float(thermodynamics.entropy(beta, row["energy"], integrals[k]))
         row["entropy_error"] = float(thermodynamics.entropy_error(beta, row["energy_error"], integral_errors[k]))
         row["free_energy"] = float(thermodynamics.free_energy(beta, integrals[k]))
@@ -66,7 +67,6 @@ def ring_rows(rows, nodes, path, off, model, crossing, cooled):
         total = CERTAIN * np.hypot(row["entropy_error"], row["entropy_systematic"])
         row["entropy"] = thermodynamics.possible_entropy(row["entropy"], total)
         finished.append(row)
-        before.append(row)
     return finished
 
 
