@@ -120,6 +120,25 @@ def free_energy(beta, integral):
     return (integral - LN_2) / beta
 
 
+def entropy_and_free_energy(row, integral, integral_error):
+    """Return entropy and free_energy with their errors, as entries of the row of e and its error.
+
+    Parameters
+    ----------
+    row : dict
+        beta, energy, energy_error.
+    integral, integral_error : float
+        int_0^beta e dbeta' and its standard error.
+    """
+    beta, integral, integral_error = row["beta"], float(integral), float(integral_error)
+    return {
+        "entropy": float(entropy(beta, row["energy"], integral)),
+        "entropy_error": float(entropy_error(beta, row["energy_error"], integral_error)),
+        "free_energy": float(free_energy(beta, integral)),
+        "free_energy_error": integral_error / beta,
+    }
+
+
 def specific_heat_from_slope(betas, energies, errors, at_beta, window=0.25, n_least=6):
     """Estimate c = -beta^2 de/dbeta from a local quadratic fit of e(beta).
 

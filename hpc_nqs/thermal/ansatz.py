@@ -41,7 +41,7 @@ def build_state(settings, lattice, model, seed, start=None):
         plan = refusing(plan_state, settings, lattice, model, seed)
         state = refusing(BUILDERS[plan.word], plan)
     rings = settings.thermal.rings
-    if rings not in ("auto", (2,)) and not state.makes_rings:
+    if rings != "auto" and rings != state.ring_links(rings):
         raise SettingsError(
             [f"thermal.rings = {list(rings)}: rings of more than two links need a real state that is symmetric under "
              "exchange of the layers, without deep layers, pair_rbm or exchange_radius; allowed is \"auto\" or [2]"]

@@ -89,7 +89,7 @@ def forecast_of(settings, ansatz, control):
     def n_samples(beta):
         return ansatz.n_configurations if ansatz.is_exact else samples_per_step(settings, ansatz, beta)
 
-    on_rings = ansatz.makes_rings and ansatz.prefers_rings and settings.thermal.rings == "auto"
+    on_rings = ansatz.ring_links(settings.thermal.rings) != (2,)
     return Forecast(
         ansatz, control, n_samples, samples_per_report(settings, ansatz), settings.thermal.report_betas, on_rings
     )

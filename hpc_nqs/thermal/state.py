@@ -19,6 +19,7 @@ from hpc_nqs.sampling.chains import Chains
 from hpc_nqs.sampling.enumeration import Enumeration, n_orbits
 from hpc_nqs.thermal.evolution import HEUN, AdaptiveEvolution
 from hpc_nqs.thermal.meter import Meter
+from hpc_nqs.thermal.rings.policy import MAX_LINKS
 
 STEP_TOLERANCE = 3e-3
 # above T = J / HOT_BETA rare configurations carry the force: more samples
@@ -112,6 +113,12 @@ class ThermalState:
         """Whether traces of its powers are thermal states: Psi is a real symmetric matrix between its layers."""
         real = not self.wavefunction.is_complex and self.layers_equivalent
         return real and not self.has_bra_and_ket and self.n_slices == 1
+
+    def ring_links(self, asked):
+        """Return the numbers of links that are allowed, smallest first, for those of the input or "auto"."""
+        if not self.makes_rings or (asked == "auto" and not self.prefers_rings):
+            return (2,)
+        return tuple(range(2, MAX_LINKS[self.is_exact] + 1)) if asked == "auto" else asked
 
     @property
     def soft_cut(self):

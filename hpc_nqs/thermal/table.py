@@ -77,19 +77,19 @@ def _completed(row, k, path, off, integral):
         Of e over beta.
     """
     betas, energies, errors = path.betas, path.energies, path.energy_errors
-    beta, value, error = row["beta"], float(integral[0][k]), float(integral[1][k])
-    row = dict(row)
-    entropy = float(thermodynamics.entropy(beta, row["energy"], value))
-    row["entropy_error"] = float(thermodynamics.entropy_error(beta, row["energy_error"], error))
-    row["free_energy"] = float(thermodynamics.free_energy(beta, value))
-    row["free_energy_error"] = error / beta
+    row = row | thermodynamics.entropy_and_free_energy(row, integral[0][k], integral[1][k])
     for name in ("energy", "entropy", "free_energy"):
         row[f"{name}_systematic"] = float(getattr(off, name)[k])
-    total = CERTAIN * np.hypot(row["entropy_error"], row["entropy_systematic"])
-    row["entropy"] = thermodynamics.possible_entropy(entropy, total)
+    row["entropy"] = _possible_entropy(row)
     # rows are far more certain than the steps between them, but the fit is not: its curve bends less than e(beta)
     even = np.maximum(errors, np.median(errors))
-    return row | (_slope(betas, energies, even, beta) if len(betas) >= 3 else {})
+    return row | (_slope(betas, energies, even, row["beta"]) if len(betas) >= 3 else {})
+
+
+def _possible_entropy(row):
+    """Return the entropy of a row, 0 or ln 2 where it lies beyond by no more than its errors explain."""
+    total = CERTAIN * np.hypot(row["entropy_error"], row["entropy_systematic"])
+    return thermodynamics.possible_entropy(row["entropy"], total)
 
 
 def _with_rings(rows, of_rings, history, model, how, nodes, crossing):
@@ -102,7 +102,8 @@ def _with_rings(rows, of_rings, history, model, how, nodes, crossing):
         row | {"links": 2, "kernel_beta": row["beta"], "average_sign": 1.0}
         for row in finished_rows(cooled, history, model, *how)
     ]
-    finished += ring_rows(of_rings, nodes, path, off, model, crossing, finished)
+    of_rings = ring_rows(of_rings, nodes, path, off, model, crossing, finished)
+    finished += [row | {"entropy": _possible_entropy(row)} for row in of_rings]
     return sorted(finished, key=lambda row: row["beta"])  # a cooled state may be colder than a ring
 
 

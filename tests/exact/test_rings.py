@@ -97,7 +97,7 @@ def test_a_run_goes_over_to_rings_and_is_right(tmp_path):
 
 
 def test_the_policy_takes_the_fewest_links_of_good_kernels():
-    policy = Policy("auto", 0.05, False)
+    policy = Policy(tuple(range(2, 9)), 0.05, False)
     assert policy.crossing([0.5, 1.0, 1.1], [0.01, 0.015, 0.018]) is None
     crossing = policy.crossing([0.5, 1.0, 1.1, 1.2], [0.01, 0.019, 0.022, 0.03])
     assert crossing == 1.1
@@ -123,3 +123,23 @@ def test_rings_can_be_asked_for_and_refused(tmp_path):
     settings = settings_of(6, {"temperatures": [1.0], "rings": [3]}, wavefunction={"kind": "pair_rbm"})
     with pytest.raises(SettingsError, match=r"thermal.rings = \[3\]"):
         build_state(settings, *build(settings), seed=1)
+
+
+def test_a_cooled_state_may_be_colder_than_a_ring(tmp_path):
+    """Rings first, then the network itself further down: rows stand in the order of temperature, entropies fall."""
+    sections = {"sampling": {"method": "exact_sum"}}
+    path = str(tmp_path / "run.h5")
+    settings = settings_of(6, {"temperatures": [1.0, 0.4], "rings": "auto"}, **sections)
+    assert tasks.run(settings, SERIAL, path) == 0
+    settings = settings_of(6, {"temperatures": [1.0, 0.5, 0.4, 0.3], "rings": [2]}, **sections)
+    with pytest.raises(SettingsError, match="continues to lower temperatures only"):
+        tasks.run(settings, SERIAL, path, resume_from=path)
+    settings = settings_of(6, {"temperatures": [1.0, 0.4, 0.3], "rings": [2]}, **sections)
+    assert tasks.run(settings, SERIAL, path, resume_from=path) == 0
+    settings = settings_of(6, {"temperatures": [1.0, 0.4, 0.3, 0.25], "rings": [8, 9]}, **sections)
+    assert tasks.run(settings, SERIAL, path, resume_from=path) == 0
+    rows = run_file.read_table(path)["rows"]
+    assert [row["temperature"] for row in rows] == [1.0, 0.4, 0.3, 0.25]
+    assert [row["links"] > 2 for row in rows] == [False, True, False, True]
+    assert np.all(np.diff([row["entropy"] for row in rows]) < 0)
+    assert np.all(np.diff([row["energy"] for row in rows]) < 0)

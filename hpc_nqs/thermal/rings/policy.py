@@ -21,8 +21,8 @@ class Policy:
 
     Parameters
     ----------
-    links : tuple of int or "auto"
-        Allowed numbers of links.
+    allowed : tuple of int
+        Numbers of links, smallest first.
     sign_floor : float
         Rings with a smaller average sign are not measured.
     is_exact : bool
@@ -34,15 +34,10 @@ class Policy:
         Average signs seen so far.
     """
 
-    links: object
+    allowed: tuple
     sign_floor: float
     is_exact: bool
     signs: dict = field(default_factory=dict)
-
-    @property
-    def allowed(self):
-        """Numbers of links, smallest first."""
-        return tuple(range(2, MAX_LINKS[self.is_exact] + 1)) if self.links == "auto" else tuple(sorted(self.links))
 
     def crossing(self, betas, residuals):
         """Return b*, the first beta at which two residuals in a row are above their limit in the mean; None: none yet.

@@ -69,8 +69,7 @@ class RingReports:
         self.state, self.observables, self.team = state, observables, team
         self.seed, self.n_chains, self.n_samples = seed, n_chains, n_samples
         self.accuracy, self.n_report = thermal.accuracy, thermal.n_samples_report
-        links = thermal.rings if state.makes_rings and (thermal.rings != "auto" or state.prefers_rings) else (2,)
-        self.policy = Policy(links, thermal.sign_floor, state.is_exact)
+        self.policy = Policy(state.ring_links(thermal.rings), thermal.sign_floor, state.is_exact)
         self.path, self.nodes, self.first = KernelPath(), [], {}
         self.measurement = self._pending = None
 

@@ -13,10 +13,9 @@ import numpy as np
 
 from hpc_nqs.hamiltonians.spin_model import SZ
 from hpc_nqs.observables import thermodynamics
+from hpc_nqs.thermal.observable_error import MISSED, SHARE
 
 POWER = 2.0
-MISSED = 1e-3
-CERTAIN = 2.0  # total errors by which s may lie outside 0 to ln 2 and is taken to be at the end
 IN_TIME = ("time_correlation", "local_time_correlation")  # other times with other links
 AT_INFINITE_TEMPERATURE = {"susceptibility": SZ**2, "structure_factor": SZ**2}
 
@@ -56,17 +55,11 @@ def ring_rows(rows, nodes, path, off, model, crossing, cooled):
     for row in map(dict, rows):
         beta, k = row["beta"], int(np.searchsorted(betas, row["beta"]))
         before = sorted((each for each in cooled + finished if each["beta"] < beta), key=lambda each: each["beta"])
-        row["entropy"] = float(thermodynamics.entropy(beta, row["energy"], integrals[k]))
-        row["entropy_error"] = float(thermodynamics.entropy_error(beta, row["energy_error"], integral_errors[k]))
-        row["free_energy"] = float(thermodynamics.free_energy(beta, integrals[k]))
-        row["free_energy_error"] = float(integral_errors[k] / beta)
+        row |= thermodynamics.entropy_and_free_energy(row, integrals[k], integral_errors[k])
         slope, error = thermodynamics.specific_heat_from_slope(betas, energies, errors, beta, n_least=4)
         row |= {"specific_heat_slope": slope, "specific_heat_slope_error": error}
         kernel = _kernel_meters(path, off, row["kernel_beta"])
-        row |= _systematic_errors(row, row.pop("other", None), before[-1:], kernel)
-        total = CERTAIN * np.hypot(row["entropy_error"], row["entropy_systematic"])
-        row["entropy"] = thermodynamics.possible_entropy(row["entropy"], total)
-        finished.append(row)
+        finished.append(row | _systematic_errors(row, row.pop("other", None), before[-1:], kernel))
     return finished
 
 
@@ -145,7 +138,7 @@ def _of_mean(name, pair, second, earlier, row, other, before, kernel):
     slope = 0.0
     if earlier is not None:
         slope = abs(value - earlier[0]) / np.log(beta / before[0]["beta"])
-    parts = label * slope, 2 * fraction * abs(value - scale * start), MISSED * abs(value)
+    parts = label * slope, SHARE * fraction * abs(value - scale * start), MISSED * abs(value)
     return float(np.sqrt(np.sum(np.square([*parts, _difference(pair, second, row, other)]))))
 
 
