@@ -1,5 +1,6 @@
 """Wave functions of every kind on small rings, compiled and as NumPy twins made from the same arguments."""
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from hpc_nqs.hamiltonians.marshall import marshall
+from hpc_nqs.hilbert.moves import Moves
 from hpc_nqs.hilbert.purification import input_images, purify
 from hpc_nqs.hilbert.spins import spin_system
 from hpc_nqs.kernels.reference import amplitudes as reference
@@ -269,3 +271,21 @@ def pytest_generate_tests(metafunc):
     for name, cases in {"case": CASES, "network": NETWORKS, "pair": PAIRS, "projected": PROJECTED}.items():
         if name in metafunc.fixturenames:
             metafunc.parametrize(name, list(cases))
+
+
+def moves_between_all_sites(n):
+    """Return the moves between all pairs of n sites, on either layer and on both, and those within a site."""
+    moves = Moves(n_visible=2 * n, n_sites=n, bond_features=False)
+    for i, k in itertools.combinations(range(n), 2):
+        moves.add_exchange(i, k)
+        moves.add_exchange(i + n, k + n)
+        moves.add_joint_exchange(i, k)
+    for i in range(n):
+        moves.add_exchange(i, i + n)
+    return moves
+
+
+@pytest.fixture(scope="session")
+def all_moves():
+    """The function above."""
+    return moves_between_all_sites

@@ -6,7 +6,6 @@ import math
 import numpy as np
 import pytest
 
-from hpc_nqs.hilbert.moves import Moves
 from hpc_nqs.kernels.amplitude import log_derivs, log_psi
 from hpc_nqs.kernels.metropolis import follow_path
 from hpc_nqs.kernels.permanent import PermanentAmplitude
@@ -117,35 +116,23 @@ def test_no_amplitude_beyond_the_limit():
     assert logarithm.real == -np.inf and not derivs.any()
 
 
-def all_moves(n):
-    """Return the moves between all pairs of n sites, on either layer and on both, and those within a site."""
-    moves = Moves(n_visible=2 * n, n_sites=n, bond_features=False)
-    for i, k in itertools.combinations(range(n), 2):
-        moves.add_exchange(i, k)
-        moves.add_exchange(i + n, k + n)
-        moves.add_joint_exchange(i, k)
-    for i in range(n):
-        moves.add_exchange(i, i + n)
-    return moves
-
-
 # sites of a ring, largest distance of a pair, largest k
 WALKS = {"all": (11, 5, 20), "limit": (11, 5, 3), "radius": (12, 2, 20), "radius_1": (12, 1, 20), "both": (12, 2, 2)}
 
 
-def walk(name):
-    """Return (r, pair_param, number of parameters, largest k, moves) of a walk on a ring."""
+def walk(name, moves_of):
+    """Return (r, pair_param, number of parameters, largest k, moves) of a walk on a ring of n sites; moves_of(n)."""
     n, radius, max_pairs = WALKS[name]
     wavefunction = ExchangePermanent(np.arange(n)[None, :], np.zeros((n, n)), distances_of_ring(n) <= radius)
     stream = np.random.default_rng(n + radius)
     wavefunction.params = stream.choice([-1, 1], wavefunction.n_params) * stream.uniform(0.3, 1, wavefunction.n_params)
-    return wavefunction.exchange(), wavefunction.pair_param, wavefunction.n_params, max_pairs, all_moves(n)
+    return wavefunction.exchange(), wavefunction.pair_param, wavefunction.n_params, max_pairs, moves_of(n)
 
 
 @pytest.mark.parametrize("name", WALKS)
-def test_ratios_along_a_walk(name, monkeypatch):
+def test_ratios_along_a_walk(name, monkeypatch, all_moves):
     """Every kind of change of A and B from every k, after hundreds of accepted moves; zeros of Psi are not entered."""
-    *arguments, moves = walk(name)
+    *arguments, moves = walk(name, all_moves)
     n = len(arguments[0])
     kernel, twin = PermanentAmplitude(*arguments), amplitudes.PermanentAmplitude(*arguments)
     path = np.random.default_rng(2).integers(0, len(moves), 1200).astype(np.intp)

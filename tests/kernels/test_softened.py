@@ -5,7 +5,6 @@ import itertools
 import numpy as np
 import pytest
 
-from hpc_nqs.hilbert.moves import Moves
 from hpc_nqs.kernels.amplitude import log_psi
 from hpc_nqs.kernels.metropolis import follow_path
 from hpc_nqs.kernels.softened import SoftenedPermanentAmplitude
@@ -72,21 +71,8 @@ def test_values_at_nodes_and_elsewhere(nodal):
     np.testing.assert_allclose(np.exp(found.real), np.sqrt(signed**2 + SHARE**2 * positive**2), rtol=1e-12)
 
 
-def single_moves():
-    """Return all moves between sites on either layer, on both, and within a site."""
-    moves = Moves(n_visible=2 * N_SITES, n_sites=N_SITES, bond_features=False)
-    for i, k in itertools.combinations(range(N_SITES), 2):
-        moves.add_exchange(i, k)
-        moves.add_exchange(i + N_SITES, k + N_SITES)
-        moves.add_joint_exchange(i, k)
-    for i in range(N_SITES):
-        moves.add_exchange(i, i + N_SITES)
-    return moves
-
-
-def ratios_of_all(configurations, amplitude):
+def ratios_of_all(configurations, amplitude, moves):
     """Yield (place before, place after, ratio) of every move that changes one of all configurations."""
-    moves = single_moves().kernel()
     weights = 1 << np.arange(configurations.shape[1])
     place = {int(code): k for k, code in enumerate((configurations > 0) @ weights)}
     path, ratio = np.empty(1, dtype=np.intp), np.empty(1, dtype=complex)
@@ -98,12 +84,12 @@ def ratios_of_all(configurations, amplitude):
                 yield k, place[int((visible > 0) @ weights)], ratio[0]
 
 
-def test_stationarity_by_sums_over_all_configurations(nodal):
+def test_stationarity_by_sums_over_all_configurations(nodal, all_moves):
     """Metropolis steps by the ratios of the kernel keep w, and reach every configuration from and through nodes."""
     configurations, signed, positive, amplitude = nodal
     weights = np.sqrt(signed**2 + SHARE**2 * positive**2)
     steps, into, out_of = np.zeros((len(weights),) * 2), 0, 0
-    for k, other, ratio in ratios_of_all(configurations, amplitude):
+    for k, other, ratio in ratios_of_all(configurations, amplitude, all_moves(N_SITES).kernel()):
         assert ratio == pytest.approx(weights[other] / weights[k], rel=1e-12)
         steps[k, other] += min(1.0, ratio.real)
         into += signed[other] == 0 and signed[k] != 0

@@ -8,10 +8,22 @@ import pytest
 from hpc_nqs import tasks
 from hpc_nqs.parallel.team import Team
 from hpc_nqs.runs import run_file as checkpoint
-from hpc_nqs.runs.stopping import NEVER
+from hpc_nqs.runs.stopping import NEVER, StopRequest
 from hpc_nqs.settings.parsing import parse_settings
 
 SAMPLING = {"method": "metropolis", "n_samples": 64, "n_chains": 5, "n_warm_up": 10}
+
+
+class StopAfter(StopRequest):
+    """A stop request that comes when the driver looks for the `n_looks`-th time: after a step or batch."""
+
+    def __init__(self, n_looks):
+        super().__init__()
+        self.left = n_looks
+
+    def due(self, margin):
+        self.left -= 1
+        return self.left <= 0
 
 
 def settings_of(betas=(0.2, 0.35), overrides=(), **sections):
@@ -51,7 +63,7 @@ def assert_bitwise(found, expected, where=""):
 
 @pytest.fixture(scope="session")
 def runs():
-    """The functions above, for the tests of this folder."""
+    """What stands above, for the tests of this folder."""
     return types.SimpleNamespace(
-        settings_of=settings_of, cool=cool, contents=contents, assert_bitwise=assert_bitwise
+        StopAfter=StopAfter, settings_of=settings_of, cool=cool, contents=contents, assert_bitwise=assert_bitwise
     )

@@ -13,7 +13,7 @@ from hpc_nqs.parallel.team import Team
 from hpc_nqs.path_integral.ensemble import Ensemble
 from hpc_nqs.runs import run_file as checkpoint
 from hpc_nqs.runs.computation import DONE, FAILED, STOPPED
-from hpc_nqs.runs.stopping import NEVER, StopRequest
+from hpc_nqs.runs.stopping import NEVER
 from hpc_nqs.settings.parsing import SettingsError, parse_settings
 
 MODELS = {
@@ -33,27 +33,15 @@ def settings_of(kind="heisenberg", betas=(0.3, 0.6), overrides=()):
 
 
 @pytest.fixture
-def sample(monkeypatch):
+def sample(runs, monkeypatch):
     """Return a function that runs or resumes with short batches, stopping after `n_batches` if given."""
     monkeypatch.setattr(Ensemble, "batch_size", 10)
 
     def run(settings, path, n_batches=None, resume=False):
-        stop = NEVER if n_batches is None else StopAfter(n_batches)
+        stop = NEVER if n_batches is None else runs.StopAfter(n_batches)
         return tasks.run(settings, Team.serial(), str(path), str(path) if resume else None, stop)
 
     return run
-
-
-class StopAfter(StopRequest):
-    """A stop request that comes with batch number `n_batches` of this start of the program."""
-
-    def __init__(self, n_batches):
-        super().__init__()
-        self.left = n_batches
-
-    def due(self, margin):
-        self.left -= 1
-        return self.left <= 0
 
 
 def contents(path):

@@ -6,23 +6,10 @@ import pytest
 
 from hpc_nqs.runs import run_file as checkpoint
 from hpc_nqs.runs.computation import DONE, STOPPED
-from hpc_nqs.runs.stopping import StopRequest
 
 FRUSTRATED = {"kind": "heisenberg", "couplings": [1.0, 0.5]}
 RINGS = {"model": FRUSTRATED, "lattice": {"kind": "chain", "lengths": [6]}, "wavefunction": {"kind": "permanent"}}
 OVERRIDES = ["thermal.rings=[3,4]", "thermal.n_samples_report=600", "sampling.n_chains=8"]
-
-
-class StopAfter(StopRequest):
-    """A stop request that comes when the driver looks for the `n_looks`-th time."""
-
-    def __init__(self, n_looks):
-        super().__init__()
-        self.left = n_looks
-
-    def due(self, margin):
-        self.left -= 1
-        return self.left <= 0
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +29,7 @@ def test_a_run_on_rings_is_the_same_after_every_stop(runs, whole, tmp_path):
     n_stops, in_the_midst = 0, 0
     for n_looks in range(2, 60, 3):
         stopped = tmp_path / f"{n_looks}.h5"
-        code = runs.cool(settings, stopped, StopAfter(n_looks))
+        code = runs.cool(settings, stopped, runs.StopAfter(n_looks))
         if code == DONE:
             break
         assert code == STOPPED
@@ -79,7 +66,7 @@ def test_other_temperatures_are_asked_for_in_the_midst_of_a_ring(runs, whole, tm
     n_in_the_midst = 0
     for n_looks in range(2, 60):
         stopped = tmp_path / f"{n_looks}.h5"
-        if runs.cool(settings, stopped, StopAfter(n_looks)) == DONE:
+        if runs.cool(settings, stopped, runs.StopAfter(n_looks)) == DONE:
             break
         rings = checkpoint.read_state(stopped)["rings"]
         begun = rings["measurement"] is not None and rings["measurement"]["beta"] == 0.6
