@@ -210,7 +210,7 @@ class Cooling(Computation):
     def _go_back(self):
         """Take the last step back and return True; end the run and return False where that does not help."""
         last = self.history[-1]
-        where = f"step {last['step']} at beta = {last['beta']:.6g} leads to another energy than its samples promise"
+        where = f"step {last['step']:.0f} at beta = {last['beta']:.6g} leads to another energy than its samples promise"
         goes_on = self.retreat.go_back(last["dtau"])
         self.history.pop()
         self.warm = False
@@ -303,6 +303,7 @@ class Cooling(Computation):
             "warm": self.warm,
             "exponent": self.exponent,
             "rings": rings,
+            "retreat": self.retreat.stored(),
         }
 
     def restore(self, state, history):
@@ -330,8 +331,9 @@ class Cooling(Computation):
         self.evolution.previous, self.evolution.checks_energy = state["previous"], state["checks_energy"]
         self.start_known = json.loads(state["start_known"])
         self.warm, self.exponent = state["warm"], state["exponent"]
-        if "rings" in state:  # not in files of version 0.1
+        if "rings" in state:  # not in older files
             self.rings.restore(state["rings"])
+            self.retreat.restore(state["retreat"])
 
     def table(self):
         """Return the results so far, as `run_file.run_image` takes them."""

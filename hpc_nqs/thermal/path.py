@@ -62,3 +62,11 @@ class Retreat:
             setattr(self.evolution, name, self.before[name])
         self.evolution.dtau = 0.25 * step
         return self.n_retreats <= MAX_RETREATS
+
+    def stored(self):
+        """Return what `restore` takes over: a run may stop between a step and the look at where it has led."""
+        return {"before": self.before, "n_retreats": self.n_retreats}
+
+    def restore(self, stored):
+        """Take over what `stored` returned."""
+        self.before, self.n_retreats = stored["before"], stored["n_retreats"]
