@@ -165,8 +165,9 @@ def _sampled(sampling, n_report, where):
     exponent, sweeps = sampling["exponent"], sampling["sweeps_per_sample"]
     power = f"q between {exponent[0]:g} and {exponent[1]:g}" if isinstance(exponent, list) else f"q = {exponent:g}"
     apart = f"{sweeps[0]} to {sweeps[1]} sweeps" if isinstance(sweeps, list) else f"{sweeps} sweeps"
+    at_most = f"{n_report[0]:,} to {n_report[1]:,}" if isinstance(n_report, list) else f"{n_report:,}"
     return [
-        f"Averages are taken over {sampling['n_samples']:,} samples per step{hot} and {n_report:,} at {where}, from "
+        f"Averages are taken over {sampling['n_samples']:,} samples per step{hot} and {at_most} at {where}, from "
         f"{sampling['n_chains']} Metropolis chains of |Psi|^(2q), {power}, {apart} apart; errors are jackknife "
         "estimates."
     ]

@@ -241,7 +241,7 @@ class ThermalSettings:
     n_samples_report: int | str = option(
         auto_or(integer(2, 10**10)),
         "auto",
-        about="samples at each reported temperature, over all ranks",
+        about="samples at each reported temperature, over all ranks; auto: as many as accuracy asks for",
         only_for=_NUMERICAL,
     )
     dtau: tuple[float, ...] | str = option(
@@ -267,7 +267,7 @@ class ThermalSettings:
     )
     accuracy: float = option(
         number(0.0, 1.0), 0.01,
-        about="relative statistical error of c, chi and S(q) at which rings have samples enough",
+        about="relative statistical error of c, chi and S(q) at which a temperature has samples enough; 0 takes all",
         only_for=_NUMERICAL,
     )
     sign_floor: float = option(

@@ -14,14 +14,15 @@ from hpc_nqs.settings.parsing import SettingsError
 from hpc_nqs.thermal.ansatz import build_state
 from hpc_nqs.thermal.deep.start import load_start
 from hpc_nqs.thermal.evolution import EvolutionError
+from hpc_nqs.thermal.measured_row import is_accurate
 from hpc_nqs.thermal.path import Retreat, left_path
 from hpc_nqs.thermal.plan import (
     N_CHAINS,
+    batches_per_report,
     control_of,
     forecast_of,
     regularization_of,
     resolved,
-    samples_per_report,
     samples_per_step,
 )
 from hpc_nqs.thermal.rings.reports import COOLED, PILOT, RingReports
@@ -265,22 +266,28 @@ class Cooling(Computation):
     def _report(self, beta):
         """Return the raw results at a requested temperature, from extra samples; None if the run has to stop."""
         n_samples = self._n_samples()
-        n_batches = 1 if self.is_exact else max(1, -(-samples_per_report(self.settings, self.ansatz) // n_samples))
+        least, n_batches = batches_per_report(self.settings, self.ansatz, n_samples)
+        accuracy = self.settings.thermal.accuracy
         self.recorder.hold(self)  # a report cut short is made again, from the chains as they were
         begin, made = self.elapsed(), []
-        row = self.meter.report(self._batches(n_batches, n_samples, made), beta)
-        if len(made) < n_batches:
+        row = self.meter.report(
+            self._batches(n_batches, n_samples, made),
+            beta,
+            lambda n_made, row_so_far: least <= n_made < n_batches and is_accurate(row_so_far(), accuracy),
+        )
+        if not made:
             return None
         velocity = self.evolution.velocity(*made[-1])
         self._remember(velocity)
-        self.forecast.note_report(n_batches * n_samples, self.elapsed() - begin)
+        self.forecast.note_report(len(made) * n_samples, self.elapsed() - begin)
         row = self.ansatz.reported(row, self.evolution.heat(velocity))
         return row | {"tdvp_residual": velocity.residual, "acceptance": self.sampler.acceptance(self.team)}
 
     def _batches(self, n_batches, n_samples, made):
-        """Yield batches of (samples, evaluation), fewer if the run has to stop; `made` holds the last one alone."""
+        """Yield batches of (samples, evaluation); `made` holds the last one, and nothing if the run has to stop."""
         for batch in range(n_batches):
             if batch and self.recorder.stop_held():
+                made.clear()
                 return
             made[:] = [None] * batch + [self._sample(n_samples)]
             yield made[-1]

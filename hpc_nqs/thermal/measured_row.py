@@ -4,6 +4,7 @@ from hpc_nqs.thermal.observable_error import ALONE
 from hpc_nqs.thermal.rings import imaginary_time
 
 N_MAGNETIZATIONS = 2  # columns of M and M^2 before all other observables
+JUDGED = ("specific_heat", "susceptibility")  # beside every S(q)
 
 
 def measured_row(estimate, energy, variance, model, observables, beta, n_links, first, averages=None):
@@ -53,3 +54,10 @@ def measured_row(estimate, energy, variance, model, observables, beta, n_links, 
     if observables.layers is not None:
         row |= imaginary_time.rows(estimate, observables.layers, n_links, beta, first + len(observables.names))
     return row
+
+
+def is_accurate(row, accuracy):
+    """Return whether the relative statistical errors of c, chi and every S(q) are at most `accuracy`; never for 0."""
+    pairs = [(row[name], row[f"{name}_error"]) for name in JUDGED if name in row]
+    pairs += [tuple(pair) for pair in row.get("structure_factor", {}).values()]
+    return accuracy > 0 and all(error <= accuracy * abs(value) for value, error in pairs)

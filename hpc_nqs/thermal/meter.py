@@ -6,6 +6,8 @@ reported energy of tables is measured with control variates, whose coefficients 
 error of a network is larger than what they would take away.
 """
 
+from functools import partial
+
 import numpy as np
 
 from hpc_nqs.hamiltonians.spin_model import SZ
@@ -72,7 +74,7 @@ class Meter:
             "effective_fraction": evaluation.n_effective / (self.sampler.n_chains * energies.shape[1]),
         }
 
-    def report(self, batches, beta):
+    def report(self, batches, beta, is_enough=None):
         """Return the results at one temperature.  *Collective*.
 
         Parameters
@@ -80,6 +82,9 @@ class Meter:
         batches : iterable of (Samples, Evaluation)
             Looked at one after the other, so that they need not be held at once.
         beta : float
+        is_enough : callable, optional
+            Function of the number of batches so far and a callable that gives the row of these, a *collective* one:
+            whether no more batches are wanted, the same on all ranks.
 
         Returns
         -------
@@ -87,7 +92,6 @@ class Meter:
             Columns of the table that follow from this temperature alone; per site.  Where correlations are averaged
             over the spin components, those of Sz alone stand beside them, NAME_z.
         """
-        n = self.system.n_sites
         centre, coefficients, parts, averaged = None, None, [], []
         for samples, evaluation in batches:
             centre = evaluation.energy if centre is None else centre
@@ -99,6 +103,13 @@ class Meter:
             parts.append((columns, evaluation.weights))
             if self.averages is not None:
                 averaged.append(self._averaged_columns(samples, evaluation))
+            so_far = partial(self._row, parts, averaged, centre, beta)
+            if is_enough is not None and is_enough(len(parts), so_far):
+                break
+        return self._row(parts, averaged, centre, beta)
+
+    def _row(self, parts, averaged, centre, beta):
+        """Return the results of the batches so far.  *Collective*."""
         statistics = self._statistics(parts)
         energies = np.concatenate([part[:, :, ENERGY] for part, _ in parts], axis=1)
         weights = [part.reshape(values.shape[:2]) for values, part in parts]
@@ -109,7 +120,8 @@ class Meter:
             statistics.estimate, lambda means: centre + means[:, energy], variance_of, self.system.model,
             self.observables, beta, N_LAYERS, FIRST_OBSERVABLE, self._statistics(averaged) if averaged else None,
         )
-        row["layer_energy_difference"] = statistics.estimate(lambda means: means[:, LAYER_DIFFERENCE] / n)[0]
+        difference = statistics.estimate(lambda means: means[:, LAYER_DIFFERENCE] / self.system.n_sites)
+        row["layer_energy_difference"] = difference[0]
         row["autocorrelation"] = 1.0 if self.sampler.is_exact else chains.tau
         row["r_hat"] = 1.0 if self.sampler.is_exact else chains.r_hat
         return row

@@ -18,6 +18,8 @@ from hpc_nqs.thermal.forecast import Forecast
 from hpc_nqs.thermal.state import HOT_BETA
 
 N_SAMPLES, N_CHAINS = 8192, 64
+LEAST_SHARE = 1 / 3  # of the samples of a report, before its errors are trusted
+TYPICAL_ERROR = 0.005  # of c, chi and S(q) with all samples of a report, relative
 MAX_GROWTH = 0.2  # of beta per step, relative
 MAX_DTAU = 0.05  # in units of the inverse of the largest coupling or field
 
@@ -48,12 +50,32 @@ def samples_per_step(settings, ansatz, beta=math.inf):
 
 
 def samples_per_report(settings, ansatz):
-    """Return the number of samples at a reported temperature, over all ranks."""
+    """Return the largest number of samples at a reported temperature, over all ranks."""
     wanted = settings.thermal.n_samples_report
     if wanted != "auto":
         return wanted
     per_step = settings.sampling.n_samples
     return ansatz.report_factor * (N_SAMPLES if per_step == "auto" else per_step)
+
+
+def batches_per_report(settings, ansatz, n_samples):
+    """Return the least and the largest number of batches of `n_samples` samples at a reported temperature.
+
+    In between a report ends where it is accurate enough, `thermal.accuracy`; a number in the input is taken as it is.
+    """
+    if ansatz.is_exact:
+        return 1, 1
+    largest = max(1, -(-samples_per_report(settings, ansatz) // n_samples))
+    is_free = settings.thermal.n_samples_report == "auto" and settings.thermal.accuracy > 0
+    return max(1, round(LEAST_SHARE * largest)) if is_free else largest, largest
+
+
+def report_range(settings, ansatz):
+    """Return the least and the largest number of samples at a reported temperature, over all ranks."""
+    n_samples = samples_per_step(settings, ansatz)
+    least, largest = batches_per_report(settings, ansatz, n_samples)
+    total = samples_per_report(settings, ansatz)
+    return total if least == largest else least * n_samples, total
 
 
 def step_sizes(settings, ansatz):
@@ -89,10 +111,12 @@ def forecast_of(settings, ansatz, control):
     def n_samples(beta):
         return ansatz.n_configurations if ansatz.is_exact else samples_per_step(settings, ansatz, beta)
 
+    n_batch = n_samples(settings.thermal.report_betas[-1])
+    least, largest = batches_per_report(settings, ansatz, n_batch)
+    accuracy = settings.thermal.accuracy
+    expected = min(largest, max(least, largest * (TYPICAL_ERROR / accuracy) ** 2)) if accuracy else largest
     on_rings = ansatz.ring_links(settings.thermal.rings) != (2,)
-    return Forecast(
-        ansatz, control, n_samples, samples_per_report(settings, ansatz), settings.thermal.report_betas, on_rings
-    )
+    return Forecast(ansatz, control, n_samples, expected * n_batch, settings.thermal.report_betas, on_rings)
 
 
 def resolved(settings, ansatz, regularization, control):
@@ -124,7 +148,8 @@ def resolved(settings, ansatz, regularization, control):
             "effective_fraction": [low, high],
         }
         sampling |= {"n_samples_hot": first} if first != sampling["n_samples"] else {}
-        reported = {"n_samples_report": samples_per_report(settings, ansatz)}
+        least, largest = report_range(settings, ansatz)
+        reported = {"n_samples_report": largest if least == largest else [least, largest]}
     return {
         "wavefunction": ansatz.resolved(),
         "sampling": sampling,
@@ -165,7 +190,9 @@ def plan(settings):
         hot, cold = samples_per_step(settings, ansatz, ansatz.beta_0), sizes.n_samples
         samples = {"chains": sizes.n_chains, "samples per step": cold}
         samples |= {f"samples per step above T = {ansatz.model.energy_scale / HOT_BETA:.4g}": hot} if hot > cold else {}
-        samples |= {"samples per reported temperature": samples_per_report(settings, ansatz)}
+        least, largest = report_range(settings, ansatz)
+        some = f"{least} to " if least < largest else ""
+        samples |= {"samples per reported temperature": f"{some}{largest}" if some else largest}
     item = 8 * wavefunction.width
     tables = 3 * sizes.n_entries * wavefunction.n_units * item + system.n_inputs * ansatz.order * 8
     return {

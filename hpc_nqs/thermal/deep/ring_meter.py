@@ -18,8 +18,8 @@ class RingMeter(Meter):
         del row["layer_energy_difference"]
         return row
 
-    def report(self, batches, beta):
-        """Return the results at one temperature from an iterable of (samples, evaluation).  *Collective*."""
+    def report(self, batches, beta, is_enough=None):
+        """Return the results at one temperature as `Meter.report` does.  *Collective*."""
         signs = []
 
         def watched():
@@ -27,7 +27,7 @@ class RingMeter(Meter):
                 signs.append(evaluation.average_sign)
                 yield samples, evaluation
 
-        row = super().report(watched(), beta)
+        row = super().report(watched(), beta, is_enough)
         del row["layer_energy_difference"]
         return row | {"average_sign": float(np.mean(signs))}
 

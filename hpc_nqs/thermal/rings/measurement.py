@@ -3,13 +3,13 @@
 import struct
 import zlib
 
+from hpc_nqs.thermal.measured_row import is_accurate
 from hpc_nqs.thermal.rings.chains import RingChains
 from hpc_nqs.thermal.rings.meter import RingSums, ring_row
 from hpc_nqs.wavefunctions.softened_permanent import sampling_density
 
 WARM_UP = 100  # sweeps from a straight ring
 LEAST_BATCHES = 8  # before errors are trusted
-JUDGED = ("specific_heat", "susceptibility")
 
 
 class RingMeasurement:
@@ -73,12 +73,7 @@ class RingMeasurement:
         """Return whether there are samples enough.  *Collective*."""
         if self.n_done >= self.n_batches:
             return True
-        if self.n_done < LEAST_BATCHES or not self.accuracy:
-            return False
-        row = self.row()
-        pairs = [(row[name], row[f"{name}_error"]) for name in JUDGED if name in row]
-        pairs += [tuple(pair) for pair in row.get("structure_factor", {}).values()]
-        return all(error <= self.accuracy * abs(value) for value, error in pairs)
+        return self.n_done >= LEAST_BATCHES and is_accurate(self.row(), self.accuracy)
 
     def row(self):
         """Return the row of the samples so far.  *Collective*."""
