@@ -95,3 +95,37 @@ def local_energies(const int8_t[:, ::1] configurations, Amplitude amplitude, Mov
                 (<Hamiltonian><void *>kept[h]).local_energies(amplitude, moves, &configurations[first, 0], n,
                                                       &energies[first, h], n_hamiltonians)
             first += n
+
+
+def move_ratios(const int8_t[:, ::1] configurations, Amplitude amplitude, MoveSet moves, const Py_ssize_t[::1] chosen,
+                double complex[:, ::1] ratios, double complex[::1] log_psi):
+    """Write Psi(moved) / Psi of every configuration and some moves, 0 where a move is not allowed, and ln Psi.
+
+    Parameters
+    ----------
+    configurations : (n, n_visible) int8
+    amplitude, moves
+        The wave function and all moves.
+    chosen : (n_chosen,) intp
+        Indices into `moves`.
+    ratios : (n, n_chosen) complex128, output
+    log_psi : (n,) complex128, output
+    """
+    cdef Py_ssize_t first = 0, row, t, n
+    cdef Proposal proposal
+    cdef const int8_t *visible
+    with nogil:
+        while first < configurations.shape[0]:
+            n = min(configurations.shape[0] - first, BLOCK)
+            amplitude.refresh(&configurations[first, 0], n)
+            amplitude.anticipate(n)
+            for row in range(n):
+                log_psi[first + row] = amplitude.log_psi(row, &configurations[first + row, 0])
+            for t in range(chosen.shape[0]):
+                for row in range(n):
+                    visible = &configurations[first + row, 0]
+                    if moves.propose(chosen[t], visible, &proposal):
+                        ratios[first + row, t] = amplitude.ratio(row, visible, &proposal)
+                    else:
+                        ratios[first + row, t] = 0
+            first += n

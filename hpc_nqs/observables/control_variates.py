@@ -14,7 +14,7 @@ elsewhere.
 
 import numpy as np
 
-from hpc_nqs.kernels.local_energy import Hamiltonian, local_energies
+from hpc_nqs.kernels.local_energy import move_ratios
 from hpc_nqs.observables.diagonal import pairs_by_distance
 
 BLOCK = 2048  # samples whose ratios are held at a time
@@ -39,9 +39,7 @@ class ControlVariates:
 
     def __init__(self, purification, lattice):
         self.purification = purification
-        none, field = np.zeros((0, 2), dtype=np.intp), np.zeros(purification.n_visible)
-        moves = np.concatenate([purification.terms.ravel(), purification.site_moves])
-        self.ratios = [Hamiltonian(none, np.zeros(0), field, moves[k : k + 1], np.ones(1)) for k in range(len(moves))]
+        self.moves = np.concatenate([purification.terms.ravel(), purification.site_moves])
         pairs = list(pairs_by_distance(lattice).values())[:MAX_DISTANCES]
         self.pairs = [half + half.T for half in pairs]
         self.n_controls = 1 + len(pairs) if purification.model.conserves_sz else 2 + 3 * len(pairs)
@@ -62,8 +60,8 @@ class ControlVariates:
             for start in range(part.start, part.stop, BLOCK):
                 block = slice(start, min(start + BLOCK, part.stop))
                 spins = configurations[block]
-                ratios = np.empty((len(spins), len(self.ratios)), dtype=np.complex128)
-                local_energies(spins, own, kernel, self.ratios, ratios, np.empty(len(spins), dtype=np.complex128))
+                ratios = np.empty((len(spins), len(self.moves)), dtype=np.complex128)
+                move_ratios(spins, own, kernel, self.moves, ratios, np.empty(len(spins), dtype=np.complex128))
                 out[block] = np.stack(sums(spins.astype(np.float64), ratios), axis=1)
 
         threads.run(amplitude, len(configurations), fill)

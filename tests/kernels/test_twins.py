@@ -99,6 +99,18 @@ def test_values(case, system, twin):
     np.testing.assert_allclose(energies, expected_energies, rtol=1e-9, atol=1e-10)
 
 
+def test_move_ratios(case, system, twin):
+    one, other = system(case), twin(case)
+    moves = one.purification.proposals
+    found, expected = (np.full((len(one.configurations), len(moves)), np.nan, dtype=complex) for _ in range(2))
+    beside = np.empty((2, len(found)), dtype=complex)
+    local_energy.move_ratios(one.configurations, one.amplitude, one.moves, moves, found, beside[0])
+    samples.move_ratios(other.configurations, other.amplitude, other.moves, moves, expected, beside[1])
+    assert_same_logarithms(*beside)
+    assert (found == 0).any() == (expected == 0).any()
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-10)
+
+
 def test_unit_slopes(network, system, twin):
     one, other = system(network), twin(network)
     shape = (len(one.configurations), one.amplitude.width * one.wavefunction.n_units)

@@ -47,6 +47,14 @@ def local_energies(configurations, amplitude, moves, hamiltonians, energies, log
         energies[i] = [hamiltonian.local_energy(amplitude, moves, visible) for hamiltonian in hamiltonians]
 
 
+def move_ratios(configurations, amplitude, moves, chosen, ratios, log_psi):
+    """Write Psi(moved) / Psi to `ratios` (n, n_chosen), 0 where a move is not allowed, ln Psi to `log_psi` (n,)."""
+    for i, visible in enumerate(configurations):
+        log_psi[i] = amplitude.log_psi(visible)
+        proposals = [moves.propose(move, visible) for move in chosen]
+        ratios[i] = [0 if proposal is None else amplitude.ratio(visible, proposal) for proposal in proposals]
+
+
 def sample_chains(
     visible, amplitude, moves, proposals, sweeps_per_sample, exponent, streams, configurations, counts
 ):

@@ -5,14 +5,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator, Philox
 
+from hpc_nqs.hamiltonians.matrices import diagonal
 from hpc_nqs.kernels.amplitude import log_psi
-from hpc_nqs.kernels.local_energy import local_energies
+from hpc_nqs.kernels.local_energy import move_ratios
 from hpc_nqs.kernels.ring import sample_rings
 from hpc_nqs.sampling.streams import restore_stream, stream_words
+from hpc_nqs.thermal.rings.controls import move_sums
 from hpc_nqs.thermal.rings.layers import ring_moves, straight_ring
 
 STREAM = 2**62  # of the Philox key: chain c of the ring of number k draws from (seed, STREAM + 2^32 k + c)
 SWEEPS = 2  # between samples
+PART = 256  # rings whose ratios are held at a time
 
 
 @dataclass
@@ -25,6 +28,8 @@ class RingBatch:
         Rows are the chains of this rank, in global order.
     first, second : (n_chains, n_per_chain, n_links) float64
         Local energies of H on the layer before and behind each link, real parts, totals.
+    sign_sums, exchange_sums : (n_chains, n_per_chain, n_links) float64
+        `controls.move_sums` of every layer.
     weights : (n_chains, n_per_chain) float64
         Product of abs(Phi) over the links, over the density that was sampled.
     signs : (n_chains, n_per_chain) float64
@@ -34,6 +39,8 @@ class RingBatch:
     layers: np.ndarray
     first: np.ndarray
     second: np.ndarray
+    sign_sums: np.ndarray
+    exchange_sums: np.ndarray
     weights: np.ndarray
     signs: np.ndarray
 
@@ -62,6 +69,7 @@ class RingChains:
         self.kernel = kernel.amplitude(system.moves)
         self.density = self.kernel if density is kernel else density.amplitude(system.moves)
         self.moves, self.steps = ring_moves(system), system.moves.kernel()
+        self.terms = np.ascontiguousarray(system.terms.ravel())
         self.first, stop = team.share(n_chains)
         keys = [np.array([seed, STREAM + 2**32 * number + c], dtype=np.uint64) for c in range(self.first, stop)]
         self.streams = [Philox(key=key) for key in keys]
@@ -87,25 +95,46 @@ class RingChains:
     def rings(self, n_per_chain):
         """Return `n_per_chain` new rings of every chain, a `RingBatch`."""
         links = self.sample(n_per_chain)
-        flat = links.reshape(-1, self.system.n_visible)
-        energies, phi = np.empty((len(flat), 2), dtype=complex), np.empty(len(flat), dtype=complex)
+        shape, n_sites = links.shape[:3], self.system.n_sites
+        rings = links.reshape(-1, self.n_links, self.system.n_visible)
+        flat = rings.reshape(-1, self.system.n_visible)
+        # energies on the first and second layer of a link, then what `move_sums` returns
+        local, phi = np.zeros((4, len(rings), self.n_links)), np.empty(len(flat), dtype=complex)
         sampled = phi if self.density is self.kernel else np.empty(len(flat), dtype=complex)
-        hamiltonians = list(self.system.hamiltonians)
 
         def fill(own, part):
-            local_energies(flat[part], own, self.steps, hamiltonians, energies[part], phi[part])
+            for start in range(part.start, part.stop, PART):
+                block = slice(start, min(start + PART, part.stop))
+                rows = slice(block.start * self.n_links, block.stop * self.n_links)
+                self._evaluate(own, rings[block], local[:, block], phi[rows])
 
-        self.team.threads.run(self.kernel, len(flat), fill)
+        self.team.threads.run(self.kernel, len(rings), fill)
         if sampled is not phi:
             self.team.threads.run(self.density, len(flat), lambda own, part: log_psi(own, flat[part], sampled[part]))
-        shape = links.shape[:3]
         # a link that vanishes has no local energy, and its ring no weight
-        usable = np.isfinite(energies).all(axis=1) & np.isfinite(phi)
-        energies[~usable] = 0
-        logs = np.where(usable, phi.real - sampled.real, -np.inf).reshape(shape).sum(axis=2)
-        angles = np.where(usable, phi.imag, 0.0).reshape(shape).sum(axis=2)
-        first, second = np.moveaxis(energies.real.reshape(*shape, 2), 3, 0)
-        return RingBatch(links[..., : self.system.n_sites], first, second, np.exp(logs), np.cos(angles))
+        usable = (np.isfinite(local).all(axis=(0, 2)) & np.isfinite(phi.reshape(-1, self.n_links)).all(axis=1))
+        local[:, ~usable] = 0
+        logs = (phi.real - sampled.real).reshape(-1, self.n_links)
+        weights = np.exp(np.where(usable, np.sum(logs, axis=1, where=usable[:, None]), -np.inf))
+        angles = np.where(usable, phi.imag.reshape(-1, self.n_links).sum(axis=1), 0.0)
+        return RingBatch(
+            links[..., :n_sites], *local.reshape(4, *shape), weights.reshape(shape[:2]),
+            np.cos(angles).reshape(shape[:2]),
+        )
+
+    def _evaluate(self, amplitude, rings, local, phi):
+        """Fill the local numbers (4, n_rings, n_links) and ln Phi (n_rings * n_links,) of some rings."""
+        model, n_sites = self.system.model, self.system.n_sites
+        flat = rings.reshape(-1, self.system.n_visible)
+        elements = np.concatenate([model.exchange_element, model.flip_element])
+        ratios = np.empty((len(flat), 2 * len(elements)), dtype=complex)
+        move_ratios(flat, amplitude, self.steps, self.terms, ratios, phi)
+        ratios = np.ascontiguousarray(ratios.real).reshape(len(rings), self.n_links, 2, -1)
+        diagonals = diagonal(model, flat[:, :n_sites]).reshape(len(rings), self.n_links)
+        with np.errstate(all="ignore"):  # links that vanish
+            local[0] = diagonals + ratios[:, :, 0] @ elements
+            local[1] = np.roll(diagonals, -1, axis=1) + ratios[:, :, 1] @ elements
+            local[2], local[3] = move_sums(ratios, elements)
 
     def acceptance(self):
         """Return the accepted fraction of all proposals so far.  *Collective*."""

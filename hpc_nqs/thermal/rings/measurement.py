@@ -51,7 +51,7 @@ class RingMeasurement:
     def pilot(self):
         """Warm the chains up and return the row of a first batch, which does not count afterwards.  *Collective*."""
         self._warm_up()
-        self.sums.add(self.chains.rings(self.n_per_chain), self.chains.first, 0)
+        self.sums.add(self.chains.rings(self.n_per_chain), self.chains.first, 0, self.team)
         row = self.row()
         self.sums.sums[:] = 0
         self.chains.counts[:] = 0
@@ -66,7 +66,7 @@ class RingMeasurement:
     def advance(self):
         """Measure one more batch.  *Collective*."""
         self._warm_up()
-        self.sums.add(self.chains.rings(self.n_per_chain), self.chains.first, self.n_done)
+        self.sums.add(self.chains.rings(self.n_per_chain), self.chains.first, self.n_done, self.team)
         self.n_done += 1
 
     def is_finished(self):
@@ -92,13 +92,15 @@ class RingMeasurement:
             return None
         return {
             "beta": self.beta, "n_links": self.n_links, "sums": sums, "centre": self.sums.centre,
-            "n_done": self.n_done, "is_warm": self.is_warm, **chains,
+            "n_done": self.n_done, "is_warm": self.is_warm, "coefficients": self.sums.controls.stored(),
+            **chains,
         }
 
     def restore(self, state):
         """Take over a state, whose arrays are given on rank 0.  *Collective*."""
         self.chains.restore(state)
         self.sums.centre, self.n_done, self.is_warm = state["centre"], state["n_done"], state["is_warm"]
+        self.sums.controls.restore(self.team.broadcast_object(state["coefficients"] if self.team.is_root else None))
         if self.team.is_root:
             self.sums.sums[:] = state["sums"]
 

@@ -2,7 +2,7 @@
 
 The energy is the mean over all layers.  Its fluctuations come from H on two opposite layers, Tr(H Phi^a H Phi^(R-a))
 with a = R // 2, each by links of its own: the product of two local energies on one link is no H Phi H.  Everything is a
-ratio <sign O> / <sign>.
+ratio <sign O> / <sign>, both with control variates.
 """
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from hpc_nqs.hamiltonians.spin_model import SZ
 from hpc_nqs.statistics.jackknife import Jackknife, SignedStatistics
 from hpc_nqs.thermal.measured_row import measured_row
+from hpc_nqs.thermal.rings.controls import RingControls, opposite
 
 ENERGY, FLUCTUATION = range(2)
 FIRST_OBSERVABLE = 2
@@ -32,8 +33,10 @@ class RingSums:
     Attributes
     ----------
     sums : (n_blocks, 2 + n_columns) float64
-        Sum of weights, of their squares, and of weight times sign times every column; the last column is 1.  Every row
-        is written by the rank of its chain alone, so that the sum over ranks does not depend on their number.
+        Sum of weights, of their squares, and of weight times sign times every column minus its control variates; the
+        last column is 1.  Every row is written by the rank of its chain alone, so that the sum over ranks does not
+        depend on their number.
+    controls : RingControls
     """
 
     def __init__(self, n_sites, observables, n_chains, n_links, centre):
@@ -42,18 +45,23 @@ class RingSums:
         n_layers = observables.layers.n_columns(n_links) if observables.layers is not None else 0
         n_columns = FIRST_OBSERVABLE + len(observables.names) + n_layers + 1
         self.sums = np.zeros((n_chains * self.n_stretches, 2 + n_columns))
+        self.controls = RingControls(n_links)
 
-    def add(self, rings, first_chain, batch):
-        """Add the rings of one batch of this rank's chains."""
-        columns = self._columns(rings)
-        weights = rings.weights
+    def add(self, rings, first_chain, batch, team):
+        """Add the rings of one batch of this rank's chains.  *Collective*: the first one fits the control variates."""
+        columns, own = self._columns(rings)
+        weights, signed = rings.weights, (rings.weights * rings.signs)[:, :, None]
+        parts = [signed * each for each in (columns, self.controls.shared(rings, self.centre), own)]
+        if self.controls.coefficients is None:
+            self.controls.fit(*parts, self.n_chains, first_chain, team)
+        columns = self.controls.apply(*parts)
         for c in range(len(weights)):
             row = self.sums[(first_chain + c) * self.n_stretches + batch % self.n_stretches]
             row[:2] += weights[c].sum(), weights[c] @ weights[c]
-            row[2:] += (weights[c] * rings.signs[c]) @ columns[c]
+            row[2:] += columns[c].sum(axis=0)
 
     def _columns(self, rings):
-        """Return (n_chains, n_per_chain, n_columns)."""
+        """Return all columns and an own control of each, zero where it has none, (n_chains, n_per_chain, n_columns)."""
         shape, n_links = rings.weights.shape, rings.layers.shape[2]
         energies, products = energies_of(rings, self.centre)
         observed = self.observables.measure(rings.layers.reshape(-1, self.n_sites)).reshape(*shape, n_links, -1)
@@ -62,7 +70,10 @@ class RingSums:
         if self.observables.layers is not None:
             sz_layers = SZ * rings.layers.reshape(-1, n_links, self.n_sites).astype(np.float64)
             columns += list(np.moveaxis(self.observables.layers.measure(sz_layers).reshape(*shape, -1), 2, 0))
-        return np.stack([*columns, np.ones(shape)], axis=2)
+        columns = np.stack([*columns, np.ones(shape)], axis=2)
+        own = np.zeros_like(columns)
+        own[:, :, FIRST_OBSERVABLE : FIRST_OBSERVABLE + observed.shape[3]] = self.controls.own(rings, observed)
+        return columns, own
 
     def over_ranks(self, team):
         """Return the sums over all ranks, (n_blocks, 2 + n_columns).  *Collective*."""
@@ -83,13 +94,13 @@ def energies_of(rings, centre):
     """
     behind, before = rings.first - centre, np.roll(rings.second, 1, axis=2) - centre
     n_links = behind.shape[2]
-    both = 0.5 * (behind + before)
+    both, apart = 0.5 * (behind + before), opposite(n_links)
     if n_links == 2:
-        products = behind * np.roll(behind, -1, axis=2)
+        products = behind * np.roll(behind, -apart, axis=2)
     elif n_links == 3:
-        products = before * np.roll(behind, -1, axis=2)
+        products = before * np.roll(behind, -apart, axis=2)
     else:
-        products = both * np.roll(both, -(n_links // 2), axis=2)
+        products = both * np.roll(both, -apart, axis=2)
     return both.mean(axis=2), products.mean(axis=2)
 
 
