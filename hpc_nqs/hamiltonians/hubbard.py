@@ -1,0 +1,55 @@
+"""The Hubbard model with hopping between first to third neighbours, repulsion of nearest neighbours and a field."""
+
+from hpc_nqs.hamiltonians.model import Model
+from hpc_nqs.hamiltonians.parameter import Parameter
+
+
+class Hubbard(Model):
+    """H = -sum_b,s t_b (c+_is c_js + h.c.) + U sum_i n_iu n_id + V sum_<ij> n_i n_j - mu N - h sum_i Sz_i."""
+
+    word = "hubbard"
+    title = "Hubbard"
+    summary = "one orbital, t-t'-t''-U-V"
+    latex = (
+        r"H = -\sum_{(ij) \sigma} t_{ij} \left( c^\dagger_{i \sigma} c_{j \sigma} + c^\dagger_{j \sigma} c_{i \sigma} "
+        r"\right) + U \sum_i n_{i \uparrow} n_{i \downarrow} + V \sum_{\langle ij \rangle} n_i n_j"
+        r" - \mu \sum_i n_i - h \sum_i S^z_i"
+    )
+    parameters = (
+        Parameter("hopping", (1.0,), symbol="t", term="first, second, third neighbours"),
+        Parameter("U", 0.0, symbol="U", term="U sum n_up n_down"),
+        Parameter("V", 0.0, symbol="V", term="V sum n n over nearest neighbours", shown_at_default=False),
+        Parameter("field_z", 0.0, symbol="h", term="-h sum Sz", shown_at_default=False),
+    )
+    not_all_zero = ("hopping",)
+    spin = 0.5
+    has_exchange = True
+
+    @classmethod
+    def build(cls, lattice, n_up=None, n_down=None, mu=None, **given):
+        """Return the `ElectronModel`, see `Model.build`; n_up and n_down, or mu, name the ensemble."""
+        import numpy as np
+
+        from hpc_nqs.hamiltonians.bonds import coupled_bonds
+        from hpc_nqs.hamiltonians.electron_model import ElectronModel
+
+        values, n = cls.completed(given), lattice.n_sites
+        bonds, hopping, shells = coupled_bonds(lattice, values["hopping"])
+        sites = np.arange(n)
+        pairs, strengths = [np.stack([sites, sites + n], axis=1)], [np.full(n, values["U"])]
+        if values["V"]:
+            neighbours = lattice.bonds(1)
+            for first in (0, n):
+                for second in (0, n):
+                    pairs.append(neighbours + [first, second])
+                    strengths.append(np.full(len(neighbours), values["V"]))
+        return ElectronModel.of_terms(
+            cls.word,
+            n,
+            1,
+            {"n_up": n_up, "n_down": n_down, "mu": mu},
+            energies=np.zeros(n),
+            repulsions=(np.concatenate(pairs), np.concatenate(strengths)),
+            hops=(bonds, -hopping, shells),
+            field_z=values["field_z"],
+        )
