@@ -140,7 +140,7 @@ class _Sector:
 
     def diagonalize(self, observables):
         """Yield ((energies, n_up, n_down, columns), labels) of one character of every star, with all copies."""
-        energy = self.states.collect(_energy(self.model))
+        energy = self.states.collect(energy_operator(self.model))
         parts = observables.operators() if observables else []
         parts = [(column, self.states.collect(operator)) for column, operator in parts]
         for star in self.stars:
@@ -200,7 +200,7 @@ class _Sector:
         }
 
 
-def _energy(model):
+def energy_operator(model):
     """Return H - mu N as an `Operator`."""
 
     def on_diagonal(states):
