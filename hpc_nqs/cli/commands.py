@@ -113,9 +113,9 @@ def init(options):
 
 def import_input(options):
     """Print the input that means the same as files of HPhi or mVMC."""
+    from hpc_nqs.importers import electron_terms, spin_terms
     from hpc_nqs.importers import hphi_expert as expert_mode
     from hpc_nqs.importers import hphi_standard as standard_mode
-    from hpc_nqs.importers import spin_terms as carry_over
     from hpc_nqs.importers.expert_files import real_of
 
     try:
@@ -129,6 +129,7 @@ def import_input(options):
     temperatures = [real_of(word.strip()) for word in (options.temperatures or "").split(",") if word.strip()]
     if None in temperatures:
         raise SettingsError([f"--temperatures {options.temperatures}: allowed are numbers with commas"])
+    carry_over = electron_terms if isinstance(terms, electron_terms.ElectronTerms) else spin_terms
     print(carry_over.input_text(terms, remarks, temperatures), end="")
     return DONE
 
