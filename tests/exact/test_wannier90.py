@@ -70,6 +70,7 @@ def test_levels_are_those_of_the_bloch_hamiltonian(blocks, lengths, n_hops):
     model = read_tables(text)["model"]
     assert model["crystal_field"] == [0.3, -0.2] and model["mu"] == pytest.approx(0.05)
     assert len(model["hops"]) == n_hops
+    assert [1, 0, 0, 1, 0.25] in model["hops"] and [1, 0, 1, 0, -0.4] in model["hops"]  # from function 0 to 1 of R = 1
 
 
 def test_elements_count_divided_by_their_weights():
