@@ -62,6 +62,7 @@ LADDER, HONEYCOMB = {"kind": "ladder", "lengths": [6, 2]}, {"kind": "honeycomb",
 KAGOME, TRIANGULAR = {"kind": "kagome", "lengths": [2, 2]}, {"kind": "triangular", "lengths": [4, 3]}
 SMALL, SIX, EIGHT = (SQUARE | {"lengths": lengths} for lengths in ([4, 3], [6, 6], [8, 8]))
 WEAKER = ((1.0, 3e-3, 1e-3), (0.5, 8e-3, 4e-3))  # of J2 beyond the maximally frustrated point
+ON_RINGS = ((0.5, 2e-3, 1e-3), (0.35, 3e-3, 1e-3), (0.25, 4e-3, 1e-3))
 ROWS = {
     "tfim_chain_half": Row(CHAIN, TFIM | {"field": 0.5}, ((0.25, 2e-3, 3e-4),), 5),
     "tfim_chain": Row(CHAIN, TFIM | {"field": 1.0}, ((0.25, 2e-3, 3e-4),), 5),
@@ -70,12 +71,12 @@ ROWS = {
     "chain": Row(CHAIN, HEISENBERG, ((0.2, 4e-3, 1e-3),), 10),
     "square_j2_0": Row(SQUARE, HEISENBERG, ((0.5, 2.6e-3, 1e-3), (0.2, 6e-3, 5e-4)), 15),
     "small_j2_half": Row(SMALL, frustrated(1.0, 0.5), ((1, 6e-4, 2e-4), (0.7, 2e-3, 1e-3), (0.5, 5e-3, 3.5e-3)), 2),
-    "square_j2_half": Row(SQUARE, frustrated(1.0, 0.5), ((1, 1e-3, 3e-4), (0.7, 1.5e-3, 5e-4), (0.5, 2e-3, 1e-3)), 10),
-    "square_j2_075": Row(SQUARE, frustrated(1.0, 0.75), WEAKER, 10),
+    "square_j2_half": Row(SQUARE, frustrated(1.0, 0.5), ((1, 1e-3, 3e-4), (0.7, 1.5e-3, 5e-4), *ON_RINGS), 10),
+    "square_j2_075": Row(SQUARE, frustrated(1.0, 0.75), ((1.0, 3e-3, 1e-3), (0.35, 5e-3, 2e-3)), 10),
     "square_j2_1": Row(SQUARE, frustrated(1.0, 0.9999), WEAKER, 10),
     "square_j2_15": Row(SQUARE, frustrated(1.0, 1.5), WEAKER, 10),
-    "triangular": Row(TRIANGULAR, HEISENBERG, ((1, 3e-3, 1.2e-3), (0.7, 8e-3, 4e-3), (0.5, 1.5e-2, 1e-2)), 10),
-    "kagome": Row(KAGOME, HEISENBERG, ((1, 1.5e-3, 6e-4), (0.7, 4e-3, 2e-3), (0.5, 8e-3, 5e-3)), 5),
+    "triangular": Row(TRIANGULAR, HEISENBERG, ((1, 3e-3, 1.2e-3), (0.35, 4e-3, 1e-3)), 10),
+    "kagome": Row(KAGOME, HEISENBERG, ((1, 1.5e-3, 6e-4), (0.35, 4e-3, 1e-3)), 5),
     "square_6": Row(SIX, HEISENBERG, ((0.25, 1e-2, 1.5e-3),), 60),
     "square_6_j2_half": Row(SIX, frustrated(1.0, 0.5), ((0.1, 1e-2, 2.5e-3),), 90),
     "square_8": Row(EIGHT, HEISENBERG, ((0.25, 1e-2, 1.5e-3),), 60),
