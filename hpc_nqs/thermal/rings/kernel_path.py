@@ -52,16 +52,34 @@ class KernelPath:
         ValueError
             It lies outside the path.
         """
-        if not self.holds(beta):
-            raise ValueError(f"beta = {beta}; the path holds {self.betas[:1]} to {self.betas[-1:]}")
-        k = int(np.clip(np.searchsorted(self.betas, beta), 1, max(1, len(self) - 1)))
-        if len(self) == 1:
+        k, t, length = self._place(beta)
+        if not length:
             return self.params[0].copy()
-        length = self.betas[k] - self.betas[k - 1]
-        t = (beta - self.betas[k - 1]) / length
         first, last = self.params[k - 1 : k + 1]
         ends = (1 - t) * self.slopes[k - 1] * length - t * self.slopes[k] * length + (2 * t - 1) * (last - first)
         return (1 - t) * first + t * last + t * (1 - t) * ends
+
+    def slope_at(self, beta):
+        """Return d params / d beta (n_params,) at an inverse temperature, of the same cubic; raises as `at` does."""
+        k, t, length = self._place(beta)
+        if not length:
+            return self.slopes[0].copy()
+        change = (self.params[k] - self.params[k - 1]) / length
+        ends = (1 - t) * (1 - 3 * t) * self.slopes[k - 1] + t * (3 * t - 2) * self.slopes[k]
+        return 6 * t * (1 - t) * change + ends
+
+    def _place(self, beta):
+        """Return the point behind `beta`, how far it is from the one before, 0 to 1, and the distance of the two.
+
+        The distance is zero where there is one point alone.
+        """
+        if not self.holds(beta):
+            raise ValueError(f"beta = {beta}; the path holds {self.betas[:1]} to {self.betas[-1:]}")
+        if len(self) == 1:
+            return 0, 0.0, 0.0
+        k = int(np.clip(np.searchsorted(self.betas, beta), 1, len(self) - 1))
+        length = self.betas[k] - self.betas[k - 1]
+        return k, (beta - self.betas[k - 1]) / length, length
 
     def arrays(self):
         """Return what `restore` takes over."""
