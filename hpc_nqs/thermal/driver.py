@@ -142,8 +142,8 @@ class Cooling(Computation):
     def _remember(self, velocity):
         """Keep the present parameters and their slope: a kernel of rings, and what can be measured afterwards."""
         if not self.ansatz.has_bra_and_ket:
-            slope = 0.5 * self.evolution.change(velocity)
-            self.rings.path.add(self.evolution.beta, self.ansatz.wavefunction.params, slope)
+            evolution, slope = self.evolution, 0.5 * self.evolution.change(velocity)
+            self.rings.path.add(evolution.beta, self.ansatz.wavefunction.params, slope, evolution.heat(velocity))
 
     def _is_passed(self, target):
         """Return whether a reported temperature is that of a state on the path that is measured again."""

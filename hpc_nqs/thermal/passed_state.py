@@ -1,8 +1,8 @@
 """A state that a cooling has passed, rebuilt from its path and measured with chains of its own.
 
-What the cooling knows from its solution of S x = -F stands in the path: the slope of the parameters, by which -dE/dbeta
-is a covariance, and in the history the TDVP residual.  Chains start at infinite temperature and warm up on a ladder of
-hotter states of the path.
+What the cooling knows from its solution of S x = -F is not measured again: how much of Var(H) its clock takes for
+-dE/dbeta, and the TDVP residual.  Chains start at infinite temperature and warm up on a ladder of hotter states of the
+path.
 
 Numbers are the same to the last bit on any number of ranks: chains are looked at one by one (`chainwise_meter`), and
 sums over all configurations are made on every rank alike.
@@ -14,15 +14,13 @@ import dataclasses
 import numpy as np
 from numpy.random import Philox
 
-from hpc_nqs.parallel.ordered_sums import sum_of_rows
 from hpc_nqs.parallel.team import Team
 from hpc_nqs.sampling.evaluation import chainwise
 from hpc_nqs.thermal.batches import measured_batches
-from hpc_nqs.thermal.chainwise_meter import ChainwiseMeter, single_chains
+from hpc_nqs.thermal.chainwise_meter import ChainwiseMeter
 
 STREAM = 2**63 + 2**62  # of the Philox key; apart from those of chains, rings, umbrella samples and features
 LADDER = 1.5  # between neighbouring inverse temperatures on which chains warm up
-BLOCK = 1024  # samples of exact sums whose log-derivatives are held at a time
 
 
 class PassedState:
@@ -56,7 +54,7 @@ class PassedState:
         else:
             self.meter = ChainwiseMeter(self.state, observables, self.sampler, self.team)
 
-    def report(self, n_batches, n_samples, n_warm_up, stops):
+    def report(self, n_batches, n_samples, n_warm_up, heat, stops):
         """Return the raw row, or None if the run has to stop.  *Collective*.
 
         Parameters
@@ -65,6 +63,8 @@ class PassedState:
             Batches, 1 for exact sums, and samples of each, over all ranks.
         n_warm_up : int
             Sweeps on every state of the ladder.
+        heat : float
+            -dE/dbeta along the path in units of Var(H), see `Evolution.heat`.
         stops : callable
             Returns whether the run has to stop.
         """
@@ -73,7 +73,7 @@ class PassedState:
         row = self.meter.report(measured_batches(n_batches, lambda: self._batch(n_per_chain), stops, made), self.beta)
         if len(made) < n_batches:
             return None
-        return self.state.reported(row, self._heat(*made[-1])) | {"acceptance": self.sampler.acceptance(self.team)}
+        return self.state.reported(row, heat) | {"acceptance": self.sampler.acceptance(self.team)}
 
     def _warm_up(self, n_sweeps):
         """Bring the chains from infinite temperature to that of the state, whose parameters are set."""
@@ -94,41 +94,6 @@ class PassedState:
         if not self.state.is_exact:
             evaluation = chainwise(evaluation, samples, self.sampler.n_chains, self.team)
         return samples, evaluation
-
-    def _heat(self, samples, evaluation):
-        """Return -dE/dbeta along the path in units of Var(H), as `Evolution.heat` does.  *Collective*.
-
-        -dE/dtau / 2 = -Re sum_k <O_k* (E_loc - E)>* dparams_k/dtau, with tau = beta / 2 and samples that the slope does
-        not know.
-        """
-        change = 2 * self.path.slope_at(self.beta)
-        if self.state.is_exact:
-            parts, first, n_rows = [(samples, evaluation)], 0, 1
-        else:
-            parts, first, n_rows = single_chains(samples, evaluation), self.sampler.first, self.sampler.n_chains
-        sums = [self._sums(some.flat, own, change) for some, own in parts if len(some.flat)]
-        rows = np.reshape(sums, (-1, 4)).astype(complex)
-        force, energy, along, variance = sum_of_rows(self.team, rows, first, n_rows)
-        power = -(force - along * energy.conjugate()).real
-        return float(power / variance.real) if variance.real > 0 else 1.0
-
-    def _sums(self, configurations, evaluation, change):
-        """Return weighted sums over samples: of (O.change) (E_loc - E)*, E_loc - E, O.change, and of Var(H)."""
-        wavefunction, weights = self.state.wavefunction, evaluation.weights
-        along = np.empty(len(weights), dtype=complex)
-        for start in range(0, len(weights), BLOCK):
-            part = slice(start, min(start + BLOCK, len(weights)))
-            log_derivs = np.empty((part.stop - start, wavefunction.n_params * wavefunction.width))
-            evaluation.log_derivs(configurations, part, log_derivs, self.team.threads)
-            along[part] = log_derivs.view(complex if wavefunction.width == 2 else float) @ change
-        along[weights == 0] = 0
-        shifted = evaluation.energies - evaluation.energy
-        if self.state.between_layers or self.state.is_exact:
-            squares = (shifted[:, 0].conj() * shifted[:, -1]).real
-        else:
-            squares = np.square(np.abs(shifted)).mean(axis=1)
-        deviations = evaluation.force_energies - evaluation.energy
-        return weights @ (along * deviations.conj()), weights @ deviations, weights @ along, weights @ squares
 
 
 def alone(team):

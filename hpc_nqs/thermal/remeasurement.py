@@ -109,7 +109,8 @@ class Remeasurement:
             int(sweeps) if asked.sweeps_per_sample == "auto" else asked.sweeps_per_sample,
         )
         n_samples = samples_per_step(settings, run.ansatz, beta)
-        row = state.report(run.n_batches(n_samples), n_samples, asked.n_warm_up, run.recorder.stop_held)
+        heat = self.heat(beta, run.rings.path)
+        row = state.report(run.n_batches(n_samples), n_samples, asked.n_warm_up, heat, run.recorder.stop_held)
         return row and row | {"tdvp_residual": self.residual(beta, run.history)}
 
     def others(self, rows):
@@ -120,6 +121,19 @@ class Remeasurement:
         """Return the TDVP residual at an inverse temperature, between those of the steps and the earlier rows."""
         known = {step["beta"]: step["tdvp_residual"] for step in history}
         known |= {row["beta"]: row["tdvp_residual"] for row in self.rows}
+        betas = sorted(known)
+        return float(np.interp(beta, betas, [known[each] for each in betas]))
+
+    def heat(self, beta, path):
+        """Return -dE/dbeta along the path in units of Var(H), from its points and the earlier rows.
+
+        Without either, at infinite temperature, it is 1.
+        """
+        known = {0.0: 1.0}
+        known |= {at: heat for at, heat in zip(path.betas.tolist(), path.heats.tolist(), strict=True) if np.isfinite(heat)}
+        for row in self.rows:
+            if row.get("energy_variance", 0.0) > 0:  # not in older files
+                known[row["beta"]] = row["specific_heat"] / (row["beta"] ** 2 * row["energy_variance"])
         betas = sorted(known)
         return float(np.interp(beta, betas, [known[each] for each in betas]))
 
