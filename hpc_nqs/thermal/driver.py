@@ -353,7 +353,7 @@ class Cooling(Computation):
         if passed and not self.remeasurement:
             raise SettingsError(
                 [f"thermal: T = {1 / passed[0]:.6g} is asked for, but the run is at T = {1 / state['beta']:.6g}; "
-                 "a run continues to lower temperatures only"]
+                 "a run continues to lower temperatures only; `hpc-nqs measure` has those that it has passed"]
             )
         if "exchange" in self.arrays() and "exchange" not in self.recorder.load_network():
             self.history = []  # a state of version 0.1 that is cooled again, see `settings.continuing`

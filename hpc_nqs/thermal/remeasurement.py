@@ -130,7 +130,8 @@ class Remeasurement:
         Without either, at infinite temperature, it is 1.
         """
         known = {0.0: 1.0}
-        known |= {at: heat for at, heat in zip(path.betas.tolist(), path.heats.tolist(), strict=True) if np.isfinite(heat)}
+        stored = np.isfinite(path.heats)
+        known |= dict(zip(path.betas[stored].tolist(), path.heats[stored].tolist(), strict=True))
         for row in self.rows:
             if row.get("energy_variance", 0.0) > 0:  # not in older files
                 known[row["beta"]] = row["specific_heat"] / (row["beta"] ** 2 * row["energy_variance"])
