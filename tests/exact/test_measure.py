@@ -1,9 +1,9 @@
 """What is measured afterwards on the states of a cooling is what was measured, or would have been, on the way.
 
 By sums over all configurations there is no noise: at a reported temperature the state stands in the file, and rows
-agree to rounding; in between its parameters are cubic in beta, and rows agree as far as two coolings with other steps do.
-Sampled tests have fixed seeds and compare within 5 standard errors: a false-alarm rate below 1e-5 each had the seed
-been drawn.
+agree to rounding; in between its parameters are cubic in beta, and rows agree as far as two coolings with other steps
+do.  Sampled tests have fixed seeds and compare within 5 standard errors: a false-alarm rate below 1e-5 each had the
+seed been drawn.
 """
 
 import numpy as np
