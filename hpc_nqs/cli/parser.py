@@ -96,8 +96,8 @@ def _add_measure(commands):
     measure = _command(
         commands,
         "measure",
-        "measure other observables or temperatures on the states that a thermal run has passed, without cooling again",
-        "mpiexec -n 4 hpc-nqs measure square.h5 --set observables.correlations=true --temperatures 1.0,0.5",
+        "measure other observables on the states of a thermal run, without cooling",
+        "hpc-nqs measure square.h5 --set observables.correlations=true",
     )
     measure.add_argument("run", metavar="RUN.h5", help="finished or stopped; it is only read")
     measure.add_argument(

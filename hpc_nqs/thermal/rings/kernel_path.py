@@ -1,5 +1,7 @@
 """The wave functions that a cooling has passed: parameters and their slopes at every step, and all in between.
 
+Rings take their kernels from it, and `thermal.passed_state` the states that are measured afterwards.
+
 Between two steps parameters are cubic in beta (Hermite), of the same order as the steps.
 """
 
