@@ -12,7 +12,7 @@ From Python::
     run = hpc_nqs.run(settings, "chain.h5")  # under mpiexec on all ranks
     print(run["temperature"], run["energy"], run["energy_error"])
 
-`make_input`, `read_input`, `run`, `resume`, `load`, `diagonalize`, `Run` and the errors `SettingsError`,
+`make_input`, `read_input`, `run`, `resume`, `measure`, `load`, `diagonalize`, `Run` and the errors `SettingsError`,
 `RunFileError` and `LauncherError` are the public names.
 """
 
@@ -27,6 +27,7 @@ __all__ = [
     "diagonalize",
     "load",
     "make_input",
+    "measure",
     "read_input",
     "resume",
     "run",

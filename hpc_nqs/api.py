@@ -14,10 +14,10 @@ from hpc_nqs.parallel.team import LauncherError as LauncherError
 from hpc_nqs.reports.text import csv_text, flat_row, json_text, table_text
 from hpc_nqs.runs import labelled_arrays, run_file
 from hpc_nqs.runs.computation import STOPPED
-from hpc_nqs.runs.output_paths import OccupiedError, check_output, inputs_of
+from hpc_nqs.runs.output_paths import OccupiedError, check_output, inputs_of, measured_path
 from hpc_nqs.runs.run_file import RunFileError as RunFileError
 from hpc_nqs.runs.stopping import StopRequest
-from hpc_nqs.settings.continuing import continued
+from hpc_nqs.settings.continuing import continued, measured_again
 from hpc_nqs.settings.parsing import Settings, SettingsError, parse_settings, read_settings
 from hpc_nqs.settings.system import validate
 
@@ -151,7 +151,7 @@ def run(settings, path, *, overwrite=False):
 
 def _run(stop, settings, path, overwrite):
     team = _start(stop)
-    refused = team.broadcast_object(_refused(settings, path, overwrite) if team.is_root else None)
+    refused = team.broadcast_object(_refused(inputs_of(settings), path, overwrite) if team.is_root else None)
     if refused:
         raise FileExistsError(refused)
     return _drive(team, settings, path, None, stop)
@@ -185,6 +185,49 @@ def _resume(stop, path, overrides):
         stored = text, table["rows"], () if "resolved" in table else list(run_file.read_network(path))
     settings, _ = continued(*team.broadcast_object(stored), overrides)
     return _drive(team, _validated(settings), path, str(path), stop)
+
+
+def measure(path, overrides=(), *, temperatures=None, output=None, overwrite=False):
+    """Measure the states that a thermal run has passed, without cooling again, *collective*; stops as `run` does.
+
+    The run file is only read. The new rows go to a run file of their own, which `resume` continues.
+
+    Parameters
+    ----------
+    path : path-like
+    overrides : sequence of str
+        "section.key=value", for example "observables.correlations=true".
+    temperatures : sequence of float, optional
+        By default those with results.
+    output : path-like, optional
+        Run file to write, by default NAME-measured.h5 beside NAME.h5.
+    overwrite : bool
+        Replace a run file that stands there.
+
+    Raises
+    ------
+    SettingsError
+        The file keeps no states, or none for a temperature; a setting on which they rest would change.
+    RunFileError
+        When the file cannot be used.
+    FileExistsError
+        As for `run`.
+    """
+    with _stopping() as stop:
+        return _measure(stop, path, overrides, temperatures, output or measured_path(path), overwrite)
+
+
+def _measure(stop, path, overrides, temperatures, output, overwrite):
+    team = _start(stop)
+    refused = stored = None
+    if team.is_root:
+        refused = _refused([path], output, overwrite)
+        stored = run_file.read_settings_text(path), run_file.read_table(path)["rows"]
+    refused = team.broadcast_object(refused)
+    if refused:
+        raise FileExistsError(refused)
+    settings = measured_again(*team.broadcast_object(stored), str(path), overrides, temperatures)
+    return _drive(team, _validated(settings), output, None, stop, measure_from=str(path))
 
 
 def load(path):
@@ -223,12 +266,12 @@ def diagonalize(settings):
     return Run("", settings, exact_table(settings), {}, {})
 
 
-def _refused(settings, path, overwrite):
+def _refused(inputs, path, overwrite):
     """Return why a run may not be written to a path, "" where it may."""
     if Path(path).is_file() and not overwrite:
         return f"{path} exists; continue it with resume, or pass overwrite=True"
     try:
-        check_output(path, inputs_of(settings), replaces_runs=True)
+        check_output(path, inputs, replaces_runs=True)
     except OccupiedError as error:
         return str(error).removesuffix(" with -o")
     return ""
@@ -252,10 +295,13 @@ def _start(stop):
     return team
 
 
-def _drive(team, settings, path, resume_from, stop):
+def _drive(team, settings, path, resume_from, stop, measure_from=None):
     from hpc_nqs import tasks
 
-    code = tasks.run(settings, team, str(path), resume_from=resume_from, stop=stop)
+    if measure_from is not None:
+        code = tasks.measure(settings, team, measure_from, str(path), stop=stop)
+    else:
+        code = tasks.run(settings, team, str(path), resume_from=resume_from, stop=stop)
     if not team.is_root:
         return team.broadcast_object(None)
     reason = stop.reason if code == STOPPED or stop.requested else ""

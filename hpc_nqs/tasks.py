@@ -39,6 +39,41 @@ def run(settings, team, output_path, resume_from=None, stop=NEVER):
         return computation.run(resumed=resume_from is not None)
 
 
+def measure(settings, team, source, output_path, stop=NEVER):
+    """Measure the states that a thermal run has passed, and write the run file of the new rows.  *Collective*.
+
+    Parameters
+    ----------
+    settings : Settings
+        Those of the run with other observables, temperatures or numbers of samples.
+    team : Team
+    source : str
+        Run file of that run; it is only read.
+    output_path : str
+        `run` continues it like any other.
+    stop : StopRequest
+        Ends the measurement at a checkpoint.
+
+    Returns
+    -------
+    int
+        As `run`.
+
+    Raises
+    ------
+    SettingsError, RunFileError, UnwritableError
+        On all ranks alike; the first two before anything is written.
+    """
+    from hpc_nqs.thermal.driver import Cooling
+
+    with Progress(team.rank) as progress:
+        minutes = settings.run.checkpoint_minutes
+        recorder = Recorder(output_path, team, stop, minutes, progress.message, source)
+        computation = Cooling(settings, team, recorder, progress, resumed=True)
+        computation.measure_again(*recorder.load(), source)
+        return computation.run()
+
+
 def plan(settings):
     """Return what a run of `settings` will take, as {what: number or text}."""
     return _planning(settings)[0].plan(settings)

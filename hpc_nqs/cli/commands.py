@@ -1,4 +1,4 @@
-"""What each command does; MPI starts only in `run`, `resume` and `sweep run`."""
+"""What each command does; MPI starts only in `run`, `resume`, `measure` and `sweep run`."""
 
 import json
 import sys
@@ -15,12 +15,12 @@ from hpc_nqs.ground_state.zero_variance import variance_limits
 from hpc_nqs.reports import text as reporting
 from hpc_nqs.reports.methods import paragraph
 from hpc_nqs.reports.planning import check_text
-from hpc_nqs.runs.output_paths import check_output, inputs_of
+from hpc_nqs.runs.output_paths import check_output, inputs_of, measured_path
 from hpc_nqs.runs.stopping import StopRequest
-from hpc_nqs.settings.continuing import continued
+from hpc_nqs.settings.continuing import continued, measured_again
 from hpc_nqs.settings.parsing import SettingsError
 
-__all__ = ["bench", "check", "exact", "extrapolate", "import_input", "init"]
+__all__ = ["bench", "check", "exact", "extrapolate", "import_input", "init", "measure"]
 __all__ += ["plot", "report", "resume", "run", "show", "sweep"]
 
 
@@ -38,6 +38,14 @@ def resume(options):
         team = start_team(options, stop)
         settings, output = agreed(team, lambda: _prepare_resume(options))
         return drive(team, settings, output, stop, resume_from=output)
+
+
+def measure(options):
+    """Measure the states of a run again; collective over the ranks of the launcher."""
+    with StopRequest() as stop:
+        team = start_team(options, stop)
+        settings, output = agreed(team, lambda: _prepare_measure(options))
+        return drive(team, settings, output, stop, measure_from=options.run)
 
 
 def show(options):
@@ -180,3 +188,11 @@ def _prepare_resume(options):
     for remark in remarks:
         print(f"hpc-nqs: {remark}", file=sys.stderr)
     return validated(settings), options.run
+
+
+def _prepare_measure(options):
+    text, table = (read_run_file(options.run, reader) for reader in ("read_settings_text", "read_table"))
+    settings = measured_again(text, table["rows"], options.run, options.overrides, options.temperatures)
+    output = options.output or measured_path(options.run)
+    check_output(output, [options.run], replaces_runs=options.overwrite)
+    return validated(settings), str(output)

@@ -68,13 +68,16 @@ def agreed(team, prepare):
     return prepared
 
 
-def drive(team, settings, output, stop, resume_from=None):
-    """Run the computation and print its results. *Collective*."""
+def drive(team, settings, output, stop, resume_from=None, measure_from=None):
+    """Run the computation, or measure the states of a run again, and print the results. *Collective*."""
     from hpc_nqs.runs.recorder import UnwritableError
     from hpc_nqs.runs.run_file import RunFileError
 
     try:
-        code = tasks.run(settings, team, output, resume_from=resume_from, stop=stop)
+        if measure_from is not None:
+            code = tasks.measure(settings, team, measure_from, output, stop=stop)
+        else:
+            code = tasks.run(settings, team, output, resume_from=resume_from, stop=stop)
     except (SettingsError, RunFileError, UnwritableError) as error:  # raised on all ranks alike
         if isinstance(error, RunFileError):
             error = UnusableFile(str(error))

@@ -62,7 +62,7 @@ def build_parser():
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
     for add in (
-        _add_run, _add_resume, _add_show, _add_plot, _add_report, _add_exact,
+        _add_run, _add_resume, _add_measure, _add_show, _add_plot, _add_report, _add_exact,
         _add_extrapolate, _add_check, _add_init, _add_import, _add_sweep, _add_bench,
     ):
         add(commands)
@@ -91,6 +91,24 @@ def _add_resume(commands):
     )
     resume.add_argument("run", metavar="RUN.h5")
     _add_overrides(resume)
+
+
+def _add_measure(commands):
+    measure = _command(
+        commands,
+        "measure",
+        "measure other observables on the states of a thermal run, without cooling",
+        "hpc-nqs measure square.h5 --set observables.correlations=true",
+    )
+    measure.add_argument("run", metavar="RUN.h5", help="finished or stopped; it is only read")
+    measure.add_argument(
+        "-o", "--output", metavar="OTHER.h5", help="run file to write; by default the run's name with -measured.h5"
+    )
+    _add_overrides(measure)
+    measure.add_argument(
+        "--temperatures", metavar="T,T,...", type=_numbers, help="to measure; by default those with results"
+    )
+    measure.add_argument("--overwrite", action="store_true", help="replace an existing run file")
 
 
 def _add_show(commands):
@@ -267,6 +285,14 @@ def _positive(text):
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text}: allowed is an integer from 1")
     return int(text)
+
+
+def _numbers(text):
+    """Return numbers with commas as a list."""
+    try:
+        return [float(word) for word in text.strip("[]").split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text}: allowed are numbers with commas") from None
 
 
 def _add_overrides(parser):

@@ -119,6 +119,17 @@ def fitted_coefficients(values, controls, weights, team):
     deviations = weights[:, None] * (columns - means)
     products = deviations.T @ deviations
     team.sum_in_place(products)
+    return solved_coefficients(products, team)
+
+
+def solved_coefficients(products, team):
+    """Return the coefficients (n_controls,) from sums over samples.  *Collective*.
+
+    Parameters
+    ----------
+    products : (n_controls + 1, n_controls + 1) float64
+        Of the weighted deviations of the controls and of the value, the last one.
+    """
     scale = np.sqrt(np.diag(products))
     scale[scale == 0] = 1.0
     products = team.broadcast_object(products / np.outer(scale, scale))

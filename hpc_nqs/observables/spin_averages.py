@@ -70,5 +70,5 @@ class SpinAverages:
             len(configurations),
             lambda own, part: local_energies(configurations[part], own, kernel, self.sums, sums[part], log_psi[part]),
         )
-        layers = sums.real.reshape(len(configurations), len(self.layers), -1)
+        layers = sums.real.reshape(len(configurations), len(self.layers), self.weights.shape[1])
         return self.constants + layers.mean(axis=1) @ self.weights.T

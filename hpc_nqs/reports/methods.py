@@ -72,7 +72,18 @@ def _numerical(settings, resolved, table):
         f"state, at most {thermal['max_dtau']:.3g} in inverse energies and 20 % of beta; {followed[clock]}.",
         *_sampled(sampling, thermal.get("n_samples_report"), "each reported temperature"),
         *rings,
+        *_measured_again(table),
         _equations(resolved["reconfiguration"]),
+    ]
+
+
+def _measured_again(table):
+    """Return the sentence about rows that were not measured on the way."""
+    if not table.get("measured_from"):
+        return []
+    return [
+        "These results were measured afterwards on the states that the cooling has passed, in Markov chains of their "
+        "own; between two steps parameters are cubic in beta."
     ]
 
 

@@ -333,6 +333,8 @@ def _status(table, n_rows):
         words.append("exact diagonalization")
     elif "finished" in table:
         words.append("finished" if table["finished"] else "not finished")
+    if table.get("measured_from"):
+        words.append(f"measured from {table['measured_from']}")
     words.append(f"{n_rows} row{'s' * (n_rows != 1)}")
     if "seconds" in table:
         words.append(duration(table["seconds"]))

@@ -51,6 +51,11 @@ def check_output(path, inputs=(), replaces_runs=None):
         raise OccupiedError(f"{path} is not a run file, and only run files are replaced; choose another name with -o")
 
 
+def measured_path(path):
+    """Return where the rows of a run file that are measured again are written: NAME-measured.h5 beside NAME.h5."""
+    return Path(path).with_name(f"{Path(path).stem}-measured.h5")
+
+
 def check_stream(stream, inputs):
     """Refuse a stream, such as standard output, that goes onto one of the inputs: `show run.h5 >> run.h5`.
 

@@ -31,10 +31,13 @@ class Recorder:
         Between two checkpoints; 0 writes after every step.
     message : callable
         Takes a line of text for the user; called on rank 0 alone.
+    source : str, optional
+        Run file that the run begins from, where that is another one.
     """
 
-    def __init__(self, path, team, stop, minutes, message):
+    def __init__(self, path, team, stop, minutes, message, source=None):
         self.path, self.team, self.stop, self.minutes, self.message = path, team, stop, minutes, message
+        self.source = path if source is None else source
         self.begin = self.last_saved = self.last_look = time.monotonic()
         self.n_saved = self.n_failed = 0
         self.seconds = 0.0  # spent on checkpoints by this process
@@ -42,17 +45,17 @@ class Recorder:
         self._held = self._last_error = None
 
     def load_network(self):
-        """Return the arrays of the wave function in the run file, read by rank 0.  *Collective*.
+        """Return the arrays of the wave function in the run file it begins from, read by rank 0.  *Collective*.
 
         Raises
         ------
         RunFileError
             On every rank, if the file cannot be used.
         """
-        return self.team.broadcast_object(self._read_on_root(lambda: run_file.read_network(self.path)))
+        return self.team.broadcast_object(self._read_on_root(lambda: run_file.read_network(self.source)))
 
     def load(self):
-        """Return (state, history) of the run file, read by rank 0.  *Collective*.
+        """Return (state, history) of the run file it begins from, read by rank 0.  *Collective*.
 
         The entry "chains" of the state, the large one, is None on the other ranks.
 
@@ -61,7 +64,7 @@ class Recorder:
         RunFileError
             On every rank, if the file cannot be used.
         """
-        loaded = self._read_on_root(lambda: (run_file.read_state(self.path), run_file.read_history(self.path)))
+        loaded = self._read_on_root(lambda: (run_file.read_state(self.source), run_file.read_history(self.source)))
         state, history = loaded if self.team.is_root else ({}, None)
         chains = state.pop("chains", None)
         state, history = self.team.broadcast_object((state, history))

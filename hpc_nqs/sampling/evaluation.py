@@ -1,11 +1,12 @@
 """A wave function on samples: local energies, log Psi and weights."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from hpc_nqs.kernels import amplitude as amplitude_kernel
 from hpc_nqs.kernels.local_energy import local_energies
+from hpc_nqs.parallel.ordered_sums import sum_of_rows
 
 
 @dataclass
@@ -71,9 +72,7 @@ def evaluate(samples, wavefunction, system, team, amplitude=None):
         samples.log_density = 2 * samples.exponent * log_psi.real if samples.exponent else np.zeros(n)
     # a numerical zero of Psi, reached by exact summation or by rounding, has no local energy and no weight
     usable = np.isfinite(energies).all(axis=1) & np.isfinite(log_psi) & np.isfinite(samples.log_density)
-    log_weights = 2 * np.where(usable, log_psi.real, 0) - np.where(usable, samples.log_density, 0)
-    log_weights = np.where(usable, log_weights, -np.inf)
-    weights = np.exp(log_weights - team.max(log_weights.max(initial=-np.inf)))
+    weights = _unnormalised(log_psi, samples.log_density, usable, team)
     energies[weights == 0] = 0
     totals = np.array([weights.sum(), np.square(weights).sum(), weights @ energies.real.mean(axis=1)])
     team.sum_in_place(totals)
@@ -85,3 +84,34 @@ def evaluate(samples, wavefunction, system, team, amplitude=None):
         energy=totals[2] / totals[0],
         n_effective=totals[0] ** 2 / totals[1],
     )
+
+
+def chainwise(evaluation, samples, n_chains, team):
+    """Return an evaluation whose numbers are the same to the last bit on any number of ranks.  *Collective*.
+
+    Sums are made chain by chain, in the order of the chains.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        Of the samples.
+    samples : Samples
+    n_chains : int
+        Over all ranks.
+    """
+    weights = _unnormalised(evaluation.log_psi, samples.log_density, evaluation.weights > 0, team)
+    energies = evaluation.energies.real.mean(axis=1)
+    n_local, n_per_chain = samples.configurations.shape[:2]
+    sums = np.zeros((n_local, 3))
+    for c in range(n_local):
+        part = slice(c * n_per_chain, (c + 1) * n_per_chain)
+        sums[c] = weights[part].sum(), weights[part] @ weights[part], weights[part] @ energies[part]
+    total, squares, energy = sum_of_rows(team, sums, samples.first_chain, n_chains)
+    return replace(evaluation, weights=weights / total, energy=energy / total, n_effective=total**2 / squares)
+
+
+def _unnormalised(log_psi, log_density, usable, team):
+    """Return abs(Psi)^2 over the density (n,), the largest one of all ranks 1; 0 where not `usable`.  *Collective*."""
+    log_weights = 2 * np.where(usable, log_psi.real, 0) - np.where(usable, log_density, 0)
+    log_weights = np.where(usable, log_weights, -np.inf)
+    return np.exp(log_weights - team.max(log_weights.max(initial=-np.inf)))

@@ -1,4 +1,4 @@
-"""The settings of a run that continues: what cannot change, and the temperatures that have results already."""
+"""The settings of a run that continues or is measured again: what cannot change, and which temperatures there are."""
 
 import dataclasses
 
@@ -59,6 +59,61 @@ def continued(text, rows, arrays=(), overrides=()):
         settings, added = _with_reported(settings, rows)
         remarks += added
     return settings, remarks
+
+
+def measured_again(text, rows, source, overrides=(), temperatures=None):
+    """Return the settings of a measurement of the states that a thermal run has passed.
+
+    Parameters
+    ----------
+    text : str
+        The settings in the run file.
+    rows : list of dict
+        The results there; without temperatures in the overrides theirs are measured.
+    source : str
+        The run file.
+    overrides : sequence of str
+        "section.key=value".
+    temperatures : sequence of float, optional
+        In place of those.
+
+    Raises
+    ------
+    SettingsError
+        No thermal run by the numerical method, a setting on which the states rest would change, or no temperatures.
+    """
+    tables = read_tables(text)
+    stored = parse_settings(tables)
+    again = f"run its input again with the observables; `hpc-nqs show {source} --toml` prints it"
+    if stored.run.task != "thermal":
+        raise SettingsError([f"{source} is a run of ground states, which keeps its last states alone; {again}"])
+    if stored.thermal.method != "numerical":
+        raise SettingsError([f'{source} is a run of thermal.method = "analytic", which keeps no states; {again}'])
+    given = {"thermal.temperatures", "thermal.betas"} & {each.partition("=")[0].strip() for each in overrides}
+    if temperatures is not None and given:
+        raise SettingsError([f"temperatures are given by --set {given.pop()} and on their own: give one of them"])
+    if not given:
+        tables["thermal"] = tables["thermal"] | _temperatures(stored.thermal, rows, source, temperatures)
+        tables["thermal"] = {key: value for key, value in tables["thermal"].items() if value is not None}
+    settings = parse_settings(tables, overrides)
+    problems = changed_foundations(stored, settings)
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def _temperatures(thermal, rows, source, temperatures):
+    """Return {key: value} of what is measured again: temperatures that are asked for, or those with results."""
+    if temperatures is not None:
+        return {"temperatures": temperatures, "betas": None}
+    if not rows:
+        raise SettingsError(
+            [f"{source} has no results yet: name temperatures with --temperatures T,T,..., or go on with "
+             f"hpc-nqs resume {source}"]
+        )
+    known, key = {row["beta"] for row in rows}, "temperatures" if thermal.temperatures else "betas"
+    both = zip(getattr(thermal, key), thermal.report_betas, strict=True)
+    return {key: [value for value, beta in both if beta in known]}
 
 
 def _with_reported(settings, rows):

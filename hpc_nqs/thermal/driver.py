@@ -12,9 +12,10 @@ from hpc_nqs.runs.computation import DONE, FAILED, STOPPED, Computation
 from hpc_nqs.runs.threads import use_threads
 from hpc_nqs.settings.parsing import SettingsError
 from hpc_nqs.thermal.ansatz import build_state
+from hpc_nqs.thermal.batches import Batches
 from hpc_nqs.thermal.deep.start import load_start
 from hpc_nqs.thermal.evolution import EvolutionError
-from hpc_nqs.thermal.measured_row import is_accurate
+from hpc_nqs.thermal.passed_state import alone
 from hpc_nqs.thermal.path import Retreat, left_path
 from hpc_nqs.thermal.plan import (
     N_CHAINS,
@@ -25,6 +26,7 @@ from hpc_nqs.thermal.plan import (
     resolved,
     samples_per_step,
 )
+from hpc_nqs.thermal.remeasurement import Remeasurement
 from hpc_nqs.thermal.rings.reports import COOLED, PILOT, RingReports
 from hpc_nqs.thermal.soundness import frozen_problem, seed_problem
 from hpc_nqs.thermal.table import finished_rows
@@ -58,6 +60,7 @@ class Cooling(Computation):
         sampling = settings.sampling
         self.exponent = START_EXPONENT if sampling.exponent == "auto" else sampling.exponent
         self.warm = False
+        self.remeasurement = None
         self.retreat = Retreat(self.evolution, self.ansatz.wavefunction)
         self.rings = RingReports(
             self.ansatz, self.observables, team, settings.thermal, settings.run.seed,
@@ -84,6 +87,7 @@ class Cooling(Computation):
             if code is not None:
                 return code
             self.rows.append(row | {"temperature": temperature})
+            self.rows.sort(key=lambda row: row["beta"])
             self._show(target, row)
             self.recorder.save(self)
         self.recorder.finish()
@@ -98,6 +102,8 @@ class Cooling(Computation):
             task = self.rings.next(target, self.history, self.rows)
             if task is None:
                 return self.rings.finish(target), None
+            if task.stage == COOLED and self._is_passed(target):
+                return self._passed(target)
             if self.evolution.beta < task.kernel_beta:
                 code = self._step(task.kernel_beta)
             else:
@@ -114,7 +120,8 @@ class Cooling(Computation):
         betas, residuals = ([step[name] for step in self.history] for name in ("beta", "tdvp_residual"))
         of_kernel = {"tdvp_residual": float(np.interp(task.kernel_beta, betas, residuals))}
         if self.is_exact:
-            return self.rings.take(task, self.rings.traced(task) | of_kernel), None
+            team = alone(self.team) if self.remeasurement else self.team
+            return self.rings.take(task, self.rings.traced(task, team) | of_kernel), None
         ring = self.rings.begin(task, self.history[-1]["energy"])
         if task.stage == PILOT:
             row = ring.pilot()
@@ -133,10 +140,23 @@ class Cooling(Computation):
         self._remember(self.evolution.velocity(samples, evaluation))
 
     def _remember(self, velocity):
-        """Keep the present parameters and their slope as a kernel of rings."""
-        if self.rings.is_on:
-            slope = 0.5 * self.evolution.change(velocity)
-            self.rings.path.add(self.evolution.beta, self.ansatz.wavefunction.params, slope)
+        """Keep the present parameters and their slope: a kernel of rings, and what can be measured afterwards."""
+        if not self.ansatz.has_bra_and_ket:
+            evolution, slope = self.evolution, 0.5 * self.evolution.change(velocity)
+            self.rings.path.add(evolution.beta, self.ansatz.wavefunction.params, slope, evolution.heat(velocity))
+
+    def _is_passed(self, target):
+        """Return whether a reported temperature is that of a state on the path that is measured again."""
+        return self.remeasurement is not None and self.remeasurement.holds(target, self.rings.path)
+
+    def _passed(self, target):
+        """Measure the state of the path at a reported temperature; return as `_reach` does."""
+        self.recorder.hold(self)  # a state that is left is measured again
+        row = self.remeasurement.row(target, self)
+        if row is None:
+            return None, STOPPED
+        problem = frozen_problem(row["acceptance"], self.is_exact)
+        return (None, self._fail(problem)) if problem else (row, None)
 
     def _cooled(self, target):
         """Measure the state at a reported temperature; return as `_reach` does, (None, None) after a step back."""
@@ -266,15 +286,11 @@ class Cooling(Computation):
     def _report(self, beta):
         """Return the raw results at a requested temperature, from extra samples; None if the run has to stop."""
         n_samples = self._n_samples()
-        least, n_batches = batches_per_report(self.settings, self.ansatz, n_samples)
-        accuracy = self.settings.thermal.accuracy
+        batches = self.batches(n_samples)
         self.recorder.hold(self)  # a report cut short is made again, from the chains as they were
         begin, made = self.elapsed(), []
-        row = self.meter.report(
-            self._batches(n_batches, n_samples, made),
-            beta,
-            lambda n_made, row_so_far: least <= n_made < n_batches and is_accurate(row_so_far(), accuracy),
-        )
+        parts = batches.measured(lambda: self._sample(n_samples), self.recorder.stop_held, made)
+        row = self.meter.report(parts, beta, batches.are_enough)
         if not made:
             return None
         velocity = self.evolution.velocity(*made[-1])
@@ -283,14 +299,10 @@ class Cooling(Computation):
         row = self.ansatz.reported(row, self.evolution.heat(velocity))
         return row | {"tdvp_residual": velocity.residual, "acceptance": self.sampler.acceptance(self.team)}
 
-    def _batches(self, n_batches, n_samples, made):
-        """Yield batches of (samples, evaluation); `made` holds the last one, and nothing if the run has to stop."""
-        for batch in range(n_batches):
-            if batch and self.recorder.stop_held():
-                made.clear()
-                return
-            made[:] = [None] * batch + [self._sample(n_samples)]
-            yield made[-1]
+    def batches(self, n_samples):
+        """Return the `Batches` of `n_samples` samples at a reported temperature."""
+        least, most = batches_per_report(self.settings, self.ansatz, n_samples)
+        return Batches(least, most, self.settings.thermal.accuracy)
 
     # ---- state and files -------------------------------------------------------------------------------------------
 
@@ -311,7 +323,20 @@ class Cooling(Computation):
             "exponent": self.exponent,
             "rings": rings,
             "retreat": self.retreat.stored(),
+            **({"measured": self.remeasurement.stored()} if self.remeasurement else {}),
         }
+
+    def measure_again(self, state, history, source):
+        """Take over what stands in the run file `source`, to measure its states again.  *Collective*.
+
+        Raises
+        ------
+        SettingsError
+            As `restore`; the file keeps no states, or none for a temperature.
+        """
+        measurement, begun = Remeasurement.of(state, source)
+        self.restore(begun, history)
+        measurement.check(self.settings.thermal.report_betas, self.rings, begins=True)
 
     def restore(self, state, history):
         """Take over the state and history of a run file.  *Collective*.
@@ -325,10 +350,11 @@ class Cooling(Computation):
         self.restore_progress(state, history, self.sampler)
         reported = {row["beta"] for row in self.rows}
         passed = [beta for beta in self.settings.thermal.report_betas if beta < state["beta"] and beta not in reported]
-        if passed:
+        self.remeasurement = Remeasurement.restored(state.get("measured"))
+        if passed and not self.remeasurement:
             raise SettingsError(
                 [f"thermal: T = {1 / passed[0]:.6g} is asked for, but the run is at T = {1 / state['beta']:.6g}; "
-                 "a run continues to lower temperatures only"]
+                 "a run continues to lower temperatures only; `hpc-nqs measure` has those that it has passed"]
             )
         if "exchange" in self.arrays() and "exchange" not in self.recorder.load_network():
             self.history = []  # a state of version 0.1 that is cooled again, see `settings.continuing`
@@ -341,6 +367,9 @@ class Cooling(Computation):
         if "rings" in state:  # not in older files
             self.rings.restore(state["rings"])
             self.retreat.restore(state["retreat"])
+        if self.remeasurement:
+            self.remeasurement.check(passed, self.rings)
+            self.remeasurement.prepare(self.rings, self.settings.run.seed)
 
     def table(self):
         """Return the results so far, as `run_file.run_image` takes them."""
@@ -361,7 +390,9 @@ class Cooling(Computation):
                 noisy=self.ansatz.has_noisy_path,
                 nodes=self.rings.nodes,
                 crossing=self.rings.crossing(self.history) if self.rings.is_on else None,
+                others=self.remeasurement.others(self.rows) if self.remeasurement else (),
             ),
+            **({"measured_from": self.remeasurement.source} if self.remeasurement else {}),
         }
 
     def arrays(self):

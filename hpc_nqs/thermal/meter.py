@@ -113,8 +113,7 @@ class Meter:
         statistics = self._statistics(parts)
         energies = np.concatenate([part[:, :, ENERGY] for part, _ in parts], axis=1)
         weights = [part.reshape(values.shape[:2]) for values, part in parts]
-        chains = ChainSums(energies, statistics.means[ENERGY], np.concatenate(weights, axis=1))
-        self.team.sum_in_place(chains.sums)
+        chains = self._chain_sums(energies, statistics.means[ENERGY], np.concatenate(weights, axis=1))
         energy = ENERGY if self.controls is None else -1
         row = measured_row(
             statistics.estimate, lambda means: centre + means[:, energy], variance_of, self.system.model,
@@ -125,6 +124,12 @@ class Meter:
         row["autocorrelation"] = 1.0 if self.sampler.is_exact else chains.tau
         row["r_hat"] = 1.0 if self.sampler.is_exact else chains.r_hat
         return row
+
+    def _chain_sums(self, energies, centre, weights):
+        """Return the `ChainSums` of all ranks.  *Collective*."""
+        chains = ChainSums(energies, centre, weights)
+        self.team.sum_in_place(chains.sums)
+        return chains
 
     def _statistics(self, parts):
         """Return `Statistics` of (values (n_chains, n_samples, n_columns), weights) of several batches."""

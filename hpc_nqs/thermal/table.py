@@ -12,10 +12,11 @@ from hpc_nqs.thermal.rings.table import ring_rows
 
 SHARED = 1.5  # of the error of an integral: consecutive steps share their chains, calibrated
 NARROW = 0.125  # window of a second fit of the slope at the end of a path
+CLOSE = 1e-9  # relative, of two inverse temperatures
 CERTAIN = 2.0  # total errors by which s may lie outside 0 to ln 2 and is taken to be at the end
 
 
-def finished_rows(rows, history, model, start=None, exact_until=0.0, noisy=False, nodes=(), crossing=None):
+def finished_rows(rows, history, model, start=None, exact_until=0.0, noisy=False, nodes=(), crossing=None, others=()):
     """Complete the measured rows by what needs the whole path from infinite temperature.
 
     Parameters
@@ -38,6 +39,8 @@ def finished_rows(rows, history, model, start=None, exact_until=0.0, noisy=False
         Rows of rings between the reported temperatures.
     crossing : float or None
         Inverse temperature from which on rings know the energy better than the path does.
+    others : sequence of dict
+        Measured rows of cooled states that are points of the path and not in the table.
 
     Returns
     -------
@@ -47,10 +50,10 @@ def finished_rows(rows, history, model, start=None, exact_until=0.0, noisy=False
     """
     of_rings = [row for row in rows if "kernel_beta" in row]
     if of_rings:
-        return _with_rings(rows, of_rings, history, model, (start, exact_until, noisy), nodes, crossing)
+        return _with_rings(rows, of_rings, history, model, (start, exact_until, noisy), nodes, crossing, others)
     if not rows:
         return []
-    path = _path(rows, history)
+    path = _path(rows, history, others)
     betas = path.betas
     integrals, integral_errors = _integrals(path, model, start)
     off = systematic_error.estimate(path, model, start, exact_until, noisy)
@@ -92,15 +95,15 @@ def _possible_entropy(row):
     return thermodynamics.possible_entropy(row["entropy"], total)
 
 
-def _with_rings(rows, of_rings, history, model, how, nodes, crossing):
+def _with_rings(rows, of_rings, history, model, how, nodes, crossing, others):
     """Return `finished_rows` of a run with rows of rings; `how`: start, exact_until and noisy."""
     cooled = [row for row in rows if "kernel_beta" not in row]
     of_rings = sorted(of_rings, key=lambda row: row["beta"])
-    path = _path(cooled, history)
+    path = _path(cooled, history, others)
     off = systematic_error.estimate(path, model, *how)
     finished = [
         row | {"links": 2, "kernel_beta": row["beta"], "average_sign": 1.0}
-        for row in finished_rows(cooled, history, model, *how)
+        for row in finished_rows(cooled, history, model, *how, others=others)
     ]
     of_rings = ring_rows(of_rings, nodes, path, off, model, crossing, finished)
     finished += [row | {"entropy": _possible_entropy(row)} for row in of_rings]
@@ -149,21 +152,26 @@ def _first_integral(path, model):
     return cubic + change, abs(change)
 
 
-def _path(rows, history):
+def _path(rows, history, others=()):
     """Return the `systematic_error.Path` of a run; reported temperatures replace steps at the same beta.
 
-    Deep states have no layer difference: it counts as zero.
+    Deep states have no layer difference: it counts as zero.  Where there are `others`, rows that are not reported but
+    known, points next to a reported temperature make way: there a slope between two points would be noise.
     """
     names = ("beta", "energy", "energy_error", "specific_heat", "specific_heat_error", "tdvp_residual")
     differences = history.get("layer_energy_difference", np.zeros(len(history.get("beta", []))))
     columns = [history.get(name, []) for name in names]
     points = {float(point[0]): point for point in zip(*columns, differences, strict=True)}
-    for row in rows:
+    for row in [*others, *rows]:
         beta = row["beta"]
         if "energy_variance" in row:  # of tables c is not beta^2 Var(H)
             heat = {"specific_heat": "energy_variance", "specific_heat_error": "energy_variance_error"}
             row = row | {name: beta**2 * row[variance] for name, variance in heat.items()}
         points[beta] = (*(row[name] for name in names), row.get("layer_energy_difference", 0.0))
+    if others:
+        reported = np.array([row["beta"] for row in rows])
+        points = {beta: point for beta, point in points.items() if beta in reported or not
+                  np.any(np.abs(beta - reported) < CLOSE * beta)}
     columns = np.array([points[beta] for beta in sorted(points)]).T
     betas, energies, errors, heats, heat_errors, residuals, differences = columns
     variances, variance_errors = heats / betas**2, heat_errors / betas**2

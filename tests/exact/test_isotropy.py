@@ -68,6 +68,8 @@ def test_averages_are_those_of_dense_operators(name, symmetries):
     layers = (0, n) if averaged.ansatz.layers_equivalent else (0,)
     assert len(layers) == (1 if symmetries else 2)
     columns = measured.measure(averaged.configurations, SERIAL.threads)
+    none = averaged.configurations[:0]  # of a rank without chains
+    assert measured.measure(none, SERIAL.threads).shape == (0, columns.shape[1])
     usable = averaged.weights > 0
     found = averaged.weights[usable] @ columns[usable]
     products = np.full((n, n), 0.75)

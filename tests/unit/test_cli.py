@@ -16,7 +16,7 @@ from hpc_nqs.runs import recorder
 from hpc_nqs.runs import run_file as checkpoint
 from hpc_nqs.settings.parsing import SettingsError, read_settings
 
-COMMANDS = ("run", "resume", "show", "plot", "report", "exact", "check", "init", "import", "sweep", "bench")
+COMMANDS = ("run", "resume", "measure", "show", "plot", "report", "exact", "check", "init", "import", "sweep", "bench")
 
 
 # The package that is tested is also the one that processes in other folders find.

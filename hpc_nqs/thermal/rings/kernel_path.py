@@ -1,5 +1,7 @@
 """The wave functions that a cooling has passed: parameters and their slopes at every step, and all in between.
 
+Rings take their kernels from it, and `thermal.passed_state` the states that are measured afterwards.
+
 Between two steps parameters are cubic in beta (Hermite), of the same order as the steps.
 """
 
@@ -16,10 +18,12 @@ class KernelPath:
     betas : (n,) float64, increasing
     params, slopes : (n, n_params)
         Parameters and d params / d beta there.
+    heats : (n,) float64
+        -dE/dbeta there in units of Var(H), see `Evolution.heat`; not a number where it is not known.
     """
 
     def __init__(self):
-        self.betas, self.params, self.slopes = np.zeros(0), None, None
+        self.betas, self.params, self.slopes, self.heats = np.zeros(0), None, None, np.zeros(0)
 
     def __len__(self):
         return len(self.betas)
@@ -29,7 +33,7 @@ class KernelPath:
         """The largest inverse temperature, 0 where there is none."""
         return float(self.betas[-1]) if len(self) else 0.0
 
-    def add(self, beta, params, slope):
+    def add(self, beta, params, slope, heat=np.nan):
         """Add a point; points that are not hotter, of a path that was left, make way."""
         kept = self.betas < beta * (1 - 1e-12)
         kept &= np.arange(len(self), 0, -1) < MAX_NUMBERS // (2 * len(params))
@@ -38,7 +42,7 @@ class KernelPath:
             np.concatenate([np.reshape(rows, (-1, len(params))), part[None]])
             for rows, part in zip(before, (params, slope), strict=True)
         )
-        self.betas = np.append(self.betas[kept], beta)
+        self.betas, self.heats = np.append(self.betas[kept], beta), np.append(self.heats[kept], heat)
 
     def holds(self, beta):
         """Return whether an inverse temperature lies between the first and the last point."""
@@ -65,9 +69,11 @@ class KernelPath:
 
     def arrays(self):
         """Return what `restore` takes over."""
-        return {"betas": self.betas} | ({"params": self.params, "slopes": self.slopes} if len(self) else {})
+        points = {"params": self.params, "slopes": self.slopes, "heats": self.heats} if len(self) else {}
+        return {"betas": self.betas} | points
 
     def restore(self, arrays):
         """Take over what `arrays` returned."""
         self.betas = np.asarray(arrays["betas"], dtype=np.float64)
         self.params, self.slopes = arrays.get("params"), arrays.get("slopes")
+        self.heats = np.asarray(arrays.get("heats", np.full(len(self), np.nan)))  # not in older files

@@ -63,6 +63,8 @@ class RingReports:
         The raw rows of first rings by their inverse temperature, until a second one has been measured.
     measurement : RingMeasurement or None
         That is going on.
+    reach : float
+        Inverse temperature down to which no kernel beyond the path is asked for, to compare rings; 0 when cooling.
     """
 
     def __init__(self, state, observables, team, thermal, seed, n_chains, n_samples):
@@ -72,6 +74,7 @@ class RingReports:
         self.policy = Policy(state.ring_links(thermal.rings), thermal.sign_floor, state.is_exact)
         self.path, self.nodes, self.first = KernelPath(), [], {}
         self.measurement = self._pending = None
+        self.reach = 0.0
 
     @property
     def is_on(self):
@@ -114,6 +117,8 @@ class RingReports:
         n_links = self.first[target]["links"]
         for links in self.policy.other(target, n_links, crossing):
             colder = links < n_links
+            if colder and target <= self.reach and not self.path.holds(2 * target / links):
+                continue
             if not colder and self.policy.needs_pilot(target, links):
                 return Task(target, links, PILOT)
             if colder or self.policy.has_sign(target, links):
@@ -149,9 +154,9 @@ class RingReports:
         wavefunction.params = self.path.at(task.kernel_beta)
         return dataclasses.replace(self.state, wavefunction=wavefunction)
 
-    def traced(self, task):
-        """Return the row of exact sums.  *Collective*."""
-        averages = RingTraces.of_state(self.kernel(task), self.observables, self.team).averages(task.links)
+    def traced(self, task, team):
+        """Return the row of exact sums that a team shares.  *Collective*."""
+        averages = RingTraces.of_state(self.kernel(task), self.observables, team).averages(task.links)
         return traced_row(averages, self.observables, self.state.model, task.links, task.beta) | {"acceptance": 1.0}
 
     def take(self, task, row):
