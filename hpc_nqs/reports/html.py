@@ -7,9 +7,10 @@ import shlex
 import numpy as np
 
 from hpc_nqs.reports import verdict as judgement
+from hpc_nqs.reports.columns import aligned_columns
 from hpc_nqs.reports.methods import paragraph
 from hpc_nqs.reports.numbers import duration
-from hpc_nqs.reports.text import aligned_columns, describe, errors_legend, table_remarks, unit_of_energy
+from hpc_nqs.reports.text import describe, errors_legend, table_remarks, unit_of_energy
 from hpc_nqs.settings.toml_text import format_tables
 
 PAPERS = (

@@ -49,3 +49,16 @@ def duration(seconds):
         return f"{minutes} min {rest:02d} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours // 24} d {hours % 24:02d} h"
+
+
+def finite_only(value):
+    """Return a copy of nested dicts and lists without the entries that are None, infinite or not a number."""
+    if isinstance(value, dict):
+        return {key: finite_only(entry) for key, entry in value.items() if not _absent(entry)}
+    if isinstance(value, (list, tuple)):
+        return [finite_only(entry) for entry in value if not _absent(entry)]
+    return value
+
+
+def _absent(value):
+    return value is None or (isinstance(value, float) and not math.isfinite(value))

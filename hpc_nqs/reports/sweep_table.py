@@ -4,8 +4,9 @@ import csv
 import io
 import json
 
+from hpc_nqs.reports.columns import cell
 from hpc_nqs.reports.numbers import value_text
-from hpc_nqs.reports.text import cell, flat_row
+from hpc_nqs.reports.text import flat_row
 from hpc_nqs.settings.toml_text import format_value
 
 _COLUMNS = (("energy", "e"), ("specific_heat", "c"), ("entropy", "s"), ("susceptibility", "chi"))

@@ -14,7 +14,7 @@ from hpc_nqs.hamiltonians.matrices import spins_of, to_sparse
 from hpc_nqs.observables.diagonal import build_observables
 from hpc_nqs.observables.layer_correlations import layer_correlations
 from hpc_nqs.parallel.team import Team
-from hpc_nqs.reports import text
+from hpc_nqs.reports.columns import time_columns
 from hpc_nqs.runs import labelled_arrays
 from hpc_nqs.settings.parsing import SettingsError, parse_settings
 from hpc_nqs.settings.system import build
@@ -253,7 +253,7 @@ def test_rings_of_different_lengths_in_one_table():
     assert dimensions == ("temperature", "q", "k") and unit == "1" and arrays["k"][1].tolist() == [0, 1, 2, 3]
     assert np.isfinite(values[:, 0]).tolist() == np.isfinite(arrays["tau"][1]).tolist()
     assert arrays["local_time_correlation"][0] == ("temperature", "k")
-    columns = text.time_columns(table)
+    columns = time_columns(table)
     assert [column[0] for column in columns] == ["T", "tau", "local", "C(0,0)"]
     assert columns[1][1:] == ["0", "0.5", "0", "0.6667", "0", "0.6667", "1.333", "2"]
     assert columns[0][1:] == ["1", "", "0.5", "", "0.25", "", "", ""]
