@@ -147,6 +147,11 @@ class ElectronModel:
         """Whether the numbers of electrons of either spin are fixed."""
         return self.mu is None
 
+    @property
+    def filling(self):
+        """Fixed numbers of electrons of spin up and down, None in the grand canonical ensemble."""
+        return (self.n_up, self.n_down) if self.is_canonical else None
+
     # ---- what the machinery of spins asks --------------------------------------------------------------------------
 
     @property
