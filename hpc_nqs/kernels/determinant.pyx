@@ -1,4 +1,4 @@
-"""Determinants of electrons with backflow: Psi = prod_s det[A^s_ab], a the orbitals of spin s on one layer, b on the other.
+"""Determinants of electrons with backflow: Psi = prod_s det[A^s_ab], a the orbitals on one layer, b on the other.
 
 Visible units are the spin-orbitals of both layers, n_orbitals of spin up, as many of spin down, then the same of the
 ancilla layer, where +1 is an *empty* orbital.  A^s_ab depends on the occupations n, n' of a and of b with the other
@@ -33,7 +33,7 @@ cdef double SINGULAR = 1e-11
 
 
 cdef class DeterminantAmplitude(Amplitude):
-    """Both determinants at fixed parameters; `wavefunctions.backflow_determinant.BackflowDeterminant.amplitude` makes it.
+    """Both determinants at fixed parameters; `BackflowDeterminant.amplitude` of `wavefunctions` makes it.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ cdef class DeterminantAmplitude(Amplitude):
     cdef Py_ssize_t[:, :, ::1] n_electrons   # their numbers (BLOCK, 2, 2)
     cdef Py_ssize_t[:, :, :, ::1] place      # of an occupied orbital in its list, else -1 (BLOCK, 2, 2, n_orbitals)
     cdef int[:, :, ::1] codes                # n + 2 n' of the other spin (BLOCK, 2, n_orbitals)
-    cdef double[:, :, :, ::1] inverse        # of A, rows are electrons of the ancilla layer (BLOCK, 2, n_orbitals, n_row)
+    cdef double[:, :, :, ::1] inverse        # of A, electrons of the ancilla layer first (BLOCK, 2, n_orbitals, n_row)
     cdef double[:, ::1] log_magnitude        # of the determinants (BLOCK, 2)
     cdef int[:, ::1] signs                   # of the determinants, 0 where they vanish (BLOCK, 2)
     # of a move, of every spin and layer: the orbitals that an electron leaves and joins, -1: none
@@ -78,7 +78,7 @@ cdef class DeterminantAmplitude(Amplitude):
         self.n_visible = 4 * n
         self.n_row = (n + BLOCK - 1) // BLOCK * BLOCK
         self.propagator, self.propagator_param = propagator, propagator_param
-        self.electrons, self.place = np.zeros((BLOCK, 2, 2, n), dtype=np.intp), np.zeros((BLOCK, 2, 2, n), dtype=np.intp)
+        self.electrons, self.place = (np.zeros((BLOCK, 2, 2, n), dtype=np.intp) for _ in range(2))
         self.n_electrons = np.zeros((BLOCK, 2, 2), dtype=np.intp)
         self.codes, self.inverse = np.zeros((BLOCK, 2, n), dtype=np.intc), np.zeros((BLOCK, 2, n, self.n_row))
         self.log_magnitude, self.signs = np.zeros((BLOCK, 2)), np.ones((BLOCK, 2), dtype=np.intc)
@@ -143,7 +143,7 @@ cdef class DeterminantAmplitude(Amplitude):
     cdef void invert(self, Py_ssize_t row, Py_ssize_t spin) noexcept nogil:
         """Compute inverse, magnitude and sign of a determinant from its lists and codes."""
         cdef Py_ssize_t i, j, size = self.n_electrons[row, spin, PHYSICAL]
-        cdef int sign
+        cdef int sign = 1
         cdef double log_scale, smallest = INFINITY, total = 0
         cdef bint exists = size == self.n_electrons[row, spin, ANCILLA] and self.fill(
             spin, &self.electrons[row, spin, PHYSICAL, 0], &self.electrons[row, spin, ANCILLA, 0], size,
@@ -155,7 +155,8 @@ cdef class DeterminantAmplitude(Amplitude):
         for i in range(size):
             for j in range(size):
                 self.inverse[row, spin, i, j] = self.matrix[i, j]
-        sign = -1 if nqs_invert(&self.inverse[row, spin, 0, 0], size, self.n_row, &self.swaps[0], &self.pivots[0]) & 1 else 1
+        if nqs_invert(&self.inverse[row, spin, 0, 0], size, self.n_row, &self.swaps[0], &self.pivots[0]) & 1:
+            sign = -1
         for i in range(size):
             smallest = min(smallest, fabs(self.pivots[i]))
             total += log(fabs(self.pivots[i]))
