@@ -3,6 +3,8 @@
 from hpc_nqs.runs.progress import Progress
 from hpc_nqs.runs.recorder import Recorder
 from hpc_nqs.runs.stopping import NEVER
+from hpc_nqs.settings.not_available import refuse_runs
+from hpc_nqs.settings.parsing import refusing
 
 
 def run(settings, team, output_path, resume_from=None, stop=NEVER):
@@ -29,8 +31,9 @@ def run(settings, team, output_path, resume_from=None, stop=NEVER):
         On all ranks alike.
     """
     with Progress(team.rank) as progress:
+        kind = _computation(settings)
         recorder = Recorder(output_path, team, stop, settings.run.checkpoint_minutes, progress.message)
-        computation = _computation(settings)(settings, team, recorder, progress, resumed=resume_from is not None)
+        computation = kind(settings, team, recorder, progress, resumed=resume_from is not None)
         if resume_from is not None:
             computation.restore(*recorder.load())
         return computation.run(resumed=resume_from is not None)
@@ -53,18 +56,25 @@ def forecast(settings, n_ranks=1):
 
 def advice(settings):
     """Return which method suits the magnet, as a list of sentences; empty for ground states."""
-    if settings.run.task == "ground_state":
+    if _task(settings) == "ground_state":
         return []
     from hpc_nqs.thermal.advice import advice as advice_of
 
     return advice_of(settings)
 
 
+def _task(settings):
+    """Return "ground_state", or of a thermal run its method; SettingsError for what has exact results only."""
+    refusing(refuse_runs, settings)
+    return settings.run.task if settings.run.task == "ground_state" else settings.thermal.method
+
+
 def _computation(settings):
     """Return the class of the computation."""
-    if settings.run.task == "ground_state":
+    task = _task(settings)
+    if task == "ground_state":
         from hpc_nqs.ground_state.driver import Optimization as kind
-    elif settings.thermal.method == "analytic":
+    elif task == "analytic":
         from hpc_nqs.path_integral.driver import PathIntegral as kind
     else:
         from hpc_nqs.thermal.driver import Cooling as kind
@@ -73,9 +83,10 @@ def _computation(settings):
 
 def _planning(settings):
     """Return the modules that plan a computation and time trials of it."""
-    if settings.run.task == "ground_state":
+    task = _task(settings)
+    if task == "ground_state":
         from hpc_nqs.ground_state import plan, trial
-    elif settings.thermal.method == "analytic":
+    elif task == "analytic":
         from hpc_nqs.path_integral import plan, trial
     else:
         from hpc_nqs.thermal import plan, trial

@@ -5,6 +5,7 @@ import os
 import sys
 
 from hpc_nqs.cli.errors import FAILED, exit_code, explain
+from hpc_nqs.hamiltonians import Hubbard
 from hpc_nqs.runs.output_paths import check_stream
 from hpc_nqs.version import __version__
 
@@ -196,7 +197,7 @@ def _add_init(commands):
         metavar="TASK",
         nargs="?",
         default="thermal",
-        help="thermal (default), ground_state, or reference for a table of all options",
+        help=f"thermal (default), ground_state, {Hubbard.word}, or reference for a table of all options",
     )
 
 

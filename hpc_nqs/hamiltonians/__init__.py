@@ -5,31 +5,33 @@ inputs are read and checked without it.
 """
 
 from hpc_nqs.hamiltonians.heisenberg import Heisenberg
+from hpc_nqs.hamiltonians.hubbard import Hubbard
+from hpc_nqs.hamiltonians.kanamori import Kanamori
 from hpc_nqs.hamiltonians.transverse_field_ising import TransverseFieldIsing
 
-MODELS = {model.word: model for model in (Heisenberg, TransverseFieldIsing)}
+MODELS = {model.word: model for model in (Heisenberg, TransverseFieldIsing, Hubbard, Kanamori)}
 
 
 def build_model(lattice, kind=Heisenberg.word, **values):
-    """Return the `SpinModel` of an input on `lattice`, not rotated.
+    """Return the `SpinModel` of an input on `lattice`, not rotated, or the `ElectronModel`.
 
     Parameters
     ----------
     lattice : Lattice
     kind : str
         A word of `MODELS`.
-    **values : float or sequence of float
+    **values : number, bool or sequence of float
         Values of the parameters of this model; the others have their defaults.
 
     Raises
     ------
     ValueError
         When the kind or a parameter is unknown, a number is not finite, a coupling refers to a shell that the lattice
-        does not have, or a custom lattice has a shell without a coupling.
+        does not have, a custom lattice has a shell without a coupling, or the filling of electrons is none.
     """
     if kind not in MODELS:
         raise ValueError(f"model.kind = {kind!r}: allowed are {', '.join(MODELS)}")
     return MODELS[kind].build(lattice, **values)
 
 
-__all__ = ["MODELS", "Heisenberg", "TransverseFieldIsing", "build_model"]
+__all__ = ["MODELS", "Heisenberg", "Hubbard", "Kanamori", "TransverseFieldIsing", "build_model"]

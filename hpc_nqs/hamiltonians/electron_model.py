@@ -11,9 +11,12 @@ unit M + m for spin down.  A basis state is |x> = (all c+_up in the order of the
 of a determinant hold this sign themselves: to them the elements e and J are constants.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+
+from hpc_nqs.hamiltonians.filling import checked_filling
+from hpc_nqs.hamiltonians.spin_model import SpinModel
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,6 +155,42 @@ class ElectronModel:
         """Fixed numbers of electrons of spin up and down, None in the grand canonical ensemble."""
         return (self.n_up, self.n_down) if self.is_canonical else None
 
+    def site_of(self, units):
+        """Return the lattice sites of units."""
+        return np.asarray(units) % self.n_levels // self.n_orbitals
+
+    def on_units(self, site_permutations):
+        """Return permutations (order, n_lattice_sites) of the lattice sites as those of units, (order, n_sites) intp.
+
+        Both spins and all orbitals of a site move with it.
+        """
+        images = np.atleast_2d(site_permutations)[:, :, None] * self.n_orbitals + np.arange(self.n_orbitals)
+        images = images.reshape(len(images), self.n_levels)
+        return np.concatenate([images, images + self.n_levels], axis=1).astype(np.intp)
+
+    def keeps_pairs_of_hops(self, permutation):
+        """Return whether a permutation of the units (n_sites,) maps the terms `hop2_sites` onto themselves."""
+
+        def terms(sites):
+            hops = np.sort(sites.reshape(-1, 2, 2), axis=2)  # c+_a c_b + h.c. has no direction
+            first = hops[:, :, 0].argmin(axis=1)  # nor do the two hops have an order
+            hops = np.where(first[:, None, None] == 0, hops, hops[:, ::-1])
+            rows = zip(hops.reshape(-1, 4).tolist(), np.round(self.hop2_element, 12).tolist(), strict=True)
+            return sorted((*row, element) for row, element in rows)
+
+        return terms(np.asarray(permutation)[self.hop2_sites]) == terms(self.hop2_sites)
+
+    def site_graph(self):
+        """Return a `SpinModel` on the lattice sites with the terms of all units: it has every symmetry of the lattice.
+
+        It does not tell orbitals and spins apart, so that it may have more; its spectrum means nothing.
+        """
+        diagonal = self.site_of(self.pair_sites), self.pair_coupling
+        hops = self.site_of(self.exchange_sites), self.exchange_element, self.exchange_shell
+        graph = SpinModel.of_terms(self.kind, self.n_lattice_sites, 0.5, pairs=diagonal, exchange=hops)
+        energies = np.bincount(self.site_of(np.arange(self.n_sites)), weights=self.site_field)
+        return replace(graph, site_field=energies)
+
     # ---- what the machinery of spins asks --------------------------------------------------------------------------
 
     @property
@@ -206,26 +245,6 @@ class ElectronModel:
         if self.is_canonical:
             energies = energies - energies.mean(axis=1, keepdims=True)
         return max(self.largest_coupling, float(np.abs(energies).max()))
-
-
-def checked_filling(filling, n_levels):
-    """Return (n_up, n_down, mu) of the one ensemble that {"n_up", "n_down"} or {"mu"} names; None for the others.
-
-    Raises
-    ------
-    ValueError
-        When it names none, both or half of one, or electrons without an orbital.
-    """
-    given = {name: filling[name] for name in ("n_up", "n_down", "mu") if filling.get(name) is not None}
-    if set(given) == {"mu"}:
-        return None, None, float(given["mu"])
-    if set(given) != {"n_up", "n_down"}:
-        shown = ", ".join(f"{name} = {value}" for name, value in given.items()) or "no filling"
-        raise ValueError(f"model: {shown}; allowed are n_up and n_down together, or mu alone")
-    for name, value in given.items():
-        if not 0 <= value <= n_levels:
-            raise ValueError(f"model.{name} = {value}: this lattice has {n_levels} orbitals; allowed is 0 to {n_levels}")
-    return given["n_up"], given["n_down"], None
 
 
 def _merged(sites, strengths):

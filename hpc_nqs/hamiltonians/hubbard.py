@@ -1,5 +1,6 @@
 """The Hubbard model with hopping between first to third neighbours, repulsion of nearest neighbours and a field."""
 
+from hpc_nqs.hamiltonians.filling import ENSEMBLES, FILLING
 from hpc_nqs.hamiltonians.model import Model
 from hpc_nqs.hamiltonians.parameter import Parameter
 
@@ -20,13 +21,16 @@ class Hubbard(Model):
         Parameter("U", 0.0, symbol="U", term="U sum n_up n_down"),
         Parameter("V", 0.0, symbol="V", term="V sum n n over nearest neighbours", shown_at_default=False),
         Parameter("field_z", 0.0, symbol="h", term="-h sum Sz", shown_at_default=False),
+        *FILLING,
     )
-    not_all_zero = ("hopping",)
+    not_all_zero = ("hopping", "U")
     spin = 0.5
     has_exchange = True
+    of_electrons = True
+    ensembles = ENSEMBLES
 
     @classmethod
-    def build(cls, lattice, n_up=None, n_down=None, mu=None, **given):
+    def build(cls, lattice, **given):
         """Return the `ElectronModel`, see `Model.build`; n_up and n_down, or mu, name the ensemble."""
         import numpy as np
 
@@ -37,19 +41,36 @@ class Hubbard(Model):
         bonds, hopping, shells = coupled_bonds(lattice, values["hopping"])
         sites = np.arange(n)
         pairs, strengths = [np.stack([sites, sites + n], axis=1)], [np.full(n, values["U"])]
-        if values["V"]:
-            neighbours = lattice.bonds(1)
-            for first in (0, n):
-                for second in (0, n):
-                    pairs.append(neighbours + [first, second])
-                    strengths.append(np.full(len(neighbours), values["V"]))
+        neighbours = neighbours_of(lattice, "V", values["V"])
+        for first in (0, n):
+            for second in (0, n):
+                pairs.append(neighbours + [first, second])
+                strengths.append(np.full(len(neighbours), values["V"]))
         return ElectronModel.of_terms(
             cls.word,
             n,
             1,
-            {"n_up": n_up, "n_down": n_down, "mu": mu},
+            values,
             energies=np.zeros(n),
             repulsions=(np.concatenate(pairs), np.concatenate(strengths)),
             hops=(bonds, -hopping, shells),
             field_z=values["field_z"],
         )
+
+
+def neighbours_of(lattice, key, strength):
+    """Return the pairs of nearest neighbours that a strength couples, (n, 2) intp; none where it is 0.
+
+    Raises
+    ------
+    ValueError
+        When the lattice has no nearest neighbours: a custom lattice whose bonds all have a hopping of their own.
+    """
+    import numpy as np
+
+    if strength == 0:
+        return np.zeros((0, 2), dtype=np.intp)
+    try:
+        return lattice.bonds(1)
+    except ValueError as error:
+        raise ValueError(f"model.{key} = {strength:g}: {error}") from error

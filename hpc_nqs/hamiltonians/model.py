@@ -8,6 +8,9 @@ _PLAIN = (
     (r"\\(left|right) ?", ""),
     (r"\\langle ", "<"),
     (r" \\rangle", ">"),
+    (r"\^\\dagger", "+"),
+    (r"\\(up|down)arrow", r"\1"),
+    (r"\\neq", "!="),
     (r"\\sigma\^(\w)", r"s\1"),
     (r"S\^(\w)", r"S\1"),
     (r"[\\{}]", ""),
@@ -34,6 +37,11 @@ class Model:
     spin : float
         The operators of the formula are spin * sigma: 0.5 where it has spin operators, 1.0 where it has Pauli matrices.
         All results are in S = sigma/2.
+    of_electrons : bool
+        Whether its units are spin-orbitals of electrons, `build` returns an `ElectronModel` and results are those of
+        electrons.
+    ensembles : tuple of tuples of str
+        Groups of parameters of which an input gives exactly one group, all of it; empty for spins.
     has_exchange : bool
         Whether H exchanges spins of two sites.  Without exchange the world lines are those of an Ising model, which
         block Gibbs sampling can follow, too.
@@ -47,15 +55,17 @@ class Model:
     not_all_zero: tuple
     spin: float
     has_exchange: bool
+    of_electrons = False
+    ensembles = ()
 
     @classmethod
     def build(cls, lattice, **given):
-        """Return the `SpinModel` on a lattice, not rotated.
+        """Return the `SpinModel` on a lattice, not rotated, or the `ElectronModel`.
 
         Parameters
         ----------
         lattice : Lattice
-        **given : float or sequence of float
+        **given : number, bool or sequence of float
             Values of the parameters; the others have their defaults.
 
         Raises
@@ -92,7 +102,7 @@ class Model:
 
     @classmethod
     def completed(cls, given):
-        """Return the values of all parameters as {name: float or tuple of float}, defaults for those not given.
+        """Return {name: value as `Parameter.converted` returns it} of all parameters, defaults for those not given.
 
         Raises
         ------

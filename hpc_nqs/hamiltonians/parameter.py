@@ -4,54 +4,101 @@ import math
 from dataclasses import dataclass
 
 MAX_SHELLS = 3  # first, second and third neighbours
+NUMBER, INTEGER, SWITCH = "number", "integer", "switch"
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One number of a Hamiltonian, or one for each of up to three shells of neighbours.
+    """One value of a Hamiltonian, or one number for each of up to three shells of neighbours.
 
     Attributes
     ----------
     name : str
         The key in the input.
-    default : float or tuple of float
-        A tuple says that the parameter is a list, of 1 to `MAX_SHELLS` numbers.
+    default : float, int, bool, tuple of float, "auto" or None
+        A tuple says that the parameter is a list of numbers; "auto" that it follows from others where it is not given;
+        None that it need not be given.
     symbol : str
-        Its letter in the formula.
+        Its letter in the formula; empty for what is no part of it.
     term : str
-        What it multiplies, or whose letter it is: "`symbol` of `term`" is the meaning in the input reference.
+        What it multiplies, or whose letter it is: "`symbol` of `term`" is the meaning in the input reference, `term`
+        alone where there is no letter.
     unit : str
         Empty for a pure number.
     shown_at_default : bool
         Whether one line about the system names it even where it has its default.
     breaks_spin_flip : bool
         Whether H without it commutes with the flip of all spins and with it does not.
+    kind : str
+        `NUMBER`, `INTEGER` or `SWITCH` (true or false).
+    limits : (int, int)
+        Of an integer, both included.
+    lengths : (int, int)
+        Of a list, both included.
+    entries : str
+        What the numbers of a list belong to.
+    example : float or int, optional
+        What inputs show where the default is None.
     """
 
     name: str
-    default: float | tuple[float, ...]
+    default: float | int | bool | str | None | tuple[float, ...]
     symbol: str
     term: str
     unit: str = "energy"
     shown_at_default: bool = True
     breaks_spin_flip: bool = False
+    kind: str = NUMBER
+    limits: tuple[int, int] = (0, 10**6)
+    lengths: tuple[int, int] = (1, MAX_SHELLS)
+    entries: str = "first to third neighbours"
+    example: float | int | None = None
 
     @property
     def is_list(self):
-        """Whether the value is a list, one number for each shell."""
+        """Whether the value is a list of numbers."""
         return isinstance(self.default, tuple)
 
+    @property
+    def meaning(self):
+        """What the key means, in the input reference."""
+        return f"{self.symbol} of {self.term}" if self.symbol else self.term
+
     def as_tuple(self, value):
-        """Return a value of this parameter as a tuple, also where it is one number."""
+        """Return the numbers of a value as a tuple; empty for what is not given or follows from others."""
+        if value is None or isinstance(value, str):
+            return ()
         return tuple(value) if self.is_list else (value,)
 
     def converted(self, value):
-        """Return the value as float or tuple of float; ValueError for a wrong length or what is not finite."""
-        numbers = tuple(map(float, self.as_tuple(value)))
-        if not 1 <= len(numbers) <= MAX_SHELLS:
+        """Return the value as float, int, bool or tuple of float; None and "auto" as they are where they are allowed.
+
+        Raises
+        ------
+        ValueError
+            A wrong length, a number that is not finite, or no integer or no switch where it has to be one.
+        """
+        if value is None or isinstance(value, str):
+            if value != self.default:
+                raise ValueError(f"model.{self.name} = {value!r}: allowed is a number")
+            return value
+        if self.kind == SWITCH:
+            if value not in (True, False):
+                raise ValueError(f"model.{self.name} = {value}: allowed are True and False")
+            return bool(value)
+        numbers, (shortest, longest) = tuple(map(float, self.as_tuple(value))), self.lengths
+        if self.is_list and not shortest <= len(numbers) <= longest:
             raise ValueError(
-                f"model.{self.name} = {list(numbers)}: 1 to {MAX_SHELLS} {self.name}, of first to third neighbours"
+                f"model.{self.name} = {list(numbers)}: {shortest} to {longest} {self.name}, of {self.entries}"
             )
         if not all(map(math.isfinite, numbers)):
             raise ValueError(f"model.{self.name} = {value}: allowed are finite numbers")
+        if self.kind == INTEGER:
+            return self._integer(numbers[0])
         return numbers if self.is_list else numbers[0]
+
+    def _integer(self, number):
+        low, high = self.limits
+        if not number.is_integer() or not low <= number <= high:
+            raise ValueError(f"model.{self.name} = {number:g}: allowed are integers from {low} to {high}")
+        return int(number)

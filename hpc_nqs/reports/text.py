@@ -7,6 +7,7 @@ import math
 import re
 
 from hpc_nqs.hamiltonians import MODELS
+from hpc_nqs.hamiltonians.parameter import SWITCH
 from hpc_nqs.hamiltonians.spin_model import SZ_WORDS
 from hpc_nqs.reports import lost
 from hpc_nqs.reports.numbers import duration, value_text
@@ -198,8 +199,11 @@ def _model_words(given):
         value = given.get(name)
         if value is None or (value == parameter.default and not parameter.shown_at_default):
             continue
+        if parameter.kind == SWITCH:
+            words.append(f"{name} = {str(value).lower()}")
+            continue
         for shell, number in enumerate(parameter.as_tuple(value), start=1):
-            words.append(f"{parameter.symbol}{shell if parameter.is_list else ''} = {number:g}")
+            words.append(f"{parameter.symbol or name}{shell if parameter.is_list else ''} = {number:g}")
     return words
 
 

@@ -7,7 +7,13 @@ from hpc_nqs.hamiltonians import MODELS
 from hpc_nqs.settings.sections import MAX_CELLS, REGULAR_KINDS
 from hpc_nqs.settings.toml_text import shown
 
-EXCLUSIVE = (("thermal", "temperatures", "betas"), ("lattice", "bonds_file", "bonds"))  # section, then keys
+_ENSEMBLES = {model.ensembles for model in MODELS.values() if model.ensembles}
+# Section, then groups of keys: keys of one group alone are given.
+EXCLUSIVE = (
+    ("thermal", ("temperatures",), ("betas",)),
+    ("lattice", ("bonds_file",), ("bonds",)),
+    *(("model", *groups) for groups in sorted(_ENSEMBLES)),
+)
 
 
 def contradictions(sections):
@@ -18,11 +24,10 @@ def contradictions(sections):
     if lattice.get("kind") in REGULAR_KINDS and math.prod(lattice.get("lengths", ())) > MAX_CELLS:
         report("lattice", "lengths", f"{math.prod(lattice['lengths'])} unit cells; allowed are up to {MAX_CELLS}")
     for section, *alternatives in EXCLUSIVE:
-        if set(alternatives) <= set(sections[section]):
-            problems.append(
-                f"{' and '.join(f'{section}.{key}' for key in alternatives)} are both given: give one of them"
-            )
-    problems += _vanishing_models(sections)
+        given = [[f"{section}.{key}" for key in group if key in sections[section]] for group in alternatives]
+        if all(given):
+            problems.append(f"{' and '.join(map(', '.join, given))} are both given: give one of them")
+    problems += _vanishing_models(sections) + _contradictions_of_electrons(sections)
     n_samples, n_chains = sampling.get("n_samples", "auto"), sampling.get("n_chains", "auto")
     if "auto" not in (n_samples, n_chains) and n_chains > n_samples:
         report("sampling", "n_chains", f"more chains than sampling.n_samples; allowed is 1 to {n_samples}")
@@ -54,6 +59,22 @@ def _vanishing_models(sections):
 def _differs_from_zero(value):
     """Return whether a number, or a number of a list, is not zero."""
     return any(value) if isinstance(value, tuple) else value != 0
+
+
+def _contradictions_of_electrons(sections):
+    """Return the problems of options that are for spins only."""
+    model = MODELS.get(sections["model"].get("kind"))
+    if model is None or not model.of_electrons:
+        return []
+    problems, here = [], f"with model.kind = {shown(model.word)} allowed is"
+    report = partial(_report, problems, sections)
+    if sections["thermal"].get("method") == "analytic":
+        report("thermal", "method", f'world lines are those of spins; {here} "numerical"')
+    if sections["wavefunction"].get("marshall") is True:
+        report("wavefunction", "marshall", f'a rule for spins; {here} "auto" or false')
+    if sections["observables"].get("imaginary_time"):
+        report("observables", "imaginary_time", f"correlations of spins; {here} false")
+    return problems
 
 
 def _contradictions_of_deep_states(sections):
@@ -155,9 +176,22 @@ def missing(sections, tables):
         problems.append(f'lattice.lengths is missing: needed for kind = "{kind}", for example lengths = {example}')
     if kind == "custom" and not lattice.get("bonds_file") and "bonds" not in lattice:
         problems.append('lattice.bonds_file is missing: needed for kind = "custom"')
+    problems += _missing_filling(sections["model"].get("kind"), tables["model"])
     if sections["run"].get("task", "thermal") == "thermal" and not {"temperatures", "betas"} & set(thermal):
         problems.append("thermal.temperatures is missing: give temperatures = [...] or betas = [...]")
     return problems
+
+
+def _missing_filling(word, given):
+    """Return the problem of a model of electrons whose ensemble is not given, or not all of it; `given` holds keys."""
+    model = MODELS.get(word)
+    chosen = [group for group in model.ensembles if set(group) & set(given)] if model else []
+    if not model or not model.ensembles or len(chosen) > 1:
+        return []
+    ways = " or ".join(" and ".join(group) for group in model.ensembles)
+    if not chosen:
+        return [f"model.{model.ensembles[0][0]} is missing: give {ways}"]
+    return [f"model.{key} is missing: give {ways}" for key in chosen[0] if key not in given]
 
 
 def _report(problems, sections, section, key, why):

@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from hpc_nqs.hamiltonians.parameter import MAX_SHELLS
-from hpc_nqs.settings.rules import list_of, number, option, word, written_options
+from hpc_nqs.hamiltonians.parameter import INTEGER, SWITCH
+from hpc_nqs.settings.rules import auto_or, integer, list_of, number, option, word, written_options
 
 
 class ModelSection:
@@ -50,27 +50,46 @@ def model_section(models):
 def _field(name, parameters, is_of_all):
     """Return (name, type, field) of the key that `parameters`, {word of a model: Parameter}, share."""
     first, *others = parameters.values()
-    if any((other.default, other.unit) != (first.default, first.unit) for other in others):
+    if len({(each.default, each.unit, _rule(each)[0].allowed) for each in (first, *others)}) > 1:
         raise ValueError(f"model.{name}: {joined(parameters, 'and')} have different defaults or units")
+    rule, kind = _rule(first)
     chosen = option(
-        list_of(number(), 1, MAX_SHELLS) if first.is_list else number(),
+        rule,
         first.default,
         about=_meaning(parameters),
         unit=first.unit,
         only_for=None if is_of_all else ("kind", tuple(parameters)),
+        example=first.example,
     )
-    return name, tuple[float, ...] if first.is_list else float, chosen
+    return name, kind, chosen
+
+
+def _rule(parameter):
+    """Return what the key of a parameter accepts, a `Rule`, and the type of its values."""
+    if parameter.kind == SWITCH:
+        return word(True, False), bool
+    rule, kind = (integer(*parameter.limits), int) if parameter.kind == INTEGER else (number(), float)
+    if parameter.is_list:
+        return list_of(rule, *parameter.lengths), tuple[kind, ...]
+    if parameter.default is None:
+        return rule, kind | None
+    return (auto_or(rule), kind | str) if isinstance(parameter.default, str) else (rule, kind)
 
 
 def _meaning(parameters):
     """Return what a key means, {word of a model: Parameter}: said once where the models agree."""
-    terms, symbols = ({getattr(each, name) for each in parameters.values()} for name in ("term", "symbol"))
-    (symbol, *different) = symbols
-    if len(terms) == 1 and not different:
-        return f"{symbol} of {terms.pop()}"
-    if not different:
-        return f"{symbol} of " + joined(f"{each.term} ({kind})" for kind, each in parameters.items())
-    return joined(f"{each.symbol} of {each.term} ({kind})" for kind, each in parameters.items())
+    meanings = {}
+    for kind, each in parameters.items():
+        meanings.setdefault(each.meaning, []).append(kind)
+    if len(meanings) == 1:
+        return next(iter(meanings))
+    symbols = {each.symbol for each in parameters.values()}
+    if len(symbols) == 1 and "" not in symbols:
+        symbol = symbols.pop()
+        return f"{symbol} of " + joined(
+            f"{meaning.removeprefix(f'{symbol} of ')} ({', '.join(kinds)})" for meaning, kinds in meanings.items()
+        )
+    return joined(f"{meaning} ({', '.join(kinds)})" for meaning, kinds in meanings.items())
 
 
 def joined(parts, last="or"):

@@ -1,6 +1,6 @@
 """Words that people look for and that this program does not have: one sentence each, with what there is."""
 
-from hpc_nqs.hamiltonians import MODELS
+from hpc_nqs.hamiltonians import MODELS, Hubbard
 
 _MODELS = "; ".join(f"{model.word} ({model.summary})" for model in MODELS.values())
 _MEASURED = (
@@ -15,7 +15,11 @@ _WORDS = (
     ("Kitaev and off-diagonal couplings", "kitaev k gamma_prime compass off_diagonal", _MODELS),
     ("single-ion and biquadratic terms", "single_ion single_ion_anisotropy d biquadratic", _MODELS),
     ("couplings of more than two spins", "ring ring_exchange four_spin three_spin chirality", _MODELS),
-    ("electrons and bosons", "hubbard u t mu hopping t_j tj fermions bosons bose_hubbard kondo", _MODELS),
+    (
+        "bosons, phonons and other models of electrons",
+        f"t_j tj fermions bosons bose_{Hubbard.word} kondo holstein",
+        _MODELS,
+    ),
     ("fields along x of magnets that conserve Sz, and fields along y", "field_x field_y hx hy h_x h_y", _MODELS),
     ("random couplings and fields", "disorder random", 'lattice.kind = "custom", a list of bonds with couplings'),
     ("relaxation rates of nuclei", "nmr t1 t_1 knight_shift relaxation", _MEASURED),
@@ -27,6 +31,22 @@ _WORDS = (
     ("entanglement", "entanglement entanglement_entropy renyi negativity", _MEASURED),
 )
 _SENTENCES = {word: (what, instead) for what, words, instead in _WORDS for word in words.split()}
+
+
+def refuse_runs(settings):
+    """Refuse runs of models that have exact results only.
+
+    Raises
+    ------
+    ValueError
+        For electrons.
+    """
+    model = MODELS[settings.model.kind]
+    if model.of_electrons:
+        raise ValueError(
+            f'model.kind = "{model.word}": runs are not available in this version; `hpc-nqs exact` gives the exact '
+            "results of small systems"
+        )
 
 
 def not_available(word):

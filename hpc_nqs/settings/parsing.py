@@ -170,10 +170,9 @@ def _apply(override, tables, problems):
         return  # reported with the section
     table[key] = _override_value(written.strip())
     for owner, *alternatives in EXCLUSIVE:
-        if owner == section and key in alternatives:
-            for other in alternatives:
-                if other != key:
-                    table.pop(other, None)
+        if owner == section and any(key in group for group in alternatives):
+            for other in (name for group in alternatives if key not in group for name in group):
+                table.pop(other, None)
 
 
 def _override_value(written):

@@ -3,7 +3,7 @@
 import dataclasses
 import textwrap
 
-from hpc_nqs.hamiltonians import Heisenberg
+from hpc_nqs.hamiltonians import Heisenberg, Hubbard
 from hpc_nqs.settings.parsing import SECTIONS
 from hpc_nqs.settings.toml_text import format_value
 
@@ -23,7 +23,18 @@ _GROUND_STATE = {
     ("model", "couplings"): [1.0],
     ("ground_state", "n_steps"): 300,
 }
-_INPUTS = {"thermal": _THERMAL, "ground_state": _GROUND_STATE}
+_HUBBARD = {
+    ("lattice", "kind"): "square",
+    ("lattice", "lengths"): [2, 3],
+    ("lattice", "boundary"): "open",
+    ("model", "kind"): Hubbard.word,
+    ("model", "U"): 8.0,
+    ("model", "hopping"): [1.0],
+    ("model", "n_up"): 3,
+    ("model", "n_down"): 3,
+    ("thermal", "temperatures"): [2.0, 1.0, 0.7, 0.5, 0.35, 0.25],
+}
+_INPUTS = {"thermal": _THERMAL, "ground_state": _GROUND_STATE, Hubbard.word: _HUBBARD}
 _NAMES = (*_INPUTS, "reference")
 
 
@@ -36,10 +47,15 @@ def text(name):
         For a name without a text; the message is a sentence.
     """
     if name in _INPUTS:
-        return commented_input(_INPUTS[name], other_tasks=set(_INPUTS) - {name})
+        return commented_input(_INPUTS[name], other_tasks={"thermal", "ground_state"} - {_task(name)})
     if name == "reference":
         return reference()
     raise ValueError(f"init {name}: there is no such task; allowed are {', '.join(_NAMES)}")
+
+
+def _task(name):
+    """Return `run.task` of one of the inputs."""
+    return _INPUTS[name].get(("run", "task"), "thermal")
 
 
 def commented_input(given, other_tasks=()):

@@ -19,7 +19,7 @@ def site_symmetries(lattice, model, names=NAMES):
     Parameters
     ----------
     lattice : Lattice
-    model : SpinModel
+    model : SpinModel or ElectronModel
         Rotated or not: the elements of the rotated model are what is checked.
     names : sequence of str
         "translation": the translations along periodic directions.
@@ -30,7 +30,8 @@ def site_symmetries(lattice, model, names=NAMES):
     Returns
     -------
     (order, n_sites) intp
-        Every element maps each kind of term onto itself.
+        Every element maps each kind of term onto itself.  Of electrons the spin-orbitals are permuted, all those of a
+        lattice site together.
 
     Raises
     ------
@@ -40,6 +41,8 @@ def site_symmetries(lattice, model, names=NAMES):
     unknown = set(names) - set(NAMES)
     if unknown:
         raise ValueError(f"symmetries = {sorted(unknown)}: allowed are {', '.join(NAMES)}")
+    if _is_of_electrons(model):
+        return _verified(model.on_units(site_symmetries(lattice, model.site_graph(), names)), model)
     if lattice.n_sites != model.n_sites:
         raise ValueError(f"lattice of {lattice.n_sites} sites, model of {model.n_sites}")
     generators = [np.arange(model.n_sites)[None, :]]
@@ -52,12 +55,19 @@ def site_symmetries(lattice, model, names=NAMES):
 
 def translations(lattice, model):
     """Return the translations along periodic directions that leave the model unchanged, (order, n_sites) intp."""
+    if _is_of_electrons(model):
+        return _verified(model.on_units(translations(lattice, model.site_graph())), model)
     identity = np.arange(model.n_sites, dtype=np.intp)
     if lattice.positions is None:
         return identity[None, :]
     ranges = [range(length) if wrap else range(1) for length, wrap in zip(lattice.grid, lattice.wraps, strict=True)]
     steps = [n1 * lattice.vectors[0] + n2 * lattice.vectors[1] for n2 in ranges[1] for n1 in ranges[0]]
     return _verified([lattice.site_at(lattice.positions + step) for step in steps], model)
+
+
+def _is_of_electrons(model):
+    """Return whether the units of a model are spin-orbitals, several on every site of the lattice."""
+    return hasattr(model, "on_units")
 
 
 def point_group(lattice, model):
@@ -116,6 +126,8 @@ def _verified(candidates, model):
 def is_symmetry(permutation, model):
     """Return whether the permutation maps all pair, exchange, flip and field terms of the model onto themselves.
 
+    Of electrons pairs of hops, too.
+
     Parameters
     ----------
     permutation : (n_sites,) intp
@@ -170,7 +182,9 @@ def _is_symmetry(permutation, model, keys):
     if not np.array_equal(np.sort(permutation), np.arange(model.n_sites)):
         return False
     sites, labels, expected = keys
-    return np.array_equal(np.sort(_keys(permutation[sites], labels, model.n_sites)), expected)
+    if not np.array_equal(np.sort(_keys(permutation[sites], labels, model.n_sites)), expected):
+        return False
+    return not _is_of_electrons(model) or model.keeps_pairs_of_hops(permutation)
 
 
 def compose(g, h):

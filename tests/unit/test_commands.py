@@ -132,7 +132,7 @@ def test_init_is_ready_to_run(folder, driver, capsys):
 
 def test_init_refuses_what_is_not_there(capsys):
     assert cli.main(["init", "nothing"]) == 2
-    assert "allowed are thermal, ground_state, reference" in capsys.readouterr().err
+    assert "allowed are thermal, ground_state, hubbard, reference" in capsys.readouterr().err
 
 
 def test_bench_passes_on_its_text(monkeypatch, capsys):

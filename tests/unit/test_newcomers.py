@@ -87,7 +87,7 @@ WORDS = [
     ),
     ({"model": {"kind": "heisenberg", "D": 0.1}}, "model.D: single-ion and biquadratic terms are not available"),
     ({"model": {"kind": "xyz"}}, 'model.kind = "xyz": different couplings of x, y and z are not available'),
-    ({"model": {"kind": "Bose-Hubbard"}}, 'model.kind = "Bose-Hubbard": electrons and bosons are not available'),
+    ({"model": {"kind": "Bose-Hubbard"}}, 'model.kind = "Bose-Hubbard": bosons, phonons and other models of'),
     ({"observables": {"nmr": True}}, "observables.nmr: relaxation rates of nuclei are not available"),
     ({"run": {"task": "dynamics"}}, 'run.task = "dynamics": spectra and real times are not available'),
     ({"nmr": {"t1": True}}, "nmr: relaxation rates of nuclei are not available"),

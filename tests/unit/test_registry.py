@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from hpc_nqs.hamiltonians import MODELS, Heisenberg, TransverseFieldIsing, build_model
+from hpc_nqs.hamiltonians.electron_model import ElectronModel
 from hpc_nqs.hamiltonians.matrices import to_sparse
 from hpc_nqs.hamiltonians.model import BondTerms, Match, Model
 from hpc_nqs.hamiltonians.parameter import Parameter
@@ -111,12 +112,13 @@ def test_a_model_says_all_of_itself(model):
     assert len(set(names)) == len(names) and set(model.not_all_zero) <= set(names)
     assert model.formula().startswith("H = ") and not set(model.formula()) & set("\\{}")
     assert all(parameter.symbol in model.formula() for parameter in model.parameters)
-    built = model.build(lattices.build("chain", [6]))
+    built = model.build(lattices.build("chain", [6]), **({"mu": 0.0} if model.ensembles else {}))
     assert built.kind == model.word
-    assert (built.spin, built.has_exchange) == (model.spin, model.has_exchange)
+    assert built.has_exchange == model.has_exchange
+    assert isinstance(built, ElectronModel) if model.of_electrons else built.spin == model.spin
 
 
-@pytest.mark.parametrize("model", MODELS.values(), ids=lambda model: model.word)
+@pytest.mark.parametrize("model", [each for each in MODELS.values() if not each.of_electrons])
 def test_breaking_the_spin_flip_is_declared(model):
     """By every parameter of the models that have the symmetry without it."""
     lattice = lattices.build("chain", [4])
@@ -178,7 +180,7 @@ def planar_matrix(lattice, couplings, field_x):
     [
         ({"kind": "planar", "field": 1.0}, 'model.field = 1.0: only for kind = "tfim", not "planar"'),
         ({"kind": "tfim", "couplings": [1.0]}, 'only for kind = "heisenberg" or "planar", not "tfim"'),
-        ({"kind": "foo"}, 'model.kind = "foo": allowed is "heisenberg", "tfim" or "planar"'),
+        ({"kind": "foo"}, 'model.kind = "foo": allowed is "heisenberg", "tfim", "hubbard", "kanamori" or "planar"'),
         ({"kind": "planar", "couplings": [0.0], "field_x": 0.0}, "couplings or field_x must differ from zero"),
         ({"kind": "planar", "couplings": [1.0, 0.5, 0.2]}, "coupling 0.2 of shell 3"),
     ],
@@ -210,7 +212,9 @@ def test_the_reference_lists_a_third_model(third_model):
     rows = {line.split("`")[1]: line for line in templates.reference().splitlines() if line.startswith("| `")}
     assert "field_x" in rows and "Gamma of -Gamma sum Sx (only for kind = planar)" in rows["field_x"]
     assert "J > 0 antiferromagnetic (only for kind = heisenberg, planar)" in rows["couplings"]
-    assert "h of -h sum Sz (heisenberg) or -h sum sz (tfim) (only for kind = heisenberg, tfim)" in rows["field_z"]
+    kinds = "heisenberg, tfim, hubbard, kanamori"
+    meaning = f"h of -h sum Sz (heisenberg, hubbard, kanamori) or -h sum sz (tfim) (only for kind = {kinds})"
+    assert meaning in rows["field_z"]
 
 
 def test_terms_of_other_programs_become_the_model_that_has_them(third_model):
