@@ -71,15 +71,18 @@ class Purification(System):
 
     @property
     def n_up(self):
-        """Number of up spins on both layers; None where it is not conserved.
+        """Number of up spins, see `n_up_of`."""
+        return n_up_of(self.model)
 
-        Of electrons whose numbers are fixed those of spin up and of spin down on the physical, then the ancilla layer.
-        """
-        filling = self.model.filling
-        if filling is not None:
-            n_levels = self.n_sites // 2
-            return (*filling, *(n_levels - n for n in filling))
-        return self.n_sites if self.opposite_pairs else None
+
+def n_up_of(model):
+    """Return the number of up spins on both layers of a model; None where it is not conserved.
+
+    Of electrons whose numbers are fixed those of spin up and of spin down on the physical, then the ancilla layer.
+    """
+    if model.filling is not None:
+        return (*model.filling, *(model.n_sites // 2 - n for n in model.filling))
+    return model.n_sites if model.conserves_sz else None
 
 
 def purify(model, bond_features):

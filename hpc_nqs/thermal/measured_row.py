@@ -15,8 +15,8 @@ def measured_row(estimate, energy, variance, model, observables, beta, n_links, 
         Function of rows of means, (n, n_columns), to (value, error), as `Statistics.estimate`.
     energy, variance : callable
         From rows of means to E and Var(H), totals, (n,).
-    model : SpinModel
-    observables : Observables
+    model : SpinModel or ElectronModel
+    observables : Observables or ElectronObservables
     beta : float
     n_links : int
         Of the ring; the two layers of a cooled state are one of two links.
@@ -30,7 +30,7 @@ def measured_row(estimate, energy, variance, model, observables, beta, n_links, 
     dict
         temperature, beta, and NAME, NAME_error or NAME {key: [value, error]}.
     """
-    n, row = model.n_sites, {"temperature": 1.0 / beta, "beta": beta}
+    n, row = model.n_lattice_sites, {"temperature": 1.0 / beta, "beta": beta}
 
     def put(name, function):
         row[name], row[f"{name}_error"] = estimate(function)
@@ -39,6 +39,8 @@ def measured_row(estimate, energy, variance, model, observables, beta, n_links, 
     put("energy_variance", lambda means: variance(means) / n)
     for suffix in ("", "_error"):
         row[f"specific_heat{suffix}"] = beta**2 * row[f"energy_variance{suffix}"]
+    if model.filling is not None:
+        return row | observables.entries(estimate, first)
     if model.conserves_sz:
         put("susceptibility", lambda means: beta * (means[:, first + 1] - means[:, first] ** 2) / n)
     for column, (name, key) in enumerate(observables.names):

@@ -52,7 +52,7 @@ class Meter:
             energy, energy_error, layer_energy_difference, variance (all per site), specific_heat,
             specific_heat_error, autocorrelation (in samples), r_hat, effective_fraction.
         """
-        n = self.system.n_sites
+        n = self.system.model.n_lattice_sites
         energies = self._energy_columns(samples, evaluation, evaluation.energy)
         statistics = self._statistics([(energies, evaluation.weights)])
         chains = ChainSums(energies[:, :, ENERGY], 0.0, evaluation.weights.reshape(energies.shape[:2]))
@@ -87,7 +87,7 @@ class Meter:
             Columns of the table that follow from this temperature alone; per site.  Where correlations are averaged
             over the spin components, those of Sz alone stand beside them, NAME_z.
         """
-        n = self.system.n_sites
+        n = self.system.model.n_lattice_sites
         centre, coefficients, parts, averaged = None, None, [], []
         for samples, evaluation in batches:
             centre = evaluation.energy if centre is None else centre

@@ -14,7 +14,7 @@ import numpy as np
 from hpc_nqs.hamiltonians.spin_model import SpinModel
 from hpc_nqs.hilbert.purification import Purification, random_pairs
 from hpc_nqs.lattices.lattice import Lattice
-from hpc_nqs.observables.diagonal import OrbitAverages
+from hpc_nqs.observables.diagonal import OrbitAverages, build_observables
 from hpc_nqs.sampling.chains import Chains
 from hpc_nqs.sampling.enumeration import Enumeration, n_orbits
 from hpc_nqs.thermal.evolution import HEUN, AdaptiveEvolution
@@ -153,6 +153,10 @@ class ThermalState:
         """Return the `Evolution` of the state."""
         return AdaptiveEvolution(self, regularization, control, team)
 
+    def observables(self, settings):
+        """Return the `Observables` that an input asks for."""
+        return build_observables(settings, self.lattice, self.model)
+
     def meter(self, observables, sampler, team):
         """Return the `Meter` of the state."""
         if self.is_exact and self.invariance is not None:
@@ -199,7 +203,7 @@ class ThermalState:
             "wave function": self.word,
             "slices": self.n_slices,
             "symmetries": f"{', '.join(self.symmetries) or 'none'} (group of order {self.order})",
-            "sites": self.model.n_sites,
+            "sites": self.model.n_lattice_sites,
             "visible units": self.system.n_visible,
             **self.planned_deep_units(),
             self.unit_name: self.wavefunction.n_units,

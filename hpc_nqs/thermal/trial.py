@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from hpc_nqs.observables.diagonal import build_observables
 from hpc_nqs.parallel.team import Team
 from hpc_nqs.reconfiguration.cost_model import step_seconds
 from hpc_nqs.runs.pace import costs_of_parts, timed
@@ -121,7 +120,7 @@ def forecast(settings, n_ranks=1):
     """
     state = state_of(settings)
     control = control_of(settings, state)
-    trial = Trial(settings, state, control, build_observables(settings, state.lattice, state.model))
+    trial = Trial(settings, state, control, state.observables(settings))
     pace, cold = trial.pace(), trial.cold_factor()
     path = forecast_of(settings, state, control)
     evolution, targets = trial.evolution, path.targets

@@ -44,7 +44,8 @@ class RingMeasurement:
             sampling_density(state.wavefunction), n_links,
         )
         n_sites = state.model.n_sites
-        self.sums = RingSums(n_sites, observables, n_chains, n_links, energy * n_sites)
+        centre = energy * state.model.n_lattice_sites
+        self.sums = RingSums(n_sites, observables, n_chains, n_links, centre)
         self.n_done = 0
         self.is_warm = False
 

@@ -46,16 +46,16 @@ def ring_rows(rows, nodes, path, off, model, crossing, cooled):
     betas, energies, errors, variances, variance_errors = (
         np.append(values[kept], [row[name] for row in points]) for values, name in columns
     )
-    mean, variance, _ = (part / model.n_sites for part in thermodynamics.infinite_temperature_cumulants(model))
+    mean, variance, _ = (part / model.n_lattice_sites for part in thermodynamics.infinite_temperature_cumulants(model))
     integrals, integral_errors = thermodynamics.integrate_energy(
         betas, energies, slopes=-variances, errors=errors, slope_errors=variance_errors,
         start_energy=mean, start_slope=-variance,
     )
-    finished = []
+    start, finished = thermodynamics.infinite_temperature_entropy(model), []
     for row in map(dict, rows):
         beta, k = row["beta"], int(np.searchsorted(betas, row["beta"]))
         before = sorted((each for each in cooled + finished if each["beta"] < beta), key=lambda each: each["beta"])
-        row |= thermodynamics.entropy_and_free_energy(row, integrals[k], integral_errors[k])
+        row |= thermodynamics.entropy_and_free_energy(row, integrals[k], integral_errors[k], start)
         slope, error = thermodynamics.specific_heat_from_slope(betas, energies, errors, beta, n_least=4)
         row |= {"specific_heat_slope": slope, "specific_heat_slope_error": error}
         kernel = _kernel_meters(path, off, row["kernel_beta"])

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hpc_nqs.hamiltonians import electron_matrices
 from hpc_nqs.hamiltonians.matrices import spins_of, to_sparse
 from hpc_nqs.hamiltonians.spin_model import SZ
 from hpc_nqs.kernels import amplitude as amplitude_kernel
+from hpc_nqs.observables.electron_moments import sector_states
 
 MAX_BLOCK = 4096  # configurations of a layer with one magnetization: 14 sites, 12 where it is not conserved
 PART = 2**17  # amplitudes at once
@@ -59,7 +61,7 @@ class RingTraces:
     """
 
     def __init__(self, model, observables, team, log_kernel, flips=False):
-        self.observables, self.team = observables, team
+        self.observables, self.team, self.n_sites = observables, team, model.n_sites
         parts = _parts(model, flips)
         largest = max(len(states) for states, _ in parts)
         if largest > MAX_BLOCK:
@@ -67,13 +69,12 @@ class RingTraces:
                 f"exact traces of rings: {largest} configurations of a layer with one magnetization; at most "
                 f"{MAX_BLOCK} are allowed"
             )
-        matrix = to_sparse(model)
-        self.blocks, shift = [], -np.inf
+        self.blocks, shift, hamiltonian = [], -np.inf, _hamiltonian_of(model)
         for states, copies in parts[team.rank :: team.size]:
             spins = spins_of(states, model.n_sites)
             log_phi = log_kernel(spins)
             shift = max(shift, log_phi.real.max())
-            self.blocks.append(_Block(copies, spins, matrix[states][:, states], log_phi))
+            self.blocks.append(_Block(copies, spins, hamiltonian(states), log_phi))
         shift = team.max(float(shift))
         self.blocks = [_exponentiated(block, shift) for block in self.blocks]
         norm = max((np.abs(block.phi).sum(axis=1).max() for block in self.blocks), default=0.0)
@@ -129,7 +130,7 @@ class RingTraces:
         """
         if n_links < 2:
             raise ValueError(f"{n_links} links: a ring has at least 2")
-        n_observables, n_sites = len(self.observables.names), self.observables.n_sites
+        n_observables, n_sites = len(self.observables.names), self.n_sites
         n_times = n_links // 2 + 1 if self.observables.layers is not None else 0
         sums = np.zeros(5 + n_observables + n_sites + n_times * n_sites**2)
         for block in self.blocks:
@@ -178,6 +179,14 @@ class RingTraces:
         return np.concatenate([numbers, observed, means, *times])
 
 
+def _hamiltonian_of(model):
+    """Return the function from states of a layer, closed under H, to H between them as a sparse array."""
+    if model.filling is not None:
+        return lambda states: electron_matrices.to_sparse(model, states)
+    matrix = to_sparse(model)
+    return lambda states: matrix[states][:, states]
+
+
 def _powers(matrix, kept):
     """Return {k: matrix^k} of some k of at least 1."""
     found, power = {}, matrix
@@ -205,6 +214,8 @@ def _parts(model, flips):
 
     All states are one part where H does not conserve the magnetization.
     """
+    if model.filling is not None:
+        return [(sector_states(model), 1)]
     n, states = model.n_sites, np.arange(2**model.n_sites, dtype=np.int64)
     if not model.conserves_sz:
         return [(states, 1)]
