@@ -35,8 +35,8 @@ class ElectronObservables:
         weights += list(distances.values())
         self._weights = np.reshape(weights, (-1, n, n))
         sites = np.arange(n)[None, :] if images is None else np.unique(images[:, :n] % n, axis=0)
-        self._sites = sites
-        self._pair_weights = np.mean([self._weights[:, row[:, None], row[None, :]] for row in np.argsort(sites)], axis=0)
+        self._sites, places = sites, np.argsort(sites)
+        self._pair_weights = np.mean([self._weights[:, row[:, None], row[None, :]] for row in places], axis=0)
 
     def averaged(self, images):
         """Return the same, averaged over symmetries (order, n_units) intp of the units."""

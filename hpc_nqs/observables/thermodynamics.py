@@ -219,8 +219,8 @@ def infinite_temperature_cumulants(model):
     H = sum_(i<j) [C_ij Z_i Z_j + A_ij (X_i X_j + Y_i Y_j)] + sum_i (h_i Z_i + G_i X_i), A = exchange element / 2.
     Distinct Pauli strings are orthogonal, so k_2 is the sum of squared coefficients. Three strings multiply to +1 on a
     triangle of one letter or on a bond with its two end fields, and to -1 as XX, YY, ZZ of one bond:
-    k_3 = Tr C^3 + 2 Tr A^3 + 3 h.C.h + 3 G.A.G - 6 sum_(i<j) A_ij^2 C_ij.  Those of electrons whose numbers are fixed are
-    in `electron_moments`.
+    k_3 = Tr C^3 + 2 Tr A^3 + 3 h.C.h + 3 G.A.G - 6 sum_(i<j) A_ij^2 C_ij.  Of electrons whose numbers are fixed see
+    `electron_moments`.
 
     Parameters
     ----------

@@ -117,7 +117,9 @@ class WavefunctionSettings:
         word("auto", True, False), "auto", about="feed sigma_i * ancilla_i as a third layer of inputs"
     )
     cluster_size: int | str = option(
-        auto_or(integer(2, 6)), "auto", about="sites of the connected clusters of clusters, permanent at most 4; orbitals of determinant at most 2"
+        auto_or(integer(2, 6)),
+        "auto",
+        about="sites of the connected clusters of clusters, permanent at most 4, determinant 2: all pairs of orbitals",
     )
     exchange_radius: int | str = option(
         auto_or(integer(1, 1000)),

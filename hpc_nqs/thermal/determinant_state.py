@@ -22,6 +22,7 @@ from hpc_nqs.wavefunctions.correlator_product import CorrelatorProduct, correlat
 from hpc_nqs.wavefunctions.product import Product
 
 TOLERANCE = 2.5e-3  # of a step, times sqrt(N)
+COLDEST = 1.0  # kernel of rings, over the largest hop: colder ones lose weight where determinants vanish
 POWER_SHARE = 0.4  # of chains, as of permanents
 MAX_PARAMS = 600  # of the tables; "auto" takes pairs in the order of their distances as long as they have no more
 
@@ -48,7 +49,7 @@ class DeterminantState(TableState):
     @property
     def soft_cut(self):
         """Default cut of S relative to its largest eigenvalue."""
-        return 1e-8 if self.is_exact else 1e-5
+        return 1e-6 if self.is_exact else 1e-5
 
     @property
     def step_tolerance(self):
@@ -59,6 +60,11 @@ class DeterminantState(TableState):
     def typical_growth(self):
         """Growth of beta per step, and power."""
         return (0.15, 0.3)
+
+    @property
+    def coldest_kernel(self):
+        """Inverse temperature beyond which rings of more and hotter links are better at half filling."""
+        return COLDEST / np.abs(self.model.exchange_element).max(initial=1e-300)
 
     def resolved_size(self):
         """Return the orbitals of the largest tables."""
@@ -133,7 +139,7 @@ def electron_tables(lattice, model, unit_images, images, size):
     images : SignedPermutations
         Of the visible units.
     size : int or "auto"
-        1 or 2 orbitals; "auto" takes pairs, the nearest first, as long as they have no more than MAX_PARAMS parameters.
+        2: all pairs; "auto" takes pairs, the nearest first, as long as they have no more than MAX_PARAMS parameters.
 
     Returns
     -------
@@ -145,11 +151,9 @@ def electron_tables(lattice, model, unit_images, images, size):
         Larger tables.
     """
     if size != "auto" and size > 2:
-        raise ValueError(f'wavefunction.cluster_size = {size}: with kind = "determinant" at most 2 orbitals')
+        raise ValueError(f'wavefunction.cluster_size = {size}: with kind = "determinant" allowed is "auto" or 2')
     m = model.n_levels
     kinds = correlators([(a, a + m) for a in range(m)], unit_images, images)
-    if size == 1:
-        return kinds
     pairs = list(itertools.combinations(range(m), 2))
     sites = model.site_of(np.array(pairs, dtype=np.intp).reshape(-1, 2))
     distances = np.round(lattice.distances()[sites[:, 0], sites[:, 1]], 6)

@@ -114,6 +114,11 @@ class ThermalState:
         real = not self.wavefunction.is_complex and self.layers_equivalent
         return real and not self.has_bra_and_ket and self.n_slices == 1
 
+    @property
+    def coldest_kernel(self):
+        """The largest inverse temperature of a link of a ring, whatever its residual."""
+        return math.inf
+
     def ring_links(self, asked):
         """Return the numbers of links that are allowed, smallest first, for those of the input or "auto"."""
         if not self.makes_rings or (asked == "auto" and not self.prefers_rings):
