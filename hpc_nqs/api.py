@@ -205,7 +205,7 @@ def load(path):
 
 
 def diagonalize(settings):
-    """Return the exact results of an input as a `Run`, by diagonalization of up to 16 sites.
+    """Return the exact results of an input as a `Run`, by diagonalization of up to 16 spins or 20 spin-orbitals.
 
     Rows stand for temperatures, or for sectors with their lowest levels where the task is `ground_state`.
 
@@ -216,7 +216,7 @@ def diagonalize(settings):
     Raises
     ------
     SettingsError
-        More than 16 sites, or too large a block.
+        More than that, or too large a block.
     """
     from hpc_nqs.exact.table import exact_table
 

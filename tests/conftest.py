@@ -4,6 +4,7 @@ A test marked ``mpi`` runs on all ranks of ``mpiexec -n N pytest --with-mpi -m m
 others would wait for it forever, so the first failure prints and ends the job.
 """
 
+import functools
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hpc_nqs.parallel.team import Team, start
@@ -55,6 +57,22 @@ def mpiexec(clean_environment):
         return subprocess.run(command, **{**defaults, **options}, env=environment, check=False)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def creators():
+    """Return the function that makes the creation operators of n units as dense matrices.
+
+    The basis state of an index has the units of its bits occupied, and is c+_p c+_q ... |0> in ascending order.
+    """
+    return dense_creators
+
+
+def dense_creators(n):
+    """Return the matrices (2^n, 2^n) of c+_0 ... c+_(n-1)."""
+    create, sign = np.array([[0.0, 0.0], [1.0, 0.0]]), np.diag([1.0, -1.0])
+    factors = [[sign] * p + [create] + [np.eye(2)] * (n - p - 1) for p in range(n)]
+    return [functools.reduce(np.kron, reversed(row)) for row in factors]  # unit 0 is the lowest bit
 
 
 OPEN_MPI_ON_A_SMALL_MACHINE = {

@@ -11,7 +11,14 @@ from functools import partial
 import numpy as np
 import scipy.linalg
 
-from hpc_nqs.exact.symmetry_blocks import SymmetryBlock, abelian_generators, abelian_group, conjugations, stars
+from hpc_nqs.exact.symmetry_blocks import (
+    SymmetryBlock,
+    abelian_generators,
+    abelian_group,
+    conjugations,
+    momentum_of,
+    stars,
+)
 from hpc_nqs.hamiltonians.matrices import spins_of, to_sparse
 from hpc_nqs.hamiltonians.spin_model import SZ
 from hpc_nqs.lattices.lattice import wave_vector_key
@@ -189,21 +196,11 @@ class _Part:
         }
 
     def _momentum(self, turn):
-        """Return the momentum per direction in units of 2 pi / L, 0 along open ones; None without translations."""
-        lattice = self.lattice
-        if lattice.positions is None:
-            return None
-        momentum = []
-        for direction, length in enumerate(lattice.lengths):
-            if not lattice.wraps[direction]:
-                momentum.append(0)
-                continue
-            step = lattice.site_at(lattice.positions + lattice.vectors[direction])
+        def turn_of(step):
             place = self.abelian.index(SignedPermutations(step).on_points()[0])
-            if place is None:
-                return None
-            momentum.append(int(round(turn[place] * length)) % length)
-        return momentum
+            return None if place is None else turn[place]
+
+        return momentum_of(self.lattice, turn_of)
 
 
 def _structure_factor(model, lattice, group, q):

@@ -150,6 +150,30 @@ def stars(abelian, conjugations_of_group):
     return found
 
 
+def momentum_of(lattice, turn_of):
+    """Return the momentum per direction in units of 2 pi / L, 0 along open ones; None without translations.
+
+    Parameters
+    ----------
+    lattice : Lattice
+    turn_of : callable
+        The character of a translation, given as a permutation of the lattice sites, as a part of 2 pi; None where it is
+        no symmetry.
+    """
+    if lattice.positions is None:
+        return None
+    momentum = []
+    for direction, length in enumerate(lattice.lengths):
+        if not lattice.wraps[direction]:
+            momentum.append(0)
+            continue
+        turn = turn_of(lattice.site_at(lattice.positions + lattice.vectors[direction]))
+        if turn is None:
+            return None
+        momentum.append(int(round(turn * length)) % length)
+    return momentum
+
+
 def images_of(states, elements):
     """Return the basis indices of g x for basis indices `states` of x and every element, (order, n_states)."""
     return np.stack(list(SignedPermutations.from_points(elements).apply_to_codes(states)))
@@ -173,7 +197,12 @@ class SymmetryBlock:
 
     def __init__(self, model, states, abelian):
         self.model, self.abelian = model, abelian
-        images = images_of(states, abelian.elements)
+        self._set_orbits(states, images_of(states, abelian.elements))
+        self._diagonal = diagonal(model, spins_of(self.representatives, model.n_sites))
+        self._terms = self._collect_terms()
+
+    def _set_orbits(self, states, images):
+        """Find the orbits of `states` from their images (order, n_states) under the group."""
         self._to_representative = np.argmin(images, axis=0)
         smallest = np.min(images, axis=0)
         self.representatives, self._orbit = np.unique(smallest, return_inverse=True)
@@ -181,8 +210,6 @@ class SymmetryBlock:
         places = np.searchsorted(states, self.representatives)
         self._fixes = images[:, places] == self.representatives
         self._stabilizer_order = self._fixes.sum(axis=0)
-        self._diagonal = diagonal(model, spins_of(self.representatives, model.n_sites))
-        self._terms = self._collect_terms()
 
     def _locate(self, states):
         """Return (orbit, element taking the state to its representative)."""
@@ -208,23 +235,27 @@ class SymmetryBlock:
         Its basis vectors mix only orbits on which functions of the configuration that all symmetries leave
         unchanged are equal.
         """
+        return self._matrix(k, self._diagonal, self._terms, conjugations_of_group).toarray()
+
+    def _matrix(self, k, diagonal_elements, terms, conjugations_of_group):
+        """Return `block` as a sparse array, of an operator given by its elements between orbits."""
         kept = self.kept(k)
         place = np.full(len(self.representatives), -1)
         place[kept] = np.arange(len(kept))
-        rows, columns, elements, values = self._terms
+        rows, columns, elements, values = terms
         inside = (place[rows] >= 0) & (place[columns] >= 0)
         entries = values[inside] * self.abelian.characters(k)[elements[inside]].conj()
         if self.abelian.is_real(k):
             entries = entries.real
         shape = (len(kept), len(kept))
         matrix = scipy.sparse.coo_array((entries, (place[rows[inside]], place[columns[inside]])), shape=shape).tocsr()
-        matrix = matrix + scipy.sparse.diags_array(self._diagonal[kept])
+        matrix = matrix + scipy.sparse.diags_array(diagonal_elements[kept])
         if not self.abelian.is_real(k):
             mirror = self._mirror(k, conjugations_of_group)
             if mirror is not None:
                 basis = self._real_basis(k, kept, place, mirror)
                 matrix = (basis.conj().T @ matrix @ basis).real
-        return matrix.toarray()
+        return matrix
 
     def _mirror(self, k, conjugations_of_group):
         """Return an involution g with chi(g t g^-1) = chi(t)^*, or None."""
@@ -237,8 +268,8 @@ class SymmetryBlock:
 
     def _real_basis(self, k, kept, place, mirror):
         """Return the sparse unitary whose columns g K leaves unchanged; g K |a> = chi(tau) |b>, g a = tau b."""
-        orbits, elements = self._locate(images_of(self.representatives[kept], mirror)[0])
-        phase = self.abelian.characters(k)[elements].conj()
+        orbits, elements, signs = self._image_phases(kept, mirror)
+        phase = self.abelian.characters(k)[elements].conj() * signs
         first, second = np.arange(len(kept)), place[orbits]
         alone, pair = np.flatnonzero(first == second), np.flatnonzero(first < second)
         a, b, half = pair, second[pair], np.sqrt(0.5)
@@ -248,3 +279,7 @@ class SymmetryBlock:
         values = [np.sqrt(phase[alone]), one, half * phase[pair], 1j * one, -1j * half * phase[pair]]
         entries = np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))
         return scipy.sparse.coo_array(entries, shape=(len(kept), len(kept))).tocsr()
+
+    def _image_phases(self, kept, mirror):
+        """Return (orbit b, element t, sign) of g|a> = sign t^-1 |b> for the kept orbits a; no signs for spins."""
+        return *self._locate(images_of(self.representatives[kept], mirror)[0]), 1.0

@@ -3,10 +3,12 @@
 import dataclasses
 import time
 
+from hpc_nqs.hamiltonians import MODELS
 from hpc_nqs.settings.parsing import SettingsError, parse_settings
 from hpc_nqs.settings.system import build
 
 QUANTUM_NUMBERS = ("momentum", "sz", "spin_parity")
+OF_ELECTRONS = ("n_up", "n_down", "momentum", "spin_parity")
 ALL_SECTORS = "all sectors searched"  # `lowest_of` of a row that is the ground state, see ground_state/sectors.py
 
 
@@ -30,11 +32,9 @@ def exact_table(settings):
 
 def thermal_rows(settings, betas):
     """Return (n_sites, exact rows at the inverse temperatures `betas`); errors as `exact_table`."""
-    from hpc_nqs.exact import diagonalization
-
     wanted = settings.observables
     lattice, levels = _levels(settings, wanted.structure_factor, wanted.correlations)
-    rows = diagonalization.thermal_rows(levels, betas)
+    rows = _of_model(settings).thermal_rows(levels, betas)
     if wanted.imaginary_time:
         rows = [row | other for row, other in zip(rows, imaginary_time_rows(settings, betas), strict=True)]
     return lattice.n_sites, rows
@@ -59,6 +59,8 @@ def sector_rows(settings):
 
     A given `ground_state.sz` leaves the sectors with this Sz. Errors as `exact_table`.
     """
+    if _is_of_electrons(settings):
+        return _electron_sector_rows(settings)
     lattice, levels = _levels(settings)
     wanted = settings.ground_state.sz
     rows = []
@@ -67,6 +69,21 @@ def sector_rows(settings):
             continue
         numbers = {name: sector[name] for name in QUANTUM_NUMBERS if sector[name] is not None}
         rows.append(numbers | {"energy": sector["energy"] / lattice.n_sites, "dimension": sector["dimension"]})
+    return lattice.n_sites, rows
+
+
+def _electron_sector_rows(settings):
+    """Return (n_sites, one row per sector), in ascending order of the lowest level of H - mu N."""
+    lattice, levels = _levels(settings, observables=False)
+    rows = []
+    for sector in levels.sectors:
+        numbers = {name: sector[name] for name in OF_ELECTRONS if sector[name] is not None}
+        potential = sector["energy"] / lattice.n_sites
+        filling = (sector["n_up"] + sector["n_down"]) / lattice.n_sites
+        energies = {"energy": potential + (levels.mu or 0.0) * filling}
+        if levels.mu is not None:
+            energies["grand_potential"] = potential
+        rows.append(numbers | energies | {"dimension": sector["dimension"]})
     return lattice.n_sites, rows
 
 
@@ -122,12 +139,21 @@ def curves(tables, names, with_observables=True):
     return found, skipped
 
 
-def _levels(settings, structure_factor=(), correlations=False):
-    """Return the lattice and all levels of its model."""
-    from hpc_nqs.exact import diagonalization
+def _is_of_electrons(settings):
+    return MODELS[settings.model.kind].of_electrons
 
+
+def _of_model(settings):
+    """Return the module that diagonalizes the model of an input."""
+    from hpc_nqs.exact import diagonalization, electrons
+
+    return electrons if _is_of_electrons(settings) else diagonalization
+
+
+def _levels(settings, *observables, **options):
+    """Return the lattice and all levels of its model; the rest goes to `diagonalize` of its module."""
     lattice, model = build(settings)
     try:
-        return lattice, diagonalization.diagonalize(model, lattice, structure_factor, correlations)
+        return lattice, _of_model(settings).diagonalize(model, lattice, *observables, **options)
     except ValueError as error:  # too many sites, or too large a block without symmetries
         raise SettingsError([f"no exact results: {error}"]) from error

@@ -6,6 +6,7 @@ information in black and white.
 
 import math
 
+from hpc_nqs.hamiltonians import MODELS
 from hpc_nqs.hamiltonians.energy_bound import energy_bound
 from hpc_nqs.reports.lost import CORRELATIONS, is_lost
 from hpc_nqs.reports.series import error_of, finite, points, systematic_of, value_of
@@ -130,19 +131,28 @@ def possible_range(quantity, table):
     if quantity == "energy":
         return lowest_energy(table), math.inf
     if quantity == "entropy":
-        return 0.0, math.log(2.0)
+        model = _model_of(table)
+        units = 2 * model.n_orbitals if model is not None and MODELS[model.kind].of_electrons else 1
+        return 0.0, units * math.log(2.0)
     if quantity in ("specific_heat", "susceptibility", "structure_factor"):
         return 0.0, math.inf
     return (-0.25, 0.25) if quantity in CORRELATIONS else (-math.inf, math.inf)
 
 
 def lowest_energy(table):
-    """Return the bound of e of a table from clusters of H, minus infinity where its settings make no model."""
-    try:
-        model = build(parse_settings(table.get("settings", {})))[1]
-    except SettingsError:
+    """Return the bound of e of a table from clusters of H, minus infinity for electrons and where there is no model."""
+    model = _model_of(table)
+    if model is None or MODELS[model.kind].of_electrons:
         return -math.inf
     return energy_bound(model) / model.n_sites
+
+
+def _model_of(table):
+    """Return the model of a table, None where its settings make none; its units are spins or spin-orbitals."""
+    try:
+        return build(parse_settings(table.get("settings", {})))[1]
+    except SettingsError:
+        return None
 
 
 def correlation_title(quantity, key):

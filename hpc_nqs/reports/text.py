@@ -20,13 +20,19 @@ _COLUMNS = (
     ("temperature", "T", 6),
     ("momentum", "momentum", 0),
     ("sz", "Sz", 1),
+    ("n_up", "n_up", 0),
+    ("n_down", "n_down", 0),
     ("spin_parity", "parity", 0),
     ("point_group", "group", 0),
     ("energy", "e", 6),
     ("specific_heat", "c", 5),
     ("specific_heat_slope", "c slope", 4),
     ("entropy", "s", 5),
+    ("filling", "n", 5),
     ("susceptibility", "chi", 5),
+    ("compressibility", "kappa", 5),
+    ("double_occupancy", "double", 5),
+    ("local_moment", "<S^2>", 5),
     ("relaxation_proxy", "relaxation", 5),
     ("tdvp_residual", "residual", 4),
     ("free_energy", "f", 5),
@@ -47,6 +53,15 @@ _LEFT_OUT = ("beta", "ln_z")
 # Powers of the unit of energy in quantities that are shown with decimals.
 _ENERGIES = {"energy": 1, "free_energy": 1, "layer_energy_difference": 1, "variance": 2, "energy_variance": 2}
 _ENERGIES |= {"susceptibility": -1, "static_susceptibility": -1, "relaxation_proxy": -2}
+_ENERGIES |= {"grand_potential": 1, "compressibility": -1}
+# What is a dict over wave vectors, and how a column of it is headed.
+_OVER_VECTORS = (
+    ("structure_factor", "S"),
+    ("static_susceptibility", "chi"),
+    ("charge_structure_factor", "N"),
+    ("n_k_up", "n_up"),
+    ("n_k_down", "n_down"),
+)
 # what is marked where it is lost
 _JUDGED = {"energy", "specific_heat", "specific_heat_slope", "entropy", "free_energy", "susceptibility"}
 _JUDGED |= {"magnetization", "structure_factor", "static_susceptibility", "relaxation_proxy"}
@@ -219,11 +234,10 @@ def _columns(rows, shift):
         [heading] + [cell(row, name, _digits(name, digits, shift)) for row in rows]
         for name, heading, digits in _COLUMNS
     ]
-    vectors = dict.fromkeys(q for row in rows for q in row.get("structure_factor", {}))
-    columns += [[f"S({q})"] + [cell(row, "structure_factor", 5, q) for row in rows] for q in vectors]
-    vectors = dict.fromkeys(q for row in rows for q in row.get("static_susceptibility", {}))
-    digits = _digits("static_susceptibility", 5, shift)
-    columns += [[f"chi({q})"] + [cell(row, "static_susceptibility", digits, q) for row in rows] for q in vectors]
+    for name, letter in _OVER_VECTORS:
+        digits = _digits(name, 5, shift)
+        vectors = dict.fromkeys(q for row in rows for q in row.get(name, {}))
+        columns += [[f"{letter}({q})"] + [cell(row, name, digits, q) for row in rows] for q in vectors]
     others = dict.fromkeys(
         name
         for row in rows

@@ -12,7 +12,8 @@ from hpc_nqs.hamiltonians.spin_model import SZ_WORDS
 # J stands for the unit of the couplings; k_B = 1.
 UNITS = {
     **dict.fromkeys(("temperature", "energy", "bond_energy", "free_energy", "layer_energy_difference"), "J"),
-    **dict.fromkeys(("beta", "dtau", "susceptibility", "static_susceptibility", "tau"), "1/J"),
+    **dict.fromkeys(("beta", "dtau", "susceptibility", "static_susceptibility", "tau", "compressibility"), "1/J"),
+    "grand_potential": "J",
     **dict.fromkeys(("specific_heat", "specific_heat_slope", "entropy", "ln_z"), "k_B"),
     **{"variance": "J^2", "energy_variance": "J^2", "seconds": "s", "autocorrelation": "samples"},
     "relaxation_proxy": "1/J^2",
@@ -22,10 +23,12 @@ KEYS = {
     "structure_factor": ("q", ("qx", "qy"), "pi"),
     "static_susceptibility": ("q", ("qx", "qy"), "pi"),
     "correlation_ratio": ("q", ("qx", "qy"), "pi"),
+    **dict.fromkeys(("charge_structure_factor", "n_k_up", "n_k_down"), ("q", ("qx", "qy"), "pi")),
     "dimer_structure_factor": ("dimer_q", ("dimer_qx", "dimer_qy"), "pi"),
     "bond_energy": ("shell", ("shell",), "1"),
     "neighbour_correlation": ("shell", ("shell",), "1"),
     "correlation": ("distance", ("distance",), "nearest-neighbour distances"),
+    "charge_correlation": ("distance", ("distance",), "nearest-neighbour distances"),
 }
 OF_SPINS = ("magnetization", "susceptibility", "structure_factor", "dimer_structure_factor", "correlation")
 OF_SPINS += ("neighbour_correlation", "static_susceptibility", "time_correlation", "local_time_correlation")

@@ -1,7 +1,5 @@
 """Models of electrons: the flat arrays against matrices of creation operators built from Kronecker products."""
 
-import functools
-
 import numpy as np
 import pytest
 
@@ -17,17 +15,7 @@ from hpc_nqs.settings.system import build
 from hpc_nqs.symmetry.site_permutations import site_symmetries, translations
 
 
-def creators(n):
-    """Return the creation operators of n units: c+_p c+_q ... |0> in ascending order is the basis state, bit p."""
-    create, sign = np.array([[0.0, 0.0], [1.0, 0.0]]), np.diag([1.0, -1.0])
-    found = []
-    for p in range(n):
-        factors = [sign] * p + [create] + [np.eye(2)] * (n - p - 1)
-        found.append(functools.reduce(np.kron, reversed(factors)))  # unit 0 is the lowest bit
-    return found
-
-
-def hubbard_matrix(lattice, hopping=(1.0,), U=0.0, V=0.0, field_z=0.0, mu=0.0):
+def hubbard_matrix(creators, lattice, hopping=(1.0,), U=0.0, V=0.0, field_z=0.0, mu=0.0):
     n = lattice.n_sites
     c = creators(2 * n)
     up, down = ([operator @ operator.T for operator in c[first : first + n]] for first in (0, n))
@@ -43,7 +31,7 @@ def hubbard_matrix(lattice, hopping=(1.0,), U=0.0, V=0.0, field_z=0.0, mu=0.0):
     return matrix
 
 
-def test_creators_anticommute():
+def test_creators_anticommute(creators):
     c = creators(3)
     for p in range(3):
         for q in range(3):
@@ -61,22 +49,22 @@ def test_creators_anticommute():
         ("square", [2, 2], "open", {"hopping": [0.0, 0.5], "U": -2.0, "V": 0.5, "mu": -0.4, "field_z": -1.0}),
     ],
 )
-def test_hubbard_is_the_matrix_of_creation_operators(kind, lengths, boundary, options):
+def test_hubbard_is_the_matrix_of_creation_operators(creators, kind, lengths, boundary, options):
     lattice = lattices.build(kind, lengths, boundary)
     model = Hubbard.build(lattice, **{"mu": 0.0} | options)
-    np.testing.assert_allclose(to_sparse(model).toarray(), hubbard_matrix(lattice, **options), atol=1e-13)
+    np.testing.assert_allclose(to_sparse(model).toarray(), hubbard_matrix(creators, lattice, **options), atol=1e-13)
     assert model.n_sites == 2 * lattice.n_sites
     assert model.exchange_shell.tolist() == model.exchange_shell.reshape(2, -1)[0].tolist() * 2
 
 
-def test_a_canonical_model_has_no_chemical_potential():
+def test_a_canonical_model_has_no_chemical_potential(creators):
     lattice = lattices.build("chain", [3])
     model = Hubbard.build(lattice, U=2.0, n_up=2, n_down=1)
     assert (model.n_up, model.n_down, model.mu, model.is_canonical) == (2, 1, None, True)
-    np.testing.assert_allclose(to_sparse(model).toarray(), hubbard_matrix(lattice, U=2.0), atol=1e-13)
+    np.testing.assert_allclose(to_sparse(model).toarray(), hubbard_matrix(creators, lattice, U=2.0), atol=1e-13)
 
 
-def test_hops_of_one_spin_and_pairs_of_hops_have_the_sign_of_the_order():
+def test_hops_of_one_spin_and_pairs_of_hops_have_the_sign_of_the_order(creators):
     rng = np.random.default_rng(3)
     hops = np.array([[0, 2], [1, 2], [0, 1]]), rng.normal(size=3), np.array([1, 2, 0])
     hop2 = np.array([[0, 2, 1, 0], [0, 1, 0, 1], [1, 2, 2, 0]]), rng.normal(size=3)
@@ -123,7 +111,7 @@ def test_the_unit_of_beta_leaves_out_what_a_canonical_ensemble_does_not_see():
     assert not canonical.spin_exchange_symmetric
 
 
-def kanamori_matrix(n, bonds, t, U, U_prime, J, crystal_field, exchange, mu, field_z):
+def kanamori_matrix(creators, n, bonds, t, U, U_prime, J, crystal_field, exchange, mu, field_z):
     """H of two orbitals per site in the textbook form, orbital m = 2 i + a."""
     m = 2 * n
     c = creators(2 * m)
@@ -150,19 +138,19 @@ def kanamori_matrix(n, bonds, t, U, U_prime, J, crystal_field, exchange, mu, fie
 
 @pytest.mark.parametrize("exchange", [True, False])
 @pytest.mark.parametrize("U_prime", ["auto", 2.5])
-def test_kanamori_is_the_textbook_matrix(exchange, U_prime):
+def test_kanamori_is_the_textbook_matrix(creators, exchange, U_prime):
     lattice = lattices.build("chain", [2], "open")
     model = Kanamori.build(
         lattice, hopping=[0.8], U=5.0, J_hund=1.2, U_prime=U_prime, crystal_field=[0.3, -0.1], mu=0.9, field_z=0.4,
         spin_flip=exchange, pair_hopping=exchange,
     )
     other = 2.6 if U_prime == "auto" else U_prime
-    expected = kanamori_matrix(2, [(0, 1)], 0.8, 5.0, other, 1.2, (0.3, -0.1), exchange, 0.9, 0.4)
+    expected = kanamori_matrix(creators, 2, [(0, 1)], 0.8, 5.0, other, 1.2, (0.3, -0.1), exchange, 0.9, 0.4)
     np.testing.assert_allclose(to_sparse(model).toarray(), expected, atol=1e-13)
     assert (model.n_levels, model.n_sites, model.n_lattice_sites, model.n_orbitals) == (4, 8, 2, 2)
 
 
-def test_kanamori_is_invariant_under_rotations_of_the_spin():
+def test_kanamori_is_invariant_under_rotations_of_the_spin(creators):
     model = Kanamori.build(lattices.build("chain", [2], "open"), U=5.0, J_hund=1.2, crystal_field=[0.3, 0.0], mu=1.0)
     c = creators(8)
     raising = sum(c[p] @ c[4 + p].T for p in range(4))

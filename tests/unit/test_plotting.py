@@ -195,6 +195,11 @@ def test_the_bound_of_the_energy_is_that_of_the_model_of_a_table():
     table = {"settings": settings | {"thermal": {"temperatures": [1.0]}}, "rows": []}
     assert panels.possible_range("energy", table) == (pytest.approx(-0.75), np.inf)  # stars of five spins
     assert panels.possible_range("energy", {"rows": []}) == (-np.inf, np.inf)
+    assert panels.possible_range("entropy", table) == (0.0, pytest.approx(np.log(2)))
+    electrons = {"kind": "kanamori", "U": 4.0, "mu": 1.0, "n_orbitals": 3}
+    electrons = {"settings": table["settings"] | {"model": electrons}}
+    assert panels.possible_range("energy", electrons) == (-np.inf, np.inf)
+    assert panels.possible_range("entropy", electrons) == (0.0, pytest.approx(6 * np.log(2)))
     assert panels.possible_range("susceptibility", {})[0] == 0.0
 
 
