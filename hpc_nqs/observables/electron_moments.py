@@ -42,6 +42,28 @@ def entropy(model):
     return float(sum(math.log(math.comb(model.n_levels, n)) for n in model.filling))
 
 
+def means(model):
+    """Return the means of what is measured at infinite temperature, {name: number}, of one orbital per site.
+
+    Structure factors are those of wave vectors other than zero.
+    """
+    m, numbers = model.n_levels, np.array(model.filling)
+    densities, pairs = numbers / m, numbers * (numbers - 1) / (m * max(1, m - 1))
+    double = float(densities.prod())
+    spin, charge = ((densities.sum() + sign * 2 * double) for sign in (-1, 1))  # of Sz_i^2, times 4, and of n_i^2
+    apart = [pairs.sum() + sign * 2 * double for sign in (-1, 1)]  # the same of two sites
+    return {
+        "double_occupancy": double,
+        "local_moment": 0.75 * float(spin),
+        "structure_factor": 0.25 * float(spin - apart[0]),
+        "charge_structure_factor": float(charge - apart[1]),
+        "correlation": 0.25 * float(apart[0]),
+        "charge_correlation": float(apart[1] - densities.sum() ** 2),
+        "n_k_up": float(densities[0]),
+        "n_k_down": float(densities[1]),
+    }
+
+
 def sector_states(model):
     """Return the basis indices of all states with the numbers of electrons of a model in growing order, int64."""
     m = model.n_levels

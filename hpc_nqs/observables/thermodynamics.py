@@ -7,6 +7,7 @@ Everything but the moments is linear in the energy: total in, total out; per sit
 
 import numpy as np
 
+from hpc_nqs.hamiltonians.electron_model import ElectronModel
 from hpc_nqs.observables import electron_moments
 
 LN_2 = float(np.log(2.0))
@@ -209,7 +210,9 @@ def infinite_temperature_variance(model):
 
 def infinite_temperature_entropy(model):
     """Return the entropy at infinite temperature per site of the lattice: ln 2 of spins."""
-    return LN_2 if model.filling is None else electron_moments.entropy(model) / model.n_lattice_sites
+    if model.filling is None:
+        return LN_2 * model.n_sites / model.n_lattice_sites
+    return electron_moments.entropy(model) / model.n_lattice_sites
 
 
 def infinite_temperature_cumulants(model):
@@ -231,7 +234,7 @@ def infinite_temperature_cumulants(model):
     mean, variance, third : float
         Total, not per site. Terms given more than once add up.
     """
-    if model.filling is not None:
+    if isinstance(model, ElectronModel):
         return electron_moments.cumulants(model)[:3]
     n_sites = model.n_sites
     ising = _symmetric(n_sites, model.pair_sites, model.pair_coupling)
@@ -267,7 +270,7 @@ def infinite_temperature_fourth(model):
     float or None
         None for more than MAX_STRINGS strings, or more than `electron_moments.MAX_STATES` states of electrons.
     """
-    if model.filling is not None:
+    if isinstance(model, ElectronModel):
         return electron_moments.cumulants(model)[3]
     coefficients, flips, signs = _pauli_strings(model)
     if len(coefficients) > MAX_STRINGS:

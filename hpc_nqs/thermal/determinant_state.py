@@ -57,6 +57,11 @@ class DeterminantState(TableState):
         return TOLERANCE * np.sqrt(self.model.n_lattice_sites)
 
     @property
+    def step_scale(self):
+        """The largest hop: what repulsions do is in the tables from the seed on."""
+        return np.abs(self.model.exchange_element).max(initial=1e-300)
+
+    @property
     def typical_growth(self):
         """Growth of beta per step, and power."""
         return (0.15, 0.3)
@@ -64,7 +69,7 @@ class DeterminantState(TableState):
     @property
     def coldest_kernel(self):
         """Inverse temperature beyond which rings of more and hotter links are better at half filling."""
-        return COLDEST / np.abs(self.model.exchange_element).max(initial=1e-300)
+        return COLDEST / self.step_scale
 
     def resolved_size(self):
         """Return the orbitals of the largest tables."""

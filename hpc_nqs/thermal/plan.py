@@ -19,7 +19,7 @@ from hpc_nqs.thermal.state import HOT_BETA
 
 N_SAMPLES, N_CHAINS = 8192, 64
 MAX_GROWTH = 0.2  # of beta per step, relative
-MAX_DTAU = 0.05  # in units of the inverse of the largest coupling or field
+MAX_DTAU = 0.05  # in units of the inverse of `ThermalState.step_scale`
 
 
 def regularization_of(settings, ansatz):
@@ -80,7 +80,7 @@ def control_of(settings, ansatz):
     """Return the `StepControl`."""
     thermal = settings.thermal
     tolerance = ansatz.step_tolerance if thermal.step_tolerance == "auto" else thermal.step_tolerance
-    max_dtau = MAX_DTAU / ansatz.model.energy_scale if thermal.max_dtau == "auto" else thermal.max_dtau
+    max_dtau = MAX_DTAU / ansatz.step_scale if thermal.max_dtau == "auto" else thermal.max_dtau
     return StepControl(tolerance=tolerance, max_dtau=max_dtau, max_growth=MAX_GROWTH, clock=thermal.clock)
 
 

@@ -141,6 +141,11 @@ class ThermalState:
         return STEP_TOLERANCE
 
     @property
+    def step_scale(self):
+        """The energy by which steps are limited from above: the largest coupling or field."""
+        return self.model.energy_scale
+
+    @property
     def typical_growth(self):
         """Growth of beta per step that the default tolerance allows at beta = 1 / largest coupling or field, and power.
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from hpc_nqs.observables import thermodynamics
 from hpc_nqs.thermal import systematic_error
-from hpc_nqs.thermal.observable_error import observable_errors
+from hpc_nqs.thermal.observable_error import at_infinite_temperature, observable_errors
 from hpc_nqs.thermal.rings.table import ring_rows
 
 SHARED = 1.5  # of the error of an integral: consecutive steps share their chains, calibrated
@@ -62,7 +62,7 @@ def finished_rows(rows, history, model, start=None, exact_until=0.0, noisy=False
     places = np.searchsorted(betas, [row["beta"] for row in finished])
     known = sum(row["beta"] <= exact_until for row in finished)
     start_energy = thermodynamics.infinite_temperature_cumulants(model)[0] / model.n_lattice_sites
-    others = observable_errors(finished, off, places, start_energy, known)
+    others = observable_errors(finished, off, places, start_energy, known, at_infinite_temperature(model))
     return [row | other for row, other in zip(finished, others, strict=True)]
 
 
