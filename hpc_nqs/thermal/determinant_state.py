@@ -14,7 +14,7 @@ import numpy as np
 from scipy.linalg import expm
 
 from hpc_nqs.hilbert.purification import purify
-from hpc_nqs.observables.electrons import build_electron_observables
+from hpc_nqs.observables.electrons import HopAverages, build_electron_observables
 from hpc_nqs.thermal.meter import Meter
 from hpc_nqs.thermal.table_state import TableState
 from hpc_nqs.wavefunctions.backflow_determinant import BackflowDeterminant
@@ -81,18 +81,21 @@ class DeterminantState(TableState):
 
     def observables(self, settings):
         """Return the `ElectronObservables` that an input asks for."""
-        return build_electron_observables(settings, self.lattice, self.model)
+        units = np.arange(self.system.n_sites)
+        images = self.invariance.keeping(units).restricted(units).sources
+        return build_electron_observables(settings, self.lattice, self.model, images)
 
     def meter(self, observables, sampler, team):
-        """Return the `Meter`; of sums of one configuration of every orbit all is averaged over symmetries."""
-        if self.is_exact:
-            units = np.arange(self.system.n_sites)
-            observables = observables.averaged(self.invariance.keeping(units).restricted(units).sources)
+        """Return the `Meter`; the observables are averaged over the symmetries already."""
         return Meter(self, observables, sampler, team)
 
     def spin_averages(self, observables):
-        """Return None: spin components are not averaged."""
-        return None
+        """Return the `HopAverages` of both layers, None where no momentum distributions are asked for."""
+        return HopAverages(self.wavefunction, observables, (0, 1)) if observables.hops else None
+
+    def hop_averages(self, observables):
+        """Return the `HopAverages` of the first layer, None where no momentum distributions are asked for."""
+        return HopAverages(self.wavefunction, observables, (0,)) if observables.hops else None
 
 
 def build_determinant_state(plan):

@@ -23,7 +23,8 @@ def measured_row(estimate, energy, variance, model, observables, beta, n_links, 
     first : int
         The first column of `observables` among the means; those of its layers follow.
     averages : Statistics, optional
-        Over the spin components, of all columns but M and M^2; those of Sz alone then stand beside them, NAME_z.
+        Over the spin components, of all columns but M and M^2; those of Sz alone then stand beside them, NAME_z.  Of
+        electrons of hops, which else follow the columns of `observables`.
 
     Returns
     -------
@@ -40,7 +41,10 @@ def measured_row(estimate, energy, variance, model, observables, beta, n_links, 
     for suffix in ("", "_error"):
         row[f"specific_heat{suffix}"] = beta**2 * row[f"energy_variance{suffix}"]
     if model.filling is not None:
-        return row | observables.entries(estimate, first)
+        row |= observables.entries(estimate, first)
+        if averages is not None:
+            return row | observables.hop_entries(averages.estimate, 0)
+        return row | observables.hop_entries(estimate, first + len(observables.names))
     if model.conserves_sz:
         put("susceptibility", lambda means: beta * (means[:, first + 1] - means[:, first] ** 2) / n)
     for column, (name, key) in enumerate(observables.names):

@@ -190,6 +190,10 @@ class ThermalState:
         """Return the `SpinAverages` that measure correlations of all spin components, or None."""
         return None
 
+    def hop_averages(self, observables):
+        """Return the `HopAverages` of links of rings, None where no hops are measured."""
+        return None
+
     def sample_factor(self, beta):
         """Return the samples of a step at an inverse temperature, in units of the default number."""
         hot = self.expansion is None and beta <= HOT_BETA / self.model.energy_scale

@@ -29,6 +29,9 @@ class RingBatch:
         Product of abs(Phi) over the links, over the density that was sampled.
     signs : (n_chains, n_per_chain) float64
         Real part of the phase of the product.
+    hops : (n_chains, n_per_chain, n_orbits) float64
+        Sums of hops of electrons, means over the layers, of every `HopAverages.stride`-th ring times that number and 0
+        of the others: the mean is the same.
     """
 
     layers: np.ndarray
@@ -36,6 +39,7 @@ class RingBatch:
     second: np.ndarray
     weights: np.ndarray
     signs: np.ndarray
+    hops: np.ndarray
 
 
 class RingChains:
@@ -55,10 +59,13 @@ class RingChains:
         abs(density) is the weight of a link that is sampled.
     n_links : int
         R.
+    hops : HopAverages, optional
+        Of the kernel, on the first layer of a link.
     """
 
-    def __init__(self, team, n_chains, seed, number, system, kernel, density, n_links):
+    def __init__(self, team, n_chains, seed, number, system, kernel, density, n_links, hops=None):
         self.team, self.n_chains, self.system, self.n_links = team, n_chains, system, n_links
+        self.hops = hops
         self.kernel = kernel.amplitude(system.moves)
         self.density = self.kernel if density is kernel else density.amplitude(system.moves)
         self.moves, self.steps = ring_moves(system), system.moves.kernel()
@@ -105,7 +112,19 @@ class RingChains:
         logs = np.where(usable, phi.real - sampled.real, -np.inf).reshape(shape).sum(axis=2)
         angles = np.where(usable, phi.imag, 0.0).reshape(shape).sum(axis=2)
         first, second = np.moveaxis(energies.real.reshape(*shape, 2), 3, 0)
-        return RingBatch(links[..., : self.system.n_sites], first, second, np.exp(logs), np.cos(angles))
+        layers = links[..., : self.system.n_sites]
+        return RingBatch(layers, first, second, np.exp(logs), np.cos(angles), self._hops(links))
+
+    def _hops(self, links):
+        """Return `RingBatch.hops` of links (n_chains, n_per_chain, n_links, n_visible)."""
+        if self.hops is None:
+            return np.zeros((*links.shape[:2], 0))
+        kept = np.ascontiguousarray(links[:, :: self.hops.stride])
+        values = self.hops.measure(kept.reshape(-1, kept.shape[3]), self.team.threads)
+        means = values.reshape(*kept.shape[:3], -1).mean(axis=2)
+        found = np.zeros((*links.shape[:2], means.shape[2]))
+        found[:, :: self.hops.stride] = means * (links.shape[1] / max(1, kept.shape[1]))
+        return found
 
     def acceptance(self):
         """Return the accepted fraction of all proposals so far.  *Collective*."""

@@ -41,7 +41,7 @@ class RingMeasurement:
         self.n_batches = max(1, -(-n_samples // (self.n_per_chain * n_chains)))
         self.chains = RingChains(
             team, n_chains, seed, number_of(beta, n_links), state.system, state.wavefunction,
-            sampling_density(state.wavefunction), n_links,
+            sampling_density(state.wavefunction), n_links, state.hop_averages(observables),
         )
         n_sites = state.model.n_sites
         centre = energy * state.model.n_lattice_sites
