@@ -119,6 +119,11 @@ class ThermalState:
         """The largest inverse temperature of a link of a ring, whatever its residual."""
         return math.inf
 
+    @property
+    def residual_limit(self):
+        """The largest residual of a link of a ring, None: that of `rings.policy`."""
+        return None
+
     def ring_links(self, asked):
         """Return the numbers of links that are allowed, smallest first, for those of the input or "auto"."""
         if not self.makes_rings or (asked == "auto" and not self.prefers_rings):

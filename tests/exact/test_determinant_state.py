@@ -175,6 +175,68 @@ def test_free_electrons_stay_exact(tmp_path):
         assert row["specific_heat"] == pytest.approx(expected["specific_heat"], abs=1e-4)
 
 
+def test_a_table_of_three_orbitals_sees_one_hop_past_the_third():
+    """One class for all else."""
+    settings = settings_of(("chain", [3], "open", {"U": 1.0, "n_up": 2, "n_down": 1}))
+    lattice, model = build(settings)
+    kinds = build_state(settings, lattice, model, 1).wavefunction.second.kinds
+    three = next(kind for kind in kinds if kind.units.shape[1] == 12)
+    first = {"up": [1, 0, 0], "down": [0, 0, 1]}
+    codes = []
+    for second in ([0, 0, 1], [0, 1, 0], [1, 0, 0]):
+        bits = [*first["up"], *first["down"], *(1 - np.array(second)), *(1 - np.array(first["down"]))]
+        codes.append(int(np.dot(bits, 1 << np.arange(12))))
+    assert three.units[0].tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]
+    assert len({int(three.classes[code]) for code in codes}) == 3
+    both = [*first["up"], *first["down"], 1, 1, 0, 0, 1, 1]  # two electrons hop
+    assert three.classes[int(np.dot(both, 1 << np.arange(12)))] == three.classes[codes[2]]
+    # of either spin: 12 ways past the one in the middle and 16 past an end, besides all else
+    assert three.classes.max() + 1 == 1 + 2 * (12 + 16)
+
+
+def momentum_distribution(model, lattice, beta, q):
+    """Return n_k of spin up of all levels from the matrices of c+_i c_j."""
+    matrix, states = dense(model)
+    energies, vectors = np.linalg.eigh(matrix)
+    weights = np.exp(-beta * (energies - energies[0]))
+    density = (vectors * (weights / weights.sum())) @ vectors.T
+    n, phase = model.n_lattice_sites, lattice.wave_vector(q)
+    total = 0.0
+    for i in range(n):
+        for j in range(n):
+            occupied = (states >> j) & 1
+            moved = (states ^ (1 << j)) | (1 << i)
+            for row in np.flatnonzero(occupied.astype(bool) & ((i == j) | ((states >> i) & 1 == 0))):
+                between = int(states[row]) & ((1 << max(i, j)) - (1 << (min(i, j) + 1))) if i != j else 0
+                target = int(states[row]) if i == j else int(moved[row])
+                place = np.searchsorted(states, target)
+                total += (phase[i] * phase[j].conj()).real * (-1) ** between.bit_count() * density[row, place]
+    return total / n
+
+
+@pytest.mark.parametrize("name", ["ring", "hole"])
+def test_momentum_distributions_are_those_of_all_levels(tmp_path, name):
+    """Of a cooled state from ratios of hops, of a ring from traces."""
+    vectors = [[0.0, 0.0], [0.5, 0.0], [1.0, 0.0]]
+    settings = settings_of(
+        SYSTEMS[name], thermal={"betas": [0.5, 2.0]}, observables={"structure_factor": vectors}
+    )
+    path = str(tmp_path / "run.h5")
+    assert tasks.run(settings, Team.serial(), path) == 0
+    lattice, model = build(settings)
+    rows = run_file.read_table(path)["rows"]
+    assert [row["links"] > 2 for row in rows] == [False, True]
+    for row, limit in zip(rows, (2e-4, 1.5e-3), strict=True):
+        for q in vectors:
+            expected = momentum_distribution(model, lattice, row["beta"], q)
+            key = f"{q[0]:g},{q[1]:g}"
+            assert row["n_k_up"][key][0] == pytest.approx(expected, abs=limit)
+        weights = 1, 2, 1  # of k = 0, +-pi/2, pi: the distribution adds up to the electrons
+        for which, number in (("n_k_up", model.n_up), ("n_k_down", model.n_down)):
+            found = [row[which][f"{q[0]:g},0"][0] for q in vectors]
+            assert np.dot(weights, found) == pytest.approx(number, abs=1e-9)
+
+
 MOMENTS = [
     ((3, 2), {"hopping": [1.0, 0.3], "U": 5.0, "n_up": 3, "n_down": 2}),
     ((3, 3), {"hopping": [1.0], "U": 4.0, "V": 0.7, "n_up": 2, "n_down": 1, "field_z": 0.4}),
@@ -208,7 +270,7 @@ def test_sums_are_moments_of_the_levels():
         ({"kind": "rbm"}, 'wavefunction.kind = "rbm": of electrons allowed is "auto" or "determinant"'),
         ({"slices": 2}, 'wavefunction.slices = 2: of electrons allowed is "auto" or 1'),
         ({"symmetries": ["translation"]}, "layer_exchange always"),
-        ({"kind": "determinant", "cluster_size": 3}, "cluster_size = 3"),
+        ({"kind": "determinant", "cluster_size": 4}, "cluster_size = 4"),
     ],
 )
 def test_what_electrons_cannot_have_is_refused(wavefunction, text):

@@ -30,6 +30,8 @@ class Policy:
         Sums over all configurations in place of chains: traces, which have no sign.
     coldest : float
         Inverse temperature beyond which no kernel is good, whatever its residual.
+    limit : float or None
+        Of the residual, None: RESIDUAL_LIMIT.
 
     Attributes
     ----------
@@ -41,6 +43,7 @@ class Policy:
     sign_floor: float
     is_exact: bool
     coldest: float = math.inf
+    limit: float | None = None
     signs: dict = field(default_factory=dict)
 
     def crossing(self, betas, residuals):
@@ -51,7 +54,7 @@ class Policy:
         betas, residuals : sequences of float
             Of the steps, in order.
         """
-        limit = RESIDUAL_LIMIT[self.is_exact]
+        limit = self.limit or RESIDUAL_LIMIT[self.is_exact]
         for k in range(1, len(betas)):
             if residuals[k - 1] + residuals[k] > 2 * limit or betas[k] >= self.coldest:
                 return min(betas[k], self.coldest)

@@ -71,7 +71,8 @@ class RingReports:
         self.seed, self.n_chains, self.n_samples = seed, n_chains, n_samples
         self.accuracy, self.n_report = thermal.accuracy, thermal.n_samples_report
         self.policy = Policy(
-            state.ring_links(thermal.rings), thermal.sign_floor, state.is_exact, state.coldest_kernel
+            state.ring_links(thermal.rings), thermal.sign_floor, state.is_exact, state.coldest_kernel,
+            state.residual_limit,
         )
         self.path, self.nodes, self.first = KernelPath(), [], {}
         self.measurement = self._pending = None
