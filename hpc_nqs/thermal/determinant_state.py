@@ -3,7 +3,7 @@
 The determinants hold the signs and the hops of e^{-beta H/2}, the tables what repulsions weigh.  There is a table over
 every orbital, over pairs of orbitals and over three that hops connect, of both spins on both layers.  The first leave
 the state exact without hops as without repulsions, the second hold the exchange of two electrons of opposite spin, the
-third two hops in a row past other electrons.  Exact sums, infidelity: 4-site ring, two electrons of either spin, U = 4 t,
+third two hops in a row past other electrons.  Infidelity of exact sums: 4-site ring, 2 + 2 electrons, U = 4 t,
 T = 1: 3e-4 with the first, 3e-5 with pairs; 6-site ring, U = 8 t, T = 2: 1.3e-4 with pairs, 2.4e-5 with three.
 """
 
