@@ -45,7 +45,8 @@ cdef class DeterminantAmplitude(Amplitude):
 
     Notes
     -----
-    Both layers hold as many electrons of either spin.  Of one spin and layer a proposal moves, adds or takes away one.
+    Both layers hold as many electrons of either spin.  A proposal moves one electron on one layer or on both, or adds
+    or takes away one on both.
     """
 
     cdef Py_ssize_t n_orbitals, n_row
@@ -189,7 +190,6 @@ cdef class DeterminantAmplitude(Amplitude):
                 self.leaving[spin][layer] = orbital
             else:
                 self.joining[spin][layer] = orbital
-            # where lists of both spins change, both are factorized anyway
             if self.place[row, 1 - spin, PHYSICAL, orbital] >= 0 or self.place[row, 1 - spin, ANCILLA, orbital] >= 0:
                 self.recoded[1 - spin] = True
 
@@ -240,7 +240,7 @@ cdef class DeterminantAmplitude(Amplitude):
 
     cdef double fresh_ratio(self, Py_ssize_t row, Py_ssize_t spin) noexcept nogil:
         """Return the ratio of determinants from the lists and codes after the move."""
-        cdef Py_ssize_t size = self.n_new[spin][PHYSICAL], layer
+        cdef Py_ssize_t size = self.n_new[spin][PHYSICAL]
         cdef double log_scale, log_magnitude
         cdef int sign
         if size != self.n_new[spin][ANCILLA] or not self.fill(
@@ -248,18 +248,13 @@ cdef class DeterminantAmplitude(Amplitude):
                 &self.new_codes[spin, 0], &log_scale):
             return 0
         sign = self.determinant(size, &log_magnitude) * self.signs[row, spin]
-        for layer in range(2):
-            # who leaves goes last before: an exchange of two rows or columns
-            if self.leaving[spin][layer] >= 0 and self.joining[spin][layer] < 0:
-                if self.place[row, spin, layer, self.leaving[spin][layer]] != size:
-                    sign = -sign
         return sign * exp(log_magnitude + log_scale - self.log_magnitude[row, spin]) if sign else 0
 
     cdef double spin_ratio(self, Py_ssize_t row, Py_ssize_t spin) noexcept nogil:
         """Return the ratio of the determinants of one spin of the move that `prepare` has read."""
         cdef bint hops[2]
         cdef Py_ssize_t layer
-        if self.recoded[spin] or (self.listed[0] and self.listed[1]):
+        if self.recoded[spin]:
             return self.fresh_ratio(row, spin)
         if not self.listed[spin]:
             return 1
