@@ -112,25 +112,49 @@ def init(options):
 
 
 def import_input(options):
-    """Print the input that means the same as files of HPhi or mVMC."""
+    """Print the input that means the same as files of HPhi, mVMC or Wannier90."""
+    from hpc_nqs.importers import electron_terms, spin_terms, wannier90
     from hpc_nqs.importers import hphi_expert as expert_mode
     from hpc_nqs.importers import hphi_standard as standard_mode
-    from hpc_nqs.importers import spin_terms as carry_over
-    from hpc_nqs.importers.expert_files import real_of
 
+    numbers = {
+        key: _numbers_of(key, getattr(options, key) or "") for key in ("temperatures", "lengths", "cut")
+    }
     try:
         text = Path(options.files[0]).read_text(encoding="utf-8", errors="replace")
+        if len(options.files) == 1 and wannier90.is_hr_file(text):
+            print(_wannier_input(text, Path(options.files[0]).name, **numbers), end="")
+            return DONE
         if len(options.files) > 1 or expert_mode.is_pair_file(text) or expert_mode.is_namelist(text):
             terms, remarks = expert_mode.read_expert(options.files, options.program)
         else:
             terms, remarks = standard_mode.read_standard(text, Path(options.files[0]).name)
     except OSError as error:
         raise UnusableFile(f"{error.filename}: {error.strerror}") from error
-    temperatures = [real_of(word.strip()) for word in (options.temperatures or "").split(",") if word.strip()]
-    if None in temperatures:
-        raise SettingsError([f"--temperatures {options.temperatures}: allowed are numbers with commas"])
-    print(carry_over.input_text(terms, remarks, temperatures), end="")
+    carry_over = electron_terms if isinstance(terms, electron_terms.ElectronTerms) else spin_terms
+    print(carry_over.input_text(terms, remarks, numbers["temperatures"]), end="")
     return DONE
+
+
+def _numbers_of(option, words):
+    """Return the numbers of an option that are separated by commas."""
+    from hpc_nqs.importers.expert_files import real_of
+
+    found = [real_of(word.strip()) for word in words.split(",") if word.strip()]
+    if None in found:
+        raise SettingsError([f"--{option} {words}: allowed are numbers with commas"])
+    return found
+
+
+def _wannier_input(text, name, temperatures, lengths, cut):
+    """Return the input of a file of Wannier90 from the numbers of the options."""
+    from hpc_nqs.importers import wannier90
+
+    if len(lengths) not in (1, 2) or any(length < 1 or not length.is_integer() for length in lengths):
+        raise SettingsError([f"{name}: --lengths L or --lengths L,L is needed, the cells of the lattice"])
+    if len(cut) != 1 or cut[0] < 0:
+        raise SettingsError(["--cut: allowed is a number from 0"])
+    return wannier90.input_text(text, name, [int(length) for length in lengths], cut[0], temperatures)
 
 
 def bench(options):

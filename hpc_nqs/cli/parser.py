@@ -205,12 +205,18 @@ def _add_import(commands):
     import_input = _command(
         commands,
         "import",
-        "translate an input of HPhi or mVMC: stan.in, namelist.def or lists of pairs",
+        "translate an input of HPhi or mVMC, or hopping of Wannier90",
         "hpc-nqs import stan.in --temperatures 2.0,1.0,0.5 > input.toml",
     )
     import_input.set_defaults(command="import_input")  # `import` is no name in Python
-    import_input.add_argument("files", metavar="FILE", nargs="+", help="standard mode, or files of the expert mode")
+    import_input.add_argument(
+        "files", metavar="FILE", nargs="+", help="standard mode, files of the expert mode, or seedname_hr.dat"
+    )
     import_input.add_argument("--temperatures", metavar="T,T,...", help="of the results, in the unit of the couplings")
+    import_input.add_argument("--lengths", metavar="L,L", help="for a file of Wannier90: cells of the lattice")
+    import_input.add_argument(
+        "--cut", metavar="ENERGY", default="0", help="for a file of Wannier90: elements up to this size go"
+    )
     import_input.add_argument(
         "--program", choices=("hphi", "mvmc"), help="for lists of pairs: Exchange has the other sign in mVMC"
     )

@@ -1,6 +1,19 @@
-"""How many electrons there are: fixed numbers of either spin, or a chemical potential."""
+"""Parameters that all models of electrons have: the hops of Wannier functions, and how many electrons there are.
 
-from hpc_nqs.hamiltonians.parameter import INTEGER, Parameter
+Electrons are fixed numbers of either spin, or a chemical potential.
+"""
+
+from hpc_nqs.hamiltonians.parameter import HOPS, INTEGER, Parameter
+
+WANNIER_HOPS = Parameter(
+    "hops",
+    (),
+    symbol="",
+    term="besides hopping: [R1, R2, a, b, h] is h (c+_ra c_(r+R)b + h.c.) from every cell r, R in cells, orbitals a, b "
+    "from 0",
+    kind=HOPS,
+    shown_at_default=False,
+)
 
 FILLING = (
     Parameter(

@@ -1,6 +1,6 @@
 """The Hubbard model with hopping between first to third neighbours, repulsion of nearest neighbours and a field."""
 
-from hpc_nqs.hamiltonians.filling import ENSEMBLES, FILLING
+from hpc_nqs.hamiltonians.filling import ENSEMBLES, FILLING, WANNIER_HOPS
 from hpc_nqs.hamiltonians.model import Model
 from hpc_nqs.hamiltonians.parameter import Parameter
 
@@ -21,9 +21,10 @@ class Hubbard(Model):
         Parameter("U", 0.0, symbol="U", term="U sum n_up n_down"),
         Parameter("V", 0.0, symbol="V", term="V sum n n over nearest neighbours", shown_at_default=False),
         Parameter("field_z", 0.0, symbol="h", term="-h sum Sz", shown_at_default=False),
+        WANNIER_HOPS,
         *FILLING,
     )
-    not_all_zero = ("hopping", "U")
+    not_all_zero = ("hopping", "U", "hops")
     spin = 0.5
     has_exchange = True
     of_electrons = True
@@ -35,10 +36,12 @@ class Hubbard(Model):
         import numpy as np
 
         from hpc_nqs.hamiltonians.bonds import coupled_bonds
+        from hpc_nqs.hamiltonians.cell_hops import with_cell_hops
         from hpc_nqs.hamiltonians.electron_model import ElectronModel
 
         values, n = cls.completed(given), lattice.n_sites
         bonds, hopping, shells = coupled_bonds(lattice, values["hopping"])
+        hops, energies = with_cell_hops(lattice, 1, (bonds, -hopping, shells), values["hops"])
         sites = np.arange(n)
         pairs, strengths = [np.stack([sites, sites + n], axis=1)], [np.full(n, values["U"])]
         neighbours = neighbours_of(lattice, "V", values["V"])
@@ -51,9 +54,9 @@ class Hubbard(Model):
             n,
             1,
             values,
-            energies=np.zeros(n),
+            energies=energies,
             repulsions=(np.concatenate(pairs), np.concatenate(strengths)),
-            hops=(bonds, -hopping, shells),
+            hops=hops,
             field_z=values["field_z"],
         )
 

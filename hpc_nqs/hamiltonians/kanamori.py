@@ -1,6 +1,6 @@
 """The Kanamori model: several orbitals on every site, Hund's exchange between them, hopping within each orbital."""
 
-from hpc_nqs.hamiltonians.filling import ENSEMBLES, FILLING
+from hpc_nqs.hamiltonians.filling import ENSEMBLES, FILLING, WANNIER_HOPS
 from hpc_nqs.hamiltonians.model import Model
 from hpc_nqs.hamiltonians.parameter import INTEGER, SWITCH, Parameter
 
@@ -50,9 +50,10 @@ class Kanamori(Model):
             lengths=(0, MAX_ORBITALS), entries="the orbitals of a site", shown_at_default=False,
         ),
         Parameter("field_z", 0.0, symbol="h", term="-h sum Sz", shown_at_default=False),
+        WANNIER_HOPS,
         *FILLING,
     )
-    not_all_zero = ("hopping", "U")
+    not_all_zero = ("hopping", "U", "hops")
     spin = 0.5
     has_exchange = True
     of_electrons = True
@@ -71,6 +72,7 @@ class Kanamori(Model):
         import numpy as np
 
         from hpc_nqs.hamiltonians.bonds import coupled_bonds
+        from hpc_nqs.hamiltonians.cell_hops import with_cell_hops
         from hpc_nqs.hamiltonians.electron_model import ElectronModel
 
         values, n = cls.completed(given), lattice.n_sites
@@ -78,7 +80,9 @@ class Kanamori(Model):
         bonds, hopping, shells = coupled_bonds(lattice, values["hopping"])
         orbitals = np.arange(n_orbitals)
         first = n_orbitals * np.arange(n)
-        hops = (bonds[:, None, :] * n_orbitals + orbitals[None, :, None]).reshape(-1, 2)
+        of_bonds = (bonds[:, None, :] * n_orbitals + orbitals[None, :, None]).reshape(-1, 2)
+        of_bonds = of_bonds, np.repeat(-hopping, n_orbitals), np.repeat(shells, n_orbitals)
+        hops, energies = with_cell_hops(lattice, n_orbitals, of_bonds, values["hops"])
         pairs, strengths = zip(*_repulsions(values, n * n_orbitals), strict=True)
         repulsions = first[:, None, None] + np.array(pairs)
         above = np.array([(a, b, a, b) for a in orbitals for b in orbitals[a + 1 :]])
@@ -88,9 +92,9 @@ class Kanamori(Model):
             n,
             n_orbitals,
             values,
-            energies=np.tile(_crystal_field(values), n),
+            energies=energies + np.tile(_crystal_field(values), n),
             repulsions=(repulsions.reshape(-1, 2), np.tile(strengths, n)),
-            hops=(hops, np.repeat(-hopping, n_orbitals), np.repeat(shells, n_orbitals)),
+            hops=hops,
             hop2=(hop2, np.full(len(hop2), exchange)),
             field_z=values["field_z"],
         )

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 MAX_SHELLS = 3  # first, second and third neighbours
-NUMBER, INTEGER, SWITCH = "number", "integer", "switch"
+NUMBER, INTEGER, SWITCH, HOPS = "number", "integer", "switch", "hops"
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Parameter:
     breaks_spin_flip : bool
         Whether H without it commutes with the flip of all spins and with it does not.
     kind : str
-        `NUMBER`, `INTEGER` or `SWITCH` (true or false).
+        `NUMBER`, `INTEGER`, `SWITCH` (true or false), or `HOPS`, a list of (R1, R2, a, b, number): cells and orbitals.
     limits : (int, int)
         Of an integer, both included.
     lengths : (int, int)
@@ -68,6 +68,8 @@ class Parameter:
         """Return the numbers of a value as a tuple; empty for what is not given or follows from others."""
         if value is None or isinstance(value, str):
             return ()
+        if self.kind == HOPS:
+            return tuple(entry[-1] for entry in value)
         return tuple(value) if self.is_list else (value,)
 
     def converted(self, value):
@@ -86,6 +88,8 @@ class Parameter:
             if value not in (True, False):
                 raise ValueError(f"model.{self.name} = {value}: allowed are True and False")
             return bool(value)
+        if self.kind == HOPS:
+            return tuple((*map(int, entry[:4]), float(entry[4])) for entry in value)
         numbers, (shortest, longest) = tuple(map(float, self.as_tuple(value))), self.lengths
         if self.is_list and not shortest <= len(numbers) <= longest:
             raise ValueError(

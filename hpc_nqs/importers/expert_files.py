@@ -9,16 +9,18 @@ from pathlib import Path
 
 N_HEADER = 5  # lines
 PAIR_KINDS = ("exchange", "ising", "hund", "coulombinter", "pairlift")
-TERM_KINDS = (*PAIR_KINDS, "trans", "interall")
+ELECTRON_KINDS = ("coulombintra", "pairhop")  # besides; spins have none
+TERM_KINDS = (*PAIR_KINDS, *ELECTRON_KINDS, "trans", "interall")
 # Columns of every kind of line: i a site, s a spin (0 or 1), x a number.
 COLUMNS = {
-    **dict.fromkeys(PAIR_KINDS, "iix"),
+    **dict.fromkeys((*PAIR_KINDS, "pairhop"), "iix"),
+    "coulombintra": "ix",
     "trans": "isisxx",
     "interall": "isisisisxx",
     "locspin": "in",
 }
 # What the second line of a file, or its name, holds of each kind.
-NAMES = {kind: kind for kind in (*PAIR_KINDS, "interall", "trans")}
+NAMES = {kind: kind for kind in (*PAIR_KINDS, *ELECTRON_KINDS, "interall", "trans")}
 NAMES |= {"locspn": "locspin", "localspin": "locspin", "modpara": "modpara", "model_parameters": "modpara"}
 # Files that a namelist may name besides; they say how to compute, not what.
 IGNORED = (
@@ -202,5 +204,7 @@ def _read_namelist(path, text, problems):
             )
         keywords.append(keyword)
         if keyword in (*TERM_KINDS, "modpara", "locspin"):
+            named[keyword] = (words[1], path.parent / words[1])
+        if keyword == "calcmod" and (path.parent / words[1]).is_file():  # spins do without
             named[keyword] = (words[1], path.parent / words[1])
     return named, "mvmc" if set(_OF_MVMC) & set(keywords) else None

@@ -6,7 +6,16 @@ is then split into constant, fields, SzSz and exchange; what is left over is a t
 
 import numpy as np
 
-from hpc_nqs.importers.expert_files import Problems, entries, is_namelist, is_pair_file, parameter, read_files
+from hpc_nqs.importers.electron_files import are_of_electrons, read_electrons
+from hpc_nqs.importers.expert_files import (
+    TERM_KINDS,
+    Problems,
+    entries,
+    is_namelist,
+    is_pair_file,
+    parameter,
+    read_files,
+)
 from hpc_nqs.importers.spin_terms import SpinTerms
 from hpc_nqs.settings.parsing import SettingsError
 
@@ -29,13 +38,13 @@ _PAIR_MATRICES = {
 
 
 def read_expert(paths, program=None):
-    """Return (`SpinTerms`, remarks) of a namelist file, or of the pair files themselves.
+    """Return (`SpinTerms` or `ElectronTerms`, remarks) of a namelist file, or of the pair files themselves.
 
     Parameters
     ----------
     paths : list of path-like
         One namelist, which names the other files, or files of Exchange, Ising, Hund, CoulombInter, PairLift, Trans and
-        InterAll terms.
+        InterAll terms; of electrons those of `electron_files`.
     program : str, optional
         "hphi" or "mvmc", which differ in the sign of Exchange; by default what the namelist looks like, else "hphi".
 
@@ -48,10 +57,13 @@ def read_expert(paths, program=None):
     """
     problems = Problems()
     files, program = read_files(paths, program, problems)
+    source = "mVMC" if program == "mvmc" else "HPhi"
+    if are_of_electrons(files):
+        return read_electrons(files, source, problems)
     n_told = _n_sites(files, problems)
     matrices, fields = {}, {}
     for kind, name, text in files:
-        if kind in ("modpara", "locspin"):
+        if kind not in TERM_KINDS:
             continue
         for number, numbers in entries(kind, name, text, problems):
             sites = numbers[0:2] if len(numbers) == 3 else numbers[0:-2:2]
@@ -67,8 +79,7 @@ def read_expert(paths, program=None):
     _collect(terms, matrices, fields, problems)
     if problems.places:
         raise SettingsError(problems.sentences())
-    source = "mVMC" if program == "mvmc" else "HPhi"
-    names = ", ".join(name for kind, name, _ in files if kind not in ("modpara", "locspin"))
+    names = ", ".join(name for kind, name, _ in files if kind in TERM_KINDS)
     return terms, [
         f"Imported from {names}, expert mode of {source}.",
         'Averages here are over all values of Sz, as with model = "SpinGC".',
@@ -114,6 +125,8 @@ def _add(kind, numbers, program, matrices, fields):
         matrix = matrix.reshape(4, 4)
     else:
         i, j, value = numbers
+        if kind not in _PAIR_MATRICES:
+            raise ValueError
         sign = -1.0 if kind == "exchange" and program == "mvmc" else 1.0
         matrix = sign * value * _PAIR_MATRICES[kind]
     if i == j:

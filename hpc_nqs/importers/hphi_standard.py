@@ -4,6 +4,8 @@ H = -h sum Sz - Gamma sum Sx + sum_bonds sum_a J^a S^a S^a in spin-1/2 operators
 cell adds its bonds, so a bond that a short period reaches in two ways is there twice; the couplings are added.
 """
 
+from hpc_nqs.hamiltonians import Hubbard
+from hpc_nqs.importers.electron_terms import ElectronTerms, filling_of
 from hpc_nqs.importers.expert_files import real_of
 from hpc_nqs.importers.spin_terms import SpinTerms
 from hpc_nqs.settings.parsing import SettingsError
@@ -43,6 +45,8 @@ _BONDS = {
 _N_BASIS = {"chain": 1, "square": 1, "triangular": 1, "honeycomb": 2, "kagome": 3}
 _LATTICES = {name: name for name in (*_BONDS, "ladder")} | {"tetragonal": "square"}
 
+_OF_SPINS = ("spin", "spingc", "spingccma", "spingcboost")
+_OF_ELECTRONS = tuple(f"{word}{end}" for word in (Hubbard.word, f"fermion{Hubbard.word}") for end in ("", "gc"))
 _COMPONENTS = ("", "x", "y", "z", "xy", "yx", "xz", "zx", "yz", "zy")
 # What these programs compute with, not what they compute; it has no place in our input.
 _NUMERICAL = (
@@ -62,7 +66,7 @@ _ZERO_ONLY = ("d", "gamma_y", "k")
 
 
 def read_standard(text, name):
-    """Return (`SpinTerms`, remarks) of the text of a standard-mode input.
+    """Return (`SpinTerms` or `ElectronTerms`, remarks) of the text of a standard-mode input.
 
     Raises
     ------
@@ -73,6 +77,8 @@ def read_standard(text, name):
     given = _keywords(text, problems)
     model, lattice = _system(given, problems)
     numbers = _Numbers(given, problems)
+    if model in _OF_ELECTRONS:
+        return _read_electrons(model, lattice, numbers, name)
     n_basis, cells, neighbour, regular = _cells(lattice, numbers, problems)
     couplings = _couplings(lattice, numbers)
     h, gamma = numbers.real("h"), numbers.real("gamma")
@@ -85,29 +91,91 @@ def read_standard(text, name):
         problems.append(f"2Sz = {given['2sz']}: sectors of fixed magnetization are not available, 2Sz = 0 or none")
     if gamma and model == "spin":
         problems.append(f"Gamma = {gamma:g}: breaks the conservation of Sz, which wants model = SpinGC")
-    unused = [keyword for keyword in given if keyword in _NUMERICAL]
-    known = {*numbers.asked, *_NUMERICAL, *_DRAWING, "model", "lattice"}
-    for keyword in given:
-        if keyword not in known:
-            problems.append(f"{keyword} = {given[keyword]}: unsupported keyword for lattice = {lattice}")
-    if problems:
-        raise SettingsError(dict.fromkeys(problems))
+    _check_keywords(lattice, numbers, _DRAWING)
     terms = SpinTerms(n_basis * len(cells), regular)
     terms.field_z, terms.field_x = [h] * terms.n_sites, [gamma] * terms.n_sites
-    for cell in cells:
-        for coupling, steps, first, second in _bonds_of(lattice, n_basis):
-            i, j = neighbour(cell, (0, 0), first), neighbour(cell, steps, second)
-            jxy, jz = couplings[coupling]
-            if i == j and (jxy or jz):
-                raise SettingsError([f"{coupling}: the lattice is so short that a site is its own neighbour"])
-            if jxy or jz:
-                terms.add_pair(i, j, jxy, jz)
-    remarks = [f"Imported from {name}, standard mode of HPhi and mVMC."]
-    if unused:
-        remarks.append(f"Not carried over, for they concern the numerics of those programs: {', '.join(unused)}.")
+    for coupling, i, j in _pairs(lattice, n_basis, cells, neighbour, couplings):
+        terms.add_pair(i, j, *couplings[coupling])
+    remarks = _remarks(given, name)
     if model == "spin":
         remarks.append('Averages here are over all values of Sz, as with model = "SpinGC", not over 2Sz = 0 alone.')
     return terms, remarks
+
+
+def _read_electrons(model, lattice, numbers, name):
+    """Return (`ElectronTerms`, remarks) of a Hubbard model in standard mode; errors as `read_standard`.
+
+    H = -mu sum n - h sum Sz - sum_bonds,s t (c+_is c_js + h.c.) + U sum_i n_iu n_id + sum_bonds V n_i n_j.
+    """
+    problems, given = numbers.problems, numbers.given
+    n_basis, cells, neighbour, regular = _cells(lattice, numbers, problems)
+    hopping, repulsion = (_scalars(letter, lattice, numbers) for letter in "tV")
+    mu, h, on_site = numbers.real("mu"), numbers.real("h"), numbers.real("u")
+    for keyword in ("gamma", "gamma_y", "phase0", "phase1"):
+        if numbers.real(keyword):
+            problems.append(f"{keyword} = {given[keyword]}: not available for electrons")
+    n_electrons, twice_sz = numbers.integer("nelec"), numbers.integer("2sz")
+    filling = {}
+    if not model.endswith("gc"):
+        filling = filling_of(n_electrons, twice_sz, n_basis * len(cells), "nelec", "2Sz", problems)
+    elif n_electrons is not None or twice_sz is not None:
+        problems.append("nelec, 2Sz: the grand canonical ensemble has mu instead")
+    _check_keywords(lattice, numbers, ("a", "wlength", "llength", "wx", "wy", "lx", "ly"))
+    terms = ElectronTerms(n_basis * len(cells), regular)
+    terms.energies, terms.fields, terms.on_site = ([x] * terms.n_sites for x in (-mu, h, on_site))
+    terms.filling = filling
+    for kind, values in (("hopping", hopping), ("repulsion", repulsion)):
+        for coupling, i, j in _pairs(lattice, n_basis, cells, neighbour, {key: (x,) for key, x in values.items()}):
+            terms.add(kind, i, j, values[coupling])
+    return terms, _remarks(given, name)
+
+
+def _scalars(letter, lattice, numbers):
+    """Return {name of a coupling J0, J1', ...: the value of the same bonds with another letter}."""
+    if lattice is None:
+        return {}
+    found = {}
+    for coupling in dict.fromkeys(name for name, *_ in _bonds_of(lattice, _N_BASIS.get(lattice, 2))):
+        own = letter + coupling[1:]
+        common = letter + coupling[1:].lstrip("012") if lattice != "ladder" else None
+        value, shared = numbers.real(own.lower(), None), numbers.real(common.lower(), None) if common else None
+        if value is not None and shared is not None:
+            numbers.problems.append(f"{common} and {own} are both given: give one of them")
+        found[coupling] = value if value is not None else shared or 0.0
+    return found
+
+
+def _check_keywords(lattice, numbers, drawing):
+    """Refuse keywords that nobody asked for, and whatever was wrong so far."""
+    known = {*numbers.asked, *_NUMERICAL, *drawing, "model", "lattice"}
+    numbers.problems += [
+        f"{keyword} = {value}: unsupported keyword for lattice = {lattice}"
+        for keyword, value in numbers.given.items()
+        if keyword not in known
+    ]
+    if numbers.problems:
+        raise SettingsError(dict.fromkeys(numbers.problems))
+
+
+def _pairs(lattice, n_basis, cells, neighbour, couplings):
+    """Yield (coupling, site, site) of every bond of every cell whose coupling, a tuple, does not vanish."""
+    for cell in cells:
+        for coupling, steps, first, second in _bonds_of(lattice, n_basis):
+            i, j = neighbour(cell, (0, 0), first), neighbour(cell, steps, second)
+            if not any(couplings[coupling]):
+                continue
+            if i == j:
+                raise SettingsError([f"{coupling}: the lattice is so short that a site is its own neighbour"])
+            yield coupling, i, j
+
+
+def _remarks(given, name):
+    """Return what the reader of the input should know."""
+    remarks = [f"Imported from {name}, standard mode of HPhi and mVMC."]
+    unused = [keyword for keyword in given if keyword in _NUMERICAL]
+    if unused:
+        remarks.append(f"Not carried over, for they concern the numerics of those programs: {', '.join(unused)}.")
+    return remarks
 
 
 def _keywords(text, problems):
@@ -153,8 +221,9 @@ class _Numbers:
 
 def _system(given, problems):
     model = given.get("model", "").lower()
-    if model not in ("spin", "spingc", "spingccma", "spingcboost"):
-        problems.append(f'model = {model or "(missing)"}: supported are "Spin" and "SpinGC"')
+    if model not in (*_OF_SPINS, *_OF_ELECTRONS):
+        supported = '"Spin", "SpinGC", "Hubbard" and "HubbardGC"'
+        problems.append(f"model = {model or '(missing)'}: supported are {supported}")
     lattice = given.get("lattice", "").lower().removesuffix("lattice")
     if lattice not in _LATTICES:
         problems.append(f"lattice = {lattice or '(missing)'}: supported are {', '.join(_LATTICES)}")

@@ -65,13 +65,28 @@ def input_text(terms, remarks, temperatures=()):
     """
     tables, own_remarks = tables_of(terms)
     largest = max(abs(value) for pair in terms.pairs.values() for value in pair)
+    return written(tables, remarks + own_remarks, temperatures, largest)
+
+
+def written(tables, remarks, temperatures, largest):
+    """Return the TOML text of the sections lattice and model with temperatures; see `input_text`.
+
+    Parameters
+    ----------
+    tables : dict
+        The two sections.
+    remarks, temperatures
+        As in `input_text`.
+    largest : float
+        The unit of the temperatures that are not given.
+    """
     chosen = temperatures or [float(f"{value * largest:.6g}") for value in TEMPERATURES]
     tables["thermal"] = {"temperatures": list(chosen)}
     settings = parse_settings(tables)
     problems = validate(settings)
     if problems:
         raise SettingsError(problems)
-    lines = [line for remark in remarks + own_remarks for line in _comment(remark)]
+    lines = [line for remark in remarks for line in _comment(remark)]
     return "\n".join([*lines, "", format_tables(tables)]) if lines else format_tables(tables)
 
 
@@ -98,7 +113,7 @@ def tables_of(terms):
         )
     remarks += match.remarks
     of_bonds, values = model.bond_parameter(), dict(match.values)
-    lattice, couplings = _as_regular(terms.regular, match.strengths, MAX_SHELLS if of_bonds.is_list else 1)
+    lattice, couplings = as_regular(terms.regular, match.strengths, MAX_SHELLS if of_bonds.is_list else 1)
     if lattice is None:
         lattice = {"kind": "custom", "bonds": [[i, j, float(value)] for (i, j), value in match.strengths.items()]}
         free = sorted(set(range(terms.n_sites)) - {site for sites in match.strengths for site in sites})
@@ -128,7 +143,7 @@ def _uneven(name, symbol, fields):
     return []
 
 
-def _as_regular(regular, strengths, n_shells):
+def as_regular(regular, strengths, n_shells):
     """Return ([lattice] table, couplings of the shells) when the bonds are those of a regular lattice, else None."""
     if regular is None:
         return None, []

@@ -7,7 +7,7 @@ import math
 import re
 
 from hpc_nqs.hamiltonians import MODELS
-from hpc_nqs.hamiltonians.parameter import SWITCH
+from hpc_nqs.hamiltonians.parameter import HOPS, SWITCH
 from hpc_nqs.hamiltonians.spin_model import SZ_WORDS
 from hpc_nqs.reports import lost
 from hpc_nqs.reports.numbers import duration, value_text
@@ -212,10 +212,11 @@ def _model_words(given):
     parameters = {parameter.name: parameter for model in models for parameter in model.parameters}
     for name, parameter in parameters.items():
         value = given.get(name)
-        if value is None or (value == parameter.default and not parameter.shown_at_default):
+        plain = tuple(value) if isinstance(value, list) else value
+        if value is None or (plain == parameter.default and not parameter.shown_at_default):
             continue
-        if parameter.kind == SWITCH:
-            words.append(f"{name} = {str(value).lower()}")
+        if parameter.kind in (SWITCH, HOPS):
+            words.append(f"{name} = {str(value).lower()}" if parameter.kind == SWITCH else f"{len(value)} {name}")
             continue
         for shell, number in enumerate(parameter.as_tuple(value), start=1):
             words.append(f"{parameter.symbol or name}{shell if parameter.is_list else ''} = {number:g}")

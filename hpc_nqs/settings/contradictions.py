@@ -47,9 +47,10 @@ def _vanishing_models(sections):
     given, problems = sections["model"], []
     chosen = MODELS.get(given.get("kind"))
     own = {parameter.name for parameter in chosen.parameters} if chosen else set()
-    rules = [each.not_all_zero for each in MODELS.values() if each is chosen or not own.issuperset(each.not_all_zero)]
-    for names in dict.fromkeys(rules):
-        if not set(names) <= set(given) or any(_differs_from_zero(given[name]) for name in names):
+    models = [each for each in MODELS.values() if each is chosen or not own.issuperset(each.not_all_zero)]
+    rules = {each.not_all_zero: {part.name: part.default for part in each.parameters} for each in reversed(models)}
+    for names, defaults in reversed(rules.items()):
+        if names[0] not in given or any(_differs_from_zero(given.get(name, defaults[name])) for name in names):
             continue
         what = " or ".join(names) if len(names) > 1 else "at least one coupling"
         _report(problems, sections, "model", names[0], f"{what} must differ from zero")

@@ -171,6 +171,20 @@ def bond():
     )
 
 
+def hop():
+    """Accept one hop [R1, R2, a, b, h]: whole numbers of cells, orbitals from 0, a number."""
+    places = (*(integer(-1000, 1000),) * 2, *(integer(0, 1000),) * 2)
+
+    def convert(value):
+        if not isinstance(value, (list, tuple)) or len(value) != 5:
+            raise ValueError
+        # an array has one type for all its columns
+        whole = (int(part) if isinstance(part, float) and part.is_integer() else part for part in value[:4])
+        return (*(rule.convert(part) for rule, part in zip(places, whole, strict=True)), number().convert(value[4]))
+
+    return Rule("[R1, R2, a, b, h] with integers R1, R2, orbitals a, b from 0, and a number h", convert)
+
+
 def word_or(choice, rule):
     """Accept one word or what `rule` accepts."""
     return Rule(

@@ -196,10 +196,10 @@ def test_what_is_not_supported_is_named(line, problem):
 
 
 def test_all_problems_at_once(tmp_path, capsys):
-    (tmp_path / "stan.in").write_text('model = "Fermion Hubbard"\nlattice = "pyrochlore"\nt = 1\n2S = 2\n')
+    (tmp_path / "stan.in").write_text('model = "Kondo Lattice"\nlattice = "pyrochlore"\nt = 1\n2S = 2\n')
     assert cli.main(["import", str(tmp_path / "stan.in")]) == 2
     message = capsys.readouterr().err
-    assert all(word in message for word in ("fermionhubbard", "pyrochlore", "t = 1", "2S = 2"))
+    assert all(word in message for word in ("kondolattice", "pyrochlore", "t = 1", "2S = 2"))
 
 
 # ---------------------------------------------------------------- expert mode
@@ -286,8 +286,8 @@ def test_expert_mode_names_what_is_missing(tmp_path):
 
 
 def test_a_namelist_with_unknown_terms(tmp_path):
-    (tmp_path / "namelist.def").write_text("CalcMod calcmod.def\nPairHop pairhop.def\n")
-    with pytest.raises(SettingsError, match="PairHop pairhop.def: unsupported"):
+    (tmp_path / "namelist.def").write_text("CalcMod calcmod.def\nBoost boost.def\n")
+    with pytest.raises(SettingsError, match="Boost boost.def: unsupported"):
         read_expert([tmp_path / "namelist.def"])
 
 

@@ -233,7 +233,7 @@ def problems_of(model, **sections):
         (HALF | {"n_up": -1}, "model.n_up = -1: allowed is an integer from 0 to 1000000"),
         (HALF | {"n_up": 1.5}, "model.n_up = 1.5: allowed is an integer from 0 to 1000000"),
         (HALF | {"n_up": 5}, "model.n_up = 5: more electrons than the 4 orbitals of this lattice; allowed is 0 to 4"),
-        (HALF | {"hopping": [0.0], "U": 0.0}, "model.hopping = [0.0]: hopping or U must differ from zero"),
+        (HALF | {"hopping": [0.0], "U": 0.0}, "model.hopping = [0.0]: hopping or U or hops must differ from zero"),
         (HALF | {"couplings": [1.0]}, 'model.couplings = [1.0]: only for kind = "heisenberg", not "hubbard"'),
         (HALF | {"J_hund": 1.0}, 'model.J_hund = 1.0: only for kind = "kanamori", not "hubbard"'),
         (
@@ -275,13 +275,15 @@ def test_what_is_for_spins_only_is_refused(sections, problem):
 def test_settings_of_electrons_are_written_back():
     settings = parse_settings(BASE | {"model": HALF})
     assert settings.to_dict()["model"] == {
-        "kind": "hubbard", "V": 0.0, "field_z": 0.0, "hopping": [1.0], "U": 4.0, "n_up": 2, "n_down": 2
+        "kind": "hubbard", "V": 0.0, "field_z": 0.0, "hopping": [1.0], "U": 4.0, "hops": [], "n_up": 2, "n_down": 2
     }
     assert parse_settings(read_tables(settings.to_toml())) == settings
     other = parse_settings(BASE | {"model": {"kind": "kanamori", "U": 8.0, "J_hund": 2.0, "mu": 7.0}})
     assert other.to_dict()["model"]["U_prime"] == "auto" and "n_up" not in other.to_dict()["model"]
     assert parse_settings(read_tables(other.to_toml())) == other
     assert describe(settings.to_dict()) == "Hubbard, t1 = 1, U = 4, n_up = 2, n_down = 2 on chain 4"
+    hops = parse_settings(BASE | {"model": HALF | {"hops": [[1, 0, 0, 0, 0.5]]}})
+    assert describe(hops.to_dict()) == "Hubbard, t1 = 1, U = 4, 1 hops, n_up = 2, n_down = 2 on chain 4"
     assert describe(other.to_dict()) == "Kanamori, t1 = 1, n_orbitals = 2, U = 8, J = 2, mu = 7 on chain 4"
 
 

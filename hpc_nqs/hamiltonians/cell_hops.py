@@ -1,0 +1,62 @@
+"""Hopping between any orbitals of any two cells, the same from every cell, as Wannier functions give it."""
+
+import numpy as np
+
+
+def with_cell_hops(lattice, n_orbitals, hops, entries):
+    """Return (hops, energies of the orbitals) with those of `model.hops` added.
+
+    Every entry (R1, R2, a, b, h) is h (c+_{r a} c_{r + R, b} + h.c.) for all cells r, R = R1 a1 + R2 a2.  What reaches
+    the same pair of orbitals around a periodic lattice is added up, as in the Bloch sum at its wave vectors; what
+    reaches the orbital itself is an energy 2 h.
+
+    Parameters
+    ----------
+    lattice : Lattice
+        Of cells with one site.
+    n_orbitals : int
+        Of a site.
+    hops : (orbitals (n, 2), elements (n,), shells (n,))
+        As `ElectronModel.of_terms` takes them.
+    entries : sequence of (int, int, int, int, float)
+
+    Raises
+    ------
+    ValueError
+        When the cells are not those of one site, an entry repeats another one or its conjugate, is an energy of an
+        orbital, or names an orbital that a site does not have.
+    """
+    energies = np.zeros(lattice.n_sites * n_orbitals)
+    if not entries:
+        return hops, energies
+    if lattice.positions is None or len(lattice.basis) != 1:
+        raise ValueError(f"model.hops: lattice.kind = {lattice.kind}: needed is a lattice with one site in a cell")
+    _check(entries, n_orbitals)
+    pairs, elements, shells = [np.sort(hops[0], axis=1)], [hops[1]], [hops[2]]
+    sites = np.arange(lattice.n_sites)
+    for r1, r2, a, b, element in entries:
+        targets = lattice.site_at(lattice.positions + r1 * lattice.vectors[0] + r2 * lattice.vectors[1])
+        inside = targets >= 0
+        first, second = sites[inside] * n_orbitals + a, targets[inside] * n_orbitals + b
+        same = first == second
+        energies[first[same]] += 2 * element
+        pairs.append(np.sort(np.stack([first, second], axis=1)[~same], axis=1))
+        elements.append(np.full(len(pairs[-1]), element))
+        shells.append(np.zeros(len(pairs[-1]), dtype=np.int8))
+    distinct, first, place = np.unique(np.concatenate(pairs), axis=0, return_index=True, return_inverse=True)
+    sums = np.bincount(place.ravel(), weights=np.concatenate(elements), minlength=len(distinct))
+    return (distinct.astype(np.intp), sums, np.concatenate(shells)[first]), energies
+
+
+def _check(entries, n_orbitals):
+    """Raise ValueError for entries that are no hops between two orbitals, or the same hops twice."""
+    seen = set()
+    for number, (r1, r2, a, b, element) in enumerate(entries, start=1):
+        shown = f"model.hops, entry {number}, [{r1}, {r2}, {a}, {b}, {element:g}]"
+        if max(a, b) >= n_orbitals:
+            raise ValueError(f"{shown}: orbitals are numbered from 0 to {n_orbitals - 1}")
+        if (r1, r2, a) == (0, 0, b):
+            raise ValueError(f"{shown}: this is the energy of an orbital, which crystal_field or mu holds")
+        if (r1, r2, a, b) in seen:
+            raise ValueError(f"{shown}: it repeats an earlier entry, or its conjugate")
+        seen |= {(r1, r2, a, b), (-r1, -r2, b, a)}
