@@ -13,7 +13,7 @@ from hpc_nqs.runs import run_file
 from hpc_nqs.sampling.enumeration import Enumeration, n_configurations
 from hpc_nqs.sampling.evaluation import evaluate
 from hpc_nqs.settings.parsing import parse_settings
-from hpc_nqs.settings.system import build
+from hpc_nqs.settings.system import build, validate
 from hpc_nqs.thermal.ansatz import build_state
 from hpc_nqs.wavefunctions.wavefunction import log_psi
 
@@ -277,6 +277,12 @@ def test_what_electrons_cannot_have_is_refused(wavefunction, text):
     with pytest.raises(ValueError, match="wavefunction") as caught:
         state_of(RING, wavefunction=wavefunction)
     assert text in str(caught.value)
+
+
+def test_sums_over_too_many_spin_orbitals_are_refused():
+    settings = settings_of(("chain", [8], "periodic", {"U": 4.0, "n_up": 4, "n_down": 4}))
+    (problem,) = validate(settings)
+    assert problem == 'sampling.method = "exact_sum": allowed up to 12 spin-orbitals, here are 16'
 
 
 def test_determinants_are_for_electrons():
