@@ -95,8 +95,10 @@ class Trial:
         amplitude, stream = state.wavefunction.amplitude(state.system.moves), np.random.Generator(np.random.Philox(0))
         hot = self.sampler.sample(amplitude, state.system, 1, self.sweeps, self.exponent)
         n = state.model.n_sites
-        layers = hot.configurations[..., :n], stream.permuted(hot.configurations[..., n : 2 * n], axis=2)
-        cold = Samples(np.ascontiguousarray(np.concatenate(layers, axis=2)), 0, self.exponent)
+        first, second = hot.configurations[..., :n], hot.configurations[..., n : 2 * n]
+        n_parts = len(state.system.n_up) // 2 if isinstance(state.system.n_up, tuple) else 1  # with fixed numbers each
+        mixed = stream.permuted(second.reshape(*second.shape[:2], n_parts, -1), axis=3).reshape(second.shape)
+        cold = Samples(np.ascontiguousarray(np.concatenate([first, mixed], axis=2)), 0, self.exponent)
         times = [timed(lambda s=s: self.evolution.evaluate(s, amplitude))[1] for s in (hot, cold, hot, cold)]
         factor = min(times[1::2]) / min(times[::2])
         return factor if factor > SLOWER else 1.0

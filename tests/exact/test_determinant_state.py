@@ -285,6 +285,14 @@ def test_sums_over_too_many_spin_orbitals_are_refused():
     assert problem == 'sampling.method = "exact_sum": allowed up to 12 spin-orbitals, here are 16'
 
 
+def test_runs_are_forecast():
+    """Samples of layers that know nothing of each other hold as many electrons of either spin."""
+    settings = settings_of(RING, sampling={"method": "metropolis", "n_samples": 64, "n_chains": 4})
+    assert tasks.forecast(settings)["seconds"] > 0
+    assert tasks.plan(settings)["wave function"] == "determinant"
+    assert tasks.advice(settings)[1].startswith("With 8 spin-orbitals")
+
+
 def test_determinants_are_for_electrons():
     tables = {"lattice": {"kind": "chain", "lengths": [4]}, "thermal": {"betas": [1.0]}}
     settings = parse_settings(tables | {"model": {"kind": "heisenberg"}, "wavefunction": {"kind": "determinant"}})
