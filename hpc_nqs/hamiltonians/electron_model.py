@@ -150,6 +150,11 @@ class ElectronModel:
         """Whether the numbers of electrons of either spin are fixed."""
         return self.mu is None
 
+    @property
+    def filling(self):
+        """Fixed numbers of electrons of spin up and down, None in the grand canonical ensemble."""
+        return (self.n_up, self.n_down) if self.is_canonical else None
+
     def site_of(self, units):
         """Return the lattice sites of units."""
         return np.asarray(units) % self.n_levels // self.n_orbitals

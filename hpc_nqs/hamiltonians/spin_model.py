@@ -87,6 +87,21 @@ class SpinModel:
         return cls(kind, n_sites, spin, pair_sites, pair_coupling, site_field, *exchange, *flips)
 
     @property
+    def n_lattice_sites(self):
+        """Sites of the lattice, by which results are divided: all of them."""
+        return self.n_sites
+
+    @property
+    def constant(self):
+        """What H has beside its terms: nothing."""
+        return 0.0
+
+    @property
+    def filling(self):
+        """Fixed numbers of electrons of spin up and down: None."""
+        return None
+
+    @property
     def conserves_sz(self):
         """Whether H commutes with sum Sz."""
         return len(self.flip_sites) == 0

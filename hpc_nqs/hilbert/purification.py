@@ -3,6 +3,9 @@
 Visible units are (sigma_0..sigma_{N-1}, ancilla_0..ancilla_{N-1}).  The thermal state is
 Psi(beta) = (e^{-beta H/2} x 1) Psi(0), Psi(0) a product of Bell pairs ([PDBM] PRL 127, 060601, eq. (1)):
 opposite spins where H conserves Sz, equal spins for the transverse-field Ising model.
+
+Of electrons the units are the spin-orbitals; an orbital is occupied where its unit is up, on the ancilla layer where it
+is down.  So Psi(x, x') = <x|e^{-beta H/2}|x'> begins with equal layers, and all that is said of opposite spins holds.
 """
 
 from dataclasses import dataclass
@@ -22,7 +25,7 @@ class Purification(System):
 
     Attributes
     ----------
-    model : SpinModel
+    model : SpinModel or ElectronModel
     bond_features : bool
         The wave function sees m_i = sigma_i ancilla_i as further inputs.
     moves : Moves
@@ -34,7 +37,8 @@ class Purification(System):
     terms : (2, n_terms) intp
         The moves of the off-diagonal terms of H on either layer: exchanges on bonds, then flips.
     site_moves : (n_sites,) intp
-        The moves of both spins of a site: their exchange where Sz is conserved, else the flip of both.
+        The moves of both spins of a site: their exchange where Sz is conserved, else the flip of both.  Empty for
+        electrons whose numbers are fixed.
     """
 
     model: SpinModel
@@ -67,8 +71,18 @@ class Purification(System):
 
     @property
     def n_up(self):
-        """Number of up spins on both layers; None where it is not conserved."""
-        return self.n_sites if self.opposite_pairs else None
+        """Number of up spins, see `n_up_of`."""
+        return n_up_of(self.model)
+
+
+def n_up_of(model):
+    """Return the number of up spins on both layers of a model; None where it is not conserved.
+
+    Of electrons whose numbers are fixed those of spin up and of spin down on the physical, then the ancilla layer.
+    """
+    if model.filling is not None:
+        return (*model.filling, *(model.n_sites // 2 - n for n in model.filling))
+    return model.n_sites if model.conserves_sz else None
 
 
 def purify(model, bond_features):
@@ -84,10 +98,13 @@ def purify(model, bond_features):
     proposals = [*terms[0], *terms[1]]
     bonds = model.exchange_sites if model.conserves_sz else model.pair_sites
     proposals += [moves.add_joint_exchange(i, j) for i, j in bonds]
-    if model.conserves_sz:
-        proposals += [moves.add_exchange(i, i + n) for i in range(n)]
+    if model.filling is not None:
+        site_moves = []
+    elif model.conserves_sz:
+        site_moves = [moves.add_exchange(i, i + n) for i in range(n)]
     else:
-        proposals += [moves.add_joint_flip(i) for i in range(n)]
+        site_moves = [moves.add_joint_flip(i) for i in range(n)]
+    proposals += site_moves
     return Purification(
         model=model,
         bond_features=bond_features,
@@ -95,7 +112,7 @@ def purify(model, bond_features):
         proposals=np.array(proposals, dtype=np.intp),
         hamiltonians=tuple(_layer_hamiltonian(model, layer, terms[layer]) for layer in (0, 1)),
         terms=np.array(terms, dtype=np.intp),
-        site_moves=np.array(proposals[-n:], dtype=np.intp),
+        site_moves=np.array(site_moves, dtype=np.intp),
     )
 
 
@@ -112,12 +129,23 @@ def _layer_hamiltonian(model, layer, terms):
         field,
         np.array(terms, dtype=np.intp),
         np.ascontiguousarray(elements, dtype=np.float64),
+        model.constant,
     )
+
+
+def random_layer(purification, stream):
+    """Return one layer (n_sites,) int8 at infinite temperature."""
+    filling = purification.model.filling
+    if filling is None:
+        return (2 * stream.integers(0, 2, size=purification.n_sites) - 1).astype(np.int8)
+    n_levels = purification.n_sites // 2
+    occupied = np.arange(n_levels) < np.array(filling)[:, None]
+    return (2 * stream.permuted(occupied, axis=1).ravel().astype(np.int8) - 1).astype(np.int8)
 
 
 def random_pairs(purification, stream):
     """Return one configuration (n_visible,) int8 of the infinite-temperature state."""
-    sigma = (2 * stream.integers(0, 2, size=purification.n_sites) - 1).astype(np.int8)
+    sigma = random_layer(purification, stream)
     return np.concatenate([sigma, -sigma if purification.opposite_pairs else sigma])
 
 

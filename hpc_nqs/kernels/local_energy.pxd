@@ -9,6 +9,7 @@ cdef class Hamiltonian:
     cdef const double[::1] field
     cdef const Py_ssize_t[::1] moves
     cdef const double[::1] elements
+    cdef double constant
     cdef double diagonal(self, const int8_t *visible) noexcept nogil
     cdef void local_energies(self, Amplitude amplitude, MoveSet moves, const int8_t *visible, Py_ssize_t n,
                              double complex *energies, Py_ssize_t stride) noexcept nogil

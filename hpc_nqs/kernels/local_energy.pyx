@@ -11,7 +11,7 @@ from hpc_nqs.kernels.moves cimport MoveSet, Proposal
 cdef class Hamiltonian:
     """Terms of H acting on one layer, as flat arrays.
 
-    H = sum_p pair_coupling_p s_a s_b + sum_v field_v s_v + sum_t elements_t (move t),
+    H = constant + sum_p pair_coupling_p s_a s_b + sum_v field_v s_v + sum_t elements_t (move t),
     where an exchange acts on antiparallel spins only.
 
     Parameters
@@ -24,17 +24,19 @@ cdef class Hamiltonian:
         Off-diagonal terms as indices into the `MoveSet`.
     elements : (n_terms,) float64
         Their matrix elements, in units of energy.
+    constant : float
     """
 
-    def __init__(self, pair_sites, pair_coupling, field, moves, elements):
+    def __init__(self, pair_sites, pair_coupling, field, moves, elements, constant=0.0):
         self.pair_sites = pair_sites
         self.pair_coupling = pair_coupling
         self.field = field
         self.moves = moves
         self.elements = elements
+        self.constant = constant
 
     cdef double diagonal(self, const int8_t *visible) noexcept nogil:
-        cdef double energy = 0
+        cdef double energy = self.constant
         cdef Py_ssize_t p
         for p in range(self.pair_coupling.shape[0]):
             energy += self.pair_coupling[p] * visible[self.pair_sites[p, 0]] * visible[self.pair_sites[p, 1]]

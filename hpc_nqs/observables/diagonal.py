@@ -1,6 +1,7 @@
 """Diagonal observables of spin configurations: magnetization, structure factor, correlations."""
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 import scipy.sparse
@@ -33,6 +34,7 @@ class Observables:
     shells: dict
     distances: dict = field(default_factory=dict)
     layers: LayerCorrelations | None = None
+    hops: ClassVar[tuple] = ()  # of electrons
 
     @property
     def names(self):
@@ -75,6 +77,8 @@ class OrbitAverages:
     images : SignedPermutations
         The group acting on the spins, flips of all of them included.
     """
+
+    hops = ()
 
     def __init__(self, observables, images):
         weights = observables.pair_weights()

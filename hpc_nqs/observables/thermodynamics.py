@@ -1,10 +1,14 @@
 """Thermodynamic integrals along the energy curve, and the exact moments of H at infinite temperature.
 
-ln Z(beta) = N ln 2 - int_0^beta E dbeta', f = -ln Z / (N beta), s = ln Z / N + beta e, c = -beta^2 de/dbeta.
+ln Z(beta) = ln Z(0) - int_0^beta E dbeta', f = -ln Z / (N beta), s = ln Z / N + beta e, c = -beta^2 de/dbeta; of spins
+ln Z(0) = N ln 2, of electrons whose numbers are fixed the logarithm of the number of their states.
 Everything but the moments is linear in the energy: total in, total out; per site in, per site out.
 """
 
 import numpy as np
+
+from hpc_nqs.hamiltonians.electron_model import ElectronModel
+from hpc_nqs.observables import electron_moments
 
 LN_2 = float(np.log(2.0))
 MAX_STRINGS = 1500  # of H; beyond, its fourth cumulant takes too long
@@ -78,23 +82,25 @@ def _end_weighted_variance(left, right, errors):
     return np.append(0.0, np.cumsum(passed)) + (right * errors) ** 2
 
 
-def entropy(beta, energy, integral):
-    """Compute s = ln 2 + beta e - int_0^beta e dbeta', per site.
+def entropy(beta, energy, integral, start=LN_2):
+    """Compute s = s(0) + beta e - int_0^beta e dbeta', per site.
 
     Parameters
     ----------
     beta, energy, integral : float or arrays of one shape
         Inverse temperature, energy per site, and its integral (of `integrate_energy`).
+    start : float
+        s at infinite temperature: ln 2 of spins, see `infinite_temperature_entropy`.
     """
-    return LN_2 + beta * energy - integral
+    return start + beta * energy - integral
 
 
-def possible_entropy(value, error):
-    """Return an entropy per site, 0 or ln 2 in place of one that lies outside 0 <= s <= ln 2 within its error.
+def possible_entropy(value, error, largest=LN_2):
+    """Return an entropy per site, the nearest end in place of one outside 0 <= s <= `largest` within its error.
 
     What lies further outside is returned as it is: its energies are wrong, and a reader has to see that.
     """
-    nearest = float(np.clip(value, 0.0, LN_2))
+    nearest = float(np.clip(value, 0.0, largest))
     return nearest if abs(value - nearest) <= error else float(value)
 
 
@@ -107,8 +113,8 @@ def entropy_error(beta, energy_error, integral_error):
     return np.hypot(beta * np.asarray(energy_error), integral_error)
 
 
-def free_energy(beta, integral):
-    """Compute f = -(ln 2 - int_0^beta e dbeta') / beta, per site; its error is that of the integral over beta.
+def free_energy(beta, integral, start=LN_2):
+    """Compute f = -(s(0) - int_0^beta e dbeta') / beta, per site; its error is that of the integral over beta.
 
     Raises
     ------
@@ -117,10 +123,10 @@ def free_energy(beta, integral):
     """
     if not np.all(np.asarray(beta) > 0.0):
         raise ValueError(f"beta = {beta}; the free energy needs beta > 0")
-    return (integral - LN_2) / beta
+    return (integral - start) / beta
 
 
-def entropy_and_free_energy(row, integral, integral_error):
+def entropy_and_free_energy(row, integral, integral_error, start=LN_2):
     """Return entropy and free_energy with their errors, as entries of the row of e and its error.
 
     Parameters
@@ -129,12 +135,14 @@ def entropy_and_free_energy(row, integral, integral_error):
         beta, energy, energy_error.
     integral, integral_error : float
         int_0^beta e dbeta' and its standard error.
+    start : float
+        s at infinite temperature.
     """
     beta, integral, integral_error = row["beta"], float(integral), float(integral_error)
     return {
-        "entropy": float(entropy(beta, row["energy"], integral)),
+        "entropy": float(entropy(beta, row["energy"], integral, start)),
         "entropy_error": float(entropy_error(beta, row["energy_error"], integral_error)),
-        "free_energy": float(free_energy(beta, integral)),
+        "free_energy": float(free_energy(beta, integral, start)),
         "free_energy_error": integral_error / beta,
     }
 
@@ -200,6 +208,13 @@ def infinite_temperature_variance(model):
     return infinite_temperature_cumulants(model)[1]
 
 
+def infinite_temperature_entropy(model):
+    """Return the entropy at infinite temperature per site of the lattice: ln 2 of spins."""
+    if model.filling is None:
+        return LN_2 * model.n_sites / model.n_lattice_sites
+    return electron_moments.entropy(model) / model.n_lattice_sites
+
+
 def infinite_temperature_cumulants(model):
     """Compute the first three cumulants of H in the uniform mixture of all 2^N states, exactly.
 
@@ -207,17 +222,20 @@ def infinite_temperature_cumulants(model):
     H = sum_(i<j) [C_ij Z_i Z_j + A_ij (X_i X_j + Y_i Y_j)] + sum_i (h_i Z_i + G_i X_i), A = exchange element / 2.
     Distinct Pauli strings are orthogonal, so k_2 is the sum of squared coefficients. Three strings multiply to +1 on a
     triangle of one letter or on a bond with its two end fields, and to -1 as XX, YY, ZZ of one bond:
-    k_3 = Tr C^3 + 2 Tr A^3 + 3 h.C.h + 3 G.A.G - 6 sum_(i<j) A_ij^2 C_ij.
+    k_3 = Tr C^3 + 2 Tr A^3 + 3 h.C.h + 3 G.A.G - 6 sum_(i<j) A_ij^2 C_ij.  Of electrons whose numbers are fixed see
+    `electron_moments`.
 
     Parameters
     ----------
-    model : SpinModel
+    model : SpinModel or ElectronModel
 
     Returns
     -------
     mean, variance, third : float
         Total, not per site. Terms given more than once add up.
     """
+    if isinstance(model, ElectronModel):
+        return electron_moments.cumulants(model)[:3]
     n_sites = model.n_sites
     ising = _symmetric(n_sites, model.pair_sites, model.pair_coupling)
     mean = 0.5 * float(np.trace(ising))  # pairs of a site with itself are constants
@@ -250,8 +268,10 @@ def infinite_temperature_fourth(model):
     Returns
     -------
     float or None
-        None for more than MAX_STRINGS strings.
+        None for more than MAX_STRINGS strings, or more than `electron_moments.MAX_STATES` states of electrons.
     """
+    if isinstance(model, ElectronModel):
+        return electron_moments.cumulants(model)[3]
     coefficients, flips, signs = _pauli_strings(model)
     if len(coefficients) > MAX_STRINGS:
         return None

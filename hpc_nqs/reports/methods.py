@@ -1,5 +1,6 @@
 """One paragraph for the Methods section of a paper: what a run did, in plain sentences with its numbers."""
 
+from hpc_nqs.hamiltonians import MODELS
 from hpc_nqs.reports.numbers import duration
 from hpc_nqs.reports.text import describe
 
@@ -8,6 +9,7 @@ _STATES = {
     "pair_rbm": "a singlet pair product times a restricted Boltzmann machine",
     "clusters": "tables over pairs and connected clusters of up to {cluster_size} sites",
     "permanent": "an exchange permanent times tables over pairs and connected clusters of up to {cluster_size} sites",
+    "determinant": "two determinants with backflow times tables over up to {cluster_size} orbitals",
     "dbm": "a deep Boltzmann machine with {n_deep} deep units",
 }
 _SYMMETRIES = {
@@ -65,7 +67,7 @@ def _numerical(settings, resolved, table):
     return [
         f"Thermal states of the model {_magnet(settings, table)}, were computed by numerical purification "
         "(PRL 127, 060601 (2021), method II).",
-        f"The purified state of {2 * table['n_sites']} spins is {_state(state)}.",
+        f"The purified state of {_units(settings, table)} is {_state(state)}.",
         f"It starts at beta_0 = {thermal['beta_0']:.4g} from its high-temperature form{expansion} and is cooled to "
         f"T = {max(min(temperatures), coldest):.4g} by imaginary-time evolution (stochastic reconfiguration) in "
         f"{order} steps, whose size keeps their error below {2 * thermal['step_tolerance']:.2g} in the norm of the "
@@ -85,6 +87,14 @@ def _measured_again(table):
         "These results were measured afterwards on the states that the cooling has passed, in Markov chains of their "
         "own; between two steps parameters are cubic in beta."
     ]
+
+
+def _units(settings, table):
+    """Return what the layers of a purified state hold, in words."""
+    model = settings.get("model", {})
+    if MODELS[model["kind"]].of_electrons:
+        return f"{model['n_up']} electrons with spin up and {model['n_down']} with spin down on either layer"
+    return f"{2 * table['n_sites']} spins"
 
 
 def _rings(rows):

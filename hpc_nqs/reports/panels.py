@@ -8,6 +8,7 @@ import math
 
 from hpc_nqs.hamiltonians import MODELS
 from hpc_nqs.hamiltonians.energy_bound import energy_bound
+from hpc_nqs.observables.thermodynamics import infinite_temperature_entropy
 from hpc_nqs.reports.lost import CORRELATIONS, is_lost
 from hpc_nqs.reports.series import error_of, finite, points, systematic_of, value_of
 from hpc_nqs.settings.parsing import SettingsError, parse_settings
@@ -132,8 +133,7 @@ def possible_range(quantity, table):
         return lowest_energy(table), math.inf
     if quantity == "entropy":
         model = _model_of(table)
-        units = 2 * model.n_orbitals if model is not None and MODELS[model.kind].of_electrons else 1
-        return 0.0, units * math.log(2.0)
+        return 0.0, math.log(2.0) if model is None else infinite_temperature_entropy(model)
     if quantity in ("specific_heat", "susceptibility", "structure_factor"):
         return 0.0, math.inf
     return (-0.25, 0.25) if quantity in CORRELATIONS else (-math.inf, math.inf)

@@ -7,6 +7,7 @@ import numpy as np
 
 from hpc_nqs.reports.lost import is_lost
 from hpc_nqs.reports.numbers import value_text
+from hpc_nqs.reports.panels import possible_range
 from hpc_nqs.reports.series import finite
 from hpc_nqs.reports.text import R_HAT_LIMIT, RESIDUAL_LIMIT
 
@@ -66,7 +67,7 @@ def judge(table, history=None):
         _systematic(rows),
         _lost(rows),
         _layers(rows, table.get("settings", {})),
-        _entropy(rows),
+        _entropy(rows, possible_range("entropy", table)[1]),
         _r_hat(rows),
         _effective(rows, history or {}),
     ]
@@ -226,7 +227,7 @@ def _layers(rows, settings):
     return Verdict("energy on the two layers", shown, LOOK, "Psi is not quite a function of H.")
 
 
-def _entropy(rows):
+def _entropy(rows, largest):
     values = [
         (row["temperature"], row["entropy"], math.hypot(row.get("entropy_error") or 0.0, _systematic_of(row)))
         for row in rows
@@ -237,16 +238,17 @@ def _entropy(rows):
     values.sort()
     temperature, lowest, _ = values[0]
     shown = f"s = {value_text(lowest, _entropy_error(rows, temperature))}{_at(temperature)}"
-    outside = [(max(-s, s - math.log(2)), error) for _, s, error in values]
+    words = "ln 2" if largest == math.log(2) else f"{largest:.4g}"
+    outside = [(max(-s, s - largest), error) for _, s, error in values]
     if any(beyond > 2 * error + _ROUNDING for beyond, error in outside):
-        return Verdict("entropy", shown, BAD, "Outside 0 to ln 2: energies on the way here are wrong.")
+        return Verdict("entropy", shown, BAD, f"Outside 0 to {words}: energies on the way here are wrong.")
     pairs = list(zip(values, values[1:], strict=False))
     if any(a[1] > b[1] + 4 * (a[2] + b[2]) + 1e-3 for a, b in pairs):
         return Verdict("entropy", shown, BAD, "It does not fall with T, as it must.")
     if any(beyond > _ROUNDING for beyond, _ in outside):
-        return Verdict("entropy", shown, LOOK, "Outside 0 to ln 2, by less than twice its total error.")
+        return Verdict("entropy", shown, LOOK, f"Outside 0 to {words}, by less than twice its total error.")
     falls = "falling with T" if all(a[1] <= b[1] for a, b in pairs) else "within its errors falling with T"
-    return Verdict("entropy", shown, GOOD, f"Between 0 and ln 2 and {falls}.")
+    return Verdict("entropy", shown, GOOD, f"Between 0 and {words} and {falls}.")
 
 
 def _systematic_of(row):

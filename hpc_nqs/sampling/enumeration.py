@@ -14,7 +14,12 @@ MAX_AUTO = 16384  # configurations that method "auto" still sums over
 
 
 def n_configurations(n_visible, n_up):
-    """Return the number of configurations of `n_visible` spins; `n_up` of them up, or any number where it is None."""
+    """Return the number of configurations of `n_visible` spins; `n_up` of them up, or any number where it is None.
+
+    Of a tuple every number holds in its part of the units, see `System`.
+    """
+    if isinstance(n_up, tuple):
+        return math.prod(math.comb(n_visible // len(n_up), n) for n in n_up)
     return 2**n_visible if n_up is None else math.comb(n_visible, n_up)
 
 
@@ -52,7 +57,12 @@ def _orbits(n_visible, n_up, encoded):
 
 
 def _sector(n_visible, n_up):
-    """Return the numbers of all configurations of a sector, uint32."""
+    """Return the numbers of all configurations of a sector in growing order, uint32."""
+    if isinstance(n_up, tuple):
+        states, size = np.zeros(1, dtype=np.uint32), n_visible // len(n_up)
+        for n in reversed(n_up):  # the first part has the lowest bits
+            states = ((states << np.uint32(size))[:, None] | _sector(size, n)).ravel()
+        return states
     states = np.arange(2**n_visible, dtype=np.uint32)
     return states if n_up is None else states[np.bitwise_count(states) == n_up]
 

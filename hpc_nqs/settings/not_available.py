@@ -39,14 +39,18 @@ def refuse_runs(settings):
     Raises
     ------
     ValueError
-        For electrons.
+        For electrons: in the grand canonical ensemble, in their ground state, and of other models than Hubbard's.
     """
     model = MODELS[settings.model.kind]
-    if model.of_electrons:
-        raise ValueError(
-            f'model.kind = "{model.word}": runs are not available in this version; `hpc-nqs exact` gives the exact '
-            "results of small systems"
-        )
+    if not model.of_electrons:
+        return
+    instead = "; `hpc-nqs exact` gives the exact results of small systems"
+    if model is not Hubbard:
+        raise ValueError(f'model.kind = "{model.word}": runs are available for "{Hubbard.word}" only{instead}')
+    if settings.run.task == "ground_state":
+        raise ValueError(f'run.task = "ground_state": with model.kind = "{model.word}" allowed is "thermal"{instead}')
+    if "mu" in settings.model.keywords():
+        raise ValueError(f"model.mu = {settings.model.mu:g}: runs need n_up and n_down{instead}")
 
 
 def not_available(word):

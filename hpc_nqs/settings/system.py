@@ -41,8 +41,9 @@ def validate(settings):
         from hpc_nqs.sampling.enumeration import MAX_VISIBLE
 
         n_layers = 2 if settings.run.task == "thermal" else 1
-        if n_layers * lattice.n_sites > MAX_VISIBLE:
-            largest = f"allowed up to {MAX_VISIBLE // n_layers} sites, here are {lattice.n_sites}"
+        if n_layers * model.n_sites > MAX_VISIBLE:
+            units = "sites" if model.n_sites == lattice.n_sites else "spin-orbitals"
+            largest = f"allowed up to {MAX_VISIBLE // n_layers} {units}, here are {model.n_sites}"
             problems.append(f'sampling.method = "exact_sum": {largest}')
     return problems
 

@@ -67,7 +67,7 @@ def translations(lattice, model):
 
 def _is_of_electrons(model):
     """Return whether the units of a model are spin-orbitals, several on every site of the lattice."""
-    return hasattr(model, "n_lattice_sites")
+    return hasattr(model, "on_units")
 
 
 def point_group(lattice, model):

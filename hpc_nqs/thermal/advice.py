@@ -3,6 +3,8 @@
 import numpy as np
 
 from hpc_nqs.exact.diagonalization import MAX_SITES
+from hpc_nqs.exact.electrons import MAX_UNITS
+from hpc_nqs.hamiltonians.electron_model import ElectronModel
 from hpc_nqs.hamiltonians.marshall import marshall
 from hpc_nqs.path_integral.trial import sign_trial
 from hpc_nqs.settings.system import build
@@ -11,12 +13,24 @@ from hpc_nqs.settings.system import build
 def advice(settings):
     """Return what to know about the method of a thermal run, as a list of sentences."""
     lattice, model = build(settings)
+    if isinstance(model, ElectronModel):
+        return _of_electrons(model)
     rotated = marshall(model, lattice)
     has_sign = bool(np.any(np.concatenate([rotated.exchange_element, rotated.flip_element]) > 0))
     analytic = settings.thermal.method == "analytic"
     found = _frustrated(settings, lattice, model, analytic) if has_sign else [_positive(analytic)]
     if model.n_sites <= MAX_SITES:
         found.append(f"With {model.n_sites} sites `hpc-nqs exact` gives all of it exactly.")
+    return found
+
+
+def _of_electrons(model):
+    found = [
+        "One state has no sign problem; rings of several links have a sign, which is measured before they are. The "
+        "numbers in square brackets estimate the variational error."
+    ]
+    if model.n_sites <= MAX_UNITS:
+        found.append(f"With {model.n_sites} spin-orbitals `hpc-nqs exact` gives all of it exactly.")
     return found
 
 

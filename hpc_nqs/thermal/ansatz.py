@@ -1,8 +1,9 @@
 """From settings to the thermal state at the start of the cooling."""
 
 from hpc_nqs.settings.parsing import SettingsError, refusing
-from hpc_nqs.thermal.choices import DEEP, NETWORK, PAIRED, PERMANENT, TABLES, plan_state
+from hpc_nqs.thermal.choices import DEEP, DETERMINANT, NETWORK, PAIRED, PERMANENT, TABLES, plan_state
 from hpc_nqs.thermal.deep.ansatz import build_deep_state
+from hpc_nqs.thermal.determinant_state import build_determinant_state
 from hpc_nqs.thermal.network_state import build_network_state
 from hpc_nqs.thermal.permanent_state import build_permanent_state
 from hpc_nqs.thermal.table_state import build_table_state
@@ -12,6 +13,7 @@ BUILDERS = {
     PAIRED: build_network_state,
     TABLES: build_table_state,
     PERMANENT: build_permanent_state,
+    DETERMINANT: build_determinant_state,
 }
 
 

@@ -4,20 +4,24 @@ import dataclasses
 
 import numpy as np
 
+from hpc_nqs.hamiltonians.electron_model import ElectronModel
 from hpc_nqs.hamiltonians.marshall import marshall
 from hpc_nqs.hamiltonians.spin_model import SpinModel
-from hpc_nqs.hilbert.purification import input_images, purify
+from hpc_nqs.hilbert.purification import input_images, n_up_of, purify
 from hpc_nqs.lattices.lattice import Lattice
 from hpc_nqs.sampling.enumeration import MAX_AUTO, sums_exactly
 from hpc_nqs.settings.parsing import Settings
+from hpc_nqs.settings.toml_text import shown
 from hpc_nqs.symmetry.site_permutations import site_symmetries
 from hpc_nqs.thermal.deep.ring_chains import n_rings
 from hpc_nqs.wavefunctions.exchange_permanent import MAX_PAIRS
 
 # words of wavefunction.kind
 NETWORK, PAIRED, TABLES, DEEP, PERMANENT = "rbm", "pair_rbm", "clusters", "dbm", "permanent"
+DETERMINANT = "determinant"
 SITE_SYMMETRIES = ("translation", "point_group")
 BETA_0 = 0.02  # of the seed, in units of the inverse of the largest coupling or field
+ELECTRON_BETA_0 = 0.05, 0.8  # of electrons, over the largest hop and over the largest energy of all
 TABLE_BETA_0 = 0.1  # the same for tables of unfrustrated exchange: at 0.02 directions are cut that soon carry the force
 
 
@@ -68,6 +72,8 @@ class StatePlan:
         """
         names = self.symmetries
         site_images = site_symmetries(self.lattice, self.model, [name for name in names if name in SITE_SYMMETRIES])
+        if isinstance(self.model, ElectronModel) and "spin_flip" in names:
+            site_images = np.concatenate([site_images, np.roll(site_images, self.model.n_levels, axis=1)])
         return site_images, input_images(system, site_images, "layer_exchange" in names, "spin_flip" in names)
 
 
@@ -89,7 +95,7 @@ def plan_state(settings, lattice, model, seed):
         symmetries=choose_symmetries(choice, word, lattice, model),
         beta_0=choose_beta_0(settings.thermal, model, n_slices, word),
     )
-    if word != PERMANENT:
+    if word not in (PERMANENT, DETERMINANT):
         return plan
     order = len(plan.groups(purify(model, bond_features=False))[1])
     return dataclasses.replace(plan, is_exact=sums_over_states(settings.sampling, model, n_slices, order))
@@ -102,7 +108,7 @@ def sums_over_states(sampling, model, n_slices, order=1):
     """
     if n_slices > 1 and sampling.method == "auto":
         return n_rings(model.n_sites, model.conserves_sz, n_slices) <= MAX_AUTO
-    return sums_exactly(sampling, 2 * model.n_sites, model.n_sites if model.conserves_sz else None, order)
+    return sums_exactly(sampling, 2 * model.n_sites, n_up_of(model), order)
 
 
 def choose_kind(choice, lattice, model, is_exact):
@@ -131,6 +137,11 @@ def choose_kind(choice, lattice, model, is_exact):
     ValueError
         A wave function that cannot represent the model.
     """
+    if isinstance(model, ElectronModel):
+        _refuse_for_electrons(choice)
+        return DETERMINANT, False, model
+    if choice.kind == DETERMINANT:
+        raise ValueError('wavefunction.kind = "determinant": for electrons; allowed is "auto"')
     rotated = marshall(model, lattice)
     tried = model if choice.marshall is False else rotated
     elements = np.concatenate([tried.exchange_element, tried.flip_element])
@@ -144,6 +155,24 @@ def choose_kind(choice, lattice, model, is_exact):
         raise ValueError('wavefunction.marshall = true: a permanent wants H unrotated; allowed is "auto" or false')
     rotate = kind not in (PAIRED, PERMANENT) if choice.marshall == "auto" else choice.marshall
     return kind, is_complex, rotated if rotate else model
+
+
+def _refuse_for_electrons(choice):
+    """Raise ValueError for settings [wavefunction] that the state of electrons cannot follow."""
+    allowed = {
+        "kind": ("auto", DETERMINANT), "parameters": ("auto", "real"), "slices": ("auto", 1), "alpha": ("auto",),
+        "bond_features": ("auto", False), "exchange_radius": ("auto",), "marshall": ("auto", False),
+    }
+    for key, values in allowed.items():
+        if getattr(choice, key) not in values:
+            raise ValueError(
+                f"wavefunction.{key} = {shown(getattr(choice, key))}: of electrons allowed is "
+                + " or ".join(map(shown, values))
+            )
+    if choice.symmetries != "auto" and "layer_exchange" not in choice.symmetries:
+        raise ValueError(
+            f"wavefunction.symmetries = {shown(choice.symmetries)}: the state of electrons has layer_exchange always"
+        )
 
 
 def _automatic_kind(choice, model, unfrustrated, is_complex):
@@ -183,6 +212,10 @@ def choose_beta_0(thermal, model, n_slices=1, kind=NETWORK):
     """Return the inverse temperature of the seed, of all slices together: below every reported one, or the smallest."""
     if thermal.beta_0 != "auto":
         return thermal.beta_0
+    if kind == DETERMINANT:
+        of_hops, of_all = ELECTRON_BETA_0
+        largest = np.abs(model.exchange_element).max(initial=1e-300)
+        return min(of_hops / largest, of_all / model.energy_scale, *thermal.report_betas)
     if kind == PERMANENT or (kind == TABLES and model.conserves_sz):
         return min(TABLE_BETA_0 / model.energy_scale, *thermal.report_betas)
     return min(n_slices * BETA_0 / model.energy_scale, 0.5 * min(thermal.report_betas))
@@ -196,8 +229,9 @@ def choose_symmetries(choice, kind, lattice, model):
     """
     if choice.symmetries != "auto":
         return tuple(choice.symmetries)
-    names = ["layer_exchange"] + (["spin_flip"] if model.spin_flip_symmetric else [])
-    if kind in (TABLES, PERMANENT):
+    flips = model.spin_exchange_symmetric if kind == DETERMINANT else model.spin_flip_symmetric
+    names = ["layer_exchange"] + (["spin_flip"] if flips else [])
+    if kind in (TABLES, PERMANENT, DETERMINANT):
         return ("translation", "point_group", *names)
     n_translations = len(site_symmetries(lattice, model, ["translation"]))
     return ("translation" if 2 * n_translations > lattice.n_sites else "point_group", *names)

@@ -7,7 +7,6 @@ import json
 
 import numpy as np
 
-from hpc_nqs.observables.diagonal import build_observables
 from hpc_nqs.runs.computation import DONE, FAILED, STOPPED, Computation
 from hpc_nqs.runs.threads import use_threads
 from hpc_nqs.settings.parsing import SettingsError
@@ -50,7 +49,7 @@ class Cooling(Computation):
         self.ansatz = build_state(settings, self.lattice, model, settings.run.seed, start)
         self.start_known = (start or {}).get("known", {})
         self.is_exact = self.ansatz.is_exact
-        self.observables = build_observables(settings, self.lattice, self.ansatz.model)
+        self.observables = self.ansatz.observables(settings)
         regularization, control = regularization_of(settings, self.ansatz), control_of(settings, self.ansatz)
         self.evolution = self.ansatz.evolution(regularization, control, team)
         n_chains = settings.sampling.n_chains
@@ -376,7 +375,7 @@ class Cooling(Computation):
         targets = self.settings.thermal.report_betas
         return {
             "task": "thermal",
-            "n_sites": self.model.n_sites,
+            "n_sites": self.model.n_lattice_sites,
             "finished": all(any(row["beta"] == beta for row in self.rows) for beta in targets),
             "seconds": self.seconds,
             "n_ranks": self.team.size,

@@ -16,22 +16,23 @@ def measured_row(estimate, energy, variance, model, observables, beta, n_links, 
         Function of rows of means, (n, n_columns), to (value, error), as `Statistics.estimate`.
     energy, variance : callable
         From rows of means to E and Var(H), totals, (n,).
-    model : SpinModel
-    observables : Observables
+    model : SpinModel or ElectronModel
+    observables : Observables or ElectronObservables
     beta : float
     n_links : int
         Of the ring; the two layers of a cooled state are one of two links.
     first : int
         The first column of `observables` among the means; those of its layers follow.
     averages : Statistics, optional
-        Over the spin components, of all columns but M and M^2; those of Sz alone then stand beside them, NAME_z.
+        Over the spin components, of all columns but M and M^2; those of Sz alone then stand beside them, NAME_z.  Of
+        electrons of hops, which else follow the columns of `observables`.
 
     Returns
     -------
     dict
         temperature, beta, and NAME, NAME_error or NAME {key: [value, error]}.
     """
-    n, row = model.n_sites, {"temperature": 1.0 / beta, "beta": beta}
+    n, row = model.n_lattice_sites, {"temperature": 1.0 / beta, "beta": beta}
 
     def put(name, function):
         row[name], row[f"{name}_error"] = estimate(function)
@@ -40,6 +41,11 @@ def measured_row(estimate, energy, variance, model, observables, beta, n_links, 
     put("energy_variance", lambda means: variance(means) / n)
     for suffix in ("", "_error"):
         row[f"specific_heat{suffix}"] = beta**2 * row[f"energy_variance{suffix}"]
+    if model.filling is not None:
+        row |= observables.entries(estimate, first)
+        if averages is not None:
+            return row | observables.hop_entries(averages.estimate, 0)
+        return row | observables.hop_entries(estimate, first + len(observables.names))
     if model.conserves_sz:
         put("susceptibility", lambda means: beta * (means[:, first + 1] - means[:, first] ** 2) / n)
     for column, (name, key) in enumerate(observables.names):

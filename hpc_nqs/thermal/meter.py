@@ -54,7 +54,7 @@ class Meter:
             energy, energy_error, layer_energy_difference, variance (all per site), specific_heat,
             specific_heat_error, autocorrelation (in samples), r_hat, effective_fraction.
         """
-        n = self.system.n_sites
+        n = self.system.model.n_lattice_sites
         energies = self._energy_columns(samples, evaluation, evaluation.energy)
         statistics = self._statistics([(energies, evaluation.weights)])
         chains = ChainSums(energies[:, :, ENERGY], 0.0, evaluation.weights.reshape(energies.shape[:2]))
@@ -119,7 +119,7 @@ class Meter:
             statistics.estimate, lambda means: centre + means[:, energy], variance_of, self.system.model,
             self.observables, beta, N_LAYERS, FIRST_OBSERVABLE, self._statistics(averaged) if averaged else None,
         )
-        difference = statistics.estimate(lambda means: means[:, LAYER_DIFFERENCE] / self.system.n_sites)
+        difference = statistics.estimate(lambda means: means[:, LAYER_DIFFERENCE] / self.system.model.n_lattice_sites)
         row["layer_energy_difference"] = difference[0]
         row["autocorrelation"] = 1.0 if self.sampler.is_exact else chains.tau
         row["r_hat"] = 1.0 if self.sampler.is_exact else chains.r_hat

@@ -17,12 +17,15 @@ miss of a value, or of a change, is a floor under all.
 import numpy as np
 
 from hpc_nqs.hamiltonians.spin_model import SZ
+from hpc_nqs.observables import electron_moments
 
 MISSED = 1e-3  # relative: what seed and steps may miss of a mean
 SHARE = 2.0  # B of means that the evolution changes directly, calibrated
 CONSERVED = ("susceptibility", "magnetization")  # B = 1: M and M^2 keep their pace, see `conserved`
 IN_TIME = ("time_correlation", "static_susceptibility", "local_time_correlation")
 KEYED = ("structure_factor", "correlation", "neighbour_correlation", *IN_TIME)
+OF_ELECTRONS = ("double_occupancy", "local_moment")
+KEYED_OF_ELECTRONS = ("charge_structure_factor", "charge_correlation", "n_k_up", "n_k_down")
 SUSCEPTIBILITIES = ("susceptibility", "static_susceptibility")
 AT_INFINITE_TEMPERATURE = dict.fromkeys((*SUSCEPTIBILITIES, *IN_TIME, "structure_factor"), SZ**2)  # of chi: T chi
 HEATS = ("specific_heat", "specific_heat_slope")
@@ -31,7 +34,12 @@ CERTAIN = 2.0  # standard errors beyond which a difference is none of the noise
 TINY = 1e-300
 
 
-def observable_errors(rows, errors, places, start_energy, known=0):
+def at_infinite_temperature(model):
+    """Return the means of what is measured at infinite temperature, {name: number}; 0 where there is none."""
+    return AT_INFINITE_TEMPERATURE if model.filling is None else electron_moments.means(model)
+
+
+def observable_errors(rows, errors, places, start_energy, known=0, starts=AT_INFINITE_TEMPERATURE):
     """Return for every row {name_systematic: number or {key: number}} of what it has.
 
     Parameters
@@ -45,23 +53,26 @@ def observable_errors(rows, errors, places, start_energy, known=0):
         e at infinite temperature.
     known : int
         Number of first rows whose states a cluster expansion gives: they have no systematic errors.
+    starts : dict
+        See `at_infinite_temperature`.
     """
     found = [{} for _ in rows]
-    for name in ("susceptibility", "magnetization", *HEATS):
+    for name in ("susceptibility", "magnetization", *HEATS, *OF_ELECTRONS):
         chosen = [k for k, row in enumerate(rows) if name in row]
         values = np.array([rows[k][name] for k in chosen])
-        for k, error in zip(chosen, _of_one(name, values, rows, chosen, errors, places, start_energy), strict=True):
+        made = _of_one(name, values, rows, chosen, errors, places, start_energy, starts)
+        for k, error in zip(chosen, made, strict=True):
             found[k][f"{name}_systematic"] = float(error) if k >= known else 0.0
     for row, errors_of in zip(rows, found, strict=True):
         if HEATS[1] in row and HEATS[0] in row:
             errors_of[f"{HEATS[1]}_systematic"] = _of_slope(row, errors_of[f"{HEATS[1]}_systematic"])
-    for name in KEYED:
+    for name in (*KEYED, *KEYED_OF_ELECTRONS):
         for key in dict.fromkeys(key for row in rows for key in row.get(name, {})):
             chosen = [k for k, row in enumerate(rows) if key in row.get(name, {})]
             values = np.array([rows[k][name][key][0] for k in chosen])
             if name == "local_time_correlation" and key == "0":
                 values = np.full(len(chosen), SZ**2)  # but for rounding
-            made = _of_one(name, values, rows, chosen, errors, places, start_energy)
+            made = _of_one(name, values, rows, chosen, errors, places, start_energy, starts)
             made = np.hypot(made, [_asymmetry(rows[k], name, key) for k in chosen])
             made = np.where(np.array(chosen) >= known, made, 0.0)
             made = np.hypot(made, [rows[k].get(f"{name}_systematic", {}).get(key, 0.0) for k in chosen])  # quadrature
@@ -74,13 +85,13 @@ def observable_errors(rows, errors, places, start_energy, known=0):
     return found
 
 
-def _of_one(name, values, rows, chosen, errors, places, start_energy):
+def _of_one(name, values, rows, chosen, errors, places, start_energy, starts):
     """Return the errors of one quantity, (n,), without the third part of the module."""
     if not chosen:
         return values
     betas, places = np.array([rows[k]["beta"] for k in chosen]), places[chosen]
     scale = betas if name in SUSCEPTIBILITIES else 1.0  # chi T is the mean that follows the evolution
-    start = AT_INFINITE_TEMPERATURE.get(name, 0.0)
+    start = starts.get(name, 0.0)
     means = np.append(start, values / scale)
     energies = np.append(start_energy, [rows[k]["energy"] for k in chosen])
     changes, label = np.abs(np.diff(means)), errors.label[places]

@@ -10,8 +10,7 @@ import dataclasses
 import itertools
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components, shortest_path
+from scipy.sparse.csgraph import shortest_path
 
 from hpc_nqs.hilbert.purification import purify
 from hpc_nqs.sampling.umbrella import Umbrella
@@ -19,7 +18,12 @@ from hpc_nqs.thermal.evolution import AdaptiveEvolution, EvolutionError
 from hpc_nqs.thermal.high_temperature.clusters import strongest_bonds
 from hpc_nqs.thermal.high_temperature.networks import exchange_amplitudes, field_bias, ising_couplings
 from hpc_nqs.thermal.table_state import ExchangeTables
-from hpc_nqs.wavefunctions.correlator_product import CorrelatorProduct, Correlators, connected_clusters, correlators
+from hpc_nqs.wavefunctions.correlator_product import (
+    CorrelatorProduct,
+    connected_clusters,
+    correlators,
+    with_few_classes,
+)
 from hpc_nqs.wavefunctions.exchange_permanent import MAX_PAIRS, ExchangePermanent
 from hpc_nqs.wavefunctions.product import Product
 
@@ -165,25 +169,11 @@ def exchange_tables(bonds, site_images, images, size):
     kinds = correlators(list(itertools.combinations(range(site_images.shape[1]), 2)), site_images, images)
     for larger in range(3, (MAX_SIZE if size == "auto" else size) + 1):
         clusters = connected_clusters(bonds, larger)
-        more = kinds + [_with_few_classes(kind) for kind in correlators(clusters, site_images, images)]
+        more = kinds + [with_few_classes(kind, _pattern) for kind in correlators(clusters, site_images, images)]
         if size == "auto" and sum(kind.classes.max() + 1 for kind in more) > MAX_PARAMS:
             break
         kinds = more
     return kinds
-
-
-def _with_few_classes(kind):
-    """Return a kind of three or four sites whose codes that `_pattern` does not tell apart are one class."""
-    n_codes, n_units = len(kind.classes), kind.units.shape[1]
-    spins = 2 * ((np.arange(n_codes)[:, None] >> np.arange(n_units)) & 1) - 1
-    numbers = {}
-    patterns = [numbers.setdefault(_pattern(*np.split(row, 2)), len(numbers)) for row in spins]
-    # codes are joined through their class and through their pattern
-    links = coo_array((np.ones(n_codes), (kind.classes, patterns)))
-    n_rows = links.shape[0]
-    joined = coo_array((links.data, (links.row, links.col + n_rows)), shape=(sum(links.shape),) * 2)
-    _, labels = connected_components(joined, directed=False)
-    return Correlators(kind.units, np.unique(labels[kind.classes], return_inverse=True)[1].reshape(-1))
 
 
 def _pattern(sigma, ancilla):

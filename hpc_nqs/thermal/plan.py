@@ -21,7 +21,7 @@ N_SAMPLES, N_CHAINS = 8192, 64
 LEAST_SHARE = 1 / 3  # of the samples of a report, before its errors are trusted
 TYPICAL_ERROR = 0.005  # of c, chi and S(q) with all samples of a report, relative
 MAX_GROWTH = 0.2  # of beta per step, relative
-MAX_DTAU = 0.05  # in units of the inverse of the largest coupling or field
+MAX_DTAU = 0.05  # in units of the inverse of `ThermalState.step_scale`
 
 
 def regularization_of(settings, ansatz):
@@ -102,7 +102,7 @@ def control_of(settings, ansatz):
     """Return the `StepControl`."""
     thermal = settings.thermal
     tolerance = ansatz.step_tolerance if thermal.step_tolerance == "auto" else thermal.step_tolerance
-    max_dtau = MAX_DTAU / ansatz.model.energy_scale if thermal.max_dtau == "auto" else thermal.max_dtau
+    max_dtau = MAX_DTAU / ansatz.step_scale if thermal.max_dtau == "auto" else thermal.max_dtau
     return StepControl(tolerance=tolerance, max_dtau=max_dtau, max_growth=MAX_GROWTH, clock=thermal.clock)
 
 

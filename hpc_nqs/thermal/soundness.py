@@ -21,7 +21,7 @@ def seed_problem(measured, beta, model):
     beta : float
     model : SpinModel
     """
-    mean, variance, third = np.array(infinite_temperature_cumulants(model)) / model.n_sites
+    mean, variance, third = np.array(infinite_temperature_cumulants(model)) / model.n_lattice_sites
     if beta**2 * variance > EXPANDABLE:
         return None
     fall = variance * beta - third * beta**2 / 2

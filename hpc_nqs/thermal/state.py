@@ -14,7 +14,7 @@ import numpy as np
 from hpc_nqs.hamiltonians.spin_model import SpinModel
 from hpc_nqs.hilbert.purification import Purification, random_pairs
 from hpc_nqs.lattices.lattice import Lattice
-from hpc_nqs.observables.diagonal import OrbitAverages
+from hpc_nqs.observables.diagonal import OrbitAverages, build_observables
 from hpc_nqs.sampling.chains import Chains
 from hpc_nqs.sampling.enumeration import Enumeration, n_orbits
 from hpc_nqs.thermal.evolution import HEUN, AdaptiveEvolution
@@ -114,6 +114,16 @@ class ThermalState:
         real = not self.wavefunction.is_complex and self.layers_equivalent
         return real and not self.has_bra_and_ket and self.n_slices == 1
 
+    @property
+    def coldest_kernel(self):
+        """The largest inverse temperature of a link of a ring, whatever its residual."""
+        return math.inf
+
+    @property
+    def residual_limit(self):
+        """The largest residual of a link of a ring, None: that of `rings.policy`."""
+        return None
+
     def ring_links(self, asked):
         """Return the numbers of links that are allowed, smallest first, for those of the input or "auto"."""
         if not self.makes_rings or (asked == "auto" and not self.prefers_rings):
@@ -136,6 +146,11 @@ class ThermalState:
         return STEP_TOLERANCE
 
     @property
+    def step_scale(self):
+        """The energy by which steps are limited from above: the largest coupling or field."""
+        return self.model.energy_scale
+
+    @property
     def typical_growth(self):
         """Growth of beta per step that the default tolerance allows at beta = 1 / largest coupling or field, and power.
 
@@ -152,6 +167,10 @@ class ThermalState:
     def evolution(self, regularization, control, team):
         """Return the `Evolution` of the state."""
         return AdaptiveEvolution(self, regularization, control, team)
+
+    def observables(self, settings):
+        """Return the `Observables` that an input asks for."""
+        return build_observables(settings, self.lattice, self.model)
 
     def meter(self, observables, sampler, team):
         """Return the `Meter` of the state."""
@@ -174,6 +193,10 @@ class ThermalState:
 
     def spin_averages(self, observables):
         """Return the `SpinAverages` that measure correlations of all spin components, or None."""
+        return None
+
+    def hop_averages(self, observables):
+        """Return the `HopAverages` of links of rings, None where no hops are measured."""
         return None
 
     def sample_factor(self, beta):
@@ -199,7 +222,7 @@ class ThermalState:
             "wave function": self.word,
             "slices": self.n_slices,
             "symmetries": f"{', '.join(self.symmetries) or 'none'} (group of order {self.order})",
-            "sites": self.model.n_sites,
+            "sites": self.model.n_lattice_sites,
             "visible units": self.system.n_visible,
             **self.planned_deep_units(),
             self.unit_name: self.wavefunction.n_units,

@@ -96,7 +96,7 @@ def estimate(path, model, start=None, exact_until=0.0, noisy=False):
     )
     n_known = int(np.searchsorted(path.betas, exact_until, side="right"))
     deficit, noise = energy_deficit(path, model, quietest(path, n_known) if n_known else None)
-    changes = np.abs(path.energies - thermodynamics.infinite_temperature_cumulants(model)[0] / model.n_sites)
+    changes = np.abs(path.energies - thermodynamics.infinite_temperature_cumulants(model)[0] / model.n_lattice_sites)
     lag = np.zeros(len(path.betas))
     if n_known:
         heat, unexplained, slower = (np.maximum(0.0, part - part[n_known - 1]) for part in (heat, unexplained, slower))
@@ -113,7 +113,7 @@ def estimate(path, model, start=None, exact_until=0.0, noisy=False):
     missed = STEPS * np.minimum(changes, HEALED * path.betas * np.abs(path.variances))
     energy = np.sqrt(np.sum(np.square((slower, label, missed)), axis=0))
     integral = integrated(path.betas, energy, at_zero=0.0)
-    # s = ln 2 + beta e - int e dbeta'; half of the integral beside, since the error may change its sign on the way
+    # s = s(0) + beta e - int e dbeta'; half of the integral beside, since the error may change its sign on the way
     entropy = np.hypot(path.betas * energy - integral, 0.5 * integral)
     return SystematicErrors(energy, entropy, integral / path.betas, label, heat, unexplained)
 
@@ -130,10 +130,10 @@ def seed_lag(path, model):
     e = k_1 - k_2 beta + k_3 beta^2 / 2 - k_4 beta^3 / 6 and its slope, beyond the noise.  A variance that is wrong by a
     fraction x stays so for a while, as if beta were wrong by this fraction; noise of sampled ones hides that.
     """
-    cumulants = [part / model.n_sites for part in thermodynamics.infinite_temperature_cumulants(model)]
+    cumulants = [part / model.n_lattice_sites for part in thermodynamics.infinite_temperature_cumulants(model)]
     fourth = thermodynamics.infinite_temperature_fourth(model)
     mean, variance, third = cumulants
-    fourth = 0.0 if fourth is None else fourth / model.n_sites
+    fourth = 0.0 if fourth is None else fourth / model.n_lattice_sites
     beta, first = path.betas[0], path.variances[0]
     if not first > 0:
         return np.zeros(len(path.betas))
@@ -176,7 +176,7 @@ def energy_deficit(path, model, first=None):
     """
     if first is None:
         mean, variance, _ = thermodynamics.infinite_temperature_cumulants(model)
-        points = [(0.0, mean / model.n_sites, 0.0, variance / model.n_sites, 0.0)]
+        points = [(0.0, mean / model.n_lattice_sites, 0.0, variance / model.n_lattice_sites, 0.0)]
     else:
         points = []
     columns = path.betas, path.energies, path.energy_errors, path.variances, path.variance_errors

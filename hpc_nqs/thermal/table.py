@@ -7,13 +7,13 @@ import numpy as np
 
 from hpc_nqs.observables import thermodynamics
 from hpc_nqs.thermal import systematic_error
-from hpc_nqs.thermal.observable_error import observable_errors
+from hpc_nqs.thermal.observable_error import at_infinite_temperature, observable_errors
 from hpc_nqs.thermal.rings.table import ring_rows
 
 SHARED = 1.5  # of the error of an integral: consecutive steps share their chains, calibrated
 NARROW = 0.125  # window of a second fit of the slope at the end of a path
 CLOSE = 1e-9  # relative, of two inverse temperatures
-CERTAIN = 2.0  # total errors by which s may lie outside 0 to ln 2 and is taken to be at the end
+CERTAIN = 2.0  # total errors by which s may lie outside 0 to s(0) and is taken to be at the end
 
 
 def finished_rows(rows, history, model, start=None, exact_until=0.0, noisy=False, nodes=(), crossing=None, others=()):
@@ -58,15 +58,18 @@ def finished_rows(rows, history, model, start=None, exact_until=0.0, noisy=False
     integrals, integral_errors = _integrals(path, model, start)
     off = systematic_error.estimate(path, model, start, exact_until, noisy)
     integral = integrals, integral_errors
-    finished = [_completed(row, int(np.searchsorted(betas, row["beta"])), path, off, integral) for row in rows]
+    hottest = thermodynamics.infinite_temperature_entropy(model)
+    finished = [
+        _completed(row, int(np.searchsorted(betas, row["beta"])), path, off, integral, hottest) for row in rows
+    ]
     places = np.searchsorted(betas, [row["beta"] for row in finished])
     known = sum(row["beta"] <= exact_until for row in finished)
-    start_energy = thermodynamics.infinite_temperature_cumulants(model)[0] / model.n_sites
-    others = observable_errors(finished, off, places, start_energy, known)
+    start_energy = thermodynamics.infinite_temperature_cumulants(model)[0] / model.n_lattice_sites
+    others = observable_errors(finished, off, places, start_energy, known, at_infinite_temperature(model))
     return [row | other for row, other in zip(finished, others, strict=True)]
 
 
-def _completed(row, k, path, off, integral):
+def _completed(row, k, path, off, integral, start):
     """Return a row with entropy, free energy, slope and the systematic errors of e, s and f.
 
     Parameters
@@ -78,21 +81,23 @@ def _completed(row, k, path, off, integral):
     off : systematic_error.SystematicErrors
     integral : (values, errors), each (n,)
         Of e over beta.
+    start : float
+        Entropy at infinite temperature.
     """
     betas, energies, errors = path.betas, path.energies, path.energy_errors
-    row = row | thermodynamics.entropy_and_free_energy(row, integral[0][k], integral[1][k])
+    row = row | thermodynamics.entropy_and_free_energy(row, integral[0][k], integral[1][k], start)
     for name in ("energy", "entropy", "free_energy"):
         row[f"{name}_systematic"] = float(getattr(off, name)[k])
-    row["entropy"] = _possible_entropy(row)
+    row["entropy"] = _possible_entropy(row, start)
     # rows are far more certain than the steps between them, but the fit is not: its curve bends less than e(beta)
     even = np.maximum(errors, np.median(errors))
     return row | (_slope(betas, energies, even, row["beta"]) if len(betas) >= 3 else {})
 
 
-def _possible_entropy(row):
-    """Return the entropy of a row, 0 or ln 2 where it lies beyond by no more than its errors explain."""
+def _possible_entropy(row, largest):
+    """Return the entropy of a row, 0 or that at infinite temperature where it lies beyond within its errors."""
     total = CERTAIN * np.hypot(row["entropy_error"], row["entropy_systematic"])
-    return thermodynamics.possible_entropy(row["entropy"], total)
+    return thermodynamics.possible_entropy(row["entropy"], total, largest)
 
 
 def _with_rings(rows, of_rings, history, model, how, nodes, crossing, others):
@@ -106,7 +111,8 @@ def _with_rings(rows, of_rings, history, model, how, nodes, crossing, others):
         for row in finished_rows(cooled, history, model, *how, others=others)
     ]
     of_rings = ring_rows(of_rings, nodes, path, off, model, crossing, finished)
-    finished += [row | {"entropy": _possible_entropy(row)} for row in of_rings]
+    hottest = thermodynamics.infinite_temperature_entropy(model)
+    finished += [row | {"entropy": _possible_entropy(row, hottest)} for row in of_rings]
     return sorted(finished, key=lambda row: row["beta"])  # a cooled state may be colder than a ring
 
 
@@ -115,7 +121,7 @@ def _integrals(path, model, start):
     mean, variance, _ = thermodynamics.infinite_temperature_cumulants(model)
     integrals, integral_errors = thermodynamics.integrate_energy(
         path.betas, path.energies, slopes=-path.variances, errors=path.energy_errors, slope_errors=path.variance_errors,
-        start_energy=mean / model.n_sites, start_slope=-variance / model.n_sites,
+        start_energy=mean / model.n_lattice_sites, start_slope=-variance / model.n_lattice_sites,
     )
     integral_errors = SHARED * integral_errors
     if start is not None:
@@ -144,7 +150,7 @@ def _first_integral(path, model):
     The cubic through energies and slopes of both ends gets c x^2 (beta_0 - x)^2 added, so that its second derivative at
     infinite temperature is the third cumulant; what that changes is taken to be the error.
     """
-    mean, variance, third = np.array(thermodynamics.infinite_temperature_cumulants(model)) / model.n_sites
+    mean, variance, third = np.array(thermodynamics.infinite_temperature_cumulants(model)) / model.n_lattice_sites
     beta, energy, slope = path.betas[0], path.energies[0], -path.variances[0]
     cubic = 0.5 * beta * (mean + energy) - beta**2 / 12 * (variance + slope)
     curvature = 6 * (energy - mean) / beta**2 + (4 * variance - 2 * slope) / beta

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from hpc_nqs.observables.diagonal import build_observables
 from hpc_nqs.parallel.team import Team
 from hpc_nqs.reconfiguration.cost_model import step_seconds
 from hpc_nqs.runs.pace import costs_of_parts, timed
@@ -96,8 +95,10 @@ class Trial:
         amplitude, stream = state.wavefunction.amplitude(state.system.moves), np.random.Generator(np.random.Philox(0))
         hot = self.sampler.sample(amplitude, state.system, 1, self.sweeps, self.exponent)
         n = state.model.n_sites
-        layers = hot.configurations[..., :n], stream.permuted(hot.configurations[..., n : 2 * n], axis=2)
-        cold = Samples(np.ascontiguousarray(np.concatenate(layers, axis=2)), 0, self.exponent)
+        first, second = hot.configurations[..., :n], hot.configurations[..., n : 2 * n]
+        n_parts = len(state.system.n_up) // 2 if isinstance(state.system.n_up, tuple) else 1  # with fixed numbers each
+        mixed = stream.permuted(second.reshape(*second.shape[:2], n_parts, -1), axis=3).reshape(second.shape)
+        cold = Samples(np.ascontiguousarray(np.concatenate([first, mixed], axis=2)), 0, self.exponent)
         times = [timed(lambda s=s: self.evolution.evaluate(s, amplitude))[1] for s in (hot, cold, hot, cold)]
         factor = min(times[1::2]) / min(times[::2])
         return factor if factor > SLOWER else 1.0
@@ -121,7 +122,7 @@ def forecast(settings, n_ranks=1):
     """
     state = state_of(settings)
     control = control_of(settings, state)
-    trial = Trial(settings, state, control, build_observables(settings, state.lattice, state.model))
+    trial = Trial(settings, state, control, state.observables(settings))
     pace, cold = trial.pace(), trial.cold_factor()
     path = forecast_of(settings, state, control)
     evolution, targets = trial.evolution, path.targets

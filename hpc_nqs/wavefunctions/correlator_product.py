@@ -11,6 +11,8 @@ import itertools
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from hpc_nqs.kernels.correlators import CorrelatorAmplitude
 from hpc_nqs.symmetry.tied_parameters import orbit_starts, tie
@@ -81,6 +83,31 @@ def code_classes(units, images):
     codes = np.arange(2 ** len(units))
     moved = [(images_of_codes, 1) for images_of_codes in stabilizer.apply_to_codes(codes)]
     return tie(moved, len(codes), starts=orbit_starts(moved, len(codes))) - 1
+
+
+def with_few_classes(kind, pattern):
+    """Return a kind whose codes that a pattern does not tell apart are one class.
+
+    Parameters
+    ----------
+    kind : Correlators
+    pattern : callable
+        (sigma, ancilla), the spins +1/-1 of a cluster on either layer -> anything that can be a key.
+
+    Returns
+    -------
+    Correlators
+    """
+    n_codes, n_units = len(kind.classes), kind.units.shape[1]
+    spins = 2 * ((np.arange(n_codes)[:, None] >> np.arange(n_units)) & 1) - 1
+    numbers = {}
+    patterns = [numbers.setdefault(pattern(*np.split(row, 2)), len(numbers)) for row in spins]
+    # codes are joined through their class and through their pattern
+    links = coo_array((np.ones(n_codes), (kind.classes, patterns)))
+    n_rows = links.shape[0]
+    joined = coo_array((links.data, (links.row, links.col + n_rows)), shape=(sum(links.shape),) * 2)
+    _, labels = connected_components(joined, directed=False)
+    return Correlators(kind.units, np.unique(labels[kind.classes], return_inverse=True)[1].reshape(-1))
 
 
 def connected_clusters(bonds, size):

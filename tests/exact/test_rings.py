@@ -78,6 +78,34 @@ def test_sampled_rings_agree_with_traces(n_links):
     assert row["kernel_beta"] == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("n_links", [2, 3, 4])
+def test_sampled_rings_of_electrons_agree_with_traces(n_links):
+    """Kernels with signs in the order of the orbitals, and hops with the signs that electrons keep in their rows."""
+    model = {"kind": "hubbard", "U": 4.0, "n_up": 2, "n_down": 1}
+    tables = {"lattice": {"kind": "chain", "lengths": [4]}, "model": model, "thermal": {"betas": [1.0], "beta_0": 0.8}}
+    vectors = [[0.0, 0.0], [0.5, 0.0], [1.0, 0.0]]
+    settings = parse_settings(tables | {"observables": {"structure_factor": vectors, "correlations": True}})
+    state = build_state(settings, *build(settings), seed=1)
+    state.wavefunction.params += 0.02 * np.random.default_rng(1).standard_normal(state.wavefunction.n_params)
+    observables, beta = state.observables(settings), 0.4 * n_links
+    traced = RingTraces.of_state(state, observables, SERIAL).averages(n_links)
+    expected = traced_row(traced, observables, state.model, n_links, beta)
+    ring = RingMeasurement(state, observables, SERIAL, 5, 64, beta, n_links, 0.0, 4096, 16384, 0.0)
+    assert ring.chains.hops.stride > 1
+    while not ring.is_finished():
+        ring.advance()
+    row = ring.row()
+    for name in ("energy", "energy_variance", "average_sign", "double_occupancy", "local_moment"):
+        assert abs(row[name] - expected[name]) < 5 * row[f"{name}_error"] + 1e-12, name
+    for name in ("structure_factor", "charge_structure_factor", "correlation", "charge_correlation"):
+        for key, (value, error) in row[name].items():
+            assert abs(value - expected[name][key][0]) < 5 * error + 1e-9, (name, key)
+    for name in ("n_k_up", "n_k_down"):
+        for key, (value, error) in row[name].items():
+            assert 0 < error < 0.02
+            assert abs(value - expected[name][key][0]) < 5 * error, (name, key)
+
+
 def test_a_run_goes_over_to_rings_and_is_right(tmp_path):
     """Ten sites, exact sums down to T = 0.2: e to 5e-4, c to 5e-3, chi to 1.5e-3 (1 %)."""
     settings = settings_of(10, {"temperatures": [1.0, 0.5, 0.3, 0.2]})
@@ -112,6 +140,14 @@ def test_the_policy_takes_the_fewest_links_of_good_kernels():
     np.testing.assert_allclose(ratios, ratios[0])
     assert 1 < ratios[0] <= 1.26
     assert Policy((2,), 0.05, False).choose(3.0, 1.0) == 2
+
+
+def test_kernels_may_be_limited_in_temperature_and_residual():
+    betas, residuals = [0.5, 1.0, 1.1, 1.2], [0.001, 0.002, 0.004, 0.005]
+    assert Policy((2, 3), 0.05, True).crossing(betas, residuals) is None
+    assert Policy((2, 3), 0.05, True, limit=0.003).crossing(betas, residuals) == 1.2
+    assert Policy((2, 3), 0.05, True, coldest=1.05).crossing(betas, residuals) == 1.05
+    assert Policy((2, 3), 0.05, True, coldest=1.05).crossing(betas[:2], residuals[:2]) is None
 
 
 def test_rings_can_be_asked_for_and_refused(tmp_path):

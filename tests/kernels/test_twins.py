@@ -12,7 +12,7 @@ import pytest
 
 import hpc_nqs.kernels
 from hpc_nqs.kernels import amplitude, local_energy, metropolis, rbm
-from hpc_nqs.kernels.reference import amplitudes, matrices, roofline, samples, world_lines
+from hpc_nqs.kernels.reference import amplitudes, electrons, matrices, roofline, samples, world_lines
 
 HERE = Path(__file__).parent
 ONLY_IN_REFERENCE = {"Proposal", "flipped", "log_2cosh", "ring_line", "ring_segment"}
@@ -43,7 +43,7 @@ def reference_signatures():
     """Return {name: argument names} of everything that the reference module defines itself."""
     own = {
         name: thing
-        for module in (amplitudes, matrices, roofline, samples, world_lines)
+        for module in (amplitudes, electrons, matrices, roofline, samples, world_lines)
         for name, thing in vars(module).items()
         if getattr(thing, "__module__", "") == module.__name__ and not name.startswith("_")
     }
@@ -176,7 +176,8 @@ def test_other_instruction_sets(name):
     if name not in names[: names.index(in_use)]:
         pytest.skip("in use already" if name == in_use else "not an instruction set of this processor")
     environment = {**os.environ, "HPC_NQS_SIMD": name}
-    tests = [str(HERE / f"test_{module}.py") for module in ("twins", "rbm", "pairing", "permanent", "softened")]
+    modules = "twins", "rbm", "pairing", "permanent", "softened", "determinant"
+    tests = [str(HERE / f"test_{module}.py") for module in modules]
     shown = "from hpc_nqs.kernels.rbm import instruction_sets; print(instruction_sets()[1])"
     for arguments, expected in (
         (["-c", shown], name),

@@ -31,6 +31,7 @@ structure_factor = [[1]]
 """
 HEISENBERG, TFIM = 'kind = "heisenberg"', 'kind = "tfim"'
 J1J2 = HEISENBERG + "\ncouplings = [1.0, 0.5]"
+ELECTRONS = 'kind = "hubbard"\nU = 4.0\nn_up = 2\nn_down = 1'
 
 
 @pytest.fixture
@@ -72,11 +73,16 @@ def assert_same_numbers(found, expected, where=""):
         (J1J2, "metropolis", 7, "alpha = 2"),
         (J1J2, "metropolis", 7, 'kind = "permanent"'),
         (TFIM, "metropolis", 2, "alpha = 2"),
+        (ELECTRONS, "metropolis", 7, ""),
+        (ELECTRONS, "exact_sum", 1, ""),
         (HEISENBERG, "exact_sum", 1, "alpha = 2"),
         (TFIM, "metropolis", 5, 'kind = "dbm"'),
         (TFIM, "exact_sum", 1, 'kind = "dbm"'),
     ],
-    ids=["heisenberg", "j1j2", "permanent", "more_ranks_than_chains", "exact_sum", "deep_units", "summed_deep_units"],
+    ids=[
+        "heisenberg", "j1j2", "permanent", "more_ranks_than_chains", "electrons", "summed_electrons", "exact_sum",
+        "deep_units", "summed_deep_units",
+    ],
 )
 def test_the_table_does_not_depend_on_the_number_of_ranks(run, model, method, n_chains, wavefunction):
     text = INPUT.format(model=model, method=method, n_chains=n_chains, wavefunction=wavefunction)

@@ -12,6 +12,26 @@ RINGS = {"model": FRUSTRATED, "lattice": {"kind": "chain", "lengths": [6]}, "wav
 OVERRIDES = ["thermal.rings=[3,4]", "thermal.n_samples_report=600", "sampling.n_chains=8"]
 
 
+ELECTRONS = {"model": {"kind": "hubbard", "U": 4.0, "n_up": 2, "n_down": 1}, "wavefunction": {}}
+
+
+def test_a_run_of_electrons_on_rings_is_the_same_after_stops(runs, tmp_path):
+    """Momentum distributions, too."""
+    settings = runs.settings_of([0.3, 0.6], OVERRIDES, **ELECTRONS)
+    whole = tmp_path / "whole.h5"
+    assert runs.cool(settings, whole) == DONE
+    expected, in_the_midst = runs.contents(whole), 0
+    assert [row["links"] for row in expected["table"]["rows"]] == [3, 3]
+    assert all(set(row["n_k_up"]) == {"1,0"} for row in expected["table"]["rows"])
+    for n_looks in (4, 9, 14):
+        stopped = tmp_path / f"{n_looks}.h5"
+        assert runs.cool(settings, stopped, runs.StopAfter(n_looks)) == STOPPED
+        in_the_midst += checkpoint.read_state(stopped)["rings"]["measurement"] is not None
+        assert runs.cool(settings, stopped, resume=True) == DONE
+        runs.assert_bitwise(runs.contents(stopped), expected)
+    assert in_the_midst >= 1
+
+
 @pytest.fixture(scope="module")
 def whole(runs, tmp_path_factory):
     """Return the settings of a short run on rings, and its file."""

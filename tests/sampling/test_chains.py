@@ -25,6 +25,7 @@ from hpc_nqs.wavefunctions.wavefunction import log_psi
 FALSE_ALARM = 1e-6
 SERIAL = Team.serial()
 HEISENBERG, TFIM = {"kind": "heisenberg"}, {"kind": "tfim"}
+HUBBARD = {"kind": "hubbard", "U": 4.0, "n_up": 2, "n_down": 2}
 J1J2 = HEISENBERG | {"couplings": [1.0, 0.5]}
 STATES = {
     "heisenberg": (HEISENBERG, {}),
@@ -38,6 +39,8 @@ STATES = {
     "j1j2_permanent": (J1J2, {"kind": "permanent"}),
     "heisenberg_permanent_radius": (HEISENBERG, {"kind": "permanent", "exchange_radius": 1}),
     "tfim_clusters": (TFIM | {"field_z": 0.4}, {"kind": "clusters"}),
+    "electrons": (HUBBARD, {}),
+    "electrons_field_z": (HUBBARD | {"n_down": 1, "field_z": 0.7}, {"kind": "determinant"}),
 }
 
 
@@ -48,7 +51,8 @@ class State:
         model, wavefunction = STATES[name]
         kind, lengths, boundary = lattice
         sections = {"lattice": {"kind": kind, "lengths": lengths, "boundary": boundary}, "model": model}
-        width = {} if wavefunction.get("kind") in ("clusters", "permanent") else {"alpha": 4.0}
+        tables = wavefunction.get("kind") in ("clusters", "permanent") or model["kind"] == "hubbard"
+        width = {} if tables else {"alpha": 4.0}
         sections |= {"observables": {"structure_factor": [[1, 0]]}, "wavefunction": width | wavefunction}
         self.settings = parse_settings(sections | {"thermal": {"betas": [1.0], "beta_0": beta_0}})
         self.ansatz = build_state(self.settings, *build(self.settings), seed=2)

@@ -24,15 +24,15 @@ def unit_slopes(amplitude, configurations, out):
 
 
 class Hamiltonian:
-    """H = sum_p pair_coupling_p s_a s_b + sum_v field_v s_v + sum_t elements_t (move t)."""
+    """H = constant + sum_p pair_coupling_p s_a s_b + sum_v field_v s_v + sum_t elements_t (move t)."""
 
-    def __init__(self, pair_sites, pair_coupling, field, moves, elements):
+    def __init__(self, pair_sites, pair_coupling, field, moves, elements, constant=0.0):
         self.pair_sites, self.pair_coupling, self.field = pair_sites, pair_coupling, field
-        self.moves, self.elements = moves, elements
+        self.moves, self.elements, self.constant = moves, elements, constant
 
     def local_energy(self, amplitude, moves, visible):
         """Return E_loc = sum_s1 H_{s s1} Psi(s1) / Psi(s)."""
-        energy = self.pair_coupling @ np.prod(visible[self.pair_sites], axis=1) + self.field @ visible
+        energy = self.constant + self.pair_coupling @ np.prod(visible[self.pair_sites], axis=1) + self.field @ visible
         for move, element in zip(self.moves, self.elements, strict=True):
             proposal = moves.propose(move, visible)
             if proposal is not None:

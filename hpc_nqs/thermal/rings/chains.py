@@ -34,6 +34,9 @@ class RingBatch:
         Product of abs(Phi) over the links, over the density that was sampled.
     signs : (n_chains, n_per_chain) float64
         Real part of the phase of the product.
+    hops : (n_chains, n_per_chain, n_orbits) float64
+        Sums of hops of electrons, means over the layers, of every `HopAverages.stride`-th ring times that number and 0
+        of the others: the mean is the same.
     """
 
     layers: np.ndarray
@@ -43,6 +46,7 @@ class RingBatch:
     exchange_sums: np.ndarray
     weights: np.ndarray
     signs: np.ndarray
+    hops: np.ndarray
 
 
 class RingChains:
@@ -62,10 +66,13 @@ class RingChains:
         abs(density) is the weight of a link that is sampled.
     n_links : int
         R.
+    hops : HopAverages, optional
+        Of the kernel, on the first layer of a link.
     """
 
-    def __init__(self, team, n_chains, seed, number, system, kernel, density, n_links):
+    def __init__(self, team, n_chains, seed, number, system, kernel, density, n_links, hops=None):
         self.team, self.n_chains, self.system, self.n_links = team, n_chains, system, n_links
+        self.hops = hops
         self.kernel = kernel.amplitude(system.moves)
         self.density = self.kernel if density is kernel else density.amplitude(system.moves)
         self.moves, self.steps = ring_moves(system), system.moves.kernel()
@@ -119,7 +126,7 @@ class RingChains:
         angles = np.where(usable, phi.imag.reshape(-1, self.n_links).sum(axis=1), 0.0)
         return RingBatch(
             links[..., :n_sites], *local.reshape(4, *shape), weights.reshape(shape[:2]),
-            np.cos(angles).reshape(shape[:2]),
+            np.cos(angles).reshape(shape[:2]), self._hops(links),
         )
 
     def _evaluate(self, amplitude, rings, local, phi):
@@ -130,11 +137,22 @@ class RingChains:
         ratios = np.empty((len(flat), 2 * len(elements)), dtype=complex)
         move_ratios(flat, amplitude, self.steps, self.terms, ratios, phi)
         ratios = np.ascontiguousarray(ratios.real).reshape(len(rings), self.n_links, 2, -1)
-        diagonals = diagonal(model, flat[:, :n_sites]).reshape(len(rings), self.n_links)
+        diagonals = model.constant + diagonal(model, flat[:, :n_sites]).reshape(len(rings), self.n_links)
         with np.errstate(all="ignore"):  # links that vanish
             local[0] = diagonals + ratios[:, :, 0] @ elements
             local[1] = np.roll(diagonals, -1, axis=1) + ratios[:, :, 1] @ elements
             local[2], local[3] = move_sums(ratios, elements)
+
+    def _hops(self, links):
+        """Return `RingBatch.hops` of links (n_chains, n_per_chain, n_links, n_visible)."""
+        if self.hops is None:
+            return np.zeros((*links.shape[:2], 0))
+        kept = np.ascontiguousarray(links[:, :: self.hops.stride])
+        values = self.hops.measure(kept.reshape(-1, kept.shape[3]), self.team.threads)
+        means = values.reshape(*kept.shape[:3], -1).mean(axis=2)
+        found = np.zeros((*links.shape[:2], means.shape[2]))
+        found[:, :: self.hops.stride] = means * (links.shape[1] / max(1, kept.shape[1]))
+        return found
 
     def acceptance(self):
         """Return the accepted fraction of all proposals so far.  *Collective*."""

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hpc_nqs.hilbert.purification import random_layer
+
 
 @dataclass(frozen=True)
 class RingMoves:
@@ -28,14 +30,13 @@ def ring_moves(system):
     joint = proposals[2 * n_terms : 3 * n_terms] if model.conserves_sz else proposals[-n_terms:]
     terms = np.stack([proposals[:n_terms], proposals[n_terms : 2 * n_terms], joint], axis=1)
     # flips of single layers change the magnetization already
-    lines = proposals[-model.n_sites :] if model.conserves_sz else proposals[:0]
+    lines = system.site_moves if model.conserves_sz else proposals[:0]
     return RingMoves(np.ascontiguousarray(terms), np.ascontiguousarray(lines))
 
 
 def straight_ring(system, n_links, stream):
     """Return the links (n_links, n_visible) int8 of a random ring at infinite temperature: all layers are equal."""
-    sigma = (2 * stream.integers(0, 2, size=system.n_sites) - 1).astype(np.int8)
-    return links_of(np.tile(sigma, (n_links, 1)), system.opposite_pairs)
+    return links_of(np.tile(random_layer(system, stream), (n_links, 1)), system.opposite_pairs)
 
 
 def links_of(layers, opposite_pairs):

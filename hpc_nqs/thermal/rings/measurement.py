@@ -41,10 +41,11 @@ class RingMeasurement:
         self.n_batches = max(1, -(-n_samples // (self.n_per_chain * n_chains)))
         self.chains = RingChains(
             team, n_chains, seed, number_of(beta, n_links), state.system, state.wavefunction,
-            sampling_density(state.wavefunction), n_links,
+            sampling_density(state.wavefunction), n_links, state.hop_averages(observables),
         )
         n_sites = state.model.n_sites
-        self.sums = RingSums(n_sites, observables, n_chains, n_links, energy * n_sites)
+        centre = energy * state.model.n_lattice_sites
+        self.sums = RingSums(n_sites, observables, n_chains, n_links, centre)
         self.n_done = 0
         self.is_warm = False
 

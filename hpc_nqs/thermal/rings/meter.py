@@ -43,7 +43,7 @@ class RingSums:
         self.n_sites, self.observables, self.centre = n_sites, observables, centre
         self.n_chains, self.n_stretches = n_chains, -(-N_BLOCKS // n_chains)
         n_layers = observables.layers.n_columns(n_links) if observables.layers is not None else 0
-        n_columns = FIRST_OBSERVABLE + len(observables.names) + n_layers + 1
+        n_columns = FIRST_OBSERVABLE + len(observables.names) + n_layers + len(observables.hops) + 1
         self.sums = np.zeros((n_chains * self.n_stretches, 2 + n_columns))
         self.controls = RingControls(n_links)
 
@@ -70,7 +70,7 @@ class RingSums:
         if self.observables.layers is not None:
             sz_layers = SZ * rings.layers.reshape(-1, n_links, self.n_sites).astype(np.float64)
             columns += list(np.moveaxis(self.observables.layers.measure(sz_layers).reshape(*shape, -1), 2, 0))
-        columns = np.stack([*columns, np.ones(shape)], axis=2)
+        columns = np.concatenate([np.stack(columns, axis=2), rings.hops, np.ones((*shape, 1))], axis=2)
         own = np.zeros_like(columns)
         own[:, :, FIRST_OBSERVABLE : FIRST_OBSERVABLE + observed.shape[3]] = self.controls.own(rings, observed)
         return columns, own

@@ -7,6 +7,7 @@ average sign of such a ring is below its floor, R - 1 colder links are tried, fo
 to; R = 2 is the cooled network itself, whose sign is 1.
 """
 
+import math
 from dataclasses import dataclass, field
 
 RESIDUAL_LIMIT = {True: 0.01, False: 0.02}  # r^2; True: exact sums, whose rings cost nothing and have no noise
@@ -27,6 +28,10 @@ class Policy:
         Rings with a smaller average sign are not measured.
     is_exact : bool
         Sums over all configurations in place of chains: traces, which have no sign.
+    coldest : float
+        Inverse temperature beyond which no kernel is good, whatever its residual.
+    limit : float or None
+        Of the residual, None: RESIDUAL_LIMIT.
 
     Attributes
     ----------
@@ -37,6 +42,8 @@ class Policy:
     allowed: tuple
     sign_floor: float
     is_exact: bool
+    coldest: float = math.inf
+    limit: float | None = None
     signs: dict = field(default_factory=dict)
 
     def crossing(self, betas, residuals):
@@ -47,10 +54,10 @@ class Policy:
         betas, residuals : sequences of float
             Of the steps, in order.
         """
-        limit = RESIDUAL_LIMIT[self.is_exact]
+        limit = self.limit or RESIDUAL_LIMIT[self.is_exact]
         for k in range(1, len(betas)):
-            if residuals[k - 1] + residuals[k] > 2 * limit:
-                return betas[k]
+            if residuals[k - 1] + residuals[k] > 2 * limit or betas[k] >= self.coldest:
+                return min(betas[k], self.coldest)
         return None
 
     def choose(self, beta, crossing):

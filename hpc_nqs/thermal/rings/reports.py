@@ -21,6 +21,7 @@ MAX_SAMPLES = 64  # of a ring, in units of the samples per step
 CERTAIN = 2.0  # standard errors by which the sign of a pilot must be below its floor
 SHARE = {RING: 1.0, NODE: 0.25, OTHER: 0.25}  # of MAX_SAMPLES
 COMPARED = ("energy", "specific_heat", "susceptibility", "structure_factor", "correlation", "neighbour_correlation")
+COMPARED += ("double_occupancy", "local_moment", "charge_structure_factor", "charge_correlation", "n_k_up", "n_k_down")
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,10 @@ class RingReports:
         self.state, self.observables, self.team = state, observables, team
         self.seed, self.n_chains, self.n_samples = seed, n_chains, n_samples
         self.accuracy, self.n_report = thermal.accuracy, thermal.n_samples_report
-        self.policy = Policy(state.ring_links(thermal.rings), thermal.sign_floor, state.is_exact)
+        self.policy = Policy(
+            state.ring_links(thermal.rings), thermal.sign_floor, state.is_exact, state.coldest_kernel,
+            state.residual_limit,
+        )
         self.path, self.nodes, self.first = KernelPath(), [], {}
         self.measurement = self._pending = None
         self.reach = 0.0

@@ -12,7 +12,7 @@ their noise.  Errors of kernels grow as b^POWER: the smaller one of two is a kno
 import numpy as np
 
 from hpc_nqs.hamiltonians.spin_model import SZ
-from hpc_nqs.observables import thermodynamics
+from hpc_nqs.observables import electron_moments, thermodynamics
 from hpc_nqs.thermal.observable_error import MISSED, SHARE
 
 POWER = 2.0
@@ -46,20 +46,21 @@ def ring_rows(rows, nodes, path, off, model, crossing, cooled):
     betas, energies, errors, variances, variance_errors = (
         np.append(values[kept], [row[name] for row in points]) for values, name in columns
     )
-    mean, variance, _ = (part / model.n_sites for part in thermodynamics.infinite_temperature_cumulants(model))
+    mean, variance, _ = (part / model.n_lattice_sites for part in thermodynamics.infinite_temperature_cumulants(model))
     integrals, integral_errors = thermodynamics.integrate_energy(
         betas, energies, slopes=-variances, errors=errors, slope_errors=variance_errors,
         start_energy=mean, start_slope=-variance,
     )
-    finished = []
+    starts = AT_INFINITE_TEMPERATURE if model.filling is None else electron_moments.means(model)
+    start, finished = thermodynamics.infinite_temperature_entropy(model), []
     for row in map(dict, rows):
         beta, k = row["beta"], int(np.searchsorted(betas, row["beta"]))
         before = sorted((each for each in cooled + finished if each["beta"] < beta), key=lambda each: each["beta"])
-        row |= thermodynamics.entropy_and_free_energy(row, integrals[k], integral_errors[k])
+        row |= thermodynamics.entropy_and_free_energy(row, integrals[k], integral_errors[k], start)
         slope, error = thermodynamics.specific_heat_from_slope(betas, energies, errors, beta, n_least=4)
         row |= {"specific_heat_slope": slope, "specific_heat_slope_error": error}
         kernel = _kernel_meters(path, off, row["kernel_beta"])
-        finished.append(row | _systematic_errors(row, row.pop("other", None), before[-1:], kernel))
+        finished.append(row | _systematic_errors(row, row.pop("other", None), before[-1:], kernel, starts))
     return finished
 
 
@@ -86,7 +87,7 @@ def _kernel_meters(path, off, beta):
     return relative, of_state, unexplained / heat if heat > 0 else 0.0, entropy
 
 
-def _systematic_errors(row, other, before, kernel):
+def _systematic_errors(row, other, before, kernel, starts):
     """Return the systematic errors of a row of a ring, NAME_systematic: a number, or a dict {key: number}.
 
     Parameters
@@ -98,19 +99,22 @@ def _systematic_errors(row, other, before, kernel):
         The row of the next higher temperature, if there is one.
     kernel : (float, float, float, float)
         `_kernel_meters`.
+    starts : dict
+        Means at infinite temperature, 0 where there is none.
     """
     label, of_state, _, entropy = kernel
     beta, found = row["beta"], {}
     of_label = label * row["specific_heat"] / beta  # beta Var(H) label
     energy = float(np.hypot(of_label, of_state))
     for name, value in row.items():
+        start = starts.get(name, 0.0) * (beta if name == "susceptibility" else 1.0)
         if isinstance(value, dict) and not name.endswith("_systematic"):
             others = (other or {}).get(name, {})
             earlier = before[0].get(name, {}) if before and name not in IN_TIME else {}
             of_rule = row.get(f"{name}_systematic", {})  # of an integral over imaginary time
             found[f"{name}_systematic"] = {
                 key: float(np.hypot(
-                    _of_mean(name, pair, others.get(key), earlier.get(key), row, other, before, kernel),
+                    _of_mean(start, pair, others.get(key), earlier.get(key), row, other, before, kernel),
                     of_rule.get(key, 0.0),
                 ))
                 for key, pair in value.items()
@@ -120,7 +124,7 @@ def _systematic_errors(row, other, before, kernel):
         elif f"{name}_error" in row and name not in ("energy", "average_sign", "entropy", "free_energy"):
             earlier = (before[0][name], 0.0) if before and name in before[0] else None
             pair, second = (value, row[f"{name}_error"]), (other or {}).get(name)
-            found[f"{name}_systematic"] = _of_mean(name, pair, second, earlier, row, other, before, kernel)
+            found[f"{name}_systematic"] = _of_mean(start, pair, second, earlier, row, other, before, kernel)
     difference = _difference((row["energy"], row["energy_error"]), (other or {}).get("energy"), row, other)
     found["energy_systematic"] = float(np.hypot(energy, difference))
     # from the kernel on the error of e grows along the path: half of beta e and half of the integral of it
@@ -129,16 +133,17 @@ def _systematic_errors(row, other, before, kernel):
     return found
 
 
-def _of_mean(name, pair, second, earlier, row, other, before, kernel):
-    """Return the systematic error of one mean (value, error), in the three parts of the module."""
+def _of_mean(start, pair, second, earlier, row, other, before, kernel):
+    """Return the systematic error of one mean (value, error), in the three parts of the module.
+
+    `start` is what it would be had it not changed since infinite temperature.
+    """
     label, _, fraction, _ = kernel
     value, beta = pair[0], row["beta"]
-    start = AT_INFINITE_TEMPERATURE.get(name, 0.0)
-    scale = beta if name == "susceptibility" else 1.0
     slope = 0.0
     if earlier is not None:
         slope = abs(value - earlier[0]) / np.log(beta / before[0]["beta"])
-    parts = label * slope, SHARE * fraction * abs(value - scale * start), MISSED * abs(value)
+    parts = label * slope, SHARE * fraction * abs(value - start), MISSED * abs(value)
     return float(np.sqrt(np.sum(np.square([*parts, _difference(pair, second, row, other)]))))
 
 

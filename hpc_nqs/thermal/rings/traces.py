@@ -4,13 +4,16 @@ Phi(sigma, s) = Psi(sigma, ancilla) with s = -ancilla for opposite Bell pairs an
 to e^{-b H / 2}; Tr[Phi^R O] / Tr[Phi^R] is the mean of O at beta = R b / 2.  See docs/theory/rings.md.
 """
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
 
+from hpc_nqs.hamiltonians import electron_matrices
 from hpc_nqs.hamiltonians.matrices import spins_of, to_sparse
 from hpc_nqs.hamiltonians.spin_model import SZ
 from hpc_nqs.kernels import amplitude as amplitude_kernel
+from hpc_nqs.observables.electron_moments import sector_states
 
 MAX_BLOCK = 4096  # configurations of a layer with one magnetization: 14 sites, 12 where it is not conserved
 PART = 2**17  # amplitudes at once
@@ -26,6 +29,8 @@ class _Block:
         2 where the block of opposite magnetization is the same.
     spins : (n, n_sites) int8
     hamiltonian : (n, n) sparse array
+    hops : tuple of (n, n) sparse arrays
+        Sums of hops of electrons that are measured.
     phi : (n, n) float64 or complex128
         Scaled by one factor for all blocks, its trace positive.
     """
@@ -33,6 +38,7 @@ class _Block:
     copies: int
     spins: np.ndarray
     hamiltonian: object
+    hops: tuple
     phi: np.ndarray
 
 
@@ -59,7 +65,7 @@ class RingTraces:
     """
 
     def __init__(self, model, observables, team, log_kernel, flips=False):
-        self.observables, self.team = observables, team
+        self.observables, self.team, self.n_sites = observables, team, model.n_sites
         parts = _parts(model, flips)
         largest = max(len(states) for states, _ in parts)
         if largest > MAX_BLOCK:
@@ -67,13 +73,13 @@ class RingTraces:
                 f"exact traces of rings: {largest} configurations of a layer with one magnetization; at most "
                 f"{MAX_BLOCK} are allowed"
             )
-        matrix = to_sparse(model)
-        self.blocks, shift = [], -np.inf
+        self.blocks, shift, hamiltonian = [], -np.inf, _hamiltonian_of(model)
         for states, copies in parts[team.rank :: team.size]:
             spins = spins_of(states, model.n_sites)
             log_phi = log_kernel(spins)
             shift = max(shift, log_phi.real.max())
-            self.blocks.append(_Block(copies, spins, matrix[states][:, states], log_phi))
+            hops = tuple(observables.hop_matrices(states)) if observables.hops else ()
+            self.blocks.append(_Block(copies, spins, hamiltonian(states), hops, log_phi))
         shift = team.max(float(shift))
         self.blocks = [_exponentiated(block, shift) for block in self.blocks]
         norm = max((np.abs(block.phi).sum(axis=1).max() for block in self.blocks), default=0.0)
@@ -119,7 +125,8 @@ class RingTraces:
             energy : total.
             variance_opposite : Tr[H Phi^a H Phi^(R - a)] / Tr Phi^R - energy^2, a = R // 2, total.
             variance : Tr[H^2 Phi^R] / Tr Phi^R - energy^2, total.
-            observables : (n_columns,) float64, the means of the columns of `Observables.measure`.
+            observables : (n_columns,) float64, the means of the columns of `Observables.measure`, of electrons with
+                those of `ElectronObservables.hops` behind.
             layers : (n_columns,) float64, those of `LayerCorrelations.measure`, where they are measured.
 
         Raises
@@ -129,8 +136,9 @@ class RingTraces:
         """
         if n_links < 2:
             raise ValueError(f"{n_links} links: a ring has at least 2")
-        n_observables, n_sites = len(self.observables.names), self.observables.n_sites
+        n_observables, n_sites = len(self.observables.names), self.n_sites
         n_times = n_links // 2 + 1 if self.observables.layers is not None else 0
+        n_observables += len(self.observables.hops)
         sums = np.zeros(5 + n_observables + n_sites + n_times * n_sites**2)
         for block in self.blocks:
             sums += block.copies * self._of_block(block, n_links, n_times)
@@ -175,7 +183,16 @@ class RingTraces:
             (acted[0] * acted[1].T).sum().real,
             ((block.hamiltonian @ block.hamiltonian) * last.T).sum().real,
         ]
-        return np.concatenate([numbers, observed, means, *times])
+        hops = [(matrix * last.T).sum().real for matrix in block.hops]
+        return np.concatenate([numbers, observed, hops, means, *times])
+
+
+def _hamiltonian_of(model):
+    """Return the function from states of a layer, closed under H, to H between them as a sparse array."""
+    if model.filling is not None:
+        return lambda states: electron_matrices.to_sparse(model, states)
+    matrix = to_sparse(model)
+    return lambda states: matrix[states][:, states]
 
 
 def _powers(matrix, kept):
@@ -197,7 +214,7 @@ def _exponentiated(block, shift):
     trace = np.trace(phi)
     phi = phi * (abs(trace) / trace) if trace else phi
     is_real = np.abs(phi.imag).max() <= 1e-12 * np.abs(phi.real).max()
-    return _Block(block.copies, block.spins, block.hamiltonian, np.ascontiguousarray(phi.real) if is_real else phi)
+    return dataclasses.replace(block, phi=np.ascontiguousarray(phi.real) if is_real else phi)
 
 
 def _parts(model, flips):
@@ -205,6 +222,8 @@ def _parts(model, flips):
 
     All states are one part where H does not conserve the magnetization.
     """
+    if model.filling is not None:
+        return [(sector_states(model), 1)]
     n, states = model.n_sites, np.arange(2**model.n_sites, dtype=np.int64)
     if not model.conserves_sz:
         return [(states, 1)]

@@ -1,0 +1,61 @@
+"""NumPy twins of the wave functions of electrons, for tests only."""
+
+import numpy as np
+
+from hpc_nqs.kernels.reference.amplitudes import Amplitude, flipped
+
+
+class DeterminantAmplitude(Amplitude):
+    """Psi = prod_s det[A^s_ab(code)] of electrons in the order of their orbitals; an ancilla unit of +1 is empty.
+
+    The code of a and b is n_a + 2 n'_a + 4 n_b + 8 n'_b, n and n' the occupations with the other spin on both layers.
+    """
+
+    width = 1
+
+    def __init__(self, propagator, propagator_param, n_params):
+        self.propagator, self.propagator_param, self.n_params = propagator, propagator_param, n_params
+        self.n_orbitals = propagator.shape[1]
+        self.n_visible = 4 * self.n_orbitals
+
+    def occupations(self, visible):
+        """Return the occupations (2 layers, 2 spins, n_orbitals), 0 or 1."""
+        layers = visible.reshape(2, 2, self.n_orbitals) * np.array([1, -1])[:, None, None]
+        return (layers > 0).astype(int)
+
+    def entries(self, visible, spin):
+        """Return the places of the matrix of one spin in `propagator`, as a tuple of index arrays (n, n)."""
+        occupied = self.occupations(visible)
+        rows, columns = np.ix_(*(np.flatnonzero(occupied[layer, spin]) for layer in range(2)))
+        codes = occupied[0, 1 - spin] + 2 * occupied[1, 1 - spin]
+        return np.full((1, 1), spin), rows, columns, codes[rows] + 4 * codes[columns]
+
+    def log_psi(self, visible):
+        """Return ln Psi of one configuration."""
+        pairs = [np.linalg.slogdet(self.propagator[self.entries(visible, spin)]) for spin in range(2)]
+        return complex(pairs[0][1] + pairs[1][1], np.pi * (pairs[0][0] * pairs[1][0] < 0))
+
+    def ratio(self, visible, proposal):
+        """Return the amplitude of the hops, or of the electrons that come last or go, without signs of the order."""
+        new = flipped(visible, proposal.flips)
+        if np.isinf([self.log_psi(units).real for units in (new, visible)]).any():
+            return 0  # a zero has no ratios
+        passed = 0
+        for layer in range(2):
+            for spin in range(2):
+                before, after = (self.occupations(units)[layer, spin] for units in (visible, new))
+                changed = np.flatnonzero(before != after)
+                if len(changed) == 2:  # the electrons in between stand on the way
+                    passed += before[changed[0] + 1 : changed[1]].sum()
+                elif len(changed) == 1:  # those behind do
+                    passed += before[changed[0] + 1 :].sum()
+        return (-1) ** passed * super().ratio(visible, proposal)
+
+    def log_derivs(self, visible):
+        """Return sum over the entries of f_k of (A^{-1})_ba."""
+        out = np.zeros(self.n_params)
+        for spin in range(2):
+            entries = self.entries(visible, spin)
+            inverse, param = np.linalg.inv(self.propagator[entries]), self.propagator_param[entries]
+            np.add.at(out, param[param != 0] - 1, inverse.T[param != 0])
+        return out

@@ -1,0 +1,177 @@
+"""Exact moments of H of electrons at infinite temperature, with fixed numbers of either spin: E(0) and its slopes.
+
+All occupations of M orbitals with N_s electrons of spin s are alike.  The mean of a product of k different s_p of one
+spin is
+
+    e_k = sum_j (-1)^(k - j) C(k, j) C(M - k, N_s - j) / C(M, N_s),
+
+spins are independent, and s_p^2 = 1.  With D the diagonal part of H about its mean and T the hops,
+
+    k_2 = <D^2> + <T^2>,    k_3 = <D^3> + 3 <D T^2> + <T^3>,    diag T^2 = sum_hops e^2 (1 - s_p s_q)/2,
+
+and <T^3> from electrons, or holes, that go around triangles of hops.  Small sectors are summed over: their fourth
+cumulant is known, too.
+"""
+
+import functools
+import itertools
+import math
+
+import numpy as np
+
+from hpc_nqs.hamiltonians.electron_matrices import to_sparse
+
+MAX_STATES = 5000  # that are summed over
+
+
+@functools.lru_cache(maxsize=4)
+def cumulants(model):
+    """Return (mean, variance, third cumulant, fourth cumulant or None) of H, totals.
+
+    Parameters
+    ----------
+    model : ElectronModel
+        Canonical, without pairs of hops where the sector is large.
+    """
+    n_states = math.prod(math.comb(model.n_levels, n) for n in model.filling)
+    return summed_cumulants(model) if n_states <= MAX_STATES else derived_cumulants(model)
+
+
+def entropy(model):
+    """Return the entropy at infinite temperature, total: ln of the number of states."""
+    return float(sum(math.log(math.comb(model.n_levels, n)) for n in model.filling))
+
+
+def means(model):
+    """Return the means of what is measured at infinite temperature, {name: number}, of one orbital per site.
+
+    Structure factors are those of wave vectors other than zero.
+    """
+    m, numbers = model.n_levels, np.array(model.filling)
+    densities, pairs = numbers / m, numbers * (numbers - 1) / (m * max(1, m - 1))
+    double = float(densities.prod())
+    spin, charge = ((densities.sum() + sign * 2 * double) for sign in (-1, 1))  # of Sz_i^2, times 4, and of n_i^2
+    apart = [pairs.sum() + sign * 2 * double for sign in (-1, 1)]  # the same of two sites
+    return {
+        "double_occupancy": double,
+        "local_moment": 0.75 * float(spin),
+        "structure_factor": 0.25 * float(spin - apart[0]),
+        "charge_structure_factor": float(charge - apart[1]),
+        "correlation": 0.25 * float(apart[0]),
+        "charge_correlation": float(apart[1] - densities.sum() ** 2),
+        "n_k_up": float(densities[0]),
+        "n_k_down": float(densities[1]),
+    }
+
+
+def sector_states(model):
+    """Return the basis indices of all states with the numbers of electrons of a model in growing order, int64."""
+    m = model.n_levels
+    up, down = (
+        np.array(sorted(sum(1 << p for p in chosen) for chosen in itertools.combinations(range(m), n)), dtype=np.int64)
+        for n in model.filling
+    )
+    return ((down << m)[:, None] | up).ravel()
+
+
+def summed_cumulants(model):
+    """Return `cumulants` from traces over all states."""
+    matrix = to_sparse(model, sector_states(model))
+    n_states = matrix.shape[0]
+    mean = matrix.diagonal().sum() / n_states
+    matrix.setdiag(matrix.diagonal() - mean)
+    square = matrix @ matrix
+    variance, third, fourth = (
+        float(product.sum() / n_states) for product in (matrix * matrix, square * matrix, square * square)
+    )
+    return float(mean), variance, third, fourth - 3 * variance**2
+
+
+def derived_cumulants(model):
+    """Return `cumulants` from the formulas of the module, without the fourth."""
+    terms, coefficients = _diagonal_terms(model)
+    means = _means(model, terms)
+    mean = model.constant + float(coefficients @ means)
+    hops = _hops(model)
+    squares = {pair: element**2 for pair, element in hops.items()}
+    pairs = np.zeros((len(hops), model.n_sites), dtype=bool)
+    for row, pair in zip(pairs, hops, strict=True):
+        row[list(pair)] = True
+    weights, together = np.array(list(squares.values())), _means(model, pairs)
+    covariance = _means(model, terms[:, None, :] ^ terms) - np.outer(means, means)
+    variance = coefficients @ covariance @ coefficients + 0.5 * weights @ (1 - together)
+    crossed = _means(model, terms[:, None, :] ^ pairs) - np.outer(means, together)
+    third = -1.5 * coefficients @ crossed @ weights + _triangles(model, hops)
+    for row, coefficient, value in zip(terms, coefficients, means, strict=True):
+        # <(a - <a>) (b - <b>) (c - <c>)> of one term a with all b and c
+        both = _means(model, (terms ^ row)[:, None, :] ^ terms)
+        single = _means(model, terms ^ row)
+        joint = (
+            both - value * (covariance + np.outer(means, means))
+            - np.outer(means, single) - np.outer(single, means) + 2 * value * np.outer(means, means)
+        )
+        third += coefficient * (coefficients @ joint @ coefficients)
+    return mean, float(variance), float(third), None
+
+
+def _diagonal_terms(model):
+    """Return the diagonal terms as units whose s are multiplied, (n, n_sites) bool, and coefficients (n,).
+
+    What is the same for all units of one spin is one term without units: its mean is all there is of it.
+    """
+    fields = model.site_field.reshape(2, -1)
+    constants = fields.mean(axis=1)
+    rest = (fields - constants[:, None]).ravel()
+    single = np.flatnonzero(np.abs(rest) > 1e-14 * np.abs(fields).max(initial=0.0))
+    terms = np.zeros((1 + len(model.pair_sites) + len(single), model.n_sites), dtype=bool)
+    for row, pair in zip(terms[1:], model.pair_sites, strict=False):
+        row[pair] = True
+    terms[1 + len(model.pair_sites) + np.arange(len(single)), single] = True
+    magnetizations = 2 * np.array(model.filling) - model.n_levels
+    return terms, np.concatenate([[constants @ magnetizations], model.pair_coupling, rest[single]])
+
+
+def _means(model, terms):
+    """Return the mean products of the s of the chosen units (..., n_sites) bool, (...,)."""
+    counts = terms.reshape(*terms.shape[:-1], 2, -1).sum(axis=-1)
+    up, down = (_mean_products(model.n_levels, n) for n in model.filling)
+    return up[counts[..., 0]] * down[counts[..., 1]]
+
+
+@functools.lru_cache(maxsize=8)
+def _mean_products(n_levels, n_electrons):
+    """Return e_k for k = 0 to 6, or to the number of orbitals."""
+    total = math.comb(n_levels, n_electrons)
+    return np.array([
+        sum(
+            (-1) ** (k - j) * math.comb(k, j) * math.comb(n_levels - k, n_electrons - j)
+            for j in range(min(k, n_electrons) + 1)
+        ) / total
+        for k in range(min(6, n_levels) + 1)
+    ])
+
+
+def _hops(model):
+    """Return {(p, q): element}, p < q, of all hops; those of the same pair add up."""
+    hops = {}
+    for sites, element in zip(model.exchange_sites.tolist(), model.exchange_element.tolist(), strict=True):
+        pair = tuple(sorted(sites))
+        hops[pair] = hops.get(pair, 0.0) + element
+    return hops
+
+
+def _triangles(model, hops):
+    """Return <T^3>: an electron alone on a triangle goes around either way from any corner, a hole with a sign."""
+    total, one, two = 0.0, [], []
+    for n in model.filling:
+        e = np.append(_mean_products(model.n_levels, n), np.zeros(4))  # of fewer than three orbitals none is asked for
+        one.append((1 - e[1] - e[2] + e[3]) / 8)  # (1 + s)(1 - s')(1 - s'')
+        two.append((1 + e[1] - e[2] - e[3]) / 8)
+    neighbours = {}
+    for p, q in hops:
+        neighbours.setdefault(p, set()).add(q)
+    for (p, q), element in hops.items():
+        for r in neighbours.get(p, set()) & neighbours.get(q, set()):
+            spin = p // model.n_levels
+            total += 6 * element * hops[p, r] * hops[q, r] * (one[spin] - two[spin])
+    return total

@@ -1,0 +1,234 @@
+"""Thermal states of electrons whose numbers are fixed: determinants with backflow times tables.
+
+The determinants hold the signs and the hops of e^{-beta H/2}, the tables what repulsions weigh.  There is a table over
+every orbital, over pairs of orbitals and over three that hops connect, of both spins on both layers.  The first leave
+the state exact without hops as without repulsions, the second hold the exchange of two electrons of opposite spin, the
+third two hops in a row past other electrons.  Infidelity of exact sums: 4-site ring, 2 + 2 electrons, U = 4 t,
+T = 1: 3e-4 with the first, 3e-5 with pairs; 6-site ring, U = 8 t, T = 2: 1.3e-4 with pairs, 2.4e-5 with three.
+"""
+
+import dataclasses
+import itertools
+
+import numpy as np
+from scipy.linalg import expm
+
+from hpc_nqs.hilbert.purification import purify
+from hpc_nqs.observables.electrons import HopAverages, build_electron_observables
+from hpc_nqs.thermal.meter import Meter
+from hpc_nqs.thermal.table_state import TableState
+from hpc_nqs.wavefunctions.backflow_determinant import BackflowDeterminant
+from hpc_nqs.wavefunctions.correlator_product import (
+    CorrelatorProduct,
+    connected_clusters,
+    correlators,
+    with_few_classes,
+)
+from hpc_nqs.wavefunctions.product import Product
+
+TOLERANCE = 2.5e-3  # of a step, times sqrt(N)
+RESIDUAL_LIMIT = {True: 0.003, False: 0.01}  # of kernels of rings, by whether configurations are summed
+COLDEST = 1.0  # kernel of rings, over the largest hop: colder ones lose weight where determinants vanish
+POWER_SHARE = 0.4  # of chains, as of permanents
+MAX_SIZE = 3  # orbitals of a table
+MAX_PARAMS = 600  # of the tables; "auto" takes them as long as they have no more
+
+
+@dataclasses.dataclass
+class DeterminantState(TableState):
+    """Determinants with backflow times tables."""
+
+    word = "determinant"
+    unit_name = "tables"
+    effective_range = (0.4, 0.9)
+    prefers_rings = True
+
+    @property
+    def between_layers(self):
+        """Whether Var(H) is the covariance of the layers: for sums; noise makes it too small."""
+        return self.is_exact
+
+    @property
+    def power_share(self):
+        """Share of -F.x in the clock, see `PermanentState`."""
+        return 0.0 if self.is_exact else POWER_SHARE
+
+    @property
+    def soft_cut(self):
+        """Default cut of S relative to its largest eigenvalue."""
+        return 1e-6 if self.is_exact else 1e-5
+
+    @property
+    def step_tolerance(self):
+        """Errors per step may grow with the norm of a change."""
+        return TOLERANCE * np.sqrt(self.model.n_lattice_sites)
+
+    @property
+    def step_scale(self):
+        """The largest hop: what repulsions do is in the tables from the seed on."""
+        return np.abs(self.model.exchange_element).max(initial=1e-300)
+
+    @property
+    def typical_growth(self):
+        """Growth of beta per step, and power."""
+        return (0.15, 0.3)
+
+    @property
+    def coldest_kernel(self):
+        """Inverse temperature beyond which rings of more and hotter links are better at half filling."""
+        return COLDEST / self.step_scale
+
+    @property
+    def residual_limit(self):
+        """The largest residual of a link: traces cost nothing, and the sign of chains falls slowly with the links."""
+        return RESIDUAL_LIMIT[self.is_exact]
+
+    def resolved_size(self):
+        """Return the orbitals of the largest tables."""
+        return {"cluster_size": max(kind.units.shape[1] for kind in self.wavefunction.second.kinds) // 4}
+
+    def control_variates(self):
+        """Return None: the energy is measured as it is."""
+        return None
+
+    def observables(self, settings):
+        """Return the `ElectronObservables` that an input asks for."""
+        units = np.arange(self.system.n_sites)
+        images = self.invariance.keeping(units).restricted(units).sources
+        return build_electron_observables(settings, self.lattice, self.model, images)
+
+    def meter(self, observables, sampler, team):
+        """Return the `Meter`; the observables are averaged over the symmetries already."""
+        return Meter(self, observables, sampler, team)
+
+    def spin_averages(self, observables):
+        """Return the `HopAverages` of both layers, None where no momentum distributions are asked for."""
+        return HopAverages(self.wavefunction, observables, (0, 1)) if observables.hops else None
+
+    def hop_averages(self, observables):
+        """Return the `HopAverages` of the first layer, None where no momentum distributions are asked for."""
+        return HopAverages(self.wavefunction, observables, (0,)) if observables.hops else None
+
+
+def build_determinant_state(plan):
+    """Return the state of a `StatePlan` at its seed.
+
+    The seed is one symmetric step, e^{-beta_0 V/4} e^{-beta_0 h/2} e^{-beta_0 V/4}, h the hops and the energies of the
+    orbitals, V the repulsions: right to second order in beta_0.
+    """
+    model = plan.model
+    system = purify(model, bond_features=False)
+    unit_images, images = plan.groups(system)
+    spin_exchange = "spin_flip" in plan.symmetries
+    orbital_images = np.unique(unit_images[:, : model.n_levels] % model.n_levels, axis=0)
+    propagator = np.array([expm(-0.5 * plan.beta_0 * part) for part in one_electron_parts(model)])
+    determinant = BackflowDeterminant(orbital_images, propagator, spin_exchange)
+    size = plan.settings.wavefunction.cluster_size
+    tables = CorrelatorProduct(electron_tables(plan.lattice, model, unit_images, images, size), system.n_visible)
+    fill_seed(tables, model, plan.beta_0)
+    return DeterminantState(
+        lattice=plan.lattice, model=model, system=system, wavefunction=Product(determinant, tables),
+        symmetries=plan.symmetries, order=len(images), beta_0=plan.beta_0, is_exact=plan.is_exact,
+        invariance=images,
+    )
+
+
+def one_electron_parts(model):
+    """Return h of either spin, (2, M, M), energies from their means: hops and energies of the orbitals."""
+    m = model.n_levels
+    parts = np.zeros((2, m, m))
+    repulsion = np.zeros(2 * m)  # c s_p s_q + c s_p + c s_q is that of n_p n_q alone
+    np.add.at(repulsion, model.pair_sites.ravel(), np.repeat(model.pair_coupling, 2))
+    for spin, energies in enumerate(np.split(2 * (model.site_field - repulsion), 2)):
+        parts[spin] = np.diag(energies - energies.mean())
+    for (p, q), element in zip(model.exchange_sites.tolist(), model.exchange_element, strict=True):
+        parts[p // m, p % m, q % m] += element
+        parts[p // m, q % m, p % m] += element
+    return parts
+
+
+def electron_tables(lattice, model, unit_images, images, size):
+    """Return the tables over orbitals, pairs of them, and three that hops connect.
+
+    Parameters
+    ----------
+    lattice : Lattice
+    model : ElectronModel
+    unit_images : (order, n_sites) intp
+        Symmetries of the spin-orbitals of one layer.
+    images : SignedPermutations
+        Of the visible units.
+    size : int or "auto"
+        2: all pairs; 3: with three; "auto" takes the nearest pairs, three and further pairs, one after the other as
+        long as they have no more than MAX_PARAMS parameters.
+
+    Returns
+    -------
+    list of Correlators
+
+    Raises
+    ------
+    ValueError
+        Larger tables.
+    """
+    if size != "auto" and size > MAX_SIZE:
+        raise ValueError(f'wavefunction.cluster_size = {size}: with kind = "determinant" at most {MAX_SIZE} orbitals')
+    m = model.n_levels
+
+    def tables(clusters):
+        units = [tuple(orbital + spin for spin in (0, m) for orbital in cluster) for cluster in clusters]
+        return correlators(units, unit_images, images)
+
+    nearest, *further = _pairs_by_distance(lattice, model)
+    three = [with_few_classes(kind, _pattern) for kind in tables(connected_clusters(model.exchange_sites % m, 3))]
+    steps = [tables(nearest), three if size != 2 else [], *map(tables, further)]
+    kinds = tables([(orbital,) for orbital in range(m)])
+    for step in steps:
+        if size == "auto" and sum(kind.classes.max() + 1 for kind in kinds + step) > MAX_PARAMS:
+            break
+        kinds = kinds + step
+    return kinds
+
+
+def _pairs_by_distance(lattice, model):
+    """Return the pairs of orbitals at each distance, nearest first; one empty list where there is one orbital."""
+    pairs = list(itertools.combinations(range(model.n_levels), 2))
+    if not pairs:
+        return [[]]
+    sites = model.site_of(np.array(pairs, dtype=np.intp))
+    distances = np.round(lattice.distances()[sites[:, 0], sites[:, 1]], 6)
+    return [
+        [pair for pair, d in zip(pairs, distances, strict=True) if d == distance] for distance in np.unique(distances)
+    ]
+
+
+def _pattern(first, second):
+    """Return what a table of three orbitals sees: one electron that hops between two of them, past the third.
+
+    Which one hops, from where to where, and who else is there; all other occupations are the same on both layers.
+    """
+    first, second = (first > 0).reshape(2, 3), (second < 0).reshape(2, 3)
+    spins, orbitals = np.nonzero(first != second)
+    if len(spins) != 2 or spins[0] != spins[1] or first[spins[0]].sum() != second[spins[0]].sum():
+        return ()
+    spin, third = int(spins[0]), int(3 - orbitals.sum())
+    start = int(orbitals[0] if second[spin, orbitals[0]] else orbitals[1])
+    return spin, start, third, bool(first[spin, third]), *map(bool, first[1 - spin])
+
+
+def fill_seed(tables, model, beta_0):
+    """Fill the tables with ln e^{-beta_0 V/4} of both layers, V the repulsions between their own spin-orbitals."""
+    m, strengths = model.n_levels, {}
+    for (p, q), coupling in zip(model.pair_sites.tolist(), model.pair_coupling.tolist(), strict=True):
+        strengths.setdefault(frozenset((p % m, q % m)), []).append((p, q, 4 * coupling))
+
+    def term(units, spins):
+        # 1 where occupied: up on the first layer, down on the second
+        first, second = (np.abs(part + sign) // 2 for part, sign in zip(np.split(spins, 2), (1, -1), strict=True))
+        place = {unit: k for k, unit in enumerate(units[: len(first)].tolist())}
+        orbitals = frozenset(unit % m for unit in place)
+        repulsions = strengths.get(orbitals, ())
+        energy = sum(v * (layer[place[p]] * layer[place[q]]) for p, q, v in repulsions for layer in (first, second))
+        return -0.25 * beta_0 * energy
+
+    tables.fill(term)

@@ -1,0 +1,212 @@
+"""Determinants of electrons: twin, ratios, log-derivatives and local energies on small clusters."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from hpc_nqs.hamiltonians.electron_matrices import to_sparse
+from hpc_nqs.hamiltonians.hubbard import Hubbard
+from hpc_nqs.hilbert.purification import purify
+from hpc_nqs.kernels import amplitude as amplitude_kernel
+from hpc_nqs.kernels import local_energy, metropolis
+from hpc_nqs.kernels.reference import electrons, samples
+from hpc_nqs.kernels.reference.amplitudes import MoveSet, flipped
+from hpc_nqs.lattices import lattice as lattices
+from hpc_nqs.sampling.enumeration import Enumeration
+from hpc_nqs.wavefunctions.backflow_determinant import BackflowDeterminant
+from hpc_nqs.wavefunctions.wavefunction import log_derivs, log_psi
+
+RING = np.array([[(shift + sign * site) % 4 for site in range(4)] for shift in range(4) for sign in (1, -1)])
+# name: (sites of the chain, boundary, electrons of spin up, down, images, shared by the spins)
+CASES = {
+    "ring": (4, "periodic", 2, 2, RING, True),
+    "hole": (4, "periodic", 2, 1, RING, True),
+    "open": (3, "open", 1, 2, np.arange(3)[None, :], False),
+    "few": (4, "periodic", 1, 0, RING, True),
+    "full": (3, "open", 3, 1, np.array([[0, 1, 2], [2, 1, 0]]), True),
+}
+
+
+class Electrons:
+    """Electrons on a chain with random determinants."""
+
+    def __init__(self, n_sites, boundary, n_up, n_down, images, shared):
+        lattice = lattices.build("chain", (n_sites,), boundary)
+        self.model = Hubbard.build(
+            lattice, hopping=[1.0], U=3.0, n_up=n_up, n_down=n_down, field_z=0.0 if shared else 0.4
+        )
+        self.system = purify(self.model, bond_features=False)
+        stream = np.random.default_rng(3)
+        start = np.broadcast_to(np.eye(n_sites), (2, n_sites, n_sites))
+        self.wavefunction = BackflowDeterminant(images, start, shared)
+        self.wavefunction.params += 0.3 * stream.standard_normal(self.wavefunction.n_params)
+        self.add_pairs()
+
+    def add_pairs(self):
+        """Add the moves that take electrons to both layers or from them, which hold for other numbers."""
+        n = self.system.n_sites
+        self.pairs = [self.system.moves.add_exchange(p, p + n) for p in range(n)]
+
+    @property
+    def moves(self):
+        return self.system.moves
+
+    def amplitude(self):
+        return self.wavefunction.amplitude(self.moves)
+
+    def twin(self):
+        state = self.wavefunction
+        return electrons.DeterminantAmplitude(state.propagator(), state.entry_param, state.n_params)
+
+
+@pytest.fixture(params=CASES)
+def system(request):
+    """Return every case."""
+    return Electrons(*CASES[request.param])
+
+
+def layers(system, team):
+    """Return all configurations (n, n_visible) of the sector."""
+    return Enumeration(team, system.system).configurations[:, 0]
+
+
+def twin_moves(moves):
+    """Return the twin of a `Moves`."""
+    n_variants = np.array(moves._n_variants)
+    entry = np.concatenate([[0], np.cumsum(n_variants)[:-1]])
+    return MoveSet(np.array(moves._kinds), n_variants, moves.sites, entry, moves.n_sites)
+
+
+def test_logarithms_and_slopes_are_those_of_the_twin(system, team):
+    configurations = layers(system, team)
+    logarithms = log_psi(system.wavefunction, system.moves, configurations)
+    slopes = log_derivs(system.wavefunction, system.moves, configurations)
+    twin = system.twin()
+    expected = np.array([twin.log_psi(visible) for visible in configurations])
+    kept = expected.real > -15
+    assert kept.mean() > 0.8
+    np.testing.assert_allclose(np.exp(logarithms[kept]), np.exp(expected[kept]), rtol=1e-9)
+    expected = [twin.log_derivs(visible) for visible in configurations[kept]]
+    np.testing.assert_allclose(slopes[kept], expected, rtol=1e-8, atol=1e-8)
+
+
+def test_log_derivatives_are_differences_of_the_logarithm(system, team):
+    configurations = layers(system, team)
+    configurations = configurations[log_psi(system.wavefunction, system.moves, configurations).real > -6]
+    slopes = log_derivs(system.wavefunction, system.moves, configurations)
+    params, step = system.wavefunction.params.copy(), 1e-5
+    for k in range(len(params)):
+        values = []
+        for sign in (1, -1):
+            system.wavefunction.params = params + sign * step * (np.arange(len(params)) == k)
+            values.append(log_psi(system.wavefunction, system.moves, configurations).real)
+        np.testing.assert_allclose(slopes[:, k], (values[0] - values[1]) / (2 * step), rtol=1e-5, atol=1e-5)
+
+
+def test_ratios_along_a_path_are_those_of_the_twin(system, team):
+    configurations, twin, moves = layers(system, team), system.twin(), twin_moves(system.moves)
+    stream, met = np.random.default_rng(1), 0
+    path = stream.integers(0, len(moves), size=600).astype(np.intp)
+    visible = configurations[np.argmax(log_psi(system.wavefunction, system.moves, configurations).real)].copy()
+    here, ratios = visible.copy(), np.empty(len(path), dtype=complex)
+    last = metropolis.follow_path(visible, system.amplitude(), system.moves.kernel(), path, 0.05, ratios)
+    for move, ratio in zip(path, ratios, strict=True):
+        proposal = moves.propose(move, here)
+        if proposal is None:
+            assert ratio == 0
+            continue
+        counts = twin.occupations(flipped(here, proposal.flips)).sum(axis=2)
+        expected = twin.ratio(here, proposal) if np.array_equal(*counts) else 0
+        assert ratio == pytest.approx(expected, rel=1e-8, abs=1e-10)
+        met += proposal.flips[0] % system.system.n_sites == proposal.flips[1] % system.system.n_sites
+        if abs(ratio) > 0.05:
+            here = flipped(here, proposal.flips)
+    assert met > 5
+    np.testing.assert_array_equal(visible, here)
+    assert np.exp(last) == pytest.approx(np.exp(twin.log_psi(here)), rel=1e-8)
+
+
+def test_local_energies_are_those_of_the_dense_hamiltonian(system, team):
+    configurations = layers(system, team)
+    kernel = system.moves.kernel()
+    energies = np.empty((len(configurations), 2), dtype=complex)
+    logarithms = np.empty(len(configurations), dtype=complex)
+    local_energy.local_energies(
+        configurations, system.amplitude(), kernel, list(system.system.hamiltonians), energies, logarithms
+    )
+    n = system.system.n_sites
+    weights = 1 << np.arange(n)
+    rows, columns = (configurations[:, :n] > 0) @ weights, (configurations[:, n:] < 0) @ weights
+    psi = np.zeros((2**n, 2**n))
+    psi[rows, columns] = np.exp(logarithms).real
+    hamiltonian = to_sparse(system.model)
+    usable = np.isfinite(energies).all(axis=1) & (logarithms.real > -12)
+    assert usable.mean() > 0.8
+    for layer, acted in enumerate((hamiltonian @ psi, psi @ hamiltonian)):
+        expected = acted[rows, columns][usable] / psi[rows, columns][usable]
+        np.testing.assert_allclose(energies[usable, layer].real, expected, rtol=1e-8, atol=1e-8)
+
+
+def test_local_energies_are_those_of_the_twin(system, team):
+    configurations = layers(system, team)[:40]
+    found = np.empty((2, len(configurations), 1), dtype=complex)
+    logarithms = np.empty((2, len(configurations)), dtype=complex)
+    model, hops = system.model, system.system.terms[0]
+    field = np.concatenate([model.site_field, 0 * model.site_field])
+    terms = (model.pair_sites, model.pair_coupling, field, hops, model.exchange_element, model.constant)
+    for k, (module, moves, amplitude) in enumerate(
+        ((local_energy, system.moves.kernel(), system.amplitude()), (samples, twin_moves(system.moves), system.twin()))
+    ):
+        module.local_energies(configurations, amplitude, moves, [module.Hamiltonian(*terms)], found[k], logarithms[k])
+    usable = logarithms[1].real > -8
+    np.testing.assert_allclose(found[0, usable], found[1, usable], rtol=1e-8, atol=1e-8)
+
+
+def test_zeros_of_the_state_have_no_ratios(team):
+    """With A of free electrons on a ring determinants vanish by symmetry."""
+    case = Electrons(*CASES["ring"])
+    hops = -(np.roll(np.eye(4), 1, axis=0) + np.roll(np.eye(4), -1, axis=0))
+    values, vectors = np.linalg.eigh(hops)
+    free = (vectors * np.exp(-0.3 * values)) @ vectors.T
+    case.wavefunction = BackflowDeterminant(RING, np.broadcast_to(free, (2, 4, 4)), True)
+    configurations = layers(case, team)
+    logarithms = log_psi(case.wavefunction, case.moves, configurations)
+    pairs = list(itertools.combinations(range(4), 2))
+    vanishing = np.mean([abs(np.linalg.det(free[np.ix_(x, y)])) < 1e-13 for x in pairs for y in pairs])
+    assert np.isinf(logarithms.real).mean() == pytest.approx(1 - (1 - vanishing) ** 2)
+    assert 0.2 < vanishing < 0.4
+    zero = configurations[np.isinf(logarithms.real)][0]
+    ratios = np.empty(len(case.moves), dtype=complex)
+    metropolis.follow_path(
+        zero.copy(), case.amplitude(), case.moves.kernel(), np.arange(len(case.moves)), np.inf, ratios
+    )
+    assert not ratios.any()
+    assert not log_derivs(case.wavefunction, case.moves, zero[None, :]).any()
+
+
+def test_free_electrons_are_exact(team):
+    """Psi = <x|e^{-beta H/2}|x'> at U = 0, with the signs of the order of the orbitals."""
+    from scipy.linalg import expm
+
+    lattice = lattices.build("chain", (4,), "open")
+    model = Hubbard.build(lattice, hopping=[1.0, 0.3], U=0.0, n_up=2, n_down=1)
+    system, n = purify(model, bond_features=False), 8
+    hops = np.zeros((4, 4))
+    for (a, b), element in zip(model.exchange_sites[:5], model.exchange_element[:5], strict=True):
+        hops[a, b] = hops[b, a] = element
+    state = BackflowDeterminant(np.arange(4)[None, :], np.broadcast_to(expm(-0.35 * hops), (2, 4, 4)), True)
+    configurations = Enumeration(team, system).configurations[:, 0]
+    weights = 1 << np.arange(n)
+    expected = expm(-0.35 * to_sparse(model).toarray())
+    expected = expected[(configurations[:, :n] > 0) @ weights, (configurations[:, n:] < 0) @ weights]
+    np.testing.assert_allclose(np.exp(log_psi(state, system.moves, configurations)).real, expected, atol=1e-13)
+
+
+def test_samples_do_not_depend_on_their_neighbours(system, team):
+    configurations = np.ascontiguousarray(layers(system, team)[:11])
+    together, alone = np.empty(len(configurations), dtype=complex), np.empty(1, dtype=complex)
+    amplitude_kernel.log_psi(system.amplitude(), configurations, together)
+    for visible, value in zip(configurations, together, strict=True):
+        amplitude_kernel.log_psi(system.amplitude(), visible[None, :].copy(), alone)
+        assert alone[0] == value
