@@ -1,4 +1,4 @@
-"""Thermal and ground states of quantum spin lattices with neural-network wave functions.
+"""Thermal states of quantum magnets and lattice electrons, ground states of magnets, with neural-network wave functions.
 
 From Python::
 

@@ -54,7 +54,7 @@ def build_parser():
     """Return the parser of all commands."""
     parser = argparse.ArgumentParser(
         prog="hpc-nqs",
-        description="Thermal states of quantum spin lattices with neural-network wave functions.",
+        description="Thermal states of quantum magnets and electrons with neural-network states.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
