@@ -1,4 +1,4 @@
-"""Thermal states of quantum magnets and lattice electrons, ground states of magnets, with neural-network wave functions.
+"""Thermal states of quantum magnets and lattice electrons, ground states of magnets, as neural networks.
 
 From Python::
 
