@@ -18,6 +18,7 @@ from hpc_nqs.runs import run_file
 from hpc_nqs.sampling.evaluation import chainwise
 from hpc_nqs.settings.system import build
 from hpc_nqs.thermal.ansatz import build_state
+from hpc_nqs.thermal.batches import Batches
 from hpc_nqs.thermal.chainwise_meter import ChainwiseMeter
 from hpc_nqs.thermal.passed_state import PassedState
 from hpc_nqs.thermal.rings.kernel_path import KernelPath
@@ -167,8 +168,8 @@ def test_chains_of_a_passed_state_agree_with_sums(magnet):
     tables = {"kind": "clusters" if magnet == "tfim" else "permanent"}
     summing = settings_of(magnet, [0.5], {"beta_0": state.beta_0}, wavefunction=tables, observables=MORE)
     wanted = passed(summing, build_state(summing, *build(summing), seed=1), path, 0.8 * state.beta_0)
-    expected = wanted.report(1, 0, 0, 0.9, lambda: False)
-    row = passed(settings, state, path, 0.8 * state.beta_0).report(8, 2048, 50, 0.9, lambda: False)
+    expected = wanted.report(Batches(1, 1, 0.0), 0, 0, 0.9, lambda: False)
+    row = passed(settings, state, path, 0.8 * state.beta_0).report(Batches(8, 8, 0.0), 2048, 50, 0.9, lambda: False)
     names = ["energy", "magnetization"] + ["susceptibility"] * ("susceptibility" in row)
     for name in names:
         assert abs(row[name] - expected[name]) < 5 * row[f"{name}_error"] + 1e-12, name
@@ -187,7 +188,7 @@ def test_chain_by_chain_is_the_mean_of_all(magnet):
     one, other = (passed(settings, state, path, state.beta_0, exponent=0.55) for _ in range(2))
     assert isinstance(one.meter, ChainwiseMeter)
     other.meter = state.meter(one.meter.observables, other.sampler, SERIAL)
-    rows = [each.report(3, 512, 20, 0.9, lambda: False) for each in (one, other)]
+    rows = [each.report(Batches(3, 3, 0.0), 512, 20, 0.9, lambda: False) for each in (one, other)]
     assert_close(*rows, 1e-9)
     samples, evaluation = one._batch(8)
     plain = one.evolution.evaluate(samples)
