@@ -51,7 +51,7 @@ def imaginary_time_rows(settings, betas, n_links=8):
         raise SettingsError(
             [f"observables.imaginary_time = true: {error}; false gives all other exact results"]
         ) from error
-    return [correlations.row(beta, n_links) for beta in betas]
+    return correlations.rows(betas, n_links)
 
 
 def sector_rows(settings):
