@@ -11,10 +11,9 @@ for every orbit a that both blocks have: neither norms nor phases are left.  sum
 averaged over all lattice symmetries is a sum of such A, and one chi of every set that symmetries map onto each other
 is enough.
 
-4x4 sites with J2 = 0.5: TIME.
+4x4 sites with J2 = 0.5 take 15 CPU seconds and 0.4 GB: 4 s for all eigenvectors, 11 s for the matrix elements of all
+wave vectors, whatever the number of temperatures; 2x8 22 s, a ring of 16 sites in a field 50 s and 0.7 GB.
 """
-
-from dataclasses import dataclass
 
 import numpy as np
 import scipy.linalg
@@ -25,7 +24,8 @@ from hpc_nqs.hamiltonians.spin_model import SZ
 from hpc_nqs.lattices.lattice import wave_vector_key
 from hpc_nqs.symmetry.signed_permutations import SignedPermutations
 
-MAX_NUMBERS = 5 * 10**7  # of all eigenvectors
+MAX_BLOCK = 4100  # states: 14 sites without symmetries, 12 where Sz is not conserved
+MAX_NUMBERS = 8 * 10**7  # of all eigenvectors, 1.3 GB: 16 sites with 8 commuting symmetries, the flip of all spins one
 SMALL = 1e-12  # weights that are rounding
 
 
@@ -42,17 +42,18 @@ class TimeCorrelations:
     Raises
     ------
     ValueError
-        More than 16 sites, or eigenvectors of more than MAX_NUMBERS numbers.
+        More than 16 sites, a block of more than MAX_BLOCK states, or eigenvectors of more than MAX_NUMBERS numbers.
     """
 
     def __init__(self, model, lattice, structure_factor=()):
         self.keys = [wave_vector_key(q) for q in structure_factor]
         self.n_sites, self.subtracts_means = model.n_sites, not model.spin_flip_symmetric
         group, parts = symmetry_parts(model, lattice)
-        n_numbers = sum(len(part.sector.kept(k)) ** 2 for part in parts for k in range(len(part.abelian.angles)))
-        if n_numbers > MAX_NUMBERS:
+        sizes = np.array([len(part.sector.kept(k)) for part in parts for k in range(len(part.abelian.angles))])
+        if sizes.max() > MAX_BLOCK or np.sum(sizes**2) > MAX_NUMBERS:
             raise ValueError(
-                f"imaginary time needs all eigenvectors, {n_numbers} numbers; at most {MAX_NUMBERS} are allowed"
+                f"imaginary time needs all eigenvectors, {np.sum(sizes**2)} numbers in blocks of up to {sizes.max()} "
+                f"states; at most {MAX_NUMBERS} and {MAX_BLOCK} are allowed"
             )
         self._phases = np.reshape([lattice.wave_vector(q) for q in structure_factor], (-1, model.n_sites))
         waves = np.einsum("qi,qj->qij", self._phases, self._phases.conj()).real

@@ -99,7 +99,7 @@ def rows_beside(table):
 
 
 def equal_times(settings):
-    """Return the settings without imaginary time, which has a smaller limit of sites."""
+    """Return the settings without imaginary time, which takes longer and has a smaller limit."""
     return dataclasses.replace(settings, observables=dataclasses.replace(settings.observables, imaginary_time=False))
 
 

@@ -40,7 +40,8 @@ def main(arguments=None):
         settings = parse_settings(table["settings"])
         for row in table["rows"]:
             exact = imaginary_time_rows(settings, [row["beta"]], row["links"])[0]
-            print(f"{name}: T = {row['temperature']:.4g}, {row['links']} links; C(q,k), C_loc(k): k beta / {row['links']}")
+            links = row["links"]
+            print(f"{name}: T = {row['temperature']:.4g}, {links} links; C(q,k) and C_loc(k) at tau = k beta / {links}")
             print(f"{'':22}{'value':>10}{'stat.':>9}{'syst.':>9}{'exact':>10}{'deviation':>11}")
             for label, value, error, systematic, reference in lines(row, exact):
                 total = math.hypot(error, systematic)

@@ -361,7 +361,8 @@ def test_exact_results_have_a_limit():
         return parse_settings(tables | {"model": {"kind": "tfim"} | model, "observables": {"imaginary_time": True}})
 
     lattice, model = build(settings(15))
-    with pytest.raises(ValueError, match="all eigenvectors, 268451840 numbers; at most 50000000 are allowed"):
+    limit = "268451840 numbers in blocks of up to 8256 states; at most 80000000 and 4100 are allowed"
+    with pytest.raises(ValueError, match=limit):
         TimeCorrelations(model, lattice)
     with pytest.raises(SettingsError, match="observables.imaginary_time = true: .* false gives all other exact"):
         imaginary_time_rows(settings(15), [1.0])
