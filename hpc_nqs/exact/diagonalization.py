@@ -83,19 +83,12 @@ def diagonalize(model, lattice, structure_factor=(), correlations=False):
     ValueError
         More than 16 sites, or a block of more than 6000 states.
     """
-    n = model.n_sites
-    if n > MAX_SITES:
-        raise ValueError(f"{n} sites: all levels are found for up to {MAX_SITES} sites")
-    group = site_symmetries(lattice, model)
+    group, tasks = symmetry_parts(model, lattice)
     observables = {
         ("structure_factor", wave_vector_key(q)): _structure_factor(model, lattice, group, q) for q in structure_factor
     }
     for distance, weights in (pairs_by_distance(lattice) if correlations else {}).items():
         observables["correlation", distance] = partial(_correlation, weights)
-    group = SignedPermutations(group).on_points()
-    shifts = SignedPermutations(translations(lattice, model)).on_points()
-    generators = abelian_generators(shifts, group)
-    tasks = [_Part(model, lattice, group, generators, *part) for part in _parts(model)]
     largest = max(part.largest_block() for part in tasks)
     if largest > MAX_BLOCK:
         raise ValueError(f"the largest block has {largest} states; at most {MAX_BLOCK} are diagonalized")
@@ -110,7 +103,7 @@ def diagonalize(model, lattice, structure_factor=(), correlations=False):
     energies = np.concatenate(energies)
     order = np.argsort(energies, kind="stable")
     return Levels(
-        n_sites=n,
+        n_sites=model.n_sites,
         energies=energies[order],
         sz=np.concatenate(sz)[order] if model.conserves_sz else None,
         structure_factor=_in_order(values, "structure_factor", order),
@@ -147,8 +140,34 @@ def _parts(model):
             yield states[n_up == up], [sz, -sz] if sz else [0.0], sz == 0
 
 
-class _Part:
-    """States of one |Sz| with the sectors of all characters."""
+def symmetry_parts(model, lattice):
+    """Return (group, parts): the lattice symmetries (order, n_sites) and the `Part`s that H does not connect.
+
+    Raises
+    ------
+    ValueError
+        More than 16 sites.
+    """
+    if model.n_sites > MAX_SITES:
+        raise ValueError(f"{model.n_sites} sites: all levels are found for up to {MAX_SITES} sites")
+    group = site_symmetries(lattice, model)
+    on_points = SignedPermutations(group).on_points()
+    shifts = SignedPermutations(translations(lattice, model)).on_points()
+    generators = abelian_generators(shifts, on_points)
+    return group, [Part(model, lattice, on_points, generators, *part) for part in _parts(model)]
+
+
+class Part:
+    """States of one |Sz| with the sectors of all characters.
+
+    Attributes
+    ----------
+    abelian : AbelianGroup
+        Commuting lattice symmetries and, where the part is closed under it, the flip of all spins.
+    sector : SymmetryBlock
+    sz : list of float
+        Total Sz of the part and of its image under the flip, which has the same levels.
+    """
 
     def __init__(self, model, lattice, group, generators, states, sz, flips):
         self.flip = SignedPermutations.identity(model.n_sites).negated().on_points()[0] if flips else None
@@ -158,12 +177,17 @@ class _Part:
         self.sector = SymmetryBlock(model, states, self.abelian)
         self.lattice = lattice
 
+    def stars(self):
+        """Return lists of characters whose sectors symmetries or complex conjugation map onto each other."""
+        return stars(self.abelian, self.conjugations)
+
     def largest_block(self):
-        return max(len(self.sector.kept(star[0])) for star in stars(self.abelian, self.conjugations))
+        """Return the number of states in the largest sector."""
+        return max(len(self.sector.kept(star[0])) for star in self.stars())
 
     def diagonalize(self, observables):
         """Yield the levels of one character of every star."""
-        for star in stars(self.abelian, self.conjugations):
+        for star in self.stars():
             kept = self.sector.kept(star[0])
             if not len(kept):
                 continue

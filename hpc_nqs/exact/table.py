@@ -51,7 +51,7 @@ def imaginary_time_rows(settings, betas, n_links=8):
         raise SettingsError(
             [f"observables.imaginary_time = true: {error}; false gives all other exact results"]
         ) from error
-    return [correlations.row(beta, n_links) for beta in betas]
+    return correlations.rows(betas, n_links)
 
 
 def sector_rows(settings):
@@ -99,7 +99,7 @@ def rows_beside(table):
 
 
 def equal_times(settings):
-    """Return the settings without imaginary time, which has a smaller limit of sites."""
+    """Return the settings without imaginary time, which takes longer and has a smaller limit."""
     return dataclasses.replace(settings, observables=dataclasses.replace(settings.observables, imaginary_time=False))
 
 

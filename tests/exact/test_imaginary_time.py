@@ -8,6 +8,7 @@ import pytest
 import scipy.linalg
 
 from hpc_nqs.cli import parser as cli
+from hpc_nqs.exact.diagonalization import diagonalize, thermal_rows
 from hpc_nqs.exact.imaginary_time import TimeCorrelations
 from hpc_nqs.exact.table import equal_times, imaginary_time_rows, rows_beside
 from hpc_nqs.hamiltonians.matrices import spins_of, to_sparse
@@ -26,6 +27,8 @@ from hpc_nqs.thermal.rings.traces import RingTraces
 from hpc_nqs.thermal.systematic_error import SystematicErrors
 
 SERIAL = Team.serial()
+FRUSTRATED = {"kind": "heisenberg", "couplings": [1.0, 0.5]}
+BOW_TIE = {"kind": "custom", "bonds": [[0, 1, 1.0], [1, 2, 1.0], [2, 0, 0.5], [2, 3, 1.0], [3, 4, 1.0], [4, 2, 0.5]]}
 SYSTEMS = {
     "ring": ({"kind": "chain", "lengths": [6]}, {"kind": "heisenberg"}),
     "field_z": ({"kind": "chain", "lengths": [5]}, {"kind": "heisenberg", "couplings": [1.0, 0.4], "field_z": 0.7}),
@@ -70,6 +73,83 @@ def test_exact_correlations_are_those_of_dense_matrices(name):
     subtracted = [beta * abs(phases @ means) ** 2 / n for phases in map(lattice.wave_vector, WAVES[name])]
     assert (np.max(subtracted) > 0.01) == bool(model.site_field.any())
     np.testing.assert_allclose(correlations.susceptibilities(beta), integral - subtracted, atol=1e-11)
+
+
+BLOCKS = {
+    "chain": ({"kind": "chain", "lengths": [8]}, {"kind": "heisenberg"}, [[0.0], [0.25], [1.0]]),
+    "4x2": ({"kind": "square", "lengths": [4, 2]}, FRUSTRATED, [[1.0, 1.0], [0.5, 1.0]]),
+    "4x3_field": ({"kind": "square", "lengths": [4, 3]}, FRUSTRATED | {"field_z": 0.8}, [[0.0], [0.5, 2 / 3]]),
+    "triangular": ({"kind": "triangular", "lengths": [4, 3]}, {"kind": "heisenberg"}, [[1.0, 1 / 3**0.5], [0.5, 1.0]]),
+    "kagome": ({"kind": "kagome", "lengths": [2, 2]}, {"kind": "heisenberg"}, [[0.5, 0.5 / 3**0.5], [1.0, 1 / 3**0.5]]),
+    "honeycomb": ({"kind": "honeycomb", "lengths": [2, 2]}, {"kind": "heisenberg", "anisotropy": 0.4}, [[0.0]]),
+    "open": ({"kind": "square", "lengths": [3, 3], "boundary": "open"}, {"kind": "heisenberg"}, [[0.3, 0.2]]),
+    "tfim": ({"kind": "square", "lengths": [3, 3]}, {"kind": "tfim", "field": 1.3}, [[0.0], [2 / 3, 0.0]]),
+    "tfim_field": ({"kind": "square", "lengths": [3, 2]}, {"kind": "tfim", "field": 0.9, "field_z": 0.4}, [[0.0]]),
+    "custom": (BOW_TIE, {"kind": "heisenberg"}, [[0.0]]),
+}
+
+
+def site_correlations(model, beta, tau):
+    """Return <S^z_i(tau) S^z_j> and <S^z_i> from whole blocks of one total Sz, without any symmetry of the lattice."""
+    states, hamiltonian = np.arange(2**model.n_sites), to_sparse(model)
+    n_up = np.bitwise_count(states) if model.conserves_sz else np.zeros(len(states))
+    pairs, means, partition = 0.0, 0.0, 0.0
+    for up in np.unique(n_up):
+        part = states[n_up == up]
+        sz = 0.5 * spins_of(part, model.n_sites)
+        energies, vectors = scipy.linalg.eigh(hamiltonian[part][:, part].toarray())
+        before, after = ((vectors * np.exp(-time * energies)) @ vectors.T for time in (beta - tau, tau))
+        joint = before * after
+        pairs, partition = pairs + sz.T @ joint @ sz, partition + joint.sum()
+        means = means + joint.sum(axis=1) @ sz
+    return pairs / partition, means / partition
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_symmetry_blocks_give_what_blocks_of_total_sz_give(name):
+    """Momentum, stabilizers, sublattice phases, parity of the flip: as without them, to rounding."""
+    *sections, waves = BLOCKS[name]
+    tables = dict(zip(("lattice", "model"), sections, strict=True)) | {"thermal": {"betas": [1.0]}}
+    lattice, model = build(parse_settings(tables))
+    beta, tau = 1.3, 0.4
+    pairs, means = site_correlations(model, beta, tau)
+    phases = [lattice.wave_vector(q) for q in waves]
+    expected = [(phase @ pairs @ phase.conj()).real / model.n_sites for phase in phases]
+    correlations = TimeCorrelations(model, lattice, waves)
+    found = correlations.correlations(beta, [tau])[0]
+    np.testing.assert_allclose(found, [*expected, np.trace(pairs) / model.n_sites], atol=1e-12)
+    places, weights = np.polynomial.legendre.leggauss(20)
+    integral = 0.5 * beta * weights @ correlations.correlations(beta, 0.5 * beta * (1 + places))[:, :-1]
+    subtracted = [beta * abs(phase @ means) ** 2 / model.n_sites for phase in phases]
+    np.testing.assert_allclose(correlations.susceptibilities(beta), integral - subtracted, atol=1e-12)
+
+
+@pytest.mark.slow
+def test_4x4_sites(tmp_path, capsys):
+    """Equal times, chi, sum rules and symmetry of the frustrated magnet of 16 sites; 15 to 30 s."""
+    every = [[kx / 2, ky / 2] for kx in range(4) for ky in range(4)]
+    tables = {"lattice": {"kind": "square", "lengths": [4, 4]}, "model": FRUSTRATED, "thermal": {"temperatures": [0.5]}}
+    settings = parse_settings(tables | {"observables": {"structure_factor": every, "imaginary_time": True}})
+    lattice, model = build(settings)
+    betas = [0.25, 1.0, 2.0, 4.0, 20.0]
+    correlations = TimeCorrelations(model, lattice, every)
+    levels = diagonalize(model, lattice, every)
+    for row, expected in zip(correlations.rows(betas, 8), thermal_rows(levels, betas), strict=True):
+        times, local = row["time_correlation"], row["local_time_correlation"]
+        for key, (value, _) in expected["structure_factor"].items():
+            assert times[f"{key},0"][0] == pytest.approx(value, abs=1e-12)
+        assert row["static_susceptibility"]["0,0"][0] == pytest.approx(expected["susceptibility"], abs=1e-12)
+        assert local["0"][0] == pytest.approx(0.25, abs=1e-12)
+        for k in range(5):
+            mean = np.mean([times[f"{key},{k}"][0] for key in expected["structure_factor"]])
+            assert local[str(k)][0] == pytest.approx(mean, abs=1e-12)
+            assert times[f"0,0,{k}"][0] == pytest.approx(times["0,0,0"][0], abs=1e-12)
+    first, second = correlations.correlations(2.0, [0.3, 1.7])
+    np.testing.assert_allclose(first, second, atol=1e-12)
+    (tmp_path / "square.toml").write_text(settings.to_toml())
+    assert cli.main(["exact", str(tmp_path / "square.toml"), "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)["rows"][0]
+    assert printed["static_susceptibility"]["1,1"][0] == pytest.approx(0.713624584, abs=1e-8)
 
 
 def test_low_temperatures_do_not_overflow():
@@ -276,15 +356,19 @@ def test_where_it_cannot_be_measured_it_is_refused(sections, reason):
 
 
 def test_exact_results_have_a_limit():
-    settings = parse_settings(
-        {"lattice": {"kind": "chain", "lengths": [16]}, "model": {"kind": "heisenberg"}, "thermal": {"betas": [1.0]}}
-        | {"observables": {"imaginary_time": True}}
-    )
-    lattice, model = build(settings)
-    with pytest.raises(ValueError, match="a block of 12870; at most 3500 are allowed"):
+    def settings(n, **model):
+        tables = {"lattice": {"kind": "chain", "lengths": [n], "boundary": "open"}, "thermal": {"betas": [1.0]}}
+        return parse_settings(tables | {"model": {"kind": "tfim"} | model, "observables": {"imaginary_time": True}})
+
+    lattice, model = build(settings(15))
+    limit = "268451840 numbers in blocks of up to 8256 states; at most 80000000 and 4100 are allowed"
+    with pytest.raises(ValueError, match=limit):
         TimeCorrelations(model, lattice)
     with pytest.raises(SettingsError, match="observables.imaginary_time = true: .* false gives all other exact"):
-        imaginary_time_rows(settings, [1.0])
+        imaginary_time_rows(settings(15), [1.0])
+    with pytest.raises(SettingsError, match="36 sites: all levels are found for up to 16 sites; false gives"):
+        imaginary_time_rows(settings(36), [1.0])
+    settings = settings(15)
     beside = {"task": "thermal", "settings": settings.to_dict(), "rows": []}
     assert not equal_times(settings).observables.imaginary_time and rows_beside(beside) == []
 
