@@ -48,13 +48,17 @@ class ElectronObservables:
         weights += list(distances.values())
         self._weights = np.reshape(weights, (-1, n, n))
         sites = np.unique(images[:, :n] % n, axis=0)
-        self._sites, places = sites, np.argsort(sites)
         self._orbits = _pair_orbits(sites)
         self._spins_alike = bool(np.any(images[:, 0] >= n))
         spins = ((0, n),) if self._spins_alike else ((0,), (n,))
         hops = [np.concatenate([pairs + first for first in each]) for each in spins for pairs in self._orbits if phases]
         self.hops = [(pairs, 0.5 / len(pairs)) for pairs in hops]
-        self._pair_weights = np.mean([self._weights[:, row[:, None], row[None, :]] for row in places], axis=0)
+        # means over the images of sites and of pairs, added up one by one: there may be thousands
+        self._site_average, self._pair_weights = np.zeros((n, n)), np.zeros_like(self._weights)
+        for row in sites:
+            self._site_average[row, np.arange(n)] += 1 / len(sites)
+            place = np.argsort(row)
+            self._pair_weights += self._weights[:, place[:, None], place] / len(sites)
 
     @property
     def names(self):
@@ -73,7 +77,7 @@ class ElectronObservables:
         up, down = 0.5 * (units.reshape(len(units), 2, self.n_sites).swapaxes(0, 1).astype(np.float64) + 1)
         sz, density = (up - down) / 2, up + down
         single = [np.mean(up * down, axis=1), 3 * np.mean(sz**2, axis=1)]
-        densities = np.mean([density[:, row] for row in self._sites], axis=0)
+        densities = density @ self._site_average
         pairs = [np.sum((part @ w) * part, axis=1) for part in (sz, density) for w in self._pair_weights]
         return np.concatenate([np.stack(single, axis=1), densities, np.reshape(pairs, (-1, len(units))).T], axis=1)
 
