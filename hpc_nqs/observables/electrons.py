@@ -161,6 +161,7 @@ class HopAverages:
         self.sums = [
             self._sum(pairs + layer * n, weight) for layer in layers for pairs, weight in observables.hops
         ]
+        self.n_columns = len(observables.hops)
         # on average over the samples as many hops as H has
         n_hops = sum(len(pairs) for pairs, _ in observables.hops)
         self.stride = max(1, -(-n_hops // max(1, len(observables.model.exchange_sites))))

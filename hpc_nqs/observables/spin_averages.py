@@ -40,6 +40,7 @@ class SpinAverages:
         rotated = np.ones(n) if model.sublattice is None else model.sublattice
         self.sums, kept = [], pairs.any(axis=0)
         self.weights = pairs[:, kept]  # (n_columns, n_groups)
+        self.n_columns = len(self.weights)
         for layer in self.layers:
             for group in np.flatnonzero(kept):
                 chosen = np.flatnonzero(groups.reshape(-1) == group)

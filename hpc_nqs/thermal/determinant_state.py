@@ -105,7 +105,7 @@ class DeterminantState(TableState):
         """Return the `HopAverages` of both layers, None where no momentum distributions are asked for."""
         return HopAverages(self.wavefunction, observables, (0, 1)) if observables.hops else None
 
-    def hop_averages(self, observables):
+    def ring_averages(self, observables):
         """Return the `HopAverages` of the first layer, None where no momentum distributions are asked for."""
         return HopAverages(self.wavefunction, observables, (0,)) if observables.hops else None
 

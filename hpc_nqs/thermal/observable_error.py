@@ -73,7 +73,7 @@ def observable_errors(rows, errors, places, start_energy, known=0, starts=AT_INF
             if name == "local_time_correlation" and key == "0":
                 values = np.full(len(chosen), SZ**2)  # but for rounding
             made = _of_one(name, values, rows, chosen, errors, places, start_energy, starts)
-            made = np.hypot(made, [_asymmetry(rows[k], name, key) for k in chosen])
+            made = np.hypot(made, [asymmetry(rows[k], name, key) for k in chosen])
             made = np.where(np.array(chosen) >= known, made, 0.0)
             made = np.hypot(made, [rows[k].get(f"{name}_systematic", {}).get(key, 0.0) for k in chosen])  # quadrature
             for k, error in zip(chosen, made.tolist(), strict=True):
@@ -121,7 +121,7 @@ def _of_slope(row, error):
     return float(np.sqrt(error**2 + apart))
 
 
-def _asymmetry(row, name, key):
+def asymmetry(row, name, key):
     """Return |<S.S> / 3 - <Sz Sz>| of one column beyond its noise, 0 where the first is not measured."""
     alone = row.get(name + ALONE, {}).get(key)
     if alone is None:

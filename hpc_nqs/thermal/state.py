@@ -195,9 +195,9 @@ class ThermalState:
         """Return the `SpinAverages` that measure correlations of all spin components, or None."""
         return None
 
-    def hop_averages(self, observables):
-        """Return the `HopAverages` of links of rings, None where no hops are measured."""
-        return None
+    def ring_averages(self, observables):
+        """Return what is measured on every link of rings beside H, as `spin_averages`, or None."""
+        return self.spin_averages(observables)
 
     def sample_factor(self, beta):
         """Return the samples of a step at an inverse temperature, in units of the default number."""

@@ -65,7 +65,10 @@ def test_their_means_vanish(name, n_links):
     shared = found.shared(batch, -0.3 * state.model.n_sites)[0]
     observed = observables.measure(batch.layers.reshape(-1, state.model.n_sites)).reshape(*batch.layers.shape[:3], -1)
     own = found.own(batch, observed)[0]
-    for values in [*shared.T, *own.T]:
+    first, second = np.random.default_rng(2).normal(size=(2, state.model.n_sites, 2))
+    of_links = (batch.layers @ first) * (np.roll(batch.layers, -1, axis=2) @ second)  # of the two layers of a link
+    own_of_links = found.own_of_links(batch, of_links)[0]
+    for values in [*shared.T, *own.T, *own_of_links.T]:
         assert abs(weights @ values) <= 1e-12 * np.abs(weights) @ np.abs(values)
     if name != "transverse":
         assert np.abs(weights) @ np.abs(shared[:, 0]) > 0.05 * np.abs(weights).sum()

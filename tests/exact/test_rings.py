@@ -91,7 +91,7 @@ def test_sampled_rings_of_electrons_agree_with_traces(n_links):
     traced = RingTraces.of_state(state, observables, SERIAL).averages(n_links)
     expected = traced_row(traced, observables, state.model, n_links, beta)
     ring = RingMeasurement(state, observables, SERIAL, 5, 64, beta, n_links, 0.0, 4096, 16384, 0.0)
-    assert ring.chains.hops.stride > 1
+    assert ring.chains.averages.stride > 1
     while not ring.is_finished():
         ring.advance()
     row = ring.row()

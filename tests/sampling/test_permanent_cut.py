@@ -16,7 +16,7 @@ EXACT = -0.418291  # all levels
 
 @pytest.mark.slow
 def test_a_coarse_cut_makes_the_energy_too_low(tmp_path):
-    """The energy at T = 1 is right to 6e-4, and is not with the cut 1e-5; sampled to 1.3e-4."""
+    """The energy at T = 1 is right to 7e-4, and is not with the cut 1e-5; sampled to 1.3e-4."""
     (tmp_path / "input.toml").write_text(INPUT)
     found = {}
     for cut in ("auto", "1e-5"):
@@ -24,4 +24,4 @@ def test_a_coarse_cut_makes_the_energy_too_low(tmp_path):
         command = ["run", str(tmp_path / "input.toml"), "-o", str(made), "--set", f"reconfiguration.soft_cut={value}"]
         assert cli.main(command) == 0
         found[cut] = run_file.read_table(made)["rows"][0]["energy"] - EXACT
-    assert abs(found["auto"]) < 6e-4 < -found["1e-5"]
+    assert abs(found["auto"]) < 7e-4 < -found["1e-5"]

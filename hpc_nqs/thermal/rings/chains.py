@@ -34,9 +34,9 @@ class RingBatch:
         Product of abs(Phi) over the links, over the density that was sampled.
     signs : (n_chains, n_per_chain) float64
         Real part of the phase of the product.
-    hops : (n_chains, n_per_chain, n_orbits) float64
-        Sums of hops of electrons, means over the layers, of every `HopAverages.stride`-th ring times that number and 0
-        of the others: the mean is the same.
+    beside : (n_chains, n_per_chain, n_links, n_columns) float64
+        Local estimators of every link, of every `stride`-th ring times that number and 0 of the others: the mean is the
+        same.
     """
 
     layers: np.ndarray
@@ -46,7 +46,7 @@ class RingBatch:
     exchange_sums: np.ndarray
     weights: np.ndarray
     signs: np.ndarray
-    hops: np.ndarray
+    beside: np.ndarray
 
 
 class RingChains:
@@ -66,13 +66,13 @@ class RingChains:
         abs(density) is the weight of a link that is sampled.
     n_links : int
         R.
-    hops : HopAverages, optional
-        Of the kernel, on the first layer of a link.
+    averages : SpinAverages or HopAverages, optional
+        Local estimators of the kernel beside those of H.
     """
 
-    def __init__(self, team, n_chains, seed, number, system, kernel, density, n_links, hops=None):
+    def __init__(self, team, n_chains, seed, number, system, kernel, density, n_links, averages=None):
         self.team, self.n_chains, self.system, self.n_links = team, n_chains, system, n_links
-        self.hops = hops
+        self.averages = averages
         self.kernel = kernel.amplitude(system.moves)
         self.density = self.kernel if density is kernel else density.amplitude(system.moves)
         self.moves, self.steps = ring_moves(system), system.moves.kernel()
@@ -126,7 +126,7 @@ class RingChains:
         angles = np.where(usable, phi.imag.reshape(-1, self.n_links).sum(axis=1), 0.0)
         return RingBatch(
             links[..., :n_sites], *local.reshape(4, *shape), weights.reshape(shape[:2]),
-            np.cos(angles).reshape(shape[:2]), self._hops(links),
+            np.cos(angles).reshape(shape[:2]), self._beside(links),
         )
 
     def _evaluate(self, amplitude, rings, local, phi):
@@ -143,15 +143,15 @@ class RingChains:
             local[1] = np.roll(diagonals, -1, axis=1) + ratios[:, :, 1] @ elements
             local[2], local[3] = move_sums(ratios, elements)
 
-    def _hops(self, links):
-        """Return `RingBatch.hops` of links (n_chains, n_per_chain, n_links, n_visible)."""
-        if self.hops is None:
-            return np.zeros((*links.shape[:2], 0))
-        kept = np.ascontiguousarray(links[:, :: self.hops.stride])
-        values = self.hops.measure(kept.reshape(-1, kept.shape[3]), self.team.threads)
-        means = values.reshape(*kept.shape[:3], -1).mean(axis=2)
-        found = np.zeros((*links.shape[:2], means.shape[2]))
-        found[:, :: self.hops.stride] = means * (links.shape[1] / max(1, kept.shape[1]))
+    def _beside(self, links):
+        """Return `RingBatch.beside` of links (n_chains, n_per_chain, n_links, n_visible)."""
+        if self.averages is None:
+            return np.zeros((*links.shape[:3], 0))
+        stride = self.averages.stride
+        kept = np.ascontiguousarray(links[:, ::stride])
+        values = self.averages.measure(kept.reshape(-1, kept.shape[3]), self.team.threads)
+        found = np.zeros((*links.shape[:3], values.shape[1]))
+        found[:, ::stride] = values.reshape(*kept.shape[:3], -1) * (links.shape[1] / max(1, kept.shape[1]))
         return found
 
     def acceptance(self):

@@ -90,6 +90,20 @@ class RingControls:
         elsewhere = (observed.sum(axis=2, keepdims=True) - observed) / (self.n_links - 1)
         return np.einsum("cnm,cnmk->cnk", rings.sign_sums, elsewhere)
 
+    def own_of_links(self, rings, values):
+        """Return the own control of columns that are means over links, as `own`.
+
+        Parameters
+        ----------
+        rings : RingBatch
+        values : (n_chains, n_per_chain, n_links, n_columns) float64
+        """
+        if self.n_links < 3:
+            return np.zeros((*values.shape[:2], values.shape[3]))
+        touched = values + np.roll(values, 1, axis=2)
+        elsewhere = (values.sum(axis=2, keepdims=True) - touched) / (self.n_links - 2)
+        return np.einsum("cnm,cnmk->cnk", rings.sign_sums, elsewhere)
+
     def fit(self, columns, shared, own, n_chains, first_chain, team):
         """Find the coefficients from the columns of a first batch, all with the factor W / D.  *Collective*.
 

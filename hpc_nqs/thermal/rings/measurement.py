@@ -39,13 +39,15 @@ class RingMeasurement:
         self.model, self.accuracy = state.model, accuracy
         self.n_per_chain = max(1, -(-n_batch // n_chains))
         self.n_batches = max(1, -(-n_samples // (self.n_per_chain * n_chains)))
+        averages = state.ring_averages(observables)
+        self.n_beside = 0 if averages is None else averages.n_columns
         self.chains = RingChains(
             team, n_chains, seed, number_of(beta, n_links), state.system, state.wavefunction,
-            sampling_density(state.wavefunction), n_links, state.hop_averages(observables),
+            sampling_density(state.wavefunction), n_links, averages,
         )
         n_sites = state.model.n_sites
         centre = energy * state.model.n_lattice_sites
-        self.sums = RingSums(n_sites, observables, n_chains, n_links, centre)
+        self.sums = RingSums(n_sites, observables, n_chains, n_links, centre, self.n_beside)
         self.n_done = 0
         self.is_warm = False
 
@@ -79,7 +81,7 @@ class RingMeasurement:
     def row(self):
         """Return the row of the samples so far.  *Collective*."""
         sums = self.sums.over_ranks(self.team)
-        row = ring_row(sums, self.observables, self.model, self.n_links, self.sums.centre, self.beta)
+        row = ring_row(sums, self.observables, self.model, self.n_links, self.sums.centre, self.beta, self.n_beside)
         return row | {"acceptance": self.chains.acceptance()}
 
     def continues(self, state):

@@ -5,6 +5,8 @@ with a = R // 2, each by links of its own: the product of two local energies on 
 ratio <sign O> / <sign>, both with control variates.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from hpc_nqs.hamiltonians.spin_model import SZ
@@ -29,6 +31,8 @@ class RingSums:
     n_links : int
     centre : float
         Total energy from which energies are taken, so that no large squares are subtracted.
+    n_beside : int
+        Columns of `RingBatch.beside`.
 
     Attributes
     ----------
@@ -39,11 +43,11 @@ class RingSums:
     controls : RingControls
     """
 
-    def __init__(self, n_sites, observables, n_chains, n_links, centre):
+    def __init__(self, n_sites, observables, n_chains, n_links, centre, n_beside=0):
         self.n_sites, self.observables, self.centre = n_sites, observables, centre
         self.n_chains, self.n_stretches = n_chains, -(-N_BLOCKS // n_chains)
         n_layers = observables.layers.n_columns(n_links) if observables.layers is not None else 0
-        n_columns = FIRST_OBSERVABLE + len(observables.names) + n_layers + len(observables.hops) + 1
+        n_columns = FIRST_OBSERVABLE + len(observables.names) + n_layers + n_beside + 1
         self.sums = np.zeros((n_chains * self.n_stretches, 2 + n_columns))
         self.controls = RingControls(n_links)
 
@@ -70,9 +74,11 @@ class RingSums:
         if self.observables.layers is not None:
             sz_layers = SZ * rings.layers.reshape(-1, n_links, self.n_sites).astype(np.float64)
             columns += list(np.moveaxis(self.observables.layers.measure(sz_layers).reshape(*shape, -1), 2, 0))
-        columns = np.concatenate([np.stack(columns, axis=2), rings.hops, np.ones((*shape, 1))], axis=2)
-        own = np.zeros_like(columns)
+        beside = rings.beside
+        columns = np.concatenate([np.stack(columns, axis=2), beside.mean(axis=2), np.ones((*shape, 1))], axis=2)
+        own, last = np.zeros_like(columns), columns.shape[2] - 1
         own[:, :, FIRST_OBSERVABLE : FIRST_OBSERVABLE + observed.shape[3]] = self.controls.own(rings, observed)
+        own[:, :, last - beside.shape[3] : last] = self.controls.own_of_links(rings, beside)
         return columns, own
 
     def over_ranks(self, team):
@@ -104,7 +110,7 @@ def energies_of(rings, centre):
     return both.mean(axis=2), products.mean(axis=2)
 
 
-def ring_row(sums, observables, model, n_links, centre, beta):
+def ring_row(sums, observables, model, n_links, centre, beta, n_beside=0):
     """Return the results of a ring as a row.
 
     Parameters
@@ -115,6 +121,8 @@ def ring_row(sums, observables, model, n_links, centre, beta):
     model : SpinModel
     n_links : int
     centre, beta : float
+    n_beside : int
+        Columns of `RingBatch.beside`: of spins the averages over the components.
 
     Returns
     -------
@@ -122,11 +130,25 @@ def ring_row(sums, observables, model, n_links, centre, beta):
         As `thermal.meter.Meter.report`, per site, with the average sign; errors by the jackknife over blocks.
     """
     statistics = SignedStatistics(Jackknife(sums[:, 0], sums[:, 2:]), False)
-    row = _row(statistics.estimate, observables, model, n_links, centre, beta)
+    averages = None
+    if n_beside and model.filling is None:
+        averages = _Columns(statistics, len(statistics.means) - n_beside)
+    row = _row(statistics.estimate, observables, model, n_links, centre, beta, averages)
     sign, error = statistics.jackknife.estimate(lambda means: means[:, -1])
     total, squares = sums[:, 0].sum(), sums[:, 1].sum()
     return row | {"average_sign": float(sign), "average_sign_error": float(error),
                   "effective_samples": float(total**2 / squares)}
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """The statistics of the columns from `first` on."""
+
+    statistics: SignedStatistics
+    first: int
+
+    def estimate(self, function):
+        return self.statistics.estimate(lambda means: function(means[:, self.first :]))
 
 
 def traced_row(averages, observables, model, n_links, beta):
@@ -137,10 +159,10 @@ def traced_row(averages, observables, model, n_links, beta):
     return row | {"average_sign": averages["average_sign"]}
 
 
-def _row(estimate, observables, model, n_links, centre, beta):
+def _row(estimate, observables, model, n_links, centre, beta, averages=None):
     row = measured_row(
         estimate, lambda means: centre + means[:, ENERGY],
         lambda means: means[:, FLUCTUATION] - means[:, ENERGY] ** 2, model, observables, beta, n_links,
-        FIRST_OBSERVABLE,
+        FIRST_OBSERVABLE, averages,
     )
     return row | {"links": n_links, "kernel_beta": 2 * beta / n_links}

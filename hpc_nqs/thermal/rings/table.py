@@ -13,7 +13,7 @@ import numpy as np
 
 from hpc_nqs.hamiltonians.spin_model import SZ
 from hpc_nqs.observables import electron_moments, thermodynamics
-from hpc_nqs.thermal.observable_error import MISSED, SHARE
+from hpc_nqs.thermal.observable_error import ALONE, MISSED, SHARE, asymmetry
 
 POWER = 2.0
 IN_TIME = ("time_correlation", "local_time_correlation")  # other times with other links
@@ -108,15 +108,15 @@ def _systematic_errors(row, other, before, kernel, starts):
     energy = float(np.hypot(of_label, of_state))
     for name, value in row.items():
         start = starts.get(name, 0.0) * (beta if name == "susceptibility" else 1.0)
-        if isinstance(value, dict) and not name.endswith("_systematic"):
+        if isinstance(value, dict) and not name.endswith(("_systematic", ALONE)):
             others = (other or {}).get(name, {})
             earlier = before[0].get(name, {}) if before and name not in IN_TIME else {}
             of_rule = row.get(f"{name}_systematic", {})  # of an integral over imaginary time
             found[f"{name}_systematic"] = {
-                key: float(np.hypot(
+                key: float(np.linalg.norm([
                     _of_mean(start, pair, others.get(key), earlier.get(key), row, other, before, kernel),
-                    of_rule.get(key, 0.0),
-                ))
+                    of_rule.get(key, 0.0), asymmetry(row, name, key),
+                ]))
                 for key, pair in value.items()
             }
             if name == "local_time_correlation":
