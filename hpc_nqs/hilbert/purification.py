@@ -11,6 +11,8 @@ is down.  So Psi(x, x') = <x|e^{-beta H/2}|x'> begins with equal layers, and all
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from hpc_nqs.hamiltonians.spin_model import SpinModel
 from hpc_nqs.hilbert.moves import Moves
@@ -31,7 +33,8 @@ class Purification(System):
     moves : Moves
         All moves, those of the Hamiltonian on either layer included.
     proposals : (n_proposals,) intp
-        The moves that chains propose; ergodic in the sector of the Bell pairs.
+        The moves that chains propose; ergodic in the sector of the Bell pairs.  Of electrons the last ones exchange
+        two orbitals that no hops connect, on both layers.
     hamiltonians : tuple of Hamiltonian
         H x 1 on the physical layer and 1 x H~ on the ancilla layer.
     terms : (2, n_terms) intp
@@ -105,6 +108,8 @@ def purify(model, bond_features):
     else:
         site_moves = [moves.add_joint_flip(i) for i in range(n)]
     proposals += site_moves
+    if model.filling is not None:
+        proposals += [moves.add_joint_exchange(i, j) for i, j in _between_parts(model)]
     return Purification(
         model=model,
         bond_features=bond_features,
@@ -114,6 +119,18 @@ def purify(model, bond_features):
         terms=np.array(terms, dtype=np.intp),
         site_moves=np.array(site_moves, dtype=np.intp),
     )
+
+
+def _between_parts(model):
+    """Return pairs of units of one spin that join the parts of the orbitals that no hops connect, a list of pairs."""
+    n = model.n_sites
+    links = coo_array((np.ones(len(model.exchange_sites)), tuple(model.exchange_sites.T)), shape=(n, n))
+    labels = connected_components(links, directed=False)[1]
+    pairs = []
+    for units in np.split(np.arange(n), 2):
+        first = units[np.unique(labels[units], return_index=True)[1]]
+        pairs += list(zip(first[:-1].tolist(), first[1:].tolist(), strict=True))
+    return pairs
 
 
 def _layer_hamiltonian(model, layer, terms):

@@ -261,7 +261,8 @@ def phase_diagram(sweep, quantity="specific_heat", width=WIDTH):
     quantity : str
     """
     title, symbol, unit = QUANTITIES[quantity]
-    runs = [(value, points(rows, quantity)) for value, rows in sorted(sweep["runs"]) if points(rows, quantity)]
+    by_value = sorted(sweep["runs"], key=lambda run: run[0])
+    runs = [(value, points(rows, quantity)) for value, rows in by_value if points(rows, quantity)]
     with matplotlib.rc_context(_style(width)):
         figure, axes = _panels(2, width)
         draw_map(figure, axes[0], runs, f"{symbol}  [{unit}]")

@@ -50,7 +50,7 @@ def refuse_runs(settings):
     if settings.run.task == "ground_state":
         raise ValueError(f'run.task = "ground_state": with model.kind = "{model.word}" allowed is "thermal"{instead}')
     if "mu" in settings.model.keywords():
-        raise ValueError(f"model.mu = {settings.model.mu:g}: runs need n_up and n_down{instead}")
+        raise ValueError(f"model.mu = {settings.model.mu:g}: runs take n_up and n_down in its place{instead}")
 
 
 def not_available(word):

@@ -267,8 +267,9 @@ def _place(*names):
 
 
 def _nearest_name(name, names):
-    close = difflib.get_close_matches(name[:60].lower(), list(names), n=1, cutoff=0.5)
-    return f", did you mean {close[0]}" if close else ""
+    lower = {each.lower(): each for each in names}
+    close = difflib.get_close_matches(name[:60].lower(), list(lower), n=1, cutoff=0.5)
+    return f", did you mean {lower[close[0]]}" if close else ""
 
 
 def _nearest_key(section, key):

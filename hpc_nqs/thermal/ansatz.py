@@ -1,7 +1,16 @@
 """From settings to the thermal state at the start of the cooling."""
 
 from hpc_nqs.settings.parsing import SettingsError, refusing
-from hpc_nqs.thermal.choices import DEEP, DETERMINANT, NETWORK, PAIRED, PERMANENT, TABLES, plan_state
+from hpc_nqs.thermal.choices import (
+    DEEP,
+    DETERMINANT,
+    NETWORK,
+    PAIRED,
+    PERMANENT,
+    TABLES,
+    plan_state,
+    refuse_for_electrons,
+)
 from hpc_nqs.thermal.deep.ansatz import build_deep_state
 from hpc_nqs.thermal.determinant_state import build_determinant_state
 from hpc_nqs.thermal.network_state import build_network_state
@@ -37,6 +46,10 @@ def build_state(settings, lattice, model, seed, start=None):
         A wave function that cannot represent the model; deep units that can neither be summed nor sampled, or not in
         the way that is asked for; rings of a state that makes none.
     """
+    if model.filling is not None:
+        refusing(refuse_for_electrons, settings.wavefunction, model)
+        if settings.thermal.start:
+            raise SettingsError([f'thermal.start = "{settings.thermal.start}": of electrons allowed is ""'])
     if settings.wavefunction.kind == DEEP or settings.thermal.start:
         state = refusing(build_deep_state, settings, lattice, model, start)
     else:

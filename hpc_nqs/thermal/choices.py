@@ -138,7 +138,7 @@ def choose_kind(choice, lattice, model, is_exact):
         A wave function that cannot represent the model.
     """
     if isinstance(model, ElectronModel):
-        _refuse_for_electrons(choice)
+        refuse_for_electrons(choice, model)
         return DETERMINANT, False, model
     if choice.kind == DETERMINANT:
         raise ValueError('wavefunction.kind = "determinant": for electrons; allowed is "auto"')
@@ -157,7 +157,7 @@ def choose_kind(choice, lattice, model, is_exact):
     return kind, is_complex, rotated if rotate else model
 
 
-def _refuse_for_electrons(choice):
+def refuse_for_electrons(choice, model):
     """Raise ValueError for settings [wavefunction] that the state of electrons cannot follow."""
     allowed = {
         "kind": ("auto", DETERMINANT), "parameters": ("auto", "real"), "slices": ("auto", 1), "alpha": ("auto",),
@@ -172,6 +172,11 @@ def _refuse_for_electrons(choice):
     if choice.symmetries != "auto" and "layer_exchange" not in choice.symmetries:
         raise ValueError(
             f"wavefunction.symmetries = {shown(choice.symmetries)}: the state of electrons has layer_exchange always"
+        )
+    if "spin_flip" in choice.symmetries and not model.spin_exchange_symmetric:
+        raise ValueError(
+            f"wavefunction.symmetries = {shown(choice.symmetries)}: spin up and spin down differ; allowed are lists "
+            'without "spin_flip"'
         )
 
 

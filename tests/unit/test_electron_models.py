@@ -299,7 +299,7 @@ def test_runs_of_the_grand_canonical_ensemble_and_of_ground_states_are_refused()
     grand = {"kind": "hubbard", "U": 4.0, "mu": 2.0}
     many = {"kind": "kanamori", "U": 4.0, "n_up": 2, "n_down": 2}
     for sections, text in (
-        ({"model": grand}, r"^model.mu = 2: runs need n_up and n_down; `hpc-nqs exact`"),
+        ({"model": grand}, r"^model.mu = 2: runs take n_up and n_down in its place; `hpc-nqs exact`"),
         ({"model": many}, r'^model.kind = "kanamori": runs are available for "hubbard" only; `hpc-nqs exact`'),
         ({"model": HALF, "run": {"task": "ground_state"}}, r'^run.task = "ground_state": with model.kind = "hubbard"'),
     ):

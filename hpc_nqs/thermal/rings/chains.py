@@ -136,7 +136,7 @@ class RingChains:
         elements = np.concatenate([model.exchange_element, model.flip_element])
         ratios = np.empty((len(flat), 2 * len(elements)), dtype=complex)
         move_ratios(flat, amplitude, self.steps, self.terms, ratios, phi)
-        ratios = np.ascontiguousarray(ratios.real).reshape(len(rings), self.n_links, 2, -1)
+        ratios = np.ascontiguousarray(ratios.real).reshape(len(rings), self.n_links, 2, len(elements))
         diagonals = model.constant + diagonal(model, flat[:, :n_sites]).reshape(len(rings), self.n_links)
         with np.errstate(all="ignore"):  # links that vanish
             local[0] = diagonals + ratios[:, :, 0] @ elements

@@ -16,7 +16,8 @@ class RingMoves:
     terms : (n_terms, 3) intp
         The move of one off-diagonal term on the first layer of a link, on the second, and on both.
     lines : (n_lines,) intp
-        The move that flips one matched site on both layers of a link; together they change the magnetization.
+        The move that flips one matched site on both layers of a link; together they change the magnetization.  Of
+        electrons that exchanges two orbitals on both layers which no hops connect.
     """
 
     terms: np.ndarray
@@ -30,7 +31,7 @@ def ring_moves(system):
     joint = proposals[2 * n_terms : 3 * n_terms] if model.conserves_sz else proposals[-n_terms:]
     terms = np.stack([proposals[:n_terms], proposals[n_terms : 2 * n_terms], joint], axis=1)
     # flips of single layers change the magnetization already
-    lines = system.site_moves if model.conserves_sz else proposals[:0]
+    lines = proposals[3 * n_terms :] if model.conserves_sz else proposals[:0]
     return RingMoves(np.ascontiguousarray(terms), np.ascontiguousarray(lines))
 
 
