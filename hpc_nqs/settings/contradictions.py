@@ -138,7 +138,9 @@ def _contradictions_of_task(sections):
         why = 'world lines are sampled by one thread per rank; with thermal.method = "analytic" allowed is 1'
         report("run", "threads", why)
     tables = network.get("kind", "auto") in ("clusters", "permanent", "determinant")
-    if network.get("cluster_size", "auto") != "auto" and not tables:
+    electrons = model.get("kind") in MODELS and MODELS[model["kind"]].of_electrons
+    of_tables = tables or (electrons and network.get("kind", "auto") == "auto")
+    if network.get("cluster_size", "auto") != "auto" and not of_tables:
         why = 'only with wavefunction.kind = "clusters", "permanent" or "determinant"; allowed is "auto"'
         report("wavefunction", "cluster_size", why)
     if network.get("exchange_radius", "auto") != "auto" and network.get("kind", "auto") not in ("auto", "permanent"):
