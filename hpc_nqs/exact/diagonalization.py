@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 import scipy.linalg
 
+from hpc_nqs.exact.boltzmann import boltzmann, exact_row, variance
 from hpc_nqs.exact.symmetry_blocks import (
     SymmetryBlock,
     abelian_generators,
@@ -260,29 +261,20 @@ def thermal_rows(levels, betas):
 
 
 def _thermal_row(levels, beta):
-    if not beta >= 0:
-        raise ValueError(f"beta = {beta}: inverse temperatures are at least 0")
-    n, lowest = levels.n_sites, levels.energies[0]
-    weights = np.exp(-beta * (levels.energies - lowest))
-    total = weights.sum()
-    weights /= total
-    energy = float(weights @ levels.energies)
-    variance = float(weights @ (levels.energies - energy) ** 2)
-    ln_z = (float(np.log(total)) - beta * lowest) / n
+    n = levels.n_sites
+    weights, log_partition = boltzmann(levels.energies, beta)
+    energy, ln_z = float(weights @ levels.energies), log_partition / n
     values = {
         "energy": energy / n,
-        "specific_heat": beta**2 * variance / n,
+        "specific_heat": beta**2 * variance(weights, levels.energies) / n,
         "entropy": ln_z + beta * energy / n,
         "ln_z": ln_z,
     }
     if beta > 0:
         values["free_energy"] = -ln_z / beta
     if levels.sz is not None:
-        mean = float(weights @ levels.sz)
-        values["susceptibility"] = beta * float(weights @ (levels.sz - mean) ** 2) / n
-    row = {"temperature": 1.0 / beta if beta > 0 else None, "beta": beta}
-    for name, value in values.items():
-        row |= {name: float(value), f"{name}_error": 0.0}
+        values["susceptibility"] = beta * variance(weights, levels.sz) / n
+    row = exact_row(beta, values)
     for name in ("structure_factor", "correlation"):
         if getattr(levels, name):
             row[name] = {key: [float(weights @ f), 0.0] for key, f in getattr(levels, name).items()}

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.linalg
 
+from hpc_nqs.exact.boltzmann import boltzmann, exact_row, variance
 from hpc_nqs.exact.electron_blocks import ElectronBlock, Operator, expectation, states_of
 from hpc_nqs.exact.electron_observables import ElectronObservables
 from hpc_nqs.exact.symmetry_blocks import abelian_generators, abelian_group, conjugations, momentum_of, stars
@@ -230,35 +231,24 @@ def thermal_rows(levels, betas):
 
 
 def _thermal_row(levels, beta):
-    if not beta >= 0:
-        raise ValueError(f"beta = {beta}: inverse temperatures are at least 0")
-    n, lowest = levels.n_sites, levels.energies[0]
-    weights = np.exp(-beta * (levels.energies - lowest))
-    total = weights.sum()
-    weights /= total
-    energy = float(weights @ levels.energies)
-    ln_z = (float(np.log(total)) - beta * lowest) / n
+    n = levels.n_sites
+    weights, log_partition = boltzmann(levels.energies, beta)
+    energy, ln_z = float(weights @ levels.energies), log_partition / n
     numbers, sz = levels.n_up + levels.n_down, SZ * (levels.n_up - levels.n_down)
     filling = float(weights @ numbers)
     values = {
         "energy": (energy + (levels.mu or 0.0) * filling) / n,
-        "specific_heat": beta**2 * _variance(weights, levels.energies) / n,
+        "specific_heat": beta**2 * variance(weights, levels.energies) / n,
         "entropy": ln_z + beta * energy / n,
         "ln_z": ln_z,
     }
     if beta > 0:
         values["free_energy"] = -ln_z / beta
     if levels.mu is not None:
-        values["susceptibility"] = beta * _variance(weights, sz) / n
-        values["compressibility"] = beta * _variance(weights, numbers) / n
+        values["susceptibility"] = beta * variance(weights, sz) / n
+        values["compressibility"] = beta * variance(weights, numbers) / n
     values["filling"] = filling / n
-    row = {"temperature": 1.0 / beta if beta > 0 else None, "beta": beta}
-    for name, value in values.items():
-        row |= {name: float(value), f"{name}_error": 0.0}
+    row = exact_row(beta, values)
     if levels.observables is None:
         return row
     return row | levels.observables.row(levels.columns @ weights, weights @ levels.n_up, weights @ levels.n_down)
-
-
-def _variance(weights, values):
-    return float(weights @ (values - weights @ values) ** 2)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hpc_nqs.hamiltonians.filling import checked_filling
-from hpc_nqs.hamiltonians.spin_model import SpinModel
+from hpc_nqs.hamiltonians.spin_model import SpinModel, freeze_arrays
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,11 +72,7 @@ class ElectronModel:
     hop2_element: np.ndarray
 
     def __post_init__(self):
-        for name, array in vars(self).items():
-            if isinstance(array, np.ndarray):
-                array = np.ascontiguousarray(array)
-                array.flags.writeable = False
-                object.__setattr__(self, name, array)
+        freeze_arrays(self)
 
     @classmethod
     def of_terms(cls, kind, n_lattice_sites, n_orbitals, filling, energies, repulsions, hops, hop2=None, field_z=0.0):

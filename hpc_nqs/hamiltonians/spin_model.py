@@ -56,11 +56,7 @@ class SpinModel:
     sublattice: np.ndarray | None = None
 
     def __post_init__(self):
-        for name, array in vars(self).items():
-            if isinstance(array, np.ndarray):
-                array = np.ascontiguousarray(array)
-                array.flags.writeable = False
-                object.__setattr__(self, name, array)
+        freeze_arrays(self)
 
     @classmethod
     def of_terms(cls, kind, n_sites, spin, pairs=None, exchange=None, flips=None, field_z=0.0):
@@ -140,3 +136,12 @@ class SpinModel:
     def spin_flip_symmetric(self):
         """Whether H commutes with the flip of all spins."""
         return not self.site_field.any()
+
+
+def freeze_arrays(terms):
+    """Make all arrays of a frozen dataclass C-contiguous and read-only, *in place*."""
+    for name, array in vars(terms).items():
+        if isinstance(array, np.ndarray):
+            array = np.ascontiguousarray(array)
+            array.flags.writeable = False
+            object.__setattr__(terms, name, array)

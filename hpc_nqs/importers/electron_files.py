@@ -7,7 +7,7 @@ A line of Exchange or PairHop stands for its conjugate, too; Trans lists both di
 """
 
 from hpc_nqs.importers.electron_terms import ElectronTerms, filling_of
-from hpc_nqs.importers.expert_files import TERM_KINDS, Problems, entries, parameter
+from hpc_nqs.importers.expert_files import TERM_KINDS, Problems, entries, parameter, told_sites
 from hpc_nqs.settings.parsing import SettingsError
 
 HERMITIAN = 1e-12  # relative to the largest element of Trans
@@ -35,7 +35,7 @@ def read_electrons(files, source, problems):
     SettingsError
         With everything that is unsupported or inconsistent.
     """
-    n_sites = _n_sites(files, problems)
+    n_sites = told_sites(files, problems, 0, "localized spins beside electrons are not available")
     listed, n_found = [], 0
     for kind, name, text in files:
         if kind not in TERM_KINDS:
@@ -67,26 +67,6 @@ def read_electrons(files, source, problems):
         raise SettingsError(problems.sentences())
     names = ", ".join(name for kind, name, _ in files if kind in TERM_KINDS)
     return terms, [f"Imported from {names}, expert mode of {source}.", *remarks]
-
-
-def _n_sites(files, problems):
-    """Return the number of sites that modpara and locspn tell, 0 when they do not."""
-    told = {}
-    for kind, name, text in files:
-        if kind == "locspin":
-            spins = [numbers for _, numbers in entries(kind, name, text, problems)]
-            if any(spin != 0 for _, spin in spins):
-                problems.add(f"{name}: localized spins beside electrons are not available")
-            if sorted(site for site, _ in spins) != list(range(len(spins))):
-                problems.add(f"{name}: every site from 0 to {len(spins) - 1} stands there once")
-            told[name] = len(spins)
-        elif kind == "modpara":
-            n_sites = parameter(name, text, "Nsite", problems)
-            if n_sites is not None:
-                told[name] = n_sites
-    if len(set(told.values())) > 1:
-        problems.add(", ".join(f"{name}: {count} sites" for name, count in told.items()) + ": these differ")
-    return max(told.values(), default=0)
 
 
 def _add_hops(terms, hops, problems):

@@ -148,6 +148,36 @@ def parameter(name, text, keyword, problems):
     return value if value is None else int(value)
 
 
+def told_sites(files, problems, spin, otherwise):
+    """Return the number of sites that modpara and locspn tell, 0 when they do not.
+
+    Parameters
+    ----------
+    files : list of (kind, name, text)
+    problems : Problems
+    spin : int
+        Twice the localized spin that every site must have.
+    otherwise : str
+        What to say of others.
+    """
+    told = {}
+    for kind, name, text in files:
+        if kind == "locspin":
+            spins = [numbers for _, numbers in entries(kind, name, text, problems)]
+            if any(found != spin for _, found in spins):
+                problems.add(f"{name}: {otherwise}")
+            if sorted(site for site, _ in spins) != list(range(len(spins))):
+                problems.add(f"{name}: every site from 0 to {len(spins) - 1} stands there once")
+            told[name] = len(spins)
+        elif kind == "modpara":
+            n_sites = parameter(name, text, "Nsite", problems)
+            if n_sites is not None:
+                told[name] = n_sites
+    if len(set(told.values())) > 1:
+        problems.add(", ".join(f"{name}: {count} sites" for name, count in told.items()) + ": these differ")
+    return max(told.values(), default=0)
+
+
 def _value(column, word, place, number, problems):
     """Return the number of one column, None with a problem where it is none."""
     if column == "x":

@@ -15,6 +15,7 @@ from hpc_nqs.importers.expert_files import (
     is_pair_file,
     parameter,
     read_files,
+    told_sites,
 )
 from hpc_nqs.importers.spin_terms import SpinTerms
 from hpc_nqs.settings.parsing import SettingsError
@@ -60,7 +61,8 @@ def read_expert(paths, program=None):
     source = "mVMC" if program == "mvmc" else "HPhi"
     if are_of_electrons(files):
         return read_electrons(files, source, problems)
-    n_told = _n_sites(files, problems)
+    n_told = told_sites(files, problems, 1, "only localized spins 1/2 (1) are available")
+    _refuse_magnetization(files, problems)
     matrices, fields = {}, {}
     for kind, name, text in files:
         if kind not in TERM_KINDS:
@@ -86,26 +88,12 @@ def read_expert(paths, program=None):
     ]
 
 
-def _n_sites(files, problems):
-    """Return the number of sites that modpara and locspn tell, 0 when they do not; check what they ask for."""
-    told = {}
+def _refuse_magnetization(files, problems):
+    """Note sectors of fixed magnetization that modpara asks for."""
     for kind, name, text in files:
-        if kind == "locspin":
-            spins = [numbers for _, numbers in entries(kind, name, text, problems)]
-            if any(spin != 1 for _, spin in spins):
-                problems.add(f"{name}: only localized spins 1/2 (1) are available")
-            if sorted(site for site, _ in spins) != list(range(len(spins))):
-                problems.add(f"{name}: every site from 0 to {len(spins) - 1} stands there once")
-            told[name] = len(spins)
-        elif kind == "modpara":
-            n_sites, twice_sz = (parameter(name, text, keyword, problems) for keyword in ("Nsite", "2Sz"))
-            if n_sites is not None:
-                told[name] = n_sites
-            if twice_sz:
-                problems.add(f"{name}: 2Sz = {twice_sz}: sectors of fixed magnetization are not available")
-    if len(set(told.values())) > 1:
-        problems.add(", ".join(f"{name}: {count} sites" for name, count in told.items()) + ": these differ")
-    return max(told.values(), default=0)
+        twice_sz = parameter(name, text, "2Sz", problems) if kind == "modpara" else None
+        if twice_sz:
+            problems.add(f"{name}: 2Sz = {twice_sz}: sectors of fixed magnetization are not available")
 
 
 def _add(kind, numbers, program, matrices, fields):

@@ -66,6 +66,15 @@ cdef class Hamiltonian:
                 energy[1] += self.elements[t] * ratio.imag
 
 
+cdef void prepare(Amplitude amplitude, const int8_t *visible, Py_ssize_t n, double complex *log_psi) noexcept nogil:
+    """Rebuild the states of n rows for many ratios, and write their ln Psi."""
+    cdef Py_ssize_t row
+    amplitude.refresh(visible, n)
+    amplitude.anticipate(n)
+    for row in range(n):
+        log_psi[row] = amplitude.log_psi(row, visible + row * amplitude.n_visible)
+
+
 def local_energies(const int8_t[:, ::1] configurations, Amplitude amplitude, MoveSet moves, list hamiltonians,
                    double complex[:, ::1] energies, double complex[::1] log_psi):
     """Write the local energies of every configuration under every Hamiltonian, and ln Psi.
@@ -79,7 +88,7 @@ def local_energies(const int8_t[:, ::1] configurations, Amplitude amplitude, Mov
     energies : (n, len(hamiltonians)) complex128, output
     log_psi : (n,) complex128, output
     """
-    cdef Py_ssize_t first = 0, row, h, n, n_hamiltonians = energies.shape[1]
+    cdef Py_ssize_t first = 0, h, n, n_hamiltonians = energies.shape[1]
     cdef Hamiltonian hamiltonian
     cdef Py_ssize_t[::1] kept = np.empty(n_hamiltonians, dtype=np.intp)
     for h in range(n_hamiltonians):
@@ -89,10 +98,7 @@ def local_energies(const int8_t[:, ::1] configurations, Amplitude amplitude, Mov
     with nogil:
         while first < configurations.shape[0]:
             n = min(configurations.shape[0] - first, BLOCK)
-            amplitude.refresh(&configurations[first, 0], n)
-            amplitude.anticipate(n)
-            for row in range(n):
-                log_psi[first + row] = amplitude.log_psi(row, &configurations[first + row, 0])
+            prepare(amplitude, &configurations[first, 0], n, &log_psi[first])
             for h in range(n_hamiltonians):
                 (<Hamiltonian><void *>kept[h]).local_energies(amplitude, moves, &configurations[first, 0], n,
                                                       &energies[first, h], n_hamiltonians)
@@ -119,10 +125,7 @@ def move_ratios(const int8_t[:, ::1] configurations, Amplitude amplitude, MoveSe
     with nogil:
         while first < configurations.shape[0]:
             n = min(configurations.shape[0] - first, BLOCK)
-            amplitude.refresh(&configurations[first, 0], n)
-            amplitude.anticipate(n)
-            for row in range(n):
-                log_psi[first + row] = amplitude.log_psi(row, &configurations[first + row, 0])
+            prepare(amplitude, &configurations[first, 0], n, &log_psi[first])
             for t in range(chosen.shape[0]):
                 for row in range(n):
                     visible = &configurations[first + row, 0]

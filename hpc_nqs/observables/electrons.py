@@ -10,9 +10,10 @@ import numpy as np
 
 from hpc_nqs.hamiltonians.electron_matrices import to_sparse
 from hpc_nqs.hilbert.moves import Moves
-from hpc_nqs.kernels.local_energy import Hamiltonian, local_energies
+from hpc_nqs.kernels.local_energy import Hamiltonian
 from hpc_nqs.lattices.lattice import wave_vector_key
 from hpc_nqs.observables.diagonal import pairs_by_distance
+from hpc_nqs.observables.local_sums import layer_means
 
 DOUBLE, MOMENT, FIRST_DENSITY = range(3)  # columns
 
@@ -177,14 +178,7 @@ class HopAverages:
 
     def measure(self, configurations, threads):
         """Return the sums (n, n_orbits) float64 of configurations (n, n_visible) int8, 0 where Psi vanishes."""
-        sums = np.empty((len(configurations), len(self.sums)), dtype=np.complex128)
-        log_psi, kernel = np.empty(len(configurations), dtype=np.complex128), self.moves.kernel()
-        threads.run(
-            self.wavefunction.amplitude(self.moves),
-            len(configurations),
-            lambda own, part: local_energies(configurations[part], own, kernel, self.sums, sums[part], log_psi[part]),
-        )
-        return sums.real.reshape(len(configurations), self.n_layers, -1).mean(axis=1)
+        return layer_means(self.wavefunction, self.moves, self.sums, self.n_layers, configurations, threads)
 
 
 def _pair_orbits(sites):

@@ -11,7 +11,8 @@ local estimators like those of the energy.  <M^2> is conserved and needs no aver
 import numpy as np
 
 from hpc_nqs.hilbert.moves import Moves
-from hpc_nqs.kernels.local_energy import Hamiltonian, local_energies
+from hpc_nqs.kernels.local_energy import Hamiltonian
+from hpc_nqs.observables.local_sums import layer_means
 
 DIGITS = 12  # of weights that count as equal
 
@@ -63,13 +64,5 @@ class SpinAverages:
 
     def measure(self, configurations, threads):
         """Return the columns (n, n_columns) float64 of configurations (n, n_visible) int8 at the present parameters."""
-        amplitude = self.wavefunction.amplitude(self.moves)
-        sums = np.empty((len(configurations), len(self.sums)), dtype=np.complex128)
-        log_psi, kernel = np.empty(len(configurations), dtype=np.complex128), self.moves.kernel()
-        threads.run(
-            amplitude,
-            len(configurations),
-            lambda own, part: local_energies(configurations[part], own, kernel, self.sums, sums[part], log_psi[part]),
-        )
-        layers = sums.real.reshape(len(configurations), len(self.layers), self.weights.shape[1])
-        return self.constants + layers.mean(axis=1) @ self.weights.T
+        means = layer_means(self.wavefunction, self.moves, self.sums, len(self.layers), configurations, threads)
+        return self.constants + means @ self.weights.T
