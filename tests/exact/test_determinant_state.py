@@ -237,6 +237,14 @@ def test_momentum_distributions_are_those_of_all_levels(tmp_path, name):
             assert np.dot(weights, found) == pytest.approx(number, abs=1e-9)
 
 
+def test_a_rank_without_chains_measures_hops_of_none():
+    settings = settings_of(SYSTEMS["ring"], observables={"structure_factor": [[0.0, 0.0]]})
+    state, team = state_of(SYSTEMS["ring"]), Team.serial()
+    observables, none = state.observables(settings), np.zeros((0, state.system.n_visible), dtype=np.int8)
+    for averages in (state.ring_averages(observables), state.spin_averages(observables)):
+        assert averages.measure(none, team.threads).shape == (0, averages.n_columns)
+
+
 MOMENTS = [
     ((3, 2), {"hopping": [1.0, 0.3], "U": 5.0, "n_up": 3, "n_down": 2}),
     ((3, 3), {"hopping": [1.0], "U": 4.0, "V": 0.7, "n_up": 2, "n_down": 1, "field_z": 0.4}),
