@@ -18,7 +18,7 @@ from hpc_nqs.thermal.forecast import Forecast
 from hpc_nqs.thermal.state import HOT_BETA
 
 N_SAMPLES, N_CHAINS = 8192, 64
-LEAST_SHARE = 1 / 3  # of the samples of a report, before its errors are trusted
+LEAST_SHARE = 2 / 3  # of the samples of a report, before its errors are trusted
 TYPICAL_ERROR = 0.005  # of c, chi and S(q) with all samples of a report, relative
 MAX_GROWTH = 0.2  # of beta per step, relative
 MAX_DTAU = 0.05  # in units of the inverse of `ThermalState.step_scale`
