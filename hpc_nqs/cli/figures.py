@@ -6,11 +6,12 @@ from pathlib import Path
 from hpc_nqs.cli.errors import DONE, CommandError
 from hpc_nqs.cli.inputs import exact_rows_of, read_run_file
 from hpc_nqs.exact import table as exact_table
+from hpc_nqs.reports.series import has_correlations, has_times
 from hpc_nqs.runs.output_paths import check_output
 from hpc_nqs.settings.parsing import SettingsError, parse_settings
 
 PAGES = ("thermodynamics", "correlations", "convergence")  # of every thermal run
-IN_TIME, IN_TIME_COLUMN = "imaginary_time", "local_time_correlation"
+IN_TIME = "imaginary_time"
 N_TIMES = 64  # parts of beta in exact curves
 
 
@@ -32,26 +33,41 @@ def plot(options):
     output = Path(options.output) if options.output else Path(options.runs[0]).with_suffix(".png")
     if tasks == {"ground_state"}:
         return _plot_ground_states(options, tables, names, width, output)
-    page = options.page or PAGES[0]
-    in_time = any(IN_TIME_COLUMN in row for table in tables for row in table["rows"])
-    pages = PAGES + (IN_TIME,) * in_time if page == "all" else (page,)
+    pages = _pages(options.page or PAGES[0], tables)
     outputs = [output if page == pages[0] else output.with_stem(f"{output.stem}-{page}") for page in pages]
     _check_outputs(options, options.runs, outputs)
     curves, references = [], []
-    if page != IN_TIME:
-        curves, references = _comparisons(options, tables, names, page in ("correlations", "all"))
+    if pages != [IN_TIME]:
+        curves, references = _comparisons(options, tables, names, "correlations" in pages)
     elif options.reference:
         raise SettingsError([f"--reference: reference data have no imaginary times; leave --page {IN_TIME} out"])
     for page, output in zip(pages, outputs, strict=True):
         if page == "convergence":
             histories = [read_run_file(path, "read_history") for path in options.runs]
-            figure = plotting.convergence(histories, names, width)
+            figure = plotting.convergence(histories, names, tables, width)
         elif page == IN_TIME:
             figure = plotting.imaginary_time(tables, names, _exact_times(options, tables, names), width)
         else:
             figure = getattr(plotting, page)(tables, names, curves, references, width)
         save(figure, output)
     return DONE
+
+
+def _pages(asked, tables):
+    """Return the pages to draw; CommandError where the one that is asked for would be empty."""
+    empty = {
+        "correlations": (not has_correlations(tables), "correlations", "structure_factor=[[1,1]]"),
+        IN_TIME: (not has_times(tables), "correlations in imaginary time", f"{IN_TIME}=true"),
+    }
+    if asked == "all":
+        return [page for page in (*PAGES, IN_TIME) if not empty.get(page, (False,))[0]]
+    is_empty, what, key = empty.get(asked, (False, "", ""))
+    if is_empty:
+        raise CommandError(
+            f"--page {asked}: no {what} were measured in these runs; "
+            f"hpc-nqs measure RUN.h5 --set observables.{key} measures them"
+        )
+    return [asked]
 
 
 def _plot_ground_states(options, tables, names, width, output):
@@ -110,14 +126,12 @@ def _thermal_figures(options, table, history):
     plotting = import_plotting()
     tables, names = [table], [Path(options.run).stem]
     curves, references = _comparisons(options, tables, names)
-    figures = {
-        "Thermodynamics": plotting.thermodynamics(tables, names, curves, references),
-        "Correlations": plotting.correlations(tables, names, curves, references),
-        "Convergence": plotting.convergence([history], names),
-    }
-    if any(IN_TIME_COLUMN in row for row in table["rows"]):
-        in_time = plotting.imaginary_time(tables, names, _exact_times(options, tables, names))
-        figures = dict([*list(figures.items())[:2], ("Imaginary time", in_time), *list(figures.items())[2:]])
+    figures = {"Thermodynamics": plotting.thermodynamics(tables, names, curves, references)}
+    if has_correlations(tables):
+        figures["Correlations"] = plotting.correlations(tables, names, curves, references)
+    if has_times(tables):
+        figures["Imaginary time"] = plotting.imaginary_time(tables, names, _exact_times(options, tables, names))
+    figures["Convergence"] = plotting.convergence([history], names, tables)
     return figures, exact_rows_of(table, options.run) if curves else None
 
 
@@ -145,7 +159,7 @@ def _exact_times(options, tables, names):
     found = []
     for table, name in zip(tables, names, strict=True):
         rows, betas = [], [row["beta"] for row in table["rows"]]
-        if options.exact and any(IN_TIME_COLUMN in row for row in table["rows"]):
+        if options.exact and has_times([table]):
             try:
                 rows = exact_table.imaginary_time_rows(parse_settings(table["settings"]), betas, N_TIMES)
             except SettingsError as error:

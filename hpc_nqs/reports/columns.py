@@ -39,6 +39,8 @@ _COLUMNS = (
     ("magnetization", "m", 6),
     ("lowest_of", "lowest of", 0),
     ("n_sectors", "sectors", 0),
+    ("effective_samples", "effective samples", 0),
+    ("kernel_beta", "kernel beta", 4),
 )
 _LEFT_OUT = ("beta", "ln_z")
 # Powers of the unit of energy in quantities that are shown with decimals.
