@@ -10,7 +10,7 @@ from hpc_nqs.reports import verdict as judgement
 from hpc_nqs.reports.columns import aligned_columns
 from hpc_nqs.reports.methods import paragraph
 from hpc_nqs.reports.numbers import duration
-from hpc_nqs.reports.text import describe, errors_legend, table_remarks, unit_of_energy
+from hpc_nqs.reports.text import describe, errors_legend, status, table_remarks, unit_of_energy
 from hpc_nqs.settings.toml_text import format_value
 
 PAPERS = (
@@ -103,6 +103,13 @@ def html(table, history, about, drawings, *, name, exact_rows=None):
     head = f'<meta charset="utf-8"><title>{_text(title)}</title><style>{_STYLE}</style>'
     head += '<meta name="viewport" content="width=device-width, initial-scale=1">'
     return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body>\n' + "\n".join(parts) + "\n</body></html>\n"
+
+
+def fragment(table):
+    """Return the system and the results of a table as HTML for a notebook."""
+    parts = [f"<p><b>{_text(describe(table.get('settings', {}), table.get('n_sites')))}</b><br>"]
+    parts.append(f"{_text(status(table, len(table['rows'])))}</p>")
+    return "\n".join(parts + _results_part(table, None))
 
 
 def _text(words):

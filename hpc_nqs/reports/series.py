@@ -21,7 +21,7 @@ QUANTITIES = {
 ZERO, CERTAIN = 1e-12, 5.0  # a magnetization below the first, or as many standard errors, is none
 
 
-class ReferenceDataError(Exception):
+class ReferenceDataError(ValueError):
     """A file of reference data that cannot be used; the message is one sentence."""
 
 
