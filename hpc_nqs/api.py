@@ -5,109 +5,43 @@ The names of this module are those of the package: ``hpc_nqs.make_input``, ``hpc
 
 import contextlib
 import dataclasses
+import os
 import threading
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from hpc_nqs.parallel.team import LauncherError as LauncherError
-from hpc_nqs.reports.text import csv_text, flat_row, json_text, table_text
-from hpc_nqs.runs import labelled_arrays, run_file
-from hpc_nqs.runs.computation import STOPPED
+from hpc_nqs.reports.series import ReferenceDataError as ReferenceDataError
+from hpc_nqs.results import Run as Run
+from hpc_nqs.runs import run_file
+from hpc_nqs.runs.computation import FAILED, STOPPED
 from hpc_nqs.runs.output_paths import OccupiedError, check_output, inputs_of, measured_path
+from hpc_nqs.runs.recorder import UnwritableError as UnwritableError
 from hpc_nqs.runs.run_file import RunFileError as RunFileError
 from hpc_nqs.runs.stopping import StopRequest
+from hpc_nqs.runs.watching import Watch
 from hpc_nqs.settings.continuing import continued, measured_again
-from hpc_nqs.settings.parsing import Settings, SettingsError, parse_settings, read_settings
+from hpc_nqs.settings.overrides import override_texts
+from hpc_nqs.settings.parsing import Settings as Settings
+from hpc_nqs.settings.parsing import SettingsError as SettingsError
+from hpc_nqs.settings.parsing import parse_settings, read_settings
+from hpc_nqs.settings.rules import plain
 from hpc_nqs.settings.system import validate
 
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Run:
-    """The contents of one run file, or exact results of an input.
-
-    Attributes
-    ----------
-    path : str
-        Of the run file; empty for exact results.
-    settings : Settings
-    table : dict
-        As ``show --json`` prints it: "rows", "n_sites", "finished", "seconds", "n_ranks".
-    history : dict of str: (n_steps,) float64
-        The meters of every step; energies per site. Empty for exact results.
-    about : dict
-        Version, commit, number of ranks and chains.
-    stopped : str
-        Why this call of `run` or `resume` was asked to stop, such as "SIGTERM received"; empty where it was not.
-    """
-
-    path: str
-    settings: Settings
-    table: dict
-    history: dict
-    about: dict
-    stopped: str = ""
-
-    def __getitem__(self, name):
-        """Return one quantity at the reported temperatures (or sectors), such as run["energy"] or run["energy_error"].
-
-        Returns
-        -------
-        (n_rows,) float64, or (n_rows, n_keys) for structure factors and correlations
-            In the unit `labelled_arrays.unit_of(name)`; not a number where a row does not have it.
-
-        Raises
-        ------
-        KeyError
-            When no row has the quantity; names those that there are.
-        """
-        found = labelled_arrays.columns(self.table["rows"])
-        if name not in found:
-            raise KeyError(f"{name}; there are {', '.join(found)}")
-        return found[name][1]
-
-    @property
-    def names(self):
-        """Names of the quantities and coordinates that `run[name]` knows."""
-        return list(labelled_arrays.columns(self.table["rows"]))
-
-    @property
-    def columns(self):
-        """One list per column of ``show --csv``, {name: list}; ``pandas.DataFrame(run.columns)`` takes it."""
-        rows = [flat_row(row) for row in self.table["rows"]]
-        names = dict.fromkeys(name for row in rows for name in row)
-        return {name: [row.get(name, np.nan) for row in rows] for name in names}
-
-    @property
-    def finished(self):
-        """Whether all temperatures, or sectors, have been reached."""
-        return bool(self.table.get("finished"))
-
-    @property
-    def network(self):
-        """The arrays of the wave function, a nested dict; read from the file when asked for."""
-        return run_file.read_network(self.path) if self.path else {}
-
-    def to_text(self):
-        """Return the table as text of at most 80 columns, as ``show`` prints it."""
-        return table_text(self.table)
-
-    def to_json(self):
-        """Return the table as JSON, as ``show --json`` prints it."""
-        return json_text(self.table)
-
-    def to_csv(self):
-        """Return the rows as CSV, as ``show --csv`` prints them."""
-        return csv_text(self.table)
+FilePath = str | os.PathLike[str]
+Overrides = Mapping[str, Any] | Sequence[str]
+Watcher = Callable[[dict[str, Any]], object]
 
 
-def make_input(**sections):
+def make_input(**sections: Mapping[str, Any]) -> Settings:
     """Return the `Settings` of an input that is built in code.
 
     Parameters
     ----------
     **sections : dict
-        The sections of an input file with their keys, for example ``lattice={"kind": "chain", "lengths": [8]}``.
+        The sections of an input file with their keys, for example ``lattice={"kind": "chain", "lengths": [8]}``;
+        arrays and numbers of NumPy may stand for lists and numbers.
 
     Raises
     ------
@@ -117,12 +51,34 @@ def make_input(**sections):
     return _validated(parse_settings(sections))
 
 
-def read_input(path, overrides=()):
-    """Return the `Settings` of an input file; see `settings.parsing.read_settings` for overrides and errors."""
-    return _validated(read_settings(path, overrides))
+def read_input(path: FilePath, overrides: Overrides = ()) -> Settings:
+    """Return the `Settings` of an input file.
+
+    Parameters
+    ----------
+    path : path-like
+        TOML.
+    overrides : dict or sequence of str
+        Changes, ``{"section.key": value}``, ``{"section": {"key": value}}`` or "section.key=value".
+
+    Raises
+    ------
+    SettingsError
+        With every problem of the file and of the overrides, in `problems`.
+    OSError
+        When the file cannot be read.
+    """
+    return _validated(read_settings(path, override_texts(overrides)))
 
 
-def run(settings, path, *, overwrite=False):
+def run(
+    settings: Settings,
+    path: FilePath,
+    *,
+    overwrite: bool = False,
+    on_step: Watcher | None = None,
+    on_result: Watcher | None = None,
+) -> Run:
     """Run an input and return its results as a `Run`, *collective* over the ranks of mpiexec.
 
     In the main thread SIGUSR1, SIGTERM and Ctrl-C end the run at a checkpoint, as with the command: the `Run`
@@ -137,6 +93,15 @@ def run(settings, path, *, overwrite=False):
         Run file to write. The run can be continued from it with `resume`.
     overwrite : bool
         Replace a run file that stands there.
+    on_step : callable, optional
+        Takes the numbers of every step, a dict with the columns of `Run.history` (of an analytic run those of every
+        ensemble); one that the run takes back is followed by one of the same number.  *Called on rank 0 alone*, while
+        the others wait: keep it short, and call nothing collective in it.  An exception in it, or True from it, ends
+        the run at a checkpoint on all ranks; `resume` goes on from there.  The exception is then raised on every rank
+        (as a RuntimeError where it cannot be pickled); after True the `Run` comes back with the reason in `stopped`.
+    on_result : callable, optional
+        Takes the row of every new reported temperature, or sector, a dict as in ``Run.table["rows"]``; else as
+        `on_step`.
 
     Raises
     ------
@@ -144,27 +109,40 @@ def run(settings, path, *, overwrite=False):
         When the file is there and `overwrite` is false, or it is no run file, an input of this run or a folder.
     LauncherError
         When mpiexec does not belong to the MPI library.
+    SettingsError
+        When this version has exact results alone for the input.
+    UnwritableError
+        When the file could not be written several times in a row.
     """
     with _stopping() as stop:
-        return _run(stop, settings, path, overwrite)
+        return _run(stop, settings, path, overwrite, Watch(on_step, on_result))
 
 
-def _run(stop, settings, path, overwrite):
+def _run(stop, settings, path, overwrite, watch):
     team = _start(stop)
     refused = team.broadcast_object(_refused(inputs_of(settings), path, overwrite) if team.is_root else None)
     if refused:
         raise FileExistsError(refused)
-    return _drive(team, settings, path, None, stop)
+    return _drive(team, settings, path, None, stop, watch)
 
 
-def resume(path, overrides=()):
+def resume(
+    path: FilePath,
+    overrides: Overrides = (),
+    *,
+    on_step: Watcher | None = None,
+    on_result: Watcher | None = None,
+) -> Run:
     """Continue a run file to its end and return its results as a `Run`, *collective*; stops as `run` does.
 
     Parameters
     ----------
     path : path-like
-    overrides : sequence of str
-        "section.key=value", for example to add temperatures; those that have results stay.
+    overrides : dict or sequence of str
+        ``{"section.key": value}``, ``{"section": {"key": value}}`` or "section.key=value", for example
+        ``{"thermal.temperatures": [1.0, 0.5, 0.1]}``; temperatures that have results stay.
+    on_step, on_result : callable, optional
+        As for `run`; told of what is new.
 
     Raises
     ------
@@ -172,22 +150,33 @@ def resume(path, overrides=()):
         When a setting on which the stored state rests would change.
     RunFileError
         When the file cannot be used.
+    LauncherError, UnwritableError
+        As for `run`.
     """
     with _stopping() as stop:
-        return _resume(stop, path, overrides)
+        return _resume(stop, path, override_texts(overrides), Watch(on_step, on_result))
 
 
-def _resume(stop, path, overrides):
+def _resume(stop, path, overrides, watch):
     team = _start(stop)
     stored = None
     if team.is_root:
         text, table = run_file.read_settings_text(path), run_file.read_table(path)
         stored = text, table["rows"], () if "resolved" in table else list(run_file.read_network(path))
     settings, _ = continued(*team.broadcast_object(stored), overrides)
-    return _drive(team, _validated(settings), path, str(path), stop)
+    return _drive(team, _validated(settings), path, str(path), stop, watch)
 
 
-def measure(path, overrides=(), *, temperatures=None, output=None, overwrite=False):
+def measure(
+    path: FilePath,
+    overrides: Overrides = (),
+    *,
+    temperatures: Sequence[float] | float | None = None,
+    output: FilePath | None = None,
+    overwrite: bool = False,
+    on_step: Watcher | None = None,
+    on_result: Watcher | None = None,
+) -> Run:
     """Measure the states that a thermal run has passed, without cooling again, *collective*; stops as `run` does.
 
     The run file is only read. The new rows go to a run file of their own, which `resume` continues.
@@ -195,14 +184,16 @@ def measure(path, overrides=(), *, temperatures=None, output=None, overwrite=Fal
     Parameters
     ----------
     path : path-like
-    overrides : sequence of str
-        "section.key=value", for example "observables.correlations=true".
-    temperatures : sequence of float, optional
+    overrides : dict or sequence of str
+        As for `resume`, for example ``{"observables.correlations": True}``.
+    temperatures : sequence of float, or float, optional
         By default those with results.
     output : path-like, optional
         Run file to write, by default NAME-measured.h5 beside NAME.h5.
     overwrite : bool
         Replace a run file that stands there.
+    on_step, on_result : callable, optional
+        As for `run`; states that are passed are no steps.
 
     Raises
     ------
@@ -210,14 +201,17 @@ def measure(path, overrides=(), *, temperatures=None, output=None, overwrite=Fal
         The file keeps no states, or none for a temperature; a setting on which they rest would change.
     RunFileError
         When the file cannot be used.
-    FileExistsError
+    FileExistsError, LauncherError, UnwritableError
         As for `run`.
     """
+    temperatures = plain(temperatures)
+    temperatures = temperatures if temperatures is None or isinstance(temperatures, list) else [temperatures]
+    asked = override_texts(overrides), temperatures, output or measured_path(path), overwrite
     with _stopping() as stop:
-        return _measure(stop, path, overrides, temperatures, output or measured_path(path), overwrite)
+        return _measure(stop, path, *asked, Watch(on_step, on_result))
 
 
-def _measure(stop, path, overrides, temperatures, output, overwrite):
+def _measure(stop, path, overrides, temperatures, output, overwrite, watch):
     team = _start(stop)
     refused = stored = None
     if team.is_root:
@@ -227,10 +221,10 @@ def _measure(stop, path, overrides, temperatures, output, overwrite):
     if refused:
         raise FileExistsError(refused)
     settings = measured_again(*team.broadcast_object(stored), str(path), overrides, temperatures)
-    return _drive(team, _validated(settings), output, None, stop, measure_from=str(path))
+    return _drive(team, _validated(settings), output, None, stop, watch, measure_from=str(path))
 
 
-def load(path):
+def load(path: FilePath) -> Run:
     """Return the results in a run file as a `Run`, also while the run is writing.
 
     Parameters
@@ -247,10 +241,11 @@ def load(path):
     return Run(str(path), settings, table, run_file.read_history(path), run_file.read_about(path))
 
 
-def diagonalize(settings):
+def diagonalize(settings: Settings) -> Run:
     """Return the exact results of an input as a `Run`, by diagonalization of up to 16 spins or 20 spin-orbitals.
 
-    Rows stand for temperatures, or for sectors with their lowest levels where the task is `ground_state`.
+    Rows stand for temperatures, or for sectors with their lowest levels where the task is `ground_state`.  The command
+    is ``hpc-nqs exact``; `hpc_nqs.exact` is the folder of the code behind it, `Run.exact` gives those of a run.
 
     Parameters
     ----------
@@ -295,17 +290,28 @@ def _start(stop):
     return team
 
 
-def _drive(team, settings, path, resume_from, stop, measure_from=None):
+def _drive(team, settings, path, resume_from, stop, watch, measure_from=None):
     from hpc_nqs import tasks
 
     if measure_from is not None:
-        code = tasks.measure(settings, team, measure_from, str(path), stop=stop)
+        code = tasks.measure(settings, team, measure_from, str(path), stop=stop, watch=watch)
     else:
-        code = tasks.run(settings, team, str(path), resume_from=resume_from, stop=stop)
+        code = tasks.run(settings, team, str(path), resume_from=resume_from, stop=stop, watch=watch)
+    failure = team.broadcast_object(watch.portable_failure() if team.is_root and watch.failure else None)
+    if failure is not None:
+        raise watch.failure or failure
     if not team.is_root:
         return team.broadcast_object(None)
-    reason = stop.reason if code == STOPPED or stop.requested else ""
-    return team.broadcast_object(dataclasses.replace(load(path), stopped=reason))
+    return team.broadcast_object(dataclasses.replace(load(path), stopped=_reason(code, stop, watch)))
+
+
+def _reason(code, stop, watch):
+    """Return why a computation with this exit code has ended before its end, "" where it has not."""
+    if watch.stops:
+        return watch.reason
+    if code == FAILED:
+        return "the calculation cannot go on; standard error says why"
+    return stop.reason if code == STOPPED or stop.requested else ""
 
 
 def _validated(settings):

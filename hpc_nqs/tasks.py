@@ -3,11 +3,12 @@
 from hpc_nqs.runs.progress import Progress
 from hpc_nqs.runs.recorder import Recorder
 from hpc_nqs.runs.stopping import NEVER
+from hpc_nqs.runs.watching import NOBODY
 from hpc_nqs.settings.not_available import refuse_runs
 from hpc_nqs.settings.parsing import refusing
 
 
-def run(settings, team, output_path, resume_from=None, stop=NEVER):
+def run(settings, team, output_path, resume_from=None, stop=NEVER, watch=NOBODY):
     """Run the computation of an input and write its run file.  *Collective*.
 
     Parameters
@@ -19,6 +20,8 @@ def run(settings, team, output_path, resume_from=None, stop=NEVER):
         Run file to continue, the same as `output_path`.
     stop : StopRequest
         Ends the run at a checkpoint.
+    watch : Watch
+        Told of steps and results on rank 0; may end the run at a checkpoint.
 
     Returns
     -------
@@ -32,14 +35,14 @@ def run(settings, team, output_path, resume_from=None, stop=NEVER):
     """
     with Progress(team.rank) as progress:
         kind = _computation(settings)
-        recorder = Recorder(output_path, team, stop, settings.run.checkpoint_minutes, progress.message)
+        recorder = Recorder(output_path, team, stop, settings.run.checkpoint_minutes, progress.message, watch=watch)
         computation = kind(settings, team, recorder, progress, resumed=resume_from is not None)
         if resume_from is not None:
             computation.restore(*recorder.load())
         return computation.run(resumed=resume_from is not None)
 
 
-def measure(settings, team, source, output_path, stop=NEVER):
+def measure(settings, team, source, output_path, stop=NEVER, watch=NOBODY):
     """Measure the states that a thermal run has passed, and write the run file of the new rows.  *Collective*.
 
     Parameters
@@ -53,6 +56,8 @@ def measure(settings, team, source, output_path, stop=NEVER):
         `run` continues it like any other.
     stop : StopRequest
         Ends the measurement at a checkpoint.
+    watch : Watch
+        As for `run`.
 
     Returns
     -------
@@ -68,7 +73,7 @@ def measure(settings, team, source, output_path, stop=NEVER):
 
     with Progress(team.rank) as progress:
         minutes = settings.run.checkpoint_minutes
-        recorder = Recorder(output_path, team, stop, minutes, progress.message, source)
+        recorder = Recorder(output_path, team, stop, minutes, progress.message, source, watch)
         computation = Cooling(settings, team, recorder, progress, resumed=True)
         computation.measure_again(*recorder.load(), source)
         return computation.run()

@@ -5,75 +5,75 @@ from pathlib import Path
 
 from hpc_nqs.cli.errors import DONE, CommandError
 from hpc_nqs.cli.inputs import exact_rows_of, read_run_file
-from hpc_nqs.exact import table as exact_table
+from hpc_nqs.reports import pages
+from hpc_nqs.reports.series import ReferenceDataError, reference_path
 from hpc_nqs.runs.output_paths import check_output
-from hpc_nqs.settings.parsing import SettingsError, parse_settings
+from hpc_nqs.settings.parsing import SettingsError
 
-PAGES = ("thermodynamics", "correlations", "convergence")  # of every thermal run
-IN_TIME, IN_TIME_COLUMN = "imaginary_time", "local_time_correlation"
-N_TIMES = 64  # parts of beta in exact curves
+TITLES = {page: page.capitalize().replace("_", " ") for page in (*pages.PAGES, pages.LEVELS)}  # in reports
 
 
 def plot(options):
     """Draw pages of several run files."""
-    plotting = import_plotting()
+    import_plotting()
     tables = [read_run_file(path, "read_table") for path in options.runs]
-    names = [Path(path).stem for path in options.runs]
-    if len(set(names)) < len(names):
-        names = [f"{path} ({number})" for number, path in enumerate(options.runs, start=1)]
-    width = plotting.WIDTH if options.width is None else options.width
-    if not 2.0 <= width <= 40.0:
-        raise SettingsError([f"--width {options.width:g}: allowed is a number of inches from 2 to 40"])
-    tasks = {table["task"] for table in tables}
-    if len(tasks) > 1:
-        raise CommandError(
-            f"plot draws runs of one task at a time; these are of the tasks {' and '.join(sorted(tasks))}"
-        )
+    histories = [read_run_file(path, "read_history") for path in options.runs]
+    drawing = pages.Drawing(tables, pages.labels_of(options.runs), histories)
     output = Path(options.output) if options.output else Path(options.runs[0]).with_suffix(".png")
-    if tasks == {"ground_state"}:
-        return _plot_ground_states(options, tables, names, width, output)
-    page = options.page or PAGES[0]
-    in_time = any(IN_TIME_COLUMN in row for table in tables for row in table["rows"])
-    pages = PAGES + (IN_TIME,) * in_time if page == "all" else (page,)
-    outputs = [output if page == pages[0] else output.with_stem(f"{output.stem}-{page}") for page in pages]
+    wanted = _wanted(options, tables)
+    outputs = [output if page == wanted[0] else output.with_stem(f"{output.stem}-{page}") for page in wanted]
     _check_outputs(options, options.runs, outputs)
-    curves, references = [], []
-    if page != IN_TIME:
-        curves, references = _comparisons(options, tables, names, page in ("correlations", "all"))
-    elif options.reference:
-        raise SettingsError([f"--reference: reference data have no imaginary times; leave --page {IN_TIME} out"])
-    for page, output in zip(pages, outputs, strict=True):
-        if page == "convergence":
-            histories = [read_run_file(path, "read_history") for path in options.runs]
-            figure = plotting.convergence(histories, names, width)
-        elif page == IN_TIME:
-            figure = plotting.imaginary_time(tables, names, _exact_times(options, tables, names), width)
-        else:
-            figure = getattr(plotting, page)(tables, names, curves, references, width)
-        save(figure, output)
+    _compare(options, drawing, wanted)
+    for page, path in zip(wanted, outputs, strict=True):
+        try:
+            figure = drawing.figure(page, options.width)
+        except pages.PageError as error:
+            raise SettingsError([f"--{error}"]) from error
+        save(figure, path)
     return DONE
 
 
-def _plot_ground_states(options, tables, names, width, output):
-    """Draw the one page that ground-state runs have."""
+def _wanted(options, tables):
+    """Return the pages to draw; what runs do not have is an error."""
+    try:
+        first = pages.checked(None, tables)
+        if first == pages.LEVELS:
+            _refuse_for_levels(options.page, options.reference)
+        if options.page == "all":
+            return pages.pages_of(tables)
+        return [first if first == pages.LEVELS else pages.checked(options.page, tables)]
+    except pages.PageError as error:
+        raise CommandError(f"--{error}" if str(error).startswith("page") else str(error)) from error
+
+
+def _refuse_for_levels(page, references):
     problems = []
-    if options.page not in (None, "all"):
-        problems.append(f"--page {options.page}: ground-state runs have one page, energies; leave the option out")
-    if options.reference:
+    if page not in (None, "all"):
+        problems.append(f"--page {page}: ground-state runs have one page, energies; leave the option out")
+    if references:
         problems.append("--reference: ground-state runs have no temperatures to draw reference data at")
     if problems:
         raise SettingsError(problems)
-    _check_outputs(options, options.runs, [output])
-    histories = [read_run_file(path, "read_history") for path in options.runs]
-    exact = [exact_rows_of(table, name) for table, name in zip(tables, names, strict=True)] if options.exact else None
-    save(import_plotting().ground_states(tables, histories, names, exact, width), output)
-    return DONE
+
+
+def _compare(options, drawing, wanted):
+    """Find what a drawing is asked to be compared with; says which exact results are missing."""
+    try:
+        drawing.compare(wanted, options.exact, options.reference)
+    except ReferenceDataError as error:
+        raise CommandError(str(error)) from error
+    except pages.PageError as error:
+        raise SettingsError([f"--reference: {error}"]) from error
+    if drawing.skipped and wanted == [pages.LEVELS]:
+        raise CommandError("; ".join(drawing.skipped))
+    for sentence in drawing.skipped:
+        print(f"hpc-nqs: {sentence}", file=sys.stderr)
 
 
 def save(figure, path, stream=None):
     """Write a figure and say so on `stream`, standard output by default."""
     try:
-        import_plotting().save(figure, path)
+        pages.save(figure, path)
     except ValueError as error:  # of a file ending that matplotlib does not know
         raise CommandError(f"{path}: {error}") from error
     print(f"figure written to {path}", file=stream)
@@ -88,9 +88,15 @@ def report(options):
     about = read_run_file(options.run, "read_about")
     output = Path(options.output) if options.output else Path(options.run).with_suffix(".html")
     _check_outputs(options, [options.run], [output])
-    figures_of = _level_figures if table["task"] == "ground_state" else _thermal_figures
-    figures, exact_rows = figures_of(options, table, history)
-    drawings = {title: plotting.svg_text(figure, title.lower().replace(" ", "-")) for title, figure in figures.items()}
+    drawing, wanted = pages.Drawing([table], [Path(options.run).stem], [history]), pages.pages_of([table])
+    if wanted == [pages.LEVELS]:
+        _refuse_for_levels(None, options.reference)
+    _compare(options, drawing, wanted)
+    drawings = {
+        TITLES[page]: plotting.svg_text(drawing.figure(page), TITLES[page].lower().replace(" ", "-")) for page in wanted
+    }
+    compared = drawing.curves or drawing.levels
+    exact_rows = exact_rows_of(table, options.run) if compared else None
     page = report_page.html(table, history, about, drawings, name=Path(options.run).name, exact_rows=exact_rows)
     output.write_text(page, encoding="utf-8")
     print(f"report written to {output}")
@@ -99,36 +105,8 @@ def report(options):
 
 def _check_outputs(options, runs, outputs):
     """Refuse figures and pages that would be written onto run files or what the command reads, before one is."""
-    from hpc_nqs.reports.series import reference_path
-
     for output in outputs:
         check_output(output, [*runs, *map(reference_path, options.reference)])
-
-
-def _thermal_figures(options, table, history):
-    """Return the figures of a report on a thermal run, by title, and the exact rows or None."""
-    plotting = import_plotting()
-    tables, names = [table], [Path(options.run).stem]
-    curves, references = _comparisons(options, tables, names)
-    figures = {
-        "Thermodynamics": plotting.thermodynamics(tables, names, curves, references),
-        "Correlations": plotting.correlations(tables, names, curves, references),
-        "Convergence": plotting.convergence([history], names),
-    }
-    if any(IN_TIME_COLUMN in row for row in table["rows"]):
-        in_time = plotting.imaginary_time(tables, names, _exact_times(options, tables, names))
-        figures = dict([*list(figures.items())[:2], ("Imaginary time", in_time), *list(figures.items())[2:]])
-    return figures, exact_rows_of(table, options.run) if curves else None
-
-
-def _level_figures(options, table, history):
-    """Return the figure of a report on a ground-state run, by title, and the exact rows or None."""
-    if options.reference:
-        raise SettingsError(["--reference: ground-state runs have no temperatures to draw reference data at"])
-    exact_rows = exact_rows_of(table, options.run) if options.exact else None
-    exact = None if exact_rows is None else [exact_rows]
-    figure = import_plotting().ground_states([table], [history], [Path(options.run).stem], exact)
-    return {"Energies": figure}, exact_rows
 
 
 def import_plotting():
@@ -138,31 +116,3 @@ def import_plotting():
     except ImportError as error:
         raise CommandError(f'figures need matplotlib ({error}); fix: pip install "hpc_nqs[plot]"') from error
     return plotting
-
-
-def _exact_times(options, tables, names):
-    """Return for every run the exact rows dense in imaginary time; says for which there are none."""
-    found = []
-    for table, name in zip(tables, names, strict=True):
-        rows, betas = [], [row["beta"] for row in table["rows"]]
-        if options.exact and any(IN_TIME_COLUMN in row for row in table["rows"]):
-            try:
-                rows = exact_table.imaginary_time_rows(parse_settings(table["settings"]), betas, N_TIMES)
-            except SettingsError as error:
-                print(f"hpc-nqs: {name}: {error}", file=sys.stderr)
-        found.append([row | {"beta": beta} for row, beta in zip(rows, betas, strict=False)])
-    return found
-
-
-def _comparisons(options, tables, names, with_observables=True):
-    """Return (exact curves, references) that a figure is asked to show; says which exact curves are missing."""
-    from hpc_nqs.reports.series import ReferenceDataError, read_reference
-
-    try:
-        references = [read_reference(written) for written in options.reference]
-    except ReferenceDataError as error:
-        raise CommandError(str(error)) from error
-    curves, skipped = exact_table.curves(tables, names, with_observables) if options.exact else ([], [])
-    for sentence in skipped:
-        print(f"hpc-nqs: {sentence}", file=sys.stderr)
-    return curves, references

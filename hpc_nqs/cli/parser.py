@@ -6,6 +6,7 @@ import sys
 
 from hpc_nqs.cli.errors import FAILED, exit_code, explain
 from hpc_nqs.hamiltonians import Hubbard
+from hpc_nqs.reports.series import QUANTITIES
 from hpc_nqs.runs.output_paths import check_stream
 from hpc_nqs.version import __version__
 
@@ -17,6 +18,9 @@ start here:
 
 Exit codes: 0 done; 75 stopped at a checkpoint, `resume` continues; 2 wrong
 input; 1 any other error."""
+
+
+EXACT = "up to 16 spins or 20 spin-orbitals"
 
 
 def main(arguments=None):
@@ -124,7 +128,7 @@ def _add_show(commands):
     form.add_argument("--csv", action="store_true", help="one line per temperature")
     form.add_argument("--toml", action="store_true", help="the complete input of the run, seed and defaults included")
     form.add_argument(
-        "--exact", action="store_true", help="add the difference from exact diagonalization (up to 16 sites)"
+        "--exact", action="store_true", help=f"add the difference from exact diagonalization ({EXACT})"
     )
     show.add_argument("--charts", action="store_true", help="draw e(T) and c(T) in plain characters below the table")
 
@@ -137,7 +141,7 @@ def _add_plot(commands):
         "hpc-nqs plot a.h5 b.h5 --exact --reference qmc.json:L=6 -o compare.pdf",
     )
     plot.add_argument("runs", metavar="RUN.h5", nargs="+")
-    plot.add_argument("--exact", action="store_true", help="add the exact curve where the system has at most 16 sites")
+    plot.add_argument("--exact", action="store_true", help=f"add the exact curve ({EXACT})")
     plot.add_argument(
         "--reference",
         metavar="FILE[:KEY=VALUE]",
@@ -166,7 +170,7 @@ def _add_report(commands):
         "hpc-nqs report square.h5 --exact -o square.html",
     )
     report.add_argument("run", metavar="RUN.h5")
-    report.add_argument("--exact", action="store_true", help="compare with exact diagonalization (up to 16 sites)")
+    report.add_argument("--exact", action="store_true", help=f"compare with exact diagonalization ({EXACT})")
     report.add_argument(
         "--reference", metavar="FILE[:KEY=VALUE]", action="append", default=[], help="data for the figures, as in plot"
     )
@@ -177,7 +181,7 @@ def _add_exact(commands):
     exact = _command(
         commands,
         "exact",
-        "diagonalize the system of an input file (up to 16 sites)",
+        f"diagonalize the system of an input file ({EXACT})",
         "hpc-nqs exact square.toml --json",
     )
     exact.add_argument("input", metavar="INPUT.toml")
@@ -257,9 +261,10 @@ def _add_sweep(commands):
     sweep.add_argument("-o", "--output", metavar="FIGURE.png", help="collect: draw a phase diagram, too")
     sweep.add_argument(
         "--quantity",
-        choices=("energy", "specific_heat", "entropy", "susceptibility"),
+        metavar="QUANTITY",
+        choices=tuple(QUANTITIES),
         default="specific_heat",
-        help="collect: what the phase diagram shows",
+        help=f"collect: what the phase diagram shows, {', '.join(QUANTITIES)}; specific_heat by default",
     )
 
 

@@ -95,15 +95,18 @@ def _collect_sweep(options):
 
 
 def _draw_sweep(options, runs, tables):
-    from hpc_nqs.settings import sweep as sweeps
+    from hpc_nqs.reports.series import points
+    from hpc_nqs.reports.sweep_table import sweep_groups
 
     plotting = import_plotting()
     if any(table and table["task"] == "ground_state" for table in tables):
         raise CommandError(f"{options.input}: a phase diagram needs temperatures; these are ground-state runs")
-    name = next(iter(runs[0].values))
-    places = sweeps.numbers_of([run.values[name] for run in runs])
-    found = [(place, table["rows"]) for place, table in zip(places, tables, strict=True) if table and table["rows"]]
-    if not found:
+    if not any(table and table["rows"] for table in tables):
         raise CommandError(f"{options.input}: no run of the sweep has results yet")
-    diagram = {"parameter": name, "runs": found, "title": Path(options.input).stem}
+    if not any(points(table["rows"], options.quantity) for table in tables if table):
+        raise CommandError(f"{options.input}: no run of the sweep has {options.quantity}; choose another --quantity")
+    diagram = sweep_groups(runs, tables)
+    if len(diagram["groups"]) > plotting.MAX_GROUPS:
+        print(f"hpc-nqs: the figure shows {plotting.MAX_GROUPS} of {len(diagram['groups'])} maps", file=sys.stderr)
+        diagram["groups"] = diagram["groups"][: plotting.MAX_GROUPS]
     save(plotting.phase_diagram(diagram, options.quantity), options.output, sys.stderr)

@@ -120,7 +120,8 @@ def _level_beside(row, sectors, asked):
 def curves(tables, names, with_observables=True):
     """Return the pairs (name, exact rows dense in T) of the different systems, and why others have none.
 
-    Correlations need eigenvectors, which take longer than the levels alone.
+    The temperatures of all rows are among them; of a single one the curve goes from half to twice of it.  Correlations
+    need eigenvectors, which take longer than the levels alone.
     """
     found, skipped, seen = [], [], []
     for table, name in zip(tables, names, strict=True):
@@ -128,9 +129,9 @@ def curves(tables, names, with_observables=True):
         if system in seen or not table["rows"]:
             continue
         seen.append(system)
-        betas = [row["beta"] for other in tables for row in other["rows"]]
-        low, high = min(betas), max(betas)
-        dense = [low * (high / low) ** (k / 200) for k in range(201)] if high > low else [low]
+        betas = {row["beta"] for other in tables for row in other["rows"]}
+        low, high = (min(betas), max(betas)) if len(betas) > 1 else (0.5 * min(betas), 2.0 * min(betas))
+        dense = sorted({*betas, *(low * (high / low) ** (k / 200) for k in range(201))})
         try:
             without = {} if with_observables else {"observables": {}}
             found.append((name, thermal_rows(equal_times(parse_settings(table["settings"] | without)), dense)[1]))

@@ -5,6 +5,7 @@ ensemble of its own, so a run may be extended by temperatures anywhere.
 """
 
 import json
+import math
 
 import numpy as np
 
@@ -191,6 +192,11 @@ class PathIntegral(Computation):
         if current is not None and tuple(current) in points:
             self.current = self._ensemble(*current)
             self.current.restore(self.team, state["chains"])
+
+    def last_step(self):
+        """Return the numbers of the last finished ensemble."""
+        last = {name: float(column[-1]) for name, column in self.history_columns().items() if len(column)}
+        return {name: value for name, value in last.items() if math.isfinite(value)}
 
     def history_columns(self):
         """Return one entry per finished ensemble, {column: (n,) float64}."""

@@ -39,7 +39,10 @@ _COLUMNS = (
     ("magnetization", "m", 6),
     ("lowest_of", "lowest of", 0),
     ("n_sectors", "sectors", 0),
+    ("effective_samples", "effective samples", 0),
+    ("kernel_beta", "kernel beta", 4),
 )
+HEADINGS = {heading: name for name, heading, _ in _COLUMNS if heading != "tau"}  # a short name, if not of time
 _LEFT_OUT = ("beta", "ln_z")
 # Powers of the unit of energy in quantities that are shown with decimals.
 _ENERGIES = {"energy": 1, "free_energy": 1, "layer_energy_difference": 1, "variance": 2, "energy_variance": 2}
@@ -53,6 +56,7 @@ _OVER_VECTORS = (
     ("n_k_up", "n_up"),
     ("n_k_down", "n_down"),
 )
+OVER_VECTORS = {letter: name for name, letter in _OVER_VECTORS}
 # what is marked where it is lost
 _JUDGED = {"energy", "specific_heat", "specific_heat_slope", "entropy", "free_energy", "susceptibility"}
 _JUDGED |= {"magnetization", "structure_factor", "static_susceptibility", "relaxation_proxy"}

@@ -1,60 +1,53 @@
 """Figures of runs: the only module that imports matplotlib.
 
 Six pages: thermodynamics, correlations, correlations in imaginary time, convergence, for sweeps the phase diagram, and
-the energies of ground states.
+the energies of ground states.  A page has the panels that its runs have results for.
 Colours are distinguishable with every kind of colour vision; markers, fillings and line styles carry the same
 information in black and white.
 """
 
 import io
 import math
-import re
-from collections import Counter
 
 import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from hpc_nqs.reports.panels import (
-    COLUMN_NAMES,
-    EXACT_STYLES,
-    GREY,
-    MARKERS,
-    SLOPE,
+from hpc_nqs.reports import svg
+from hpc_nqs.reports.frame import curve_of, folded, frame_single, legend, letter, lowest, with_curves
+from hpc_nqs.reports.labels import (
+    LETTERS,
     correlation_title,
-    draw_all,
-    draw_band,
-    draw_history,
-    draw_levels,
-    draw_map,
-    draw_radial,
-    draw_times,
-    name_the_styles,
+    energy_symbol,
+    in_units,
+    page_title,
     plain_label,
-    possible_range,
-    say,
-    shade,
-    shown_columns,
+    quantity_title,
     time_title,
 )
-from hpc_nqs.reports.series import QUANTITIES, finite, keys_of, points
-from hpc_nqs.reports.text import R_HAT_LIMIT, RESIDUAL_LIMIT, describe
+from hpc_nqs.reports.maps import draw_curves, draw_map, kept_points, limits_of
+from hpc_nqs.reports.panels import draw_all, say
+from hpc_nqs.reports.profiles import draw_radial, draw_times, time_panels
+from hpc_nqs.reports.series import QUANTITIES, keys_of, measured
+from hpc_nqs.reports.traces import convergence_panels, draw_descent, draw_meter, draw_variances, level_panels
 
 WIDTH = 7.0  # inches; two columns of a journal
 NARROW = 4.5  # inches; below, the panels stand in one column
 DPI = 150
 MAX_VECTORS = 8  # panels of S(q)
+MAX_GROUPS = 8  # rows of panels of a phase diagram
+LEAST_GAP = 0.09  # between the labels of two temperatures, of the width of a panel
 
-# Panels of the convergence page: columns of the history, title of the axis, logarithmic, limit worth a line.
-CONVERGENCE = (
-    (("tdvp_residual",), "TDVP residual $r^2$", True, RESIDUAL_LIMIT),
-    (("dtau",), r"step $\Delta\tau$  [1/J]", True, None),
-    (("acceptance", "effective_fraction"), "accepted, effective samples", False, None),
-    (("r_hat",), r"split $\hat{R}$ of the energy", False, R_HAT_LIMIT),
-    (("autocorrelation",), "autocorrelation  [samples]", False, None),
-    (("solver_iterations", "n_kept"), "solver", False, None),
-)
+
+class Page(Figure):
+    """A figure that a notebook shows where it is the value of a cell."""
+
+    def _repr_png_(self):
+        stream = io.BytesIO()
+        with matplotlib.rc_context(_STYLE):
+            self.savefig(stream, format="png", dpi=DPI)
+        return stream.getvalue()
 
 
 def save(figure, path):
@@ -83,40 +76,13 @@ def svg_text(figure, prefix="figure"):
     stream = io.StringIO()
     with matplotlib.rc_context(_STYLE | {"svg.fonttype": "none"}):  # text as text: half the size, can be searched
         figure.savefig(stream, format="svg", metadata=_metadata("x.svg"))
-    text = stream.getvalue()
-    text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", text[text.index("<svg") :], flags=re.DOTALL)
-    text = _without_bare_groups(re.sub(r'<g id="\w+">', "<g>", text))
-    text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{prefix}-", text)
-    text = re.sub(r"(\d\d\.\d\d)\d+", r"\1", text)  # hundredths of a point are enough
-    return re.sub(r"\s*\n\s*", "\n", _with_classes(text, prefix))
-
-
-def _without_bare_groups(text):
-    """Return SVG text without the groups that have no attributes, which change nothing."""
-    parts, kept = [], []
-    for part in re.split(r"(<g\b[^>]*>|</g>)", text):
-        if part == "</g>":
-            part = part if kept.pop() else ""
-        elif part.startswith("<g") and not part.endswith("/>"):
-            kept.append(part != "<g>")
-            part = part if kept[-1] else ""
-        parts.append(part)
-    return "".join(parts)
-
-
-def _with_classes(text, prefix):
-    """Return SVG text whose repeated style attributes are classes, a third shorter."""
-    counts = Counter(re.findall(r' style="([^"]*)"', text))
-    classes = {style: f"{prefix}-{number}" for number, style in enumerate(counts) if counts[style] > 2}
-    text = re.sub(
-        r' style="([^"]*)"', lambda found: f' class="{classes[found[1]]}"' if found[1] in classes else found[0], text
-    )
-    rules = "".join(f".{name}{{{style}}}\n" for style, name in classes.items())
-    return text.replace("<defs>", f"<style>\n{rules}</style>\n<defs>", 1)
+    return svg.inline(stream.getvalue(), prefix)
 
 
 def thermodynamics(tables, names, exact_curves=(), references=(), width=WIDTH):
-    """Return the page of energy, specific heat, entropy and susceptibility against temperature.
+    """Return the page of energy, specific heat, entropy and what else the runs have against temperature.
+
+    That is chi and m of magnets, double occupancy, local moment, filling and compressibility of electrons.
 
     Parameters
     ----------
@@ -130,36 +96,47 @@ def thermodynamics(tables, names, exact_curves=(), references=(), width=WIDTH):
         Inches.
     """
     with matplotlib.rc_context(_style(width)):
-        figure, axes = _panels(4, width, share_x=True)
-        names = [plain_label(name) for name in names]
-        for axis, (quantity, (title, symbol, unit)) in zip(axes, QUANTITIES.items(), strict=True):
+        quantities = with_curves(tables, [(quantity, None) for quantity in measured(tables)])
+        figure, axes = _panels(max(len(quantities), 1), width, share_x=True)
+        names, symbol = [plain_label(name) for name in names], energy_symbol(tables)
+        for axis, (quantity, _) in zip(axes, quantities, strict=False):
             draw_all(axis, quantity, None, tables, names, exact_curves, references)
-            axis.set_ylabel(f"{title}  {symbol}  [{unit}]" if width >= NARROW else f"{symbol}  [{unit}]")
-        _temperature_axes(axes, tables)
-        _finish(figure, axes, names, _title(tables))
+            axis.set_ylabel(quantity_title(quantity, symbol, narrow=width < NARROW))
+            frame_single(axis, tables, quantity, None, exact_curves, references)
+        if not quantities:
+            say(axes[0], "no results yet")
+        _temperature_axes(axes, tables, symbol)
+        _finish(figure, axes, names, page_title(tables))
     return figure
+
+
+def correlation_panels(tables):
+    """Return ([(quantity, key)] against temperature, numbers of the runs with correlations against distance)."""
+    radial = [position for position, table in enumerate(tables) if keys_of([table], "correlation")]
+    shells = [] if radial else keys_of(tables, "neighbour_correlation")
+    panels = [(name, key) for name in LETTERS for key in keys_of(tables, name)[:MAX_VECTORS]]
+    return with_curves(tables, panels + [("neighbour_correlation", key) for key in shells]), radial
 
 
 def correlations(tables, names, exact_curves=(), references=(), width=WIDTH):
     """Return the page of structure factors against temperature and of correlations against distance."""
-    vectors = keys_of(tables, "structure_factor")[:MAX_VECTORS]
-    radial = [position for position, table in enumerate(tables) if keys_of([table], "correlation")]
-    shells = [] if radial else keys_of(tables, "neighbour_correlation")
+    panels, radial = correlation_panels(tables)
     with matplotlib.rc_context(_style(width)):
-        figure, axes = _panels(max(len(vectors) + len(shells) + len(radial), 1), width)
-        names = [plain_label(name) for name in names]
-        panels = [("structure_factor", key) for key in vectors] + [("neighbour_correlation", key) for key in shells]
+        figure, axes = _panels(max(len(panels) + len(radial), 1), width)
+        labels, symbol = [plain_label(name) for name in names], energy_symbol(tables)
         for axis in axes[1 : len(panels)]:
             axis.sharex(axes[0])
         for axis, (quantity, key) in zip(axes, panels, strict=False):
-            draw_all(axis, quantity, key, tables, names, exact_curves, references)
+            draw_all(axis, quantity, key, tables, labels, exact_curves, references)
             axis.set_ylabel(correlation_title(quantity, key))
-        _temperature_axes(axes[: len(panels)], tables, bottom_only=False)
+            frame_single(axis, tables, quantity, key, exact_curves, references)
+        _temperature_axes(axes[: len(panels)], tables, symbol, bottom_only=False)
         for axis, position in zip(axes[len(panels) :], radial, strict=False):
-            draw_radial(axis, tables[position], names[position] if len(tables) > 1 else "")
+            exact = curve_of(tables[position], tables, names, exact_curves)
+            draw_radial(axis, tables[position], labels[position] if len(tables) > 1 else "", exact)
         if not panels and not radial:
             say(axes[0], "no correlations were measured")
-        _finish(figure, axes, names, _title(tables))
+        _finish(figure, axes, labels, page_title(tables))
     return figure
 
 
@@ -176,24 +153,19 @@ def imaginary_time(tables, names, exact_rows=None, width=WIDTH):
         Inches.
     """
     with matplotlib.rc_context(_style(width)):
-        panels = []
-        for position, table in enumerate(tables):
-            vectors = dict.fromkeys(key.rpartition(",")[0] for key in keys_of([table], "time_correlation"))
-            local = [None] if keys_of([table], "local_time_correlation") else []
-            panels += [(position, vector) for vector in [*local, *vectors][: MAX_VECTORS + 1]]
+        panels, symbol = time_panels(tables)[: (MAX_VECTORS + 1) * max(len(tables), 1)], energy_symbol(tables)
         figure, axes = _panels(max(len(panels), 1), width)
-        for axis, (position, vector) in zip(axes, panels, strict=False):
-            quantity = "local_time_correlation" if vector is None else "time_correlation"
+        for axis, (position, quantity, vector) in zip(axes, panels, strict=False):
             title = time_title(vector) + (f", {plain_label(names[position])}" if len(tables) > 1 else "")
             exact = exact_rows[position] if exact_rows else []
-            draw_times(axis, tables[position]["rows"], quantity, vector, exact, title)
+            draw_times(axis, tables[position]["rows"], quantity, vector, exact, title, symbol)
         if not panels:
             say(axes[0], "no correlations in imaginary time were measured")
-        _finish(figure, axes, [], _title(tables))
+        _finish(figure, axes, [], page_title(tables))
     return figure
 
 
-def convergence(histories, names, width=WIDTH):
+def convergence(histories, names, tables=(), width=WIDTH):
     """Return the page of the meters of every step against inverse temperature.
 
     Parameters
@@ -201,30 +173,27 @@ def convergence(histories, names, width=WIDTH):
     histories : list of dict of str: (n_steps,) float64
         As `run_file.read_history` returns them.
     names : list of str
+    tables : list of dict
+        Of the same runs, for the title and the unit of energies.
+    width : float
+        Inches.
     """
+    panels, symbol = convergence_panels(histories), energy_symbol(tables)
     with matplotlib.rc_context(_style(width)):
-        figure, axes = _panels(len(CONVERGENCE), width, share_x=True)
+        figure, axes = _panels(max(len(panels), 1), width, share_x=True)
         names = [plain_label(name) for name in names]
-        for axis, (columns, title, logarithmic, limit) in zip(axes, CONVERGENCE, strict=True):
-            shown = shown_columns(histories, columns)
-            for position, (history, name) in enumerate(zip(histories, names, strict=True)):
-                for style, column in zip(("-", "--"), shown, strict=False):
-                    draw_history(axis, history, column, style, position, name)
-            if limit is not None and axis.has_data():
-                axis.axhline(limit, color=GREY, linewidth=0.8, linestyle=":")
-            if logarithmic and axis.has_data():
-                axis.set_yscale("log")
-            axis.set_ylabel(title if title != "solver" else COLUMN_NAMES.get(shown[0] if shown else "", title))
-            if len(shown) > 1:
-                name_the_styles(axis, shown)
-        for axis in axes:
-            axis.set_xlabel(r"$\beta$  [1/J]" if axis.get_subplotspec().is_last_row() else "")
-        _finish(figure, axes, names, "Convergence")
+        for axis, panel in zip(axes, panels, strict=False):
+            draw_meter(axis, panel, histories, names, symbol)
+        for axis in lowest(axes):
+            axis.set_xlabel(r"inverse temperature  $\beta$" + in_units("1/J", symbol))
+        if not panels:
+            say(axes[0], "no steps yet")
+        _finish(figure, axes, names, "\n".join(filter(None, ["Convergence", page_title(tables)])))
     return figure
 
 
 def ground_states(tables, histories, names, exact_rows=None, width=WIDTH):
-    """Return the page of energies of ground-state runs: against the step, and against the variance.
+    """Return the page of ground-state runs: energy and V-score against the step; energies against variances.
 
     Parameters
     ----------
@@ -238,58 +207,59 @@ def ground_states(tables, histories, names, exact_rows=None, width=WIDTH):
         Inches.
     """
     with matplotlib.rc_context(_style(width)):
-        figure, axes = _panels(2, width)
-        names = [plain_label(name) for name in names]
-        for position, (table, history, name) in enumerate(zip(tables, histories, names, strict=True)):
-            exact = exact_rows[position] if exact_rows else ()
-            draw_levels(axes, table["rows"], history, exact, name, position)
-        axes[0].set_xlabel("step")
-        axes[1].set_xlabel(r"variance per site  $\mathrm{Var}(H)/N$  [J$^2$]")
-        for axis in axes:
-            axis.set_ylabel("energy per site  $e$  [J]" if width >= NARROW else "$e$  [J]")
-        _finish(figure, axes, names, _title(tables))
+        panels = level_panels(tables, histories)
+        figure, axes = _panels(max(len(panels), 1), width)
+        names, symbol = [plain_label(name) for name in names], energy_symbol(tables)
+        goals = {table.get("settings", {}).get("ground_state", {}).get("v_score") for table in tables}
+        goal = goals.pop() if len(goals) == 1 else None
+        for axis, panel in zip(axes, panels, strict=False):
+            for position, (table, history, name) in enumerate(zip(tables, histories, names, strict=True)):
+                exact = exact_rows[position] if exact_rows else ()
+                if panel == "variance":
+                    draw_variances(axis, table["rows"], exact, name, position)
+                else:
+                    draw_descent(axis, panel, history, exact, name, position, goal)
+            of_energy = "energy per site  $e$" if width >= NARROW else "$e$"
+            axis.set_ylabel("V-score" if panel == "v_score" else of_energy + in_units("J", symbol))
+            of_variance = r"variance per site  $\mathrm{Var}(H)/N$" + in_units("J$^2$", symbol)
+            axis.set_xlabel(of_variance if panel == "variance" else "step")
+        if not panels:
+            say(axes[0], "no steps yet")
+        _finish(figure, axes, names, page_title(tables))
     return figure
 
 
 def phase_diagram(sweep, quantity="specific_heat", width=WIDTH):
-    """Return a map of a quantity over coupling and temperature, with a curve per coupling beside it.
+    """Return maps of a quantity over a parameter and temperature, with a curve per value of it beside each.
 
     Parameters
     ----------
     sweep : dict
-        "parameter", its name, and "runs", a list of (value of the parameter, rows of its table).
+        "parameter", the title of its axis; "groups", a list of (title, runs), one for every combination of what else
+        was swept, with runs a list of (value of the parameter, label, rows); "title" and "symbol", see `labels`.
     quantity : str
     """
-    title, symbol, unit = QUANTITIES[quantity]
-    by_value = sorted(sweep["runs"], key=lambda run: run[0])
-    runs = [(value, points(rows, quantity)) for value, rows in by_value if points(rows, quantity)]
+    title, unit = quantity_title(quantity, sweep["symbol"]), in_units(QUANTITIES[quantity][2], sweep["symbol"])
+    groups = [(words, sorted(runs, key=lambda run: run[0])) for words, runs in sweep["groups"]]
+    kept = [(words, [(place, kept_points(rows, quantity)[0]) for place, _, rows in runs]) for words, runs in groups]
+    kept = [(words, [run for run in runs if run[1]]) for words, runs in kept]
+    limits = limits_of([run for _, runs in kept for run in runs]) if any(runs for _, runs in kept) else (0.0, 0.0)
     with matplotlib.rc_context(_style(width)):
-        figure, axes = _panels(2, width)
-        draw_map(figure, axes[0], runs, f"{symbol}  [{unit}]")
-        axes[0].set_xlabel(plain_label(sweep["parameter"]))
-        axes[0].set_ylabel("temperature  $T$  [J]")
-        for position, (value, found) in enumerate(runs):
-            if any(part for *_, part in found):
-                draw_band(axes[1], found, shade(position, len(runs)), possible_range(quantity, {}))
-            temperatures, values, errors, _ = zip(*sorted(found), strict=True)
-            axes[1].errorbar(
-                temperatures,
-                values,
-                yerr=errors,
-                color=shade(position, len(runs)),
-                marker=MARKERS[position % len(MARKERS)],
-                linestyle=EXACT_STYLES[position % len(EXACT_STYLES)],
-                linewidth=0.9,
-                markersize=4.5,
-                capsize=2,
-                label=f"{value:g}" if finite(value) else str(value),
-            )
-        axes[1].set_ylabel(f"{title}  {symbol}  [{unit}]")
-        _temperature_axes(axes[1:], [{"rows": rows} for _, rows in sweep["runs"]])
-        for axis in axes:
-            _letter(axis, axes)
-        if runs:
-            axes[1].legend(title=plain_label(sweep["parameter"].split(".")[-1]), fontsize="small", frameon=False)
+        figure, axes = _panels(2 * len(groups), max(width, NARROW))
+        for number, ((words, runs), (_, found)) in enumerate(zip(groups, kept, strict=True)):
+            of_map, of_curves = axes[2 * number : 2 * number + 2]
+            if number:
+                of_curves.sharey(axes[1])
+            draw_map(figure, of_map, found, QUANTITIES[quantity][1] + unit, limits)
+            of_map.set_xlabel(sweep["parameter"])
+            of_map.set_ylabel("temperature  $T$" + in_units("J", sweep["symbol"]))
+            handles = draw_curves(of_curves, [(label, rows) for _, label, rows in runs], quantity)
+            of_curves.set_ylabel(title)
+            if handles:
+                of_curves.legend(handles=handles, fontsize="small", frameon=False)
+            _temperature_axes([of_curves], [{"rows": rows} for *_, rows in runs], sweep["symbol"], bottom_only=False)
+            for axis in (of_map, of_curves):
+                letter(axis, axes, words)
         figure.suptitle(sweep.get("title", ""))
     return figure
 
@@ -325,11 +295,11 @@ def _panels(count, width, share_x=False):
     columns = 1 if width < NARROW or count == 1 else 2
     n_rows = -(-count // columns)
     height = width / columns * (0.74 if columns > 1 or count == 1 else 0.52) * n_rows + 0.75
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Page(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(n_rows, columns, sharex=share_x, squeeze=False).ravel()
     for axis in axes[count:]:
-        axis.set_axis_off()
+        axis.remove()
     return figure, list(axes[:count])
 
 
@@ -337,58 +307,30 @@ def _finish(figure, axes, names, title):
     for axis in axes:
         axis.grid(True, color="0.92", linewidth=0.6)
         axis.set_axisbelow(True)
-        if not axis.has_data() and not axis.texts:
-            say(axis, "not measured")
-        _letter(axis, axes)
-    _legend(figure, axes, names)
-    figure.suptitle(_folded(title, figure.get_figwidth()))
+        letter(axis, axes)
+    legend(figure, axes, names)
+    figure.suptitle(folded(title, figure.get_figwidth()))
 
 
-def _letter(axis, axes):
-    if len(axes) > 1:
-        axis.set_title(f"({chr(ord('a') + axes.index(axis))})", loc="left", pad=3)
-
-
-def _folded(title, width):
-    """Return a title with a line break before `on` where it is too long for the figure."""
-    fits = 14 * width
-    return "\n".join(line if len(line) < fits else line.replace(" on ", "\non ", 1) for line in title.split("\n"))
-
-
-def _legend(figure, axes, names):
-    """Put one legend for all panels below them: the runs first, what they are compared with last."""
-    entries = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
-    wanted = [label for name in names for label in (name, name + SLOPE)]
-    labels = [label for label in wanted if label in entries] + [label for label in entries if label not in wanted]
-    if labels:
-        longest = max(map(len, labels))
-        fits = max(1, int(figure.get_figwidth() * 15 / (longest + 8)))
-        figure.legend(
-            [entries[label] for label in labels],
-            labels,
-            loc="outside lower center",
-            ncols=min(4, fits, len(labels)),
-            frameon=False,
-        )
-
-
-def _title(tables):
-    """Return the systems of the tables, each once."""
-    lines = list(dict.fromkeys(describe(table.get("settings", {}), table.get("n_sites")) for table in tables))
-    return "\n".join(lines[:4] + (["..."] if len(lines) > 4 else []))
-
-
-def _temperature_axes(axes, tables, bottom_only=True):
-    """Label the temperatures; a logarithmic axis when they span more than a factor of four."""
+def _temperature_axes(axes, tables, symbol, bottom_only=True):
+    """Label the temperatures, the lowest always; a logarithmic axis when they span more than a factor of four."""
     temperatures = [row["temperature"] for table in tables for row in table["rows"] if row.get("temperature")]
-    wide = temperatures and max(temperatures) >= 4.0 * min(temperatures)
+    for axis in lowest(axes) if bottom_only else axes:
+        axis.set_xlabel("temperature  $T$" + in_units("J", symbol))
+    if not temperatures:
+        return
+    low, high = min(temperatures), max(temperatures)
+    wide = high >= 4.0 * low
+    scale = math.log if wide else float
+    subs = (1.0, 2.0, 5.0) if high < 10**2.5 * low else (1.0,)
+    places = LogLocator(subs=subs).tick_values(low / 10, high * 10) if wide else MaxNLocator(6).tick_values(low, high)
+    gap = LEAST_GAP * (scale(high) - scale(low))
+    if low == high:  # an exact curve goes from half to twice of it
+        places = (0.5 * low, 2.0 * low)
+    ticks = [low] + [tick for tick in places if tick > 0 and abs(scale(tick) - scale(low)) > gap]
     for axis in axes:
-        if not bottom_only or axis.get_subplotspec().is_last_row():
-            axis.set_xlabel("temperature  $T$  [J]")
-        if not wide:
-            continue
-        axis.set_xscale("log")
-        decades = math.log10(max(temperatures) / min(temperatures))
-        axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 2.5 else (1.0,)))
-        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axis.xaxis.set_minor_formatter(NullFormatter())
+        if wide:
+            axis.set_xscale("log")
+            axis.xaxis.set_minor_formatter(NullFormatter())
+        axis.xaxis.set_major_locator(FixedLocator(sorted(ticks)))
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))

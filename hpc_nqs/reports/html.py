@@ -10,8 +10,8 @@ from hpc_nqs.reports import verdict as judgement
 from hpc_nqs.reports.columns import aligned_columns
 from hpc_nqs.reports.methods import paragraph
 from hpc_nqs.reports.numbers import duration
-from hpc_nqs.reports.text import describe, errors_legend, table_remarks, unit_of_energy
-from hpc_nqs.settings.toml_text import format_tables
+from hpc_nqs.reports.text import describe, errors_legend, status, table_remarks, unit_of_energy
+from hpc_nqs.settings.toml_text import format_value
 
 PAPERS = (
     (
@@ -28,6 +28,11 @@ GROUND_STATE_PAPERS = (
 PAIR_PAPER = ("Y. Nomura, M. Imada, PRX 11, 031034 (2021)", "pair products times Boltzmann machines")
 SAMPLE_SPACE_PAPER = ("A. Chen, M. Heyl, Nat. Phys. 20, 1476 (2024)", "the sample-space solver")
 
+OF_METERS = ("Convergence",)  # figures that stand beside the meters, behind the results
+# Columns of tables that stand with the meters, and those that name a row.
+METERS = ("tdvp_residual", "layer_energy_difference", "average_sign", "acceptance", "r_hat", "autocorrelation")
+METERS += ("effective_samples", "kernel_beta", "links", "n_steps", "converged", "extrapolation_chi2")
+ROW_NAMES = ("temperature", "beta", "momentum", "sz", "n_up", "n_down", "spin_parity", "point_group")
 _GRADES = {"open": "&ndash; open", "good": "&#10003; good", "look": "&#9675; look", "bad": "&#10007; bad"}
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff; max-width: 52rem; margin: 2rem auto;
@@ -59,7 +64,7 @@ def html(table, history, about, drawings, *, name, exact_rows=None):
     about : dict
         As `run_file.read_about` returns it.
     drawings : dict of str: str
-        Title to SVG element.
+        Title to SVG element; those of `OF_METERS` stand beside the meters.
     name : str
         Name of the run file.
     exact_rows : list of dict, optional
@@ -68,18 +73,20 @@ def html(table, history, about, drawings, *, name, exact_rows=None):
     settings = table.get("settings", {})
     title = describe(settings, table.get("n_sites"))
     verdicts = judgement.judge(table, history)
+    of_meters = [what for what in drawings if what in OF_METERS]
     parts = [
         f"<h1>{_text(title)}</h1>",
         f'<p class="sub">{_text(_summary(table, name))}</p>',
         *_verdict_part(verdicts),
         "<h2>Results</h2>",
+        *_figures_part([what for what in drawings if what not in of_meters], drawings),
         *_results_part(table, exact_rows),
-        "<h2>Figures</h2>",
-        *(f'<figure role="img" aria-label="{_text(what)}">{svg}</figure>' for what, svg in drawings.items()),
         "<h2>Meters</h2>",
         _words_table(
             ("meter", "worst value", "verdict", "in words"), [_verdict_cells(verdict) for verdict in verdicts]
         ),
+        *_figures_part(of_meters, drawings),
+        *_meters_part(table),
         *_methods_part(table, about),
         "<h2>Timings</h2>",
         _words_table(("what", "value"), _timings(table, history)),
@@ -91,15 +98,26 @@ def html(table, history, about, drawings, *, name, exact_rows=None):
         "<p>hpc_nqs (CITATION.cff in its repository), and the papers behind this run:</p>",
         "<ul>" + "".join(f"<li>{_text(paper)}: {_text(why)}</li>" for paper, why in _papers(table)) + "</ul>",
         "<h2>Settings</h2>",
-        f"<pre>{_text(format_tables(settings))}</pre>",
+        *_settings_part(table),
     ]
     head = f'<meta charset="utf-8"><title>{_text(title)}</title><style>{_STYLE}</style>'
     head += '<meta name="viewport" content="width=device-width, initial-scale=1">'
     return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body>\n' + "\n".join(parts) + "\n</body></html>\n"
 
 
+def fragment(table):
+    """Return the system and the results of a table as HTML for a notebook."""
+    parts = [f"<p><b>{_text(describe(table.get('settings', {}), table.get('n_sites')))}</b><br>"]
+    parts.append(f"{_text(status(table, len(table['rows'])))}</p>")
+    return "\n".join(parts + _results_part(table, None))
+
+
 def _text(words):
     return markup.escape(str(words))
+
+
+def _figures_part(names, drawings):
+    return [f'<figure role="img" aria-label="{_text(what)}">{drawings[what]}</figure>' for what in names]
 
 
 def _summary(table, name):
@@ -132,20 +150,55 @@ def _results_part(table, exact_rows):
     """Return the table of results in blocks of as many columns as a page is wide."""
     if not table["rows"]:
         return ["<p>There are no results yet.</p>"]
-    parts = []
-    blocks = aligned_columns(table["rows"], exact_rows, unit_of_energy(table.get("settings", {})))
-    for block in blocks:
-        lines = ["".join(f"<th>{_text(column[0])}</th>" for column in block)]
-        lines += ["".join(f"<td>{_text(column[k])}</td>" for column in block) for k in range(1, len(block[0]))]
-        parts.append('<div class="scroll"><table>' + "".join(f"<tr>{line}</tr>" for line in lines) + "</table></div>")
+    rows = [{key: value for key, value in row.items() if not _is_meter(key)} for row in table["rows"]]
+    blocks = aligned_columns(rows, exact_rows, unit_of_energy(table.get("settings", {})))
+    parts = [_numbers_table(block) for block in blocks]
     legend = errors_legend([cell for block in blocks for column in block for cell in column[1:]])
     parts.append(f"<p>{_text(f'Per site, in units of the couplings{legend}.')}</p>")
     return parts + [f"<p>{_text(remark)}</p>" for remark in table_remarks(table["rows"], table.get("remark"))]
 
 
+def _numbers_table(block):
+    """Return a block of `aligned_columns` as a table."""
+    lines = ["".join(f"<th>{_text(column[0])}</th>" for column in block)]
+    lines += ["".join(f"<td>{_text(column[k])}</td>" for column in block) for k in range(1, len(block[0]))]
+    return '<div class="scroll"><table>' + "".join(f"<tr>{line}</tr>" for line in lines) + "</table></div>"
+
+
+def _is_meter(column):
+    return column.removesuffix("_error").removesuffix("_systematic") in METERS
+
+
+def _meters_part(table):
+    """Return the meters of every row as tables."""
+    rows = [{key: row[key] for key in row if key in ROW_NAMES or _is_meter(key)} for row in table["rows"]]
+    if not any(map(_is_meter, {key for row in rows for key in row})):
+        return []
+    return [_numbers_table(block) for block in aligned_columns(rows, None, unit_of_energy(table.get("settings", {})))]
+
+
+def _settings_part(table):
+    """Return the settings of the task of the run with what "auto" became behind it."""
+    settings, resolved = table.get("settings", {}), table.get("resolved", {})
+    other = {"thermal": "ground_state", "ground_state": "thermal"}.get(table.get("task", "thermal"))
+    lines = []
+    for name, section in settings.items():
+        if name == other:
+            continue
+        lines.append(f"[{name}]")
+        for key, value in section.items():
+            became = resolved.get(name, {}).get(key)
+            behind = "" if became is None or became == value else f"  # {format_value(became)}"
+            lines.append(f"{key} = {format_value(value, wrap=not behind)}{behind}")
+        lines.append("")
+    words = ["<p>Behind <code>#</code> stands what &quot;auto&quot; became.</p>"] if resolved else []
+    return [*words, f"<pre>{_text(chr(10).join(lines))}</pre>"]
+
+
 def _timings(table, history):
     steps = len(next(iter(history.values()), ()))
-    rows = [("ranks", table.get("n_ranks", 1)), ("steps", steps), ("time", duration(table.get("seconds", 0.0)))]
+    whole = duration(table.get("seconds", 0.0))
+    rows = [("ranks", table.get("n_ranks", 1)), ("steps", steps), ("wall time of all starts", whole)]
     seconds = history.get("seconds", np.zeros(0))
     if len(seconds) > 1:
         per_step = np.diff(seconds)
@@ -159,7 +212,7 @@ def _timings(table, history):
 
 
 def _environment(about):
-    known = [(key.replace("n_", "").replace("_", " "), value) for key, value in about.items() if value != ""]
+    known = [(key.removeprefix("n_").replace("_", " "), value) for key, value in about.items() if value != ""]
     made = f"Python {platform.python_version()}, NumPy {np.__version__}, {platform.machine()} {platform.system()}"
     return [(_text(key), _text(value)) for key, value in [*known, ("this page was made with", made)]]
 
@@ -169,8 +222,15 @@ def _methods_part(table, about):
     words = paragraph(table, about)
     if not words:
         return []
-    resolved = f"<pre>{_text(format_tables(table['resolved']))}</pre>"
-    return ["<h2>Methods</h2>", f"<p>{_text(words)}</p>", "<p>What &quot;auto&quot; became:</p>", resolved]
+    known = {name: set(section) for name, section in table.get("settings", {}).items()}
+    counts = {
+        f"{name}.{key}": value
+        for name, section in table["resolved"].items()
+        for key, value in section.items()
+        if key not in known.get(name, ())
+    }
+    lines = "\n".join(f"{key} = {format_value(value)}" for key, value in counts.items())
+    return ["<h2>Methods</h2>", f"<p>{_text(words)}</p>", *([f"<pre>{_text(lines)}</pre>"] if counts else [])]
 
 
 def _again_part(table, name):

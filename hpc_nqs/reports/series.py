@@ -12,10 +12,16 @@ QUANTITIES = {
     "specific_heat": ("specific heat per site", "$c$", "$k_B$"),
     "entropy": ("entropy per site", "$s$", "$k_B$"),
     "susceptibility": ("susceptibility per site", r"$\chi$", "1/J"),
+    "magnetization": ("magnetization per site", "$m$", ""),
+    "double_occupancy": ("double occupancy", r"$\langle n_\uparrow n_\downarrow\rangle$", ""),
+    "local_moment": ("local moment", r"$\langle \mathbf{S}_i^2\rangle$", ""),
+    "filling": ("electrons per site", "$n$", ""),
+    "compressibility": ("compressibility", r"$\kappa$", "1/J"),
 }
+ZERO, CERTAIN = 1e-12, 5.0  # a magnetization below the first, or as many standard errors, is none
 
 
-class ReferenceDataError(Exception):
+class ReferenceDataError(ValueError):
     """A file of reference data that cannot be used; the message is one sentence."""
 
 
@@ -41,6 +47,25 @@ def points(rows, quantity, key=None):
             errors = error_of(row, quantity, key), systematic_of(row, quantity, key)
             found.append((row["temperature"], value, *(part if finite(part) else 0.0 for part in errors)))
     return found
+
+
+def measured(tables, quantities=QUANTITIES):
+    """Return the quantities that the tables have; m only where it is not zero, by symmetry, at all temperatures."""
+    found = [name for name in quantities if any(points(table["rows"], name) for table in tables)]
+    of_all = [point for table in tables for point in points(table["rows"], "magnetization")]
+    polarized = any(abs(value) > max(ZERO, CERTAIN * error) for _, value, error, _ in of_all)
+    return [name for name in found if name != "magnetization" or polarized]
+
+
+def has_correlations(tables):
+    """Return whether any table has correlations of sites or structure factors."""
+    names = ("structure_factor", "correlation", "neighbour_correlation")
+    return any(row.get(name) for table in tables for row in table["rows"] for name in names)
+
+
+def has_times(tables):
+    """Return whether any table has correlations in imaginary time."""
+    return any(row.get("local_time_correlation") for table in tables for row in table["rows"])
 
 
 def value_of(row, quantity, key=None):

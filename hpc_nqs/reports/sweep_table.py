@@ -4,9 +4,11 @@ import csv
 import io
 import json
 
+from hpc_nqs.reports import labels
 from hpc_nqs.reports.columns import cell
 from hpc_nqs.reports.numbers import value_text
 from hpc_nqs.reports.text import flat_row
+from hpc_nqs.settings.sweep import numbers_of
 from hpc_nqs.settings.toml_text import format_value
 
 _COLUMNS = (("energy", "e"), ("specific_heat", "c"), ("entropy", "s"), ("susceptibility", "chi"))
@@ -64,6 +66,33 @@ def collected_json(runs, tables):
         for run, table in zip(runs, tables, strict=True)
     ]
     return json.dumps({"format": 1, "task": "sweep", "runs": entries}, indent=1) + "\n"
+
+
+def sweep_groups(runs, tables):
+    """Return what `figures.phase_diagram` draws: the runs over the first swept parameter, in groups of the others.
+
+    Parameters
+    ----------
+    runs : list of SweepRun
+    tables : list of dict or None
+        See `collected_text`; at least one with rows.
+    """
+    values = {name: [run.values[name] for run in runs] for name in runs[0].values}
+    places = {name: numbers_of(values[name]) for name in values}
+    symbol = labels.energy_symbol([{"settings": run.settings.to_dict()} for run in runs])
+    first, *others = values
+    groups = {}
+    for number, table in enumerate(tables):
+        words = [labels.value_title(name, values[name], places[name][number]) for name in others]
+        place, label = places[first][number], labels.value_title(first, values[first], places[first][number])
+        if table and table["rows"]:
+            groups.setdefault(", ".join(words), []).append((place, label, table["rows"]))
+    return {
+        "parameter": labels.parameter_title(first, values[first], symbol),
+        "groups": list(groups.items()),
+        "title": labels.swept_title(runs[0].settings.to_dict(), list(values)),
+        "symbol": symbol,
+    }
 
 
 FORMS = {"text": collected_text, "csv": collected_csv, "json": collected_json}

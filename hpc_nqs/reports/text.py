@@ -55,7 +55,7 @@ def table_text(table, exact_rows=None):
         Exact rows in the order of table["rows"]; adds the differences of energy, specific heat and entropy.
     """
     rows = [finite_only(row) for row in table["rows"]]
-    lines = wrapped(describe(table.get("settings", {}), table.get("n_sites"))) + [_status(table, len(rows))]
+    lines = wrapped(describe(table.get("settings", {}), table.get("n_sites"))) + [status(table, len(rows))]
     if not rows:
         return "\n".join(lines) + "\n"
     blocks = aligned_columns(rows, exact_rows, unit_of_energy(table.get("settings", {})))
@@ -154,7 +154,8 @@ def _model_words(given):
     return words
 
 
-def _status(table, n_rows):
+def status(table, n_rows):
+    """Return how a table came about and whether it is whole."""
     words = []
     if table.get("method") == "exact":
         words.append("exact diagonalization")
@@ -168,6 +169,13 @@ def _status(table, n_rows):
     if "n_ranks" in table and table.get("method") != "exact":
         words.append(f"{table['n_ranks']} rank{'s' * (table['n_ranks'] != 1)}")
     return ", ".join(words)
+
+
+def summary(table):
+    """Return the system, the rows and the state of a table in one line."""
+    temperatures = [row["temperature"] for row in table["rows"] if row.get("temperature")]
+    reach = f", T = {max(temperatures):g} to {min(temperatures):g}" if len(temperatures) > 1 else ""
+    return f"{describe(table.get('settings', {}), table.get('n_sites'))}; {status(table, len(table['rows']))}{reach}"
 
 
 def table_remarks(rows, remark=None):

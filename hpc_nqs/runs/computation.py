@@ -38,7 +38,10 @@ class Driver(Protocol):
         """Take over the state and history of a run file.  *Collective*."""
 
     def history_columns(self):
-        """Return {name: (n_steps,) float64}; on rank 0 alone, as the two below."""
+        """Return {name: (n_steps,) float64}; on rank 0 alone, as the three below."""
+
+    def last_step(self):
+        """Return the numbers of the last step, a dict of the columns of the history; empty before the first."""
 
     def table(self):
         """Return the results so far, as `run_file.run_image` takes them."""
@@ -131,6 +134,10 @@ class Computation(Driver):
             "rows": json.dumps(self.rows),
             "seconds": self.elapsed(),
         }
+
+    def last_step(self):
+        """Return the last entry of the history."""
+        return self.history[-1] if self.history else {}
 
     def history_columns(self):
         """Return the history as {column: (n_steps,) float64}."""

@@ -7,6 +7,7 @@ import time
 
 from hpc_nqs.runs import run_file
 from hpc_nqs.runs.run_file import RunFileError
+from hpc_nqs.runs.watching import NOBODY
 
 MAX_FAILURES = 5  # writes in a row that may fail before the run stops
 PAUSES = (1.0, 3.0)  # seconds before the second and the third try of a last write
@@ -33,10 +34,13 @@ class Recorder:
         Takes a line of text for the user; called on rank 0 alone.
     source : str, optional
         Run file that the run begins from, where that is another one.
+    watch : Watch
+        Told of steps and results, on rank 0 alone.
     """
 
-    def __init__(self, path, team, stop, minutes, message, source=None):
+    def __init__(self, path, team, stop, minutes, message, source=None, watch=NOBODY):
         self.path, self.team, self.stop, self.minutes, self.message = path, team, stop, minutes, message
+        self.watch = watch
         self.source = path if source is None else source
         self.begin = self.last_saved = self.last_look = time.monotonic()
         self.n_saved = self.n_failed = 0
@@ -93,11 +97,14 @@ class Recorder:
         """
         self.hold(run)
         if self.team.is_root:
+            self.watch.begin(run)
             self._write_held(keep_previous=resumed)
         self.team.barrier()
 
     def after_step(self, run):
         """Write if it is time or the run has to stop; return whether it has to stop.  *Collective*."""
+        if self.team.is_root:
+            self.watch.after_step(run)
         decision = self._decide()
         if decision == GO_ON:
             return False
@@ -116,6 +123,8 @@ class Recorder:
         """
         self.hold(run)
         self._try_to_write()
+        if self.team.is_root:
+            self.watch.after_result(run)
         if self.team.max(self.n_failed) >= MAX_FAILURES:
             self._give_up()
 
@@ -168,13 +177,15 @@ class Recorder:
         now = time.monotonic()
         self.longest, self.last_look = max(self.longest, now - self.last_look), now
         decision = GO_ON
-        if self.stop.due(LEAST_MARGIN + 1.5 * self.longest + 2.0 * self.seconds / max(1, self.n_saved)):
+        margin = LEAST_MARGIN + 1.5 * self.longest + 2.0 * self.seconds / max(1, self.n_saved)
+        if self.stop.due(margin) or self.watch.stops:
             decision = STOP
         elif self.team.is_root and now - self.last_saved >= 60.0 * self.minutes:
             decision = SAVE
         decision = int(self.team.max(decision))
         if decision == STOP and self.team.is_root:
-            self.message(f"stopping at a checkpoint: {self.stop.reason}")
+            reason = self.watch.reason if self.watch.stops else self.stop.reason
+            self.message(f"stopping at a checkpoint: {reason}")
         return decision
 
     def _try_to_write(self):

@@ -145,11 +145,15 @@ def numbers_of(values):
     """
     if not all(isinstance(value, (list, tuple)) for value in values):
         return list(values)
-    lengths = {len(value) for value in values}
-    if len(lengths) == 1:
-        moving = [k for k in range(lengths.pop()) if len({json.dumps(value[k]) for value in values}) > 1]
-        if len(moving) == 1:
-            return [value[moving[0]] for value in values]
-    return [format_value(value) for value in values]
+    moving = moving_entry(values)
+    return [format_value(value) if moving is None else value[moving] for value in values]
+
+
+def moving_entry(values):
+    """Return the number of the only entry in which lists of one length differ, None where there is no such entry."""
+    if not all(isinstance(value, (list, tuple)) for value in values) or len({len(value) for value in values}) != 1:
+        return None
+    moving = [k for k in range(len(values[0])) if len({json.dumps(value[k]) for value in values}) > 1]
+    return moving[0] if len(moving) == 1 else None
 
 

@@ -314,7 +314,7 @@ def test_a_run_from_input_to_figures(tmp_path, capsys, monkeypatch):
     assert cli.main(["plot", "ring.h5", "--page", "all", "-o", "all.png"]) == 0
     assert (tmp_path / "all-imaginary_time.png").exists() and (tmp_path / "times.svg").stat().st_size > 20000
     assert cli.main(["plot", "ring.h5", "--page", "imaginary_time", "--reference", "ring.json"]) == 2
-    assert "reference data have no imaginary times" in capsys.readouterr().err
+    assert "--reference: reference data have temperatures, which page imaginary_time has not" in capsys.readouterr().err
 
 
 def test_rings_of_different_lengths_in_one_table():

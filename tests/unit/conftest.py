@@ -51,7 +51,7 @@ def driver(monkeypatch):
     """Replace the computations by one that records its calls, writes a run file and returns or raises `outcome`."""
     fake = types.SimpleNamespace(calls=[], outcome=0)
 
-    def run(settings, team, output_path, resume_from=None, stop=None):
+    def run(settings, team, output_path, resume_from=None, stop=None, watch=None):
         fake.calls.append((settings, output_path, resume_from))
         if isinstance(fake.outcome, BaseException):
             raise fake.outcome

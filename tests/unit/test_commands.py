@@ -7,6 +7,7 @@ import types
 import pytest
 
 import hpc_nqs
+from hpc_nqs.cli import figures
 from hpc_nqs.cli import parser as cli
 from hpc_nqs.parallel import team as parallel
 from hpc_nqs.settings.parsing import parse_settings, read_settings
@@ -78,6 +79,25 @@ def test_plot(folder, capsys):
     assert "figure.xyz: Format 'xyz' is not supported" in capsys.readouterr().err
     assert cli.main(["plot", "run.h5", "-o", "no/figure.png"]) == 1
     assert "no/figure.png: No such file or directory" in capsys.readouterr().err
+
+
+def test_pages_without_results_are_refused(folder, monkeypatch, capsys):
+    pytest.importorskip("matplotlib")
+    read = figures.read_run_file
+
+    def without_correlations(path, reader):
+        found = read(path, reader)
+        for row in found["rows"] if reader == "read_table" else ():
+            row.pop("structure_factor")
+        return found
+
+    monkeypatch.setattr(figures, "read_run_file", without_correlations)
+    for page, key in (("imaginary_time", "imaginary_time=true"), ("correlations", "structure_factor=[[1,1]]")):
+        assert cli.main(["plot", "run.h5", "--page", page, "-o", "page.png"]) == 1
+        assert f"hpc-nqs measure RUN.h5 --set observables.{key}" in capsys.readouterr().err
+    assert not (folder / "page.png").exists()
+    assert cli.main(["plot", "run.h5", "--page", "all"]) == 0
+    assert sorted(path.name for path in folder.glob("run*.png")) == ["run-convergence.png", "run.png"]
 
 
 def test_plot_without_matplotlib(folder, capsys, monkeypatch):

@@ -19,7 +19,7 @@ PACKAGE = ROOT / "hpc_nqs"
 # and from folders on its own line as long as no circle of folders arises.
 LINES = """
 11  __init__ __main__
-10  api cli
+10  api results cli
  9  tasks benchmarks
  8  thermal
  7  ground_state path_integral
@@ -40,7 +40,8 @@ MOVERS = {
     "parallel.launchers": (),
     "runs.run_file": ("runs.labelled_arrays", "runs.older_files", "parallel.processor", "version"),
     "runs.stopping": (),
-    "runs.recorder": ("runs.run_file", "runs.stopping"),
+    "runs.recorder": ("runs.run_file", "runs.stopping", "runs.watching"),
+    "runs.watching": (),
 }
 MAX_LINES, MAX_FUNCTION_LINES = 400, 60
 

@@ -11,7 +11,7 @@ import pytest
 matplotlib = pytest.importorskip("matplotlib")
 
 from hpc_nqs.reports import figures as plotting
-from hpc_nqs.reports import panels
+from hpc_nqs.reports import labels, panels
 from hpc_nqs.reports import series as curves
 
 SETTINGS = {
@@ -63,7 +63,7 @@ def test_four_panels_with_labels_and_a_title():
         "entropy per site",
         "susceptibility per site",
     ]
-    assert all(len(axis.containers) == 1 for axis in figure.axes), "one set of error bars in each panel"
+    assert [len(axis.containers) for axis in figure.axes] == [1, 2, 1, 1], "error bars in each panel, c two ways"
     assert figure.get_suptitle() == "Heisenberg, J1 = 1, J2 = 0.5 on square 4x4, 16 sites"
     assert {axis.get_xscale() for axis in figure.axes} == {"log"}
 
@@ -95,10 +95,79 @@ def test_a_narrow_range_of_temperatures_is_linear():
     assert {axis.get_xscale() for axis in figure.axes} == {"linear"}
 
 
-def test_absent_quantities_are_named_not_drawn():
+def titles_of(figure):
+    return [axis.get_ylabel().split("  ")[0] for axis in figure.axes]
+
+
+def test_absent_quantities_have_no_panel():
     figure = plotting.thermodynamics([made_up_table([1.0, 0.25], without=("susceptibility", "energy_error"))], ["run"])
-    assert [text.get_text() for text in figure.axes[3].texts] == ["not measured"]
-    assert not figure.axes[0].texts
+    assert titles_of(figure) == ["energy per site", "specific heat per site", "entropy per site"]
+    below = [axis.get_xlabel() for axis in figure.axes]
+    assert below == ["", "temperature  $T$  [J]", "temperature  $T$  [J]"], "of the lowest panel of each column"
+    assert figure.axes[1].xaxis.get_tick_params()["labelbottom"]
+    (empty,) = plotting.thermodynamics([{"rows": []}], ["run"]).axes
+    assert [text.get_text() for text in empty.texts] == ["no results yet"]
+
+
+def test_electrons_have_their_own_panels_and_unit():
+    rows = [{"temperature": t, "energy": -1 / t, "double_occupancy": 0.1 * t, "magnetization": 0.0} for t in (1.0, 2.0)]
+    settings = SETTINGS | {"model": {"kind": "hubbard", "hopping": [1.0], "U": 8.0}}
+    figure = plotting.thermodynamics([{"rows": rows, "settings": settings}], ["run"])
+    assert titles_of(figure) == ["energy per site", "double occupancy"], "m is zero by symmetry"
+    assert figure.axes[0].get_ylabel().endswith("[t]") and figure.axes[1].get_ylabel().endswith("rangle$")
+    assert figure.axes[0].get_xlabel() == "temperature  $T$  [t]"
+
+
+@pytest.mark.parametrize(
+    ("model", "symbol"),
+    [
+        ({"kind": "heisenberg", "couplings": [1.0, 0.5]}, "J"),
+        ({"kind": "heisenberg", "couplings": [-1.0]}, "J"),
+        ({"kind": "heisenberg", "couplings": [98.2]}, "energy"),
+        ({"kind": "tfim", "coupling": 1.0, "field": 3.0}, "J"),
+        ({"kind": "hubbard", "U": 8.0}, "t"),
+        ({"kind": "kanamori", "hopping": [0.3]}, "energy"),
+    ],
+)
+def test_the_unit_of_energy_is_the_first_coupling_where_that_is_one(model, symbol):
+    assert labels.energy_symbol([{"settings": {"model": model}}]) == symbol
+    assert labels.in_units("1/J", symbol) == f"  [1/{symbol}]"
+
+
+def test_units_of_different_models_on_one_page():
+    spins, electrons = ({"settings": {"model": {"kind": kind}}} for kind in ("heisenberg", "hubbard"))
+    assert labels.energy_symbol([spins, electrons]) == "energy" and labels.energy_symbol([]) == "J"
+
+
+def test_a_magnetization_needs_to_differ_from_zero():
+    def found(value, error):
+        rows = [{"temperature": t, "magnetization": value, "magnetization_error": error} for t in (1.0, 2.0)]
+        return curves.measured([{"rows": rows}])
+
+    assert found(0.1, 0.01) == ["magnetization"]
+    assert found(1e-17, 0.0) == found(0.04, 0.01) == []
+
+
+@pytest.mark.parametrize("temperatures", [[4.0, 1.0, 0.35], [1.0, 0.83]])
+def test_the_lowest_temperature_has_a_label(temperatures):
+    axis = plotting.thermodynamics([made_up_table(temperatures)], ["run"]).axes[3]
+    left, right = axis.get_xlim()
+    ticks = [tick for tick in axis.xaxis.get_majorticklocs() if left <= tick <= right]
+    assert ticks[0] == min(temperatures) and ticks == sorted(set(ticks)) and len(ticks) > 2
+    shown = [axis.xaxis.get_major_formatter()(tick, 0) for tick in ticks]
+    assert shown[0] == f"{min(temperatures):g}"
+
+
+def test_panels_of_a_single_point_are_left_out_unless_there_is_nothing_else():
+    table = made_up_table([2.0, 1.0])
+    del table["rows"][0]["susceptibility"]
+    assert titles_of(plotting.thermodynamics([table], ["run"]))[-1] == "entropy per site"
+    alone = plotting.thermodynamics([made_up_table([1.0])], ["run"])
+    assert len(alone.axes) == 4
+    chi = alone.axes[3].get_ylim()
+    assert chi == pytest.approx((0.072, 0.088)), "a tenth of the value to either side"
+    exact = plotting.thermodynamics([made_up_table([1.0])], ["run"], [("run", made_up_table([0.5, 1.0, 2.0])["rows"])])
+    assert [tick for tick in exact.axes[3].xaxis.get_majorticklocs()] == [0.5, 1.0, 2.0]
 
 
 @pytest.mark.parametrize("ending", ["png", "pdf", "svg"])
@@ -153,22 +222,31 @@ def with_extras(table):
     return table | {"rows": rows}
 
 
-def test_the_systematic_error_is_a_band_around_the_points():
+def ends_of_bar(axis, place):
+    """Return the lower and upper end of the bar of the total error of a panel at a place of its axis."""
+    (bars,) = [part for part in axis.collections if part.get_label() == panels.TOTAL]
+    (found,) = [segment for segment in bars.get_segments() if math.isclose(segment[0, 0], place)]
+    return found[0, 1], found[1, 1]
+
+
+def test_the_total_error_is_a_bar_behind_every_point():
     figure = plotting.thermodynamics([with_extras(COLD)], ["run"])
-    (band,) = figure.axes[0].collections[-1:]
-    (outline,) = [path.vertices for path in band.get_paths()]
-    top = outline[np.isclose(outline[:, 0], 2.0), 1].max()
-    energy = COLD["rows"][0]["energy"]
-    assert top == pytest.approx(energy + np.hypot(0.01, 0.05)), "statistical and systematic error in quadrature"
+    energy, total = COLD["rows"][0]["energy"], np.hypot(0.01, 0.05)
+    ends = ends_of_bar(figure.axes[0], 2.0)
+    assert ends == pytest.approx((energy - total, energy + total)), "statistical and systematic error in quadrature"
     assert "total error" in legend_of(figure)
     assert "total error" not in legend_of(plotting.thermodynamics([COLD], ["run"]))
 
 
-def ends_of_band(axis, temperature):
-    """Return the lower and upper end of the last band of a panel at a temperature."""
-    (outline,) = [path.vertices for path in axis.collections[-1].get_paths()]
-    found = outline[np.isclose(outline[:, 0], temperature), 1]
-    return found.min(), found.max()
+def test_the_slope_of_the_energy_has_errors_and_is_lost_like_all_others():
+    rows = [dict(row) for row in COLD["rows"]]
+    rows[0] |= {"specific_heat_slope_error": 0.01, "specific_heat_slope_systematic": 0.02}
+    rows[1] |= {"specific_heat_slope_error": 0.9 * rows[1]["specific_heat_slope"]}
+    axis = plotting.thermodynamics([COLD | {"rows": rows}], ["run"]).axes[1]
+    slope = axis.containers[1].lines[0]
+    assert slope.get_markerfacecolor() == "none" and len(slope.get_xdata()) == 3, "without the lost one"
+    low, high = ends_of_bar(axis, 2.0)
+    assert (high - low) / 2 == pytest.approx(np.hypot(0.01, 0.02))
 
 
 @pytest.mark.parametrize(
@@ -180,14 +258,15 @@ def ends_of_band(axis, temperature):
         ("energy", 0, -0.95, 0.3, (-1.0, -0.65)),  # not below the bound from stars of the square lattice
     ],
 )
-def test_bands_end_where_the_quantity_must(monkeypatch, quantity, panel, value, error, ends):
+def test_bars_end_where_the_quantity_must(monkeypatch, quantity, panel, value, error, ends):
     monkeypatch.setattr(panels, "lowest_energy", lambda table: -1.0)
     rows = [
-        {"temperature": t, "beta": 1 / t, "energy": -0.9, quantity: value, f"{quantity}_systematic": error}
+        {"temperature": t, "beta": 1 / t, "energy": -0.9, "specific_heat": 0.3, "entropy": 0.6}
+        | {quantity: value, f"{quantity}_systematic": error}
         for t in (1.0, 2.0)
     ]
     figure = plotting.thermodynamics([COLD | {"rows": rows}], ["run"])
-    assert ends_of_band(figure.axes[panel], 1.0) == pytest.approx(ends)
+    assert ends_of_bar(figure.axes[panel], 1.0) == pytest.approx(ends)
 
 
 def test_the_bound_of_the_energy_is_that_of_the_model_of_a_table():
@@ -260,7 +339,7 @@ def test_references_that_cannot_be_used(tmp_path, content, sentence):
 def test_the_page_of_correlations():
     figure = plotting.correlations([with_extras(COLD)], ["run"], [EXACT])
     titles = [axis.get_ylabel() for axis in figure.axes]
-    assert titles[:2] == [r"$S(\pi, \pi)$", r"$S(0.5\pi, 0)$"] and "r" in figure.axes[2].get_xlabel()
+    assert titles[:2] == [r"$S(\pi, \pi)$", r"$S(\pi/2, 0)$"] and "r" in figure.axes[2].get_xlabel()
     radial = figure.axes[2]
     assert len(radial.containers) == 4, "a line for each temperature"
     assert list(radial.containers[0].lines[0].get_xdata()) == [1.0, 1.41421, 2.0]
@@ -272,9 +351,12 @@ def test_the_page_of_convergence():
     history |= {"solver_iterations": np.zeros(3), "n_kept": np.array([3.0, 4.0, 5.0]), "acceptance": np.full(3, 0.3)}
     figure = plotting.convergence([history], ["run"])
     assert figure.axes[0].get_yscale() == "log" and len(figure.axes[0].lines) == 2, "a line and its limit"
-    assert figure.axes[5].get_ylabel() == "directions kept"
+    assert [axis.get_ylabel() for axis in figure.axes[1:]] == ["accepted, effective samples", "directions kept"]
     iterations = history | {"solver_iterations": np.array([5.0, 6.0, 7.0])}
-    assert plotting.convergence([iterations], ["run"]).axes[5].get_ylabel() == "solver iterations"
+    assert plotting.convergence([iterations], ["run"]).axes[-1].get_ylabel() == "solver iterations"
+    exact_sums = history | dict.fromkeys(("acceptance", "r_hat", "autocorrelation"), np.ones(3))
+    titles = [axis.get_ylabel() for axis in plotting.convergence([exact_sums], ["run"]).axes]
+    assert titles == ["TDVP residual $r^2$", "directions kept"], "exact sums have no chains to be judged"
     plotting.convergence([{}], ["empty"]).canvas.draw()
 
 
@@ -292,11 +374,19 @@ def test_figures_are_readable_without_colour():
 
 
 def test_the_phase_diagram_has_a_map_and_a_curve_per_run():
-    runs = [(0.1 * k, made_up_table([2.0, 1.0, 0.5])["rows"]) for k in range(4)]
-    figure = plotting.phase_diagram({"parameter": "model.field", "runs": runs, "title": "t"}, "specific_heat")
-    assert len(figure.axes[1].containers) == 4
-    assert figure.axes[0].get_xlabel() == "model.field"
-    plotting.phase_diagram({"parameter": "model.kind", "runs": [("tfim", runs[0][1])]}).canvas.draw()
+    runs = [(0.1 * k, f"{k}", made_up_table([2.0, 1.0, 0.5])["rows"]) for k in range(4)]
+    runs[0][2][0] |= {"specific_heat": 70.0, "specific_heat_error": 50.0}
+    sweep = {"parameter": "field", "symbol": "J", "title": "t", "groups": [("h = 0", runs), ("h = 1", runs[:2])]}
+    figure = plotting.phase_diagram(sweep, "specific_heat")
+    upper, curves_of_all, lower, curves_of_two = figure.axes[:4]
+    assert len(curves_of_all.containers) == 4 and len(curves_of_two.containers) == 2
+    assert upper.get_xlabel() == lower.get_xlabel() == "field"
+    assert upper.get_title(loc="left") == "(a)  h = 0" and lower.get_title(loc="left") == "(c)  h = 1"
+    assert [text.get_text() for text in curves_of_all.get_legend().get_texts()] == ["0", "1", "2", "3"]
+    lost = [line for line in curves_of_all.lines if line.get_label() == panels.LOST]
+    assert len(lost) == 1 and curves_of_all.get_ylim()[1] < 10, "what is lost is hollow, grey and at the edge"
+    words = sweep | {"groups": [("", [("tfim", "tfim", runs[1][2])])]}
+    plotting.phase_diagram(words).canvas.draw()
 
 
 def test_svg_elements_of_one_page_do_not_share_names():
@@ -311,13 +401,59 @@ def test_svg_elements_of_one_page_do_not_share_names():
 
 
 def test_ground_states_are_drawn_against_step_and_variance():
-    rows = [{"energy": -0.44, "energy_error": 0.001, "variance": 0.02, "variance_error": 0.003}]
-    table = {"task": "ground_state", "n_sites": 6, "settings": COLD["settings"], "rows": rows}
-    history = {"step": np.array([1.0, 2.0]), "energy": np.array([-0.2, -0.4])}
+    rows = [{"energy": -0.44, "energy_error": 0.001, "variance": v, "variance_error": 0.003} for v in (0.02, 0.04)]
+    settings = COLD["settings"] | {"ground_state": {"v_score": 1e-6}}
+    table = {"task": "ground_state", "n_sites": 6, "settings": settings, "rows": rows}
+    history = {"step": np.array([1.0, 2.0]), "energy": np.array([-0.2, -0.4]), "v_score": np.array([0.1, 0.01])}
     figure = plotting.ground_states([table], [history], ["run"], [[{"energy": -0.45}]])
-    steps, variances = figure.axes
+    steps, scores, variances = figure.axes
     assert list(steps.lines[0].get_ydata()) == [-0.2, -0.4]
+    assert scores.get_yscale() == "log" and {line.get_ydata()[0] for line in scores.lines} == {0.1, 1e-6}
     assert {line.get_ydata()[0] for line in steps.lines[1:]} == {-0.45}
-    assert list(variances.containers[0].lines[0].get_xdata()) == [0.02]
+    assert [part.lines[0].get_xdata()[0] for part in variances.containers] == [0.02, 0.04]
     assert "exact, run" in legend_of(figure)
+    one = plotting.ground_states([table | {"rows": rows[:1]}], [history], ["run"])
+    assert len(one.axes) == 2, "one energy has nothing to stand against"
     plotting.ground_states([table | {"rows": []}], [{}], ["empty"], width=3.4).canvas.draw()
+
+
+def test_correlations_against_distance_stand_beside_exact_ones_of_the_same_temperature():
+    table = with_extras(COLD)
+    table["rows"][1]["correlation"] = {"1": [-0.1, 0.001], "2": [0.01, 0.08]}
+    exact = [row | {"correlation": {"1": -0.11, "2": 0.03}} for row in COLD["rows"]]
+    figure = plotting.correlations([table], ["run"], [("run", exact), ("other", [])])
+    radial = figure.axes[-1]
+    lines = [line for line in radial.lines if line.get_label() == "exact"]
+    assert len(lines) == 4 and list(lines[0].get_ydata()) == [-0.11, 0.03]
+    assert {container.lines[0].get_linestyle() for container in radial.containers} == {"None"}, "no guides beside lines"
+    (lost,) = [line for line in radial.lines if line.get_label() == panels.LOST]
+    assert lost.get_xdata() == [2.0] and lost.get_color() == "0.6"
+    assert len(radial.get_legend().get_texts()) == 4
+
+
+@pytest.mark.parametrize(
+    ("part", "text"),
+    [("1", r"\pi"), ("-1", r"-\pi"), ("0.5", r"\pi/2"), ("-0.666667", r"-2\pi/3"), ("1.5", r"3\pi/2")]
+    + [("0", "0"), ("-0", "0"), ("0.123", r"0.123\pi")],
+)
+def test_wave_vectors_are_fractions_of_pi(part, text):
+    assert labels.multiple_of_pi(part) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "title", "value"),
+    [
+        ("model.field", [0.5, 1.0], r"transverse field $\Gamma$  [J]", r"$\Gamma = 0.5$"),
+        ("model.couplings", [[1.0, 0.5], [1.0, 0.6]], "$J_2$  [J]", "$J_2 = 0.5$"),
+        ("model.anisotropy", [0.5, 1.0], r"anisotropy $\Delta$", r"$\Delta = 0.5$"),
+        ("lattice.lengths", [[4], [6]], "lengths", "lengths = 0.5"),
+        ("model.U", [0.5, 8.0], "$U$  [J]", "$U = 0.5$"),
+    ],
+)
+def test_swept_parameters_have_the_letters_of_the_model(name, values, title, value):
+    assert labels.parameter_title(name, values, "J") == title
+    assert labels.value_title(name, values, 0.5) == value
+
+
+def test_notebooks_show_a_figure():
+    assert plotting.thermodynamics([COLD], ["run"])._repr_png_().startswith(b"\x89PNG")

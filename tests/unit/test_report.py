@@ -248,3 +248,24 @@ def test_show_draws_charts(folder, capsys):
     assert cli.main(["show", "run.h5", "--charts"]) == 0
     out = capsys.readouterr().out
     assert "e(T)" in out and max(map(len, out.splitlines())) <= 80
+
+
+def test_physics_stands_before_the_meters(monkeypatch):
+    monkeypatch.setattr(report_page, "paragraph", lambda table, about: "How it was done.")
+    rows = [row | {"r_hat": 1.01, "acceptance": 0.25, "acceptance_error": 0.001} for row in table()["rows"]]
+    made_up = table() | {"rows": rows, "resolved": {"thermal": {"clock": "time"}, "wavefunction": {"n_params": 7}}}
+    drawings = {"Thermodynamics": "<svg>physics</svg>", "Convergence": "<svg>steps</svg>"}
+    page = report_page.html(made_up, HISTORY, {"version": "1", "spin_convention": "S"}, drawings, name="run.h5")
+    order = [">Results<", "physics", "<th>e</th>", ">Meters<", "steps", "<th>r_hat</th>"]
+    places = [page.index(words) for words in [*order, ">Methods<", "n_params = 7", ">Timings<"]]
+    assert places == sorted(places)
+    assert page.count("<th>r_hat</th>") == page.count("<th>e</th>") == 1
+    assert "clock = &quot;energy&quot;  # &quot;time&quot;" in page, "settings with what became of them"
+    assert "spin convention" in page
+
+
+def test_numbers_of_samples_have_no_decimals():
+    from hpc_nqs.reports.columns import aligned_columns
+
+    (block,) = aligned_columns([{"temperature": 1.0, "effective_samples": 4096.7312}])
+    assert ["effective samples", "4097"] in block

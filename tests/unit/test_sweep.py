@@ -10,6 +10,7 @@ import pytest
 
 import hpc_nqs
 from hpc_nqs.cli import parser as cli
+from hpc_nqs.reports import sweep_table
 from hpc_nqs.settings import sweep
 from hpc_nqs.settings.parsing import SettingsError, read_settings
 
@@ -138,6 +139,19 @@ def test_the_phase_diagram_is_drawn(tmp_path, driver, monkeypatch, capsys):
     assert cli.main(["sweep", "run", "j.toml"]) == 0
     assert cli.main(["sweep", "collect", "j.toml", "-o", "j.svg", "--quantity", "energy"]) == 0
     assert (tmp_path / "j.svg").read_text().startswith("<?xml")
+    assert cli.main(["sweep", "collect", "j.toml", "-o", "j.svg", "--quantity", "compressibility"]) == 1
+    assert "no run of the sweep has compressibility; choose another --quantity" in capsys.readouterr().err
+
+
+def test_the_second_key_of_a_sweep_parts_its_figure_in_groups(tmp_path):
+    runs = sweep.read_sweep(swept(tmp_path, FIELDS))
+    rows = [{"temperature": 1.0, "energy": -0.1}]
+    found = sweep_table.sweep_groups(runs, [{"rows": rows}] * 5 + [None])
+    assert found["parameter"] == "field $h$  [energy]", "J1 is swept, too, and no unit any more"
+    words = [(title, [(place, label) for place, label, _ in group]) for title, group in found["groups"]]
+    both = [(0.0, "$h = 0$"), (0.5, "$h = 0.5$")]
+    assert words == [("$J_1 = 1$", both), ("$J_1 = 2$", both), ("$J_1 = 3$", both[:1])], "the last run has no results"
+    assert found["title"] == "Heisenberg on chain 4"
 
 
 def test_a_sweep_runs_on_two_ranks(tmp_path, mpiexec):

@@ -1,0 +1,160 @@
+"""Which pages of figures runs have, what they are compared with, and how they are drawn: for commands and Python."""
+
+from pathlib import Path
+
+from hpc_nqs.exact import table as exact_table
+from hpc_nqs.reports.series import has_correlations, has_times, read_reference
+from hpc_nqs.settings.parsing import SettingsError, parse_settings
+
+FIRST, CORRELATIONS, IN_TIME, CONVERGENCE = "thermodynamics", "correlations", "imaginary_time", "convergence"
+PAGES = (FIRST, CORRELATIONS, IN_TIME, CONVERGENCE)  # of thermal runs
+LEVELS = "energies"  # of ground states
+N_TIMES = 64  # parts of beta in exact curves
+LEAST_WIDTH, MOST_WIDTH = 2.0, 40.0  # inches
+
+
+class PageError(ValueError):
+    """A page that these runs do not have; the message is one sentence."""
+
+
+def labels_of(paths):
+    """Return one label per run file, its name, with a number behind it where two are equal."""
+    names = [Path(path).stem for path in paths]
+    return names if len(set(names)) == len(names) else [f"{path} ({k})" for k, path in enumerate(paths, start=1)]
+
+
+def pages_of(tables):
+    """Return the pages of runs that show something."""
+    if _are_levels(tables):
+        return [LEVELS]
+    empty = {CORRELATIONS: not has_correlations(tables), IN_TIME: not has_times(tables)}
+    return [page for page in PAGES if not empty.get(page)]
+
+
+def _are_levels(tables):
+    return tables[0].get("task") == "ground_state"
+
+
+def checked(page, tables):
+    """Return the page to draw, by default the first one.
+
+    Raises
+    ------
+    PageError
+        Runs of different tasks, no such page, or nothing measured for it.
+    """
+    tasks = {table.get("task", "thermal") for table in tables}
+    if len(tasks) > 1:
+        raise PageError(f"plot draws runs of one task at a time; these are of the tasks {' and '.join(sorted(tasks))}")
+    there = pages_of(tables)
+    if page is None or page in there:
+        return page or there[0]
+    if page in PAGES and not _are_levels(tables):
+        what, key = {
+            CORRELATIONS: ("correlations", "structure_factor=[[1,1]]"),
+            IN_TIME: ("correlations in imaginary time", "imaginary_time=true"),
+        }[page]
+        raise PageError(
+            f"page {page}: no {what} were measured in these runs; "
+            f"hpc-nqs measure RUN.h5 --set observables.{key} measures them"
+        )
+    raise PageError(f"page {page}: allowed are {', '.join(there)}")
+
+
+class Drawing:
+    """Runs and what they are compared with, drawn page by page.
+
+    Parameters
+    ----------
+    tables : list of dict
+        As `run_file.read_table` returns them; at least one.
+    names : list of str
+        One per table, all different.
+    histories : list of dict of str: (n_steps,) float64
+
+    Attributes
+    ----------
+    skipped : list of str
+        Why some runs have no exact results.
+    """
+
+    def __init__(self, tables, names, histories):
+        self.tables, self.names, self.histories = tables, names, histories
+        self.curves, self.references, self.in_time, self.levels, self.skipped = [], [], [], [], []
+
+    def compare(self, pages, exact, references=()):
+        """Find exact results and reference data for pages.
+
+        Parameters
+        ----------
+        pages : str or list of str
+        exact : bool
+        references : sequence of str
+            As `series.read_reference` takes them.
+
+        Raises
+        ------
+        ReferenceDataError
+            A file that cannot be used.
+        PageError
+            Reference data on pages without temperatures.
+        """
+        pages = [pages] if isinstance(pages, str) else pages
+        if references and not {FIRST, CORRELATIONS} & set(pages):
+            raise PageError(f"reference data have temperatures, which page {pages[0]} has not")
+        self.references = [read_reference(str(written)) for written in references]
+        if exact and {FIRST, CORRELATIONS} & set(pages):
+            self.curves, self.skipped = exact_table.curves(self.tables, self.names, CORRELATIONS in pages)
+        if exact and IN_TIME in pages:
+            self.in_time = [self._beside(_time_rows, *run) for run in zip(self.tables, self.names, strict=True)]
+        if exact and LEVELS in pages:
+            self.levels = [
+                self._beside(exact_table.rows_beside, *run) for run in zip(self.tables, self.names, strict=True)
+            ]
+
+    def _beside(self, rows_of, table, name):
+        try:
+            return rows_of(table)
+        except SettingsError as error:
+            self.skipped.append(f"{name}: {error}")
+            return []
+
+    def figure(self, page, width=None):
+        """Return the figure of one page.
+
+        Raises
+        ------
+        PageError
+            A width that is none.
+        ImportError
+            Without matplotlib.
+        """
+        from hpc_nqs.reports import figures
+
+        width = figures.WIDTH if width is None else width
+        if not LEAST_WIDTH <= width <= MOST_WIDTH:
+            raise PageError(f"width {width:g}: allowed is a number of inches from {LEAST_WIDTH:g} to {MOST_WIDTH:g}")
+        if page == LEVELS:
+            return figures.ground_states(self.tables, self.histories, self.names, self.levels, width)
+        if page == CONVERGENCE:
+            return figures.convergence(self.histories, self.names, self.tables, width)
+        if page == IN_TIME:
+            return figures.imaginary_time(self.tables, self.names, self.in_time, width)
+        draw = figures.correlations if page == CORRELATIONS else figures.thermodynamics
+        return draw(self.tables, self.names, self.curves, self.references, width)
+
+
+def _time_rows(table):
+    """Return the exact rows dense in imaginary time beside the rows of a table."""
+    betas = [row["beta"] for row in table["rows"]]
+    if not has_times([table]):
+        return []
+    rows = exact_table.imaginary_time_rows(parse_settings(table["settings"]), betas, N_TIMES)
+    return [row | {"beta": beta} for row, beta in zip(rows, betas, strict=True)]
+
+
+def save(figure, path):
+    """Write a figure; errors as `figures.save`."""
+    from hpc_nqs.reports import figures
+
+    figures.save(figure, path)

@@ -1,0 +1,123 @@
+"""What a run did step by step, in panels: the meters of a cooling, the descent and the levels of ground states."""
+
+from hpc_nqs.reports.labels import in_units
+from hpc_nqs.reports.panels import COLOURS, GREY, MARKERS
+from hpc_nqs.reports.series import finite
+from hpc_nqs.reports.text import R_HAT_LIMIT, RESIDUAL_LIMIT
+
+COLUMN_NAMES = {
+    "acceptance": "accepted moves",
+    "effective_fraction": "effective samples",
+    "solver_iterations": "solver iterations",
+    "n_kept": "directions kept",
+}
+# Panels of the convergence page: columns of the history, title and unit of the axis, logarithmic, limit worth a line.
+CONVERGENCE = (
+    (("tdvp_residual",), "TDVP residual $r^2$", "", True, RESIDUAL_LIMIT),
+    (("dtau",), r"step $\Delta\tau$", "1/J", True, None),
+    (("acceptance", "effective_fraction"), "accepted, effective samples", "", False, None),
+    (("r_hat",), r"split $\hat{R}$ of the energy", "", False, R_HAT_LIMIT),
+    (("autocorrelation",), "autocorrelation", "samples", False, None),
+    (("solver_iterations", "n_kept"), "solver", "", False, None),
+)
+OF_CHAINS = ("acceptance", "r_hat", "autocorrelation")  # 1 at every step of exact sums
+
+
+def convergence_panels(histories):
+    """Return the entries of `CONVERGENCE` that say something: those of chains only where there are chains."""
+    panels = []
+    for panel in CONVERGENCE:
+        columns = shown_columns(histories, panel[0])
+        values = [value for history in histories for value in history.get(panel[0][0], ())]
+        if columns and not (panel[0][0] in OF_CHAINS and all(value == 1.0 for value in values)):
+            panels.append(panel)
+    return panels
+
+
+def shown_columns(histories, columns):
+    """Return the columns that the histories have; of the two of the solver the one that says something."""
+    present = [column for column in columns if any(len(history.get(column, ())) for history in histories)]
+    if columns[0] == "solver_iterations":
+        counts = [history[columns[0]].max() for history in histories if len(history.get(columns[0], ()))]
+        return present[:1] if any(counts) else [column for column in present if column != columns[0]]
+    return present
+
+
+def draw_meter(axis, panel, histories, names, symbol):
+    """Draw one panel of `convergence_panels` against beta; `symbol` is that of `labels.energy_symbol`."""
+    columns, title, unit, logarithmic, limit = panel
+    shown = shown_columns(histories, columns)
+    for position, (history, name) in enumerate(zip(histories, names, strict=True)):
+        for style, column in zip(("-", "--"), shown, strict=False):
+            _draw_history(axis, history, column, style, position, name)
+    if limit is not None and axis.has_data():
+        axis.axhline(limit, color=GREY, linewidth=0.8, linestyle=":")
+    if logarithmic and axis.has_data():
+        axis.set_yscale("log")
+    title = title if title != "solver" else COLUMN_NAMES.get(shown[0] if shown else "", title)
+    axis.set_ylabel(title + in_units(unit, symbol))
+    if len(shown) > 1:
+        _name_the_styles(axis, shown)
+
+
+def _draw_history(axis, history, column, style, position, name):
+    """Draw one column of the history of one run against beta; nothing where it is absent."""
+    if not len(history.get(column, ())) or "beta" not in history:
+        return
+    axis.plot(
+        history["beta"],
+        history[column],
+        color=COLOURS[position % len(COLOURS)],
+        linestyle=style,
+        linewidth=1.0,
+        marker=MARKERS[position % len(MARKERS)],
+        markersize=3.0,
+        markevery=max(1, len(history["beta"]) // 12),
+        label=name if style == "-" else f"_{name}",
+    )
+
+
+def _name_the_styles(axis, columns):
+    """Say in a panel what its solid and its dashed lines are."""
+    lines = [axis.plot([], [], color=GREY, linestyle=style, linewidth=1.0)[0] for style in ("-", "--")]
+    axis.legend(lines, [COLUMN_NAMES[column] for column in columns], frameon=False, fontsize="small")
+
+
+def level_panels(tables, histories):
+    """Return which panels of ground-state runs have something to show, of "energy", "v_score" and "variance".
+
+    Energies stand against variances where there are at least two to compare.
+    """
+    found = [column for column in ("energy", "v_score") if any(len(history.get(column, ())) for history in histories)]
+    results = [row for table in tables for row in table["rows"] if finite(row.get("energy"))]
+    return found + ["variance"] * (sum(finite(row.get("variance")) for row in results) > 1)
+
+
+def draw_descent(axis, column, history, exact_rows, name, position, limit=None):
+    """Draw the energy or the V-score of one ground-state run against the step, and its exact energies or a limit."""
+    colour = COLOURS[position % len(COLOURS)]
+    if len(history.get(column, ())):
+        numbers = range(1, len(history[column]) + 1)
+        axis.plot(numbers, history[column], color=colour, linewidth=0.9, label=name)
+    if column == "v_score":
+        axis.set_yscale("log")
+        if limit:
+            axis.axhline(limit, color=GREY, linewidth=0.8, linestyle=":", label="goal of the run")
+    else:
+        _draw_exact(axis, exact_rows, name, colour)
+
+
+def draw_variances(axis, rows, exact_rows, name, position):
+    """Draw the results of one ground-state run, energies against variances, and its exact energies."""
+    colour, marker = COLOURS[position % len(COLOURS)], MARKERS[position % len(MARKERS)]
+    for row in rows:
+        if finite(row.get("energy")) and finite(row.get("variance")):
+            errors = {side: row.get(f"{key}_error") or 0.0 for side, key in (("xerr", "variance"), ("yerr", "energy"))}
+            style = {"color": colour, "marker": marker, "markersize": 4.5, "linestyle": "none", "capsize": 2.0}
+            axis.errorbar(row["variance"], row["energy"], label=name, **errors, **style)
+    _draw_exact(axis, exact_rows, name, colour)
+
+
+def _draw_exact(axis, exact_rows, name, colour):
+    for energy in {row["energy"] for row in exact_rows if "energy" in row}:
+        axis.axhline(energy, color=colour, linewidth=0.8, linestyle="--", label=f"exact, {name}")
