@@ -21,9 +21,7 @@ from hpc_nqs.cli import parser as cli
 from hpc_nqs.hamiltonians import MODELS
 from hpc_nqs.runs.labelled_arrays import KEYS, UNITS, quantity_of
 from hpc_nqs.settings import templates
-from hpc_nqs.settings.parsing import SECTIONS, parse_settings, read_tables
-from hpc_nqs.settings.sections import REGULAR_KINDS
-from hpc_nqs.settings.system import validate
+from hpc_nqs.settings.parsing import SECTIONS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -35,7 +33,6 @@ PAGES = {
 }
 TEXTS = {"README.md": README, **{f"docs/{name}": text for name, text in PAGES.items()}}
 NOTEBOOKS = [name for name, text in PAGES.items() if text.startswith("---\nfile_format: mystnb")]
-EXAMPLES = sorted((ROOT / "jobscripts" / "examples").glob("*.toml"))
 # Pages that are typed after the README, in this order: later ones use files of earlier ones.
 TYPED_FIRST = ["tutorials/first_runs.md", "guide/commands.md"]
 BLOCK = re.compile(r"(<!-- [^\n]*-->\n)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -186,19 +183,11 @@ def test_the_page_on_the_architecture_names_every_folder_on_its_line():
         assert all(stated[name] == int(line) for name in names.split()), line
 
 
-def test_there_is_an_example_of_every_lattice_and_model():
-    inputs = [parse_settings(read_tables(path.read_text())) for path in EXAMPLES]
-    assert {settings.lattice.kind for settings in inputs} == {*REGULAR_KINDS, "custom"}
-    assert {settings.model.kind for settings in inputs} == set(MODELS)
+def test_examples_are_listed():
     listed = re.findall(
         r"^\| \[([^]]+)\]\(\.\./\.\./jobscripts/examples/\1\)", PAGES["guide/examples.md"], re.MULTILINE
     )
-    assert sorted(listed) == [path.name for path in EXAMPLES]
-
-
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_examples_are_valid(path):
-    assert validate(parse_settings(read_tables(path.read_text()))) == []
+    assert sorted(listed) == sorted(path.name for path in (ROOT / "jobscripts" / "examples").iterdir())
 
 
 def copy_of_the_sources(folder):
