@@ -13,7 +13,7 @@ sys.path.insert(0, str(HERE / "_ext"))
 for name in hpc_nqs.__all__:  # which the package imports when they are asked for, and Sphinx only looks
     setattr(hpc_nqs, name, getattr(hpc_nqs, name))
 
-# The tables of contents end with "*", so that a new page is never lost; mostly there is none, and Sphinx would complain.
+# Tables of contents end with "*", so that a new page is never lost; mostly there is none, and Sphinx would complain.
 logging.getLogger("sphinx.sphinx.directives.other").addFilter(lambda record: "didn't match" not in str(record.msg))
 
 project = "hpc_nqs"
@@ -33,6 +33,7 @@ extensions = [
 exclude_patterns = ["_build", "_ext", "developers/findings/*.sh"]
 nitpicky = False  # types in docstrings are words of physics such as (n_rows,) float64, not names of classes
 
+smartquotes = False  # what stands in quotes is typed
 html_theme = "furo"
 html_title = f"hpc_nqs {__version__}"
 html_static_path = ["_static"]
@@ -42,7 +43,7 @@ if os.environ.get("HPC_NQS_MATHJAX"):  # without a network: the address of a Mat
     mathjax_path = os.environ["HPC_NQS_MATHJAX"]
 
 bibtex_bibfiles = ["theory/references.bib"]
-bibtex_reference_style = "author_year"
+bibtex_reference_style = "label"
 bibtex_default_style = "unsrt"
 
 myst_enable_extensions = ["amsmath", "deflist", "dollarmath"]
