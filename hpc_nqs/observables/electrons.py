@@ -180,6 +180,14 @@ class HopAverages:
         """Return the sums (n, n_orbits) float64 of configurations (n, n_visible) int8, 0 where Psi vanishes."""
         return layer_means(self.wavefunction, self.moves, self.sums, self.n_layers, configurations, threads)
 
+    def measure_links(self, links, threads):
+        """Return the sums (n, R, n_orbits) float64 of rings (n, R, n_visible) int8."""
+        return self.measure(links.reshape(-1, links.shape[2]), threads).reshape(*links.shape[:2], self.n_columns)
+
+    def spans(self, n_links):
+        """Return how many links every column looks at, (n_orbits,) intp."""
+        return np.ones(self.n_columns, dtype=np.intp)
+
 
 def _pair_orbits(sites):
     """Return the orbits of pairs i < j under permutations (order, n), a list of (n_pairs, 2) intp."""

@@ -40,14 +40,15 @@ class RingMeasurement:
         self.n_per_chain = max(1, -(-n_batch // n_chains))
         self.n_batches = max(1, -(-n_samples // (self.n_per_chain * n_chains)))
         averages = state.ring_averages(observables)
-        self.n_beside = 0 if averages is None else averages.n_columns
+        spans = () if averages is None else averages.spans(n_links)
+        self.n_beside = len(spans)
         self.chains = RingChains(
             team, n_chains, seed, number_of(beta, n_links), state.system, state.wavefunction,
             sampling_density(state.wavefunction), n_links, averages,
         )
         n_sites = state.model.n_sites
         centre = energy * state.model.n_lattice_sites
-        self.sums = RingSums(n_sites, observables, n_chains, n_links, centre, self.n_beside)
+        self.sums = RingSums(n_sites, observables, n_chains, n_links, centre, spans)
         self.n_done = 0
         self.is_warm = False
 
