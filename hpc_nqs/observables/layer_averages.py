@@ -1,7 +1,7 @@
 """Correlations between the layers of a ring, averaged over the spin components: S(l).S(l + k) / 3.
 
-S^z is diagonal on both layers.  Between S^-_i on layer 0 and S^+_j on layer k the magnetization is that of the ring plus
-or minus one, so that all layers in between have one spin more of either kind.  As a mean over rings L_l of one
+S^z is diagonal on both layers.  Between S^-_i on layer 0 and S^+_j on layer k the magnetization is that of the ring
+plus or minus one, so that all layers in between have one spin more of either kind.  As a mean over rings L_l of one
 magnetization,
 
     <S^-_i(0) S^+_j(k)> = < sum_p [prod_l q_l(p_l)] G_0[i, p_1] G_1[p_1, p_2] ... G_(k-1)[p_(k-1), j] >,

@@ -61,20 +61,26 @@ def measured_row(estimate, energy, variance, model, observables, beta, n_links, 
         elif name == "magnetization":
             row[name], row["magnetization_error"] = value[0] / n, value[1] / n
     if observables.layers is not None:
-        of_z = imaginary_time.rows(estimate, observables.layers, n_links, beta, first + len(observables.names))
-        if averages is None:
-            return row | of_z
-        row |= {name + ALONE: of_z[name] for name in IN_TIME if name in of_z}
-        n_waves, n_pairs = len(observables.layers.phases), len(observables.names) - N_MAGNETIZATIONS
-
-        def in_time(means):  # in the order of `LayerCorrelations.measure`; tau = 0 is S(q)
-            local = np.full((len(means), 1), SZ**2)
-            return np.concatenate([means[:, :n_waves], local, means[:, n_pairs:]], axis=1)
-
-        row |= imaginary_time.rows(
-            lambda function: averages.estimate(lambda means: function(in_time(means))), observables.layers, n_links, beta
-        )
+        row |= _in_time(estimate, observables, beta, n_links, first + len(observables.names), averages)
     return row
+
+
+def _in_time(estimate, observables, beta, n_links, first, averages):
+    """Return the entries of imaginary time, `first` the first of their columns."""
+    of_z = imaginary_time.rows(estimate, observables.layers, n_links, beta, first)
+    if averages is None:
+        return of_z
+    n_waves, n_pairs = len(observables.layers.phases), len(observables.names) - N_MAGNETIZATIONS
+
+    def averaged(function):
+        def of_columns(means):  # in the order of `LayerCorrelations.measure`; tau = 0 is S(q), and 1/4
+            local = np.full((len(means), 1), SZ**2)
+            return function(np.concatenate([means[:, :n_waves], local, means[:, n_pairs:]], axis=1))
+
+        return averages.estimate(of_columns)
+
+    alone = {name + ALONE: of_z[name] for name in IN_TIME if name in of_z}
+    return imaginary_time.rows(averaged, observables.layers, n_links, beta) | alone
 
 
 def is_accurate(row, accuracy):
