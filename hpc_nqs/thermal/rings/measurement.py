@@ -1,11 +1,13 @@
 """One ring at one temperature, measured batch by batch until its errors are small enough."""
 
+import dataclasses
 import struct
 import zlib
 
 from hpc_nqs.thermal.measured_row import is_accurate
 from hpc_nqs.thermal.rings.chains import RingChains
 from hpc_nqs.thermal.rings.meter import RingSums, ring_row
+from hpc_nqs.wavefunctions.softened_determinant import without_zeros
 from hpc_nqs.wavefunctions.softened_permanent import sampling_density
 
 WARM_UP = 100  # sweeps from a straight ring
@@ -39,12 +41,12 @@ class RingMeasurement:
         self.model, self.accuracy = state.model, accuracy
         self.n_per_chain = max(1, -(-n_batch // n_chains))
         self.n_batches = max(1, -(-n_samples // (self.n_per_chain * n_chains)))
-        averages = state.ring_averages(observables)
+        density, kernel = sampling_density(state.wavefunction), without_zeros(state.wavefunction)
+        averages = dataclasses.replace(state, wavefunction=kernel).ring_averages(observables)
         spans = () if averages is None else averages.spans(n_links)
         self.n_beside = len(spans)
         self.chains = RingChains(
-            team, n_chains, seed, number_of(beta, n_links), state.system, state.wavefunction,
-            sampling_density(state.wavefunction), n_links, averages,
+            team, n_chains, seed, number_of(beta, n_links), state.system, kernel, density, n_links, averages,
         )
         n_sites = state.model.n_sites
         centre = energy * state.model.n_lattice_sites
