@@ -88,8 +88,11 @@ class RingMeasurement:
         return row | {"acceptance": self.chains.acceptance()}
 
     def continues(self, state):
-        """Return whether a state is that of this ring."""
-        return state is not None and (state["beta"], state["n_links"]) == (self.beta, self.n_links)
+        """Return whether a state is that of this ring, with the same columns."""
+        return state is not None and (state["beta"], state["n_links"], state.get("n_columns")) == self._key()
+
+    def _key(self):
+        return self.beta, self.n_links, self.sums.sums.shape[1]
 
     def state(self):
         """Return what `restore` takes over, on rank 0; None elsewhere.  *Collective*."""
@@ -97,7 +100,8 @@ class RingMeasurement:
         if chains is None:
             return None
         return {
-            "beta": self.beta, "n_links": self.n_links, "sums": sums, "centre": self.sums.centre,
+            **dict(zip(("beta", "n_links", "n_columns"), self._key(), strict=True)),
+            "sums": sums, "centre": self.sums.centre,
             "n_done": self.n_done, "is_warm": self.is_warm, "coefficients": self.sums.controls.stored(),
             **chains,
         }
