@@ -127,6 +127,9 @@ def _systematic_errors(row, other, before, kernel, starts):
             earlier = (before[0][name], 0.0) if before and name in before[0] else None
             pair, second = (value, row[f"{name}_error"]), (other or {}).get(name)
             found[f"{name}_systematic"] = _of_mean(start, pair, second, earlier, row, other, before, kernel)
+    if "relaxation_proxy" in row:
+        of_time = found["local_time_correlation_systematic"]
+        found["relaxation_proxy_systematic"] = beta**2 * of_time[str(row["links"] // 2)]
     difference = _difference((row["energy"], row["energy_error"]), (other or {}).get("energy"), row, other)
     found["energy_systematic"] = float(np.hypot(energy, difference))
     # from the kernel on the error of e grows along the path: half of beta e and half of the integral of it
