@@ -24,10 +24,6 @@ from hpc_nqs.kernels.moves cimport Proposal
 cdef extern from "nqs_pairs.h" nogil:
     int nqs_invert(double *, Py_ssize_t, Py_ssize_t, Py_ssize_t *, double *)
 
-cdef enum:
-    N_CODES = 16
-    PHYSICAL = 0  # layers
-    ANCILLA = 1
 # A pivot this small, with the largest entry of its row as the unit, is the rounding error of a zero of Psi.
 cdef double SINGULAR = 1e-11
 
@@ -48,28 +44,6 @@ cdef class DeterminantAmplitude(Amplitude):
     Both layers hold as many electrons of either spin.  A proposal moves one electron on one layer or on both, or adds
     or takes away one on both.
     """
-
-    cdef Py_ssize_t n_orbitals, n_row
-    cdef const double[:, :, :, ::1] propagator
-    cdef const int[:, :, :, ::1] propagator_param
-    # states, of every row and spin
-    cdef Py_ssize_t[:, :, :, ::1] electrons  # orbitals on either layer (BLOCK, 2, 2, n_orbitals)
-    cdef Py_ssize_t[:, :, ::1] n_electrons   # their numbers (BLOCK, 2, 2)
-    cdef Py_ssize_t[:, :, :, ::1] place      # of an occupied orbital in its list, else -1 (BLOCK, 2, 2, n_orbitals)
-    cdef int[:, :, ::1] codes                # n + 2 n' of the other spin (BLOCK, 2, n_orbitals)
-    cdef double[:, :, :, ::1] inverse        # of A, electrons of the ancilla layer first (BLOCK, 2, n_orbitals, n_row)
-    cdef double[:, ::1] log_magnitude        # of the determinants (BLOCK, 2)
-    cdef int[:, ::1] signs                   # of the determinants, 0 where they vanish (BLOCK, 2)
-    # of a move, of every spin and layer: the orbitals that an electron leaves and joins, -1: none
-    cdef Py_ssize_t[2][2] leaving, joining
-    cdef bint[2] listed, recoded             # whether the lists, or codes at an electron, of a spin change
-    # work
-    cdef Py_ssize_t[:, :, ::1] new_electrons # (2, 2, n_orbitals)
-    cdef Py_ssize_t[2][2] n_new
-    cdef int[:, ::1] new_codes               # (2, n_orbitals)
-    cdef double[:, ::1] matrix               # (n_orbitals, n_row)
-    cdef double[::1] scales, pivots
-    cdef Py_ssize_t[::1] swaps
 
     def __init__(self, propagator, propagator_param, n_params):
         cdef Py_ssize_t n
@@ -268,7 +242,8 @@ cdef class DeterminantAmplitude(Amplitude):
 
     # ---- what an amplitude does ------------------------------------------------------------------------------------
 
-    cdef void refresh(self, const int8_t *visible, Py_ssize_t n) noexcept nogil:
+    cdef void list_electrons(self, const int8_t *visible, Py_ssize_t n) noexcept nogil:
+        """Write lists and codes of n configurations."""
         cdef Py_ssize_t row, spin, layer, orbital, count, m = self.n_orbitals
         cdef const int8_t *units
         for row in range(n):
@@ -285,6 +260,11 @@ cdef class DeterminantAmplitude(Amplitude):
                             self.codes[row, 1 - spin, orbital] |= 1 << layer
                             count += 1
                     self.n_electrons[row, spin, layer] = count
+
+    cdef void refresh(self, const int8_t *visible, Py_ssize_t n) noexcept nogil:
+        cdef Py_ssize_t row, spin
+        self.list_electrons(visible, n)
+        for row in range(n):
             for spin in range(2):
                 self.invert(row, spin)
 
@@ -297,7 +277,8 @@ cdef class DeterminantAmplitude(Amplitude):
         ratio = self.spin_ratio(row, 0)
         return ratio * self.spin_ratio(row, 1) if ratio != 0 else 0
 
-    cdef void accept(self, Py_ssize_t row, const int8_t *visible, const Proposal *proposal) noexcept nogil:
+    cdef void move_electrons(self, Py_ssize_t row, const int8_t *visible, const Proposal *proposal) noexcept nogil:
+        """Move lists and codes of a row along; `listed` and `recoded` say which determinants that changes."""
         cdef Py_ssize_t spin, layer, i
         self.prepare(row, visible, proposal)
         self.fill_lists(row)
@@ -311,21 +292,31 @@ cdef class DeterminantAmplitude(Amplitude):
                 for i in range(self.n_new[spin][layer]):
                     self.electrons[row, spin, layer, i] = self.new_electrons[spin, layer, i]
                     self.place[row, spin, layer, self.new_electrons[spin, layer, i]] = i
+
+    cdef void accept(self, Py_ssize_t row, const int8_t *visible, const Proposal *proposal) noexcept nogil:
+        cdef Py_ssize_t spin
+        self.move_electrons(row, visible, proposal)
         for spin in range(2):
             if self.listed[spin] or self.recoded[spin]:
                 self.invert(row, spin)
 
-    cdef double complex log_psi(self, Py_ssize_t row, const int8_t *visible) noexcept nogil:
+    cdef int order_sign(self, Py_ssize_t row) noexcept nogil:
+        """Return the sign that brings the electrons of a row into the order of their orbitals."""
         cdef Py_ssize_t spin, layer, i, k
-        cdef int sign = self.signs[row, 0] * self.signs[row, 1]
-        if sign == 0:
-            return -INFINITY
+        cdef int sign = 1
         for spin in range(2):
-            for layer in range(2):  # to the order of the orbitals
+            for layer in range(2):
                 for i in range(self.n_electrons[row, spin, layer]):
                     for k in range(i):
                         if self.electrons[row, spin, layer, k] > self.electrons[row, spin, layer, i]:
                             sign = -sign
+        return sign
+
+    cdef double complex log_psi(self, Py_ssize_t row, const int8_t *visible) noexcept nogil:
+        cdef int sign = self.signs[row, 0] * self.signs[row, 1]
+        if sign == 0:
+            return -INFINITY
+        sign *= self.order_sign(row)
         return self.log_magnitude[row, 0] + self.log_magnitude[row, 1] + (1j * pi if sign < 0 else 0)
 
     cdef void log_derivs(self, const int8_t *visible, Py_ssize_t n, double *out, Py_ssize_t stride) noexcept nogil:

@@ -1,5 +1,6 @@
 """Diagonal observables of spin configurations: magnetization, structure factor, correlations."""
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -35,6 +36,14 @@ class Observables:
     distances: dict = field(default_factory=dict)
     layers: LayerCorrelations | None = None
     hops: ClassVar[tuple] = ()  # of electrons
+
+    def bare(self):
+        """Return the same with M and M^2 alone."""
+        return dataclasses.replace(self, phases={}, shells={}, distances={}, layers=None)
+
+    def at_equal_times(self):
+        """Return the same without correlations in imaginary time."""
+        return dataclasses.replace(self, layers=None)
 
     @property
     def names(self):

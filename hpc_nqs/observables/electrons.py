@@ -4,6 +4,7 @@ Charge correlations are connected, <n_i n_j> - <n_i><n_j>.  Momentum distributio
 n_k = (1/N) sum_ij e^{ik(r_i - r_j)} <c+_i c_j>, one mean per orbit of pairs of sites: amplitudes know their signs.
 """
 
+import copy
 import dataclasses
 
 import numpy as np
@@ -61,6 +62,17 @@ class ElectronObservables:
             place = np.argsort(row)
             self._pair_weights += self._weights[:, place[:, None], place] / len(sites)
 
+    def bare(self):
+        """Return the same without correlations and hops."""
+        bare = copy.copy(self)
+        bare.phases, bare.distances, bare.hops = {}, {}, []
+        bare._weights = bare._pair_weights = self._weights[:0]
+        return bare
+
+    def at_equal_times(self):
+        """Return the same: there are no correlations in imaginary time."""
+        return self
+
     @property
     def names(self):
         """Names of the columns of `measure`."""
@@ -80,7 +92,8 @@ class ElectronObservables:
         single = [np.mean(up * down, axis=1), 3 * np.mean(sz**2, axis=1)]
         densities = density @ self._site_average
         pairs = [np.sum((part @ w) * part, axis=1) for part in (sz, density) for w in self._pair_weights]
-        return np.concatenate([np.stack(single, axis=1), densities, np.reshape(pairs, (-1, len(units))).T], axis=1)
+        pairs = np.reshape(pairs, (len(pairs), len(units))).T
+        return np.concatenate([np.stack(single, axis=1), densities, pairs], axis=1)
 
     def entries(self, estimate, first):
         """Return the entries of a table row.
@@ -179,6 +192,14 @@ class HopAverages:
     def measure(self, configurations, threads):
         """Return the sums (n, n_orbits) float64 of configurations (n, n_visible) int8, 0 where Psi vanishes."""
         return layer_means(self.wavefunction, self.moves, self.sums, self.n_layers, configurations, threads)
+
+    def measure_links(self, links, threads):
+        """Return the sums (n, R, n_orbits) float64 of rings (n, R, n_visible) int8."""
+        return self.measure(links.reshape(-1, links.shape[2]), threads).reshape(*links.shape[:2], self.n_columns)
+
+    def spans(self, n_links):
+        """Return how many links every column looks at, (n_orbits,) intp."""
+        return np.ones(self.n_columns, dtype=np.intp)
 
 
 def _pair_orbits(sites):

@@ -1,6 +1,7 @@
 """What `hpc-nqs check` prints: advice, plan, what "auto" becomes, and what the run will take."""
 
 from hpc_nqs.reports.numbers import duration
+from hpc_nqs.reports.sample_size import warning
 from hpc_nqs.reports.text import plan_text, wrapped
 from hpc_nqs.settings.toml_text import format_value
 
@@ -17,7 +18,8 @@ def check_text(checked):
         settings as nested dicts; "forecast": as `tasks.forecast` returns it; "ranks".
     """
     lines = []
-    for sentence in checked["advice"]:
+    about_samples = warning(checked["resolved"])
+    for sentence in [*checked["advice"], *([about_samples] if about_samples else [])]:
         lines += wrapped(sentence)
     parts = ["".join(line + "\n" for line in lines), plan_text(checked["plan"])]
     decided = chosen(checked["resolved"], checked["given"])

@@ -8,6 +8,7 @@ import numpy as np
 from hpc_nqs.reports.lost import is_lost
 from hpc_nqs.reports.numbers import value_text
 from hpc_nqs.reports.panels import possible_range
+from hpc_nqs.reports.sample_size import LEAST, POOR, too_few
 from hpc_nqs.reports.series import finite
 from hpc_nqs.reports.text import R_HAT_LIMIT, RESIDUAL_LIMIT
 
@@ -62,7 +63,8 @@ def judge(table, history=None):
     clock = table.get("settings", {}).get("thermal", {}).get("clock", "energy")
     found = [
         _completeness(table),
-        _residual(rows),
+        _samples(table.get("resolved", {})),
+        _residual(rows, too_few(table.get("resolved", {}))),
         _specific_heats(rows, clock),
         _systematic(rows),
         _lost(rows),
@@ -131,13 +133,29 @@ def _sector(table):
     return None
 
 
-def _residual(rows):
+def _samples(resolved):
+    """Return the verdict on too few samples of a step for the parameters; None where there are enough."""
+    found = too_few(resolved)
+    if found is None:
+        return None
+    n_samples, n_params = found
+    words = (
+        "Steps follow the noise of so few samples, and no error in the table knows it; raise sampling.n_samples to "
+        f"{LEAST * n_params}."
+    )
+    grade = BAD if n_samples < POOR * n_params else LOOK
+    return Verdict("samples of a step", f"{n_samples} for {n_params} parameters", grade, words)
+
+
+def _residual(rows, few):
     worst = _worst_row(rows, "tdvp_residual")
     if worst is None:
         return None
     value, temperature = worst
     shown = f"{value:.2g}{_at(temperature)}"
     reached = [row["temperature"] for row in rows if row.get("tdvp_residual", 0.0) <= RESIDUAL_LIMIT]
+    if few is not None and value <= RESIDUAL_LIMIT:
+        return Verdict("residual", shown, LOOK, "It is measured on the few samples that were fitted, and too small.")
     if value <= _GOOD_RESIDUAL:
         return Verdict("residual", shown, GOOD, "The network can follow the evolution.")
     if value <= RESIDUAL_LIMIT:

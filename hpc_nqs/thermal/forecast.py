@@ -52,8 +52,8 @@ class Forecast:
     control : StepControl
     n_samples : callable
         Samples of a step at beta.
-    n_report : int
-        Samples at a reported temperature.
+    n_batches : float
+        Expected at a reported temperature, of the samples of a step each.
     targets : sequence of float
         Reported inverse temperatures, smallest first.
     on_rings : bool
@@ -63,7 +63,7 @@ class Forecast:
     state: object
     control: object
     n_samples: object
-    n_report: int
+    n_batches: float
     targets: tuple
     on_rings: bool = False
     made: list = field(default_factory=list)  # (beta, growth, samples, seconds, follows) of steps
@@ -120,9 +120,7 @@ class Forecast:
 
     def report_seconds(self, pace):
         """Return the seconds of the measurement at one temperature."""
-        n_samples = self.n_samples(self.targets[-1])
-        n_batches = 1 if self.state.is_exact else max(1, -(-self.n_report // n_samples))
-        return n_batches * pace.report.of(n_samples)
+        return self.n_batches * pace.report.of(self.n_samples(self.targets[-1]))
 
     def _typical(self, beta):
         """Return dbeta / beta of a typical step; its error goes as the square of it."""

@@ -1,6 +1,9 @@
 """The row of one temperature from means and their errors, the same for pairs of layers, rings and traces."""
 
-from hpc_nqs.thermal.observable_error import ALONE
+import numpy as np
+
+from hpc_nqs.hamiltonians.spin_model import SZ
+from hpc_nqs.thermal.observable_error import ALONE, IN_TIME
 from hpc_nqs.thermal.rings import imaginary_time
 
 N_MAGNETIZATIONS = 2  # columns of M and M^2 before all other observables
@@ -24,8 +27,8 @@ def measured_row(estimate, energy, variance, model, observables, beta, n_links, 
     first : int
         The first column of `observables` among the means; those of its layers follow.
     averages : Statistics, optional
-        Over the spin components, of all columns but M and M^2; those of Sz alone then stand beside them, NAME_z.  Of
-        electrons of hops, which else follow the columns of `observables`.
+        Over the spin components, of all columns but M and M^2, behind them those of `LayerAverages`; those of Sz alone
+        then stand beside them, NAME_z.  Of electrons of hops, which else follow the columns of `observables`.
 
     Returns
     -------
@@ -58,8 +61,26 @@ def measured_row(estimate, energy, variance, model, observables, beta, n_links, 
         elif name == "magnetization":
             row[name], row["magnetization_error"] = value[0] / n, value[1] / n
     if observables.layers is not None:
-        row |= imaginary_time.rows(estimate, observables.layers, n_links, beta, first + len(observables.names))
+        row |= _in_time(estimate, observables, beta, n_links, first + len(observables.names), averages)
     return row
+
+
+def _in_time(estimate, observables, beta, n_links, first, averages):
+    """Return the entries of imaginary time, `first` the first of their columns."""
+    of_z = imaginary_time.rows(estimate, observables.layers, n_links, beta, first)
+    if averages is None:
+        return of_z
+    n_waves, n_pairs = len(observables.layers.phases), len(observables.names) - N_MAGNETIZATIONS
+
+    def averaged(function):
+        def of_columns(means):  # in the order of `LayerCorrelations.measure`; tau = 0 is S(q), and 1/4
+            local = np.full((len(means), 1), SZ**2)
+            return function(np.concatenate([means[:, :n_waves], local, means[:, n_pairs:]], axis=1))
+
+        return averages.estimate(of_columns)
+
+    alone = {name + ALONE: of_z[name] for name in IN_TIME if name in of_z}
+    return imaginary_time.rows(averaged, observables.layers, n_links, beta) | alone
 
 
 def is_accurate(row, accuracy):

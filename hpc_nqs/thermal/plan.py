@@ -116,7 +116,7 @@ def forecast_of(settings, ansatz, control):
     accuracy = settings.thermal.accuracy
     expected = min(largest, max(least, largest * (TYPICAL_ERROR / accuracy) ** 2)) if accuracy else largest
     on_rings = ansatz.ring_links(settings.thermal.rings) != (2,)
-    return Forecast(ansatz, control, n_samples, expected * n_batch, settings.thermal.report_betas, on_rings)
+    return Forecast(ansatz, control, n_samples, expected, settings.thermal.report_betas, on_rings)
 
 
 def resolved(settings, ansatz, regularization, control):

@@ -25,6 +25,7 @@ from hpc_nqs.observables import thermodynamics
 SATURATED = 0.1  # R
 STEPS = 5e-4  # relative: what steps miss of a change, see `evolution.MAX_ENERGY_ERROR`
 HEALED = 2.0  # changes of beta by so much of itself bring back what was missed before
+SHARED = 1.5  # of the statistical error of an integral along a path: steps share their chains, calibrated
 CERTAIN = 2.0  # standard errors beyond which a deficit is none of the noise
 
 

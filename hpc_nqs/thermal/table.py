@@ -10,7 +10,6 @@ from hpc_nqs.thermal import systematic_error
 from hpc_nqs.thermal.observable_error import at_infinite_temperature, observable_errors
 from hpc_nqs.thermal.rings.table import ring_rows
 
-SHARED = 1.5  # of the error of an integral: consecutive steps share their chains, calibrated
 NARROW = 0.125  # window of a second fit of the slope at the end of a path
 CLOSE = 1e-9  # relative, of two inverse temperatures
 CERTAIN = 2.0  # total errors by which s may lie outside 0 to s(0) and is taken to be at the end
@@ -123,7 +122,7 @@ def _integrals(path, model, start):
         path.betas, path.energies, slopes=-path.variances, errors=path.energy_errors, slope_errors=path.variance_errors,
         start_energy=mean / model.n_lattice_sites, start_slope=-variance / model.n_lattice_sites,
     )
-    integral_errors = SHARED * integral_errors
+    integral_errors = systematic_error.SHARED * integral_errors
     if start is not None:
         first, first_error = start.get("integral") or _first_integral(path, model)
         integrals, integral_errors = integrals + first - integrals[0], np.hypot(integral_errors, first_error)

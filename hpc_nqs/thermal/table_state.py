@@ -50,7 +50,8 @@ class TableState(ThermalState):
 
     def spin_averages(self, observables):
         """Return the `SpinAverages` of an isotropic magnet, where correlations are asked for."""
-        wanted = self.model.is_isotropic and len(observables.names) > N_MAGNETIZATIONS
+        wanted = len(observables.names) > N_MAGNETIZATIONS or observables.layers is not None
+        wanted = wanted and self.model.is_isotropic
         return SpinAverages(self, observables) if wanted else None
 
     def reported(self, row, heat):

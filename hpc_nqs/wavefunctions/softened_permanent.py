@@ -16,8 +16,10 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from hpc_nqs.kernels.softened import SoftenedPermanentAmplitude
+from hpc_nqs.wavefunctions.backflow_determinant import BackflowDeterminant
 from hpc_nqs.wavefunctions.exchange_permanent import ExchangePermanent
 from hpc_nqs.wavefunctions.product import Product
+from hpc_nqs.wavefunctions.softened_determinant import SoftenedDeterminant
 from hpc_nqs.wavefunctions.wavefunction import Wavefunction
 
 # Of the kernels of 4x4 sites, J2 = 0.5, the error of one independent ring, in units of that with the best share, at
@@ -66,10 +68,13 @@ class SoftenedPermanent(Wavefunction):
 def sampling_density(wavefunction, share=SHARE):
     """Return the wave function whose modulus links of rings are sampled from, for one at its present parameters.
 
-    Every exchange permanent whose matchings compete is softened; a wave function without one is its own density.
+    Every exchange permanent whose matchings compete is softened, by `share`, and every determinant of electrons; a wave
+    function without one is its own density.
     """
     if isinstance(wavefunction, ExchangePermanent) and has_competing_signs(wavefunction.exchange()):
         return SoftenedPermanent(wavefunction, share)
+    if isinstance(wavefunction, BackflowDeterminant):
+        return SoftenedDeterminant(wavefunction)
     if isinstance(wavefunction, Product):
         first, second = (sampling_density(part, share) for part in (wavefunction.first, wavefunction.second))
         if first is not wavefunction.first or second is not wavefunction.second:

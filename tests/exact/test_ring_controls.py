@@ -67,7 +67,12 @@ def test_their_means_vanish(name, n_links):
     own = found.own(batch, observed)[0]
     first, second = np.random.default_rng(2).normal(size=(2, state.model.n_sites, 2))
     of_links = (batch.layers @ first) * (np.roll(batch.layers, -1, axis=2) @ second)  # of the two layers of a link
-    own_of_links = found.own_of_links(batch, of_links)[0]
+    beyond = np.roll(batch.layers, -2, axis=2) @ first  # of the layer after it
+    of_links = np.concatenate([of_links, of_links * beyond], axis=3)
+    spans = np.array([1, 1, 2, 2])
+    own_of_links = found.own_of_links(batch, of_links, spans)[0]
+    if name != "transverse":
+        assert own_of_links[:, :2].any() and own_of_links[:, 2:].any() == (n_links > 3)  # each of 3 layers is touched
     for values in [*shared.T, *own.T, *own_of_links.T]:
         assert abs(weights @ values) <= 1e-12 * np.abs(weights) @ np.abs(values)
     if name != "transverse":

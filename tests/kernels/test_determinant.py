@@ -1,4 +1,4 @@
-"""Determinants of electrons: twin, ratios, log-derivatives and local energies on small clusters."""
+"""Determinants of electrons, plain and softened: twin, ratios, log-derivatives, local energies on small clusters."""
 
 import itertools
 
@@ -15,8 +15,10 @@ from hpc_nqs.kernels.reference.amplitudes import MoveSet, flipped
 from hpc_nqs.lattices import lattice as lattices
 from hpc_nqs.sampling.enumeration import Enumeration
 from hpc_nqs.wavefunctions.backflow_determinant import BackflowDeterminant
+from hpc_nqs.wavefunctions.softened_determinant import SoftenedDeterminant
 from hpc_nqs.wavefunctions.wavefunction import log_derivs, log_psi
 
+SHARE = 0.3
 RING = np.array([[(shift + sign * site) % 4 for site in range(4)] for shift in range(4) for sign in (1, -1)])
 # name: (sites of the chain, boundary, electrons of spin up, down, images, shared by the spins)
 CASES = {
@@ -30,6 +32,8 @@ CASES = {
 
 class Electrons:
     """Electrons on a chain with random determinants."""
+
+    is_free = False
 
     def __init__(self, n_sites, boundary, n_up, n_down, images, shared):
         lattice = lattices.build("chain", (n_sites,), boundary)
@@ -58,6 +62,17 @@ class Electrons:
     def twin(self):
         state = self.wavefunction
         return electrons.DeterminantAmplitude(state.propagator(), state.entry_param, state.n_params)
+
+
+def free_electrons():
+    """Return a ring of four with A of free electrons, whose determinants vanish by symmetry."""
+    case = Electrons(*CASES["ring"])
+    case.is_free = True
+    hops = -(np.roll(np.eye(4), 1, axis=0) + np.roll(np.eye(4), -1, axis=0))
+    values, vectors = np.linalg.eigh(hops)
+    free = (vectors * np.exp(-0.3 * values)) @ vectors.T
+    case.wavefunction = BackflowDeterminant(RING, np.broadcast_to(free, (2, 4, 4)), True)
+    return case
 
 
 @pytest.fixture(params=CASES)
@@ -165,11 +180,8 @@ def test_local_energies_are_those_of_the_twin(system, team):
 
 def test_zeros_of_the_state_have_no_ratios(team):
     """With A of free electrons on a ring determinants vanish by symmetry."""
-    case = Electrons(*CASES["ring"])
-    hops = -(np.roll(np.eye(4), 1, axis=0) + np.roll(np.eye(4), -1, axis=0))
-    values, vectors = np.linalg.eigh(hops)
-    free = (vectors * np.exp(-0.3 * values)) @ vectors.T
-    case.wavefunction = BackflowDeterminant(RING, np.broadcast_to(free, (2, 4, 4)), True)
+    case = free_electrons()
+    free = case.wavefunction.propagator()[0, ..., 0]
     configurations = layers(case, team)
     logarithms = log_psi(case.wavefunction, case.moves, configurations)
     pairs = list(itertools.combinations(range(4), 2))
@@ -210,3 +222,62 @@ def test_samples_do_not_depend_on_their_neighbours(system, team):
     for visible, value in zip(configurations, together, strict=True):
         amplitude_kernel.log_psi(system.amplitude(), visible[None, :].copy(), alone)
         assert alone[0] == value
+
+
+# ---- softened ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=[(name, density) for name in (*CASES, "free") for density in (True, False)], ids=str)
+def softened_case(request):
+    """Return (electrons, softened wave function, twin)."""
+    name, is_density = request.param
+    system = free_electrons() if name == "free" else Electrons(*CASES[name])
+    state = system.wavefunction
+    twin = electrons.SoftenedDeterminantAmplitude(state.propagator(), state.entry_param, SHARE, is_density)
+    return system, SoftenedDeterminant(state, SHARE, is_density), twin
+
+
+def test_softened_values_are_those_of_the_twin(softened_case, team):
+    system, softened, twin = softened_case
+    configurations = layers(system, team)
+    found = np.exp(log_psi(softened, system.moves, configurations))
+    expected = np.exp([twin.log_psi(visible) for visible in configurations])
+    np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-12)
+    plain = np.exp(log_psi(system.wavefunction, system.moves, configurations)).real
+    if softened.is_density:
+        assert (found.real > np.abs(plain)).all() and not found.imag.any()
+    else:
+        np.testing.assert_allclose(found.real[plain != 0], plain[plain != 0], rtol=1e-9)
+        assert found[plain == 0].all()
+    assert log_derivs(softened, system.moves, configurations[:3]).shape == (3, 0)
+
+
+def test_softened_ratios_along_a_path_are_those_of_the_twin(softened_case, team):
+    system, softened, twin = softened_case
+    configurations, moves = layers(system, team), twin_moves(system.moves)
+    path = np.random.default_rng(1).integers(0, len(moves), size=300).astype(np.intp)
+    visible = configurations[0].copy()
+    here, ratios, zeros = visible.copy(), np.empty(len(path), dtype=complex), 0
+    last = metropolis.follow_path(visible, softened.amplitude(system.moves), system.moves.kernel(), path, 0.05, ratios)
+    for move, ratio in zip(path, ratios, strict=True):
+        proposal = moves.propose(move, here)
+        if proposal is None:
+            assert ratio == 0
+            continue
+        counts = twin.occupations(flipped(here, proposal.flips)).sum(axis=2)
+        expected = twin.ratio(here, proposal) if np.array_equal(*counts) else 0
+        ends = np.stack([here, flipped(here, proposal.flips)])
+        if expected and np.isinf(log_psi(system.wavefunction, system.moves, ends).real).any():
+            zeros += 1  # a zero has no sign: it depends on the order of the electrons
+            ratio, expected = abs(ratio), abs(expected)
+        assert ratio == pytest.approx(expected, rel=1e-8, abs=1e-10)
+        if abs(ratio) > 0.05:
+            here = flipped(here, proposal.flips)
+    np.testing.assert_array_equal(visible, here)
+    assert last.real == pytest.approx(twin.log_psi(here).real, rel=1e-8)
+    assert zeros > 20 or not system.is_free
+
+
+def test_a_share_must_be_one():
+    with pytest.raises(ValueError, match="share = 0 of a softened determinant; allowed are 0 < share <= 1"):
+        SoftenedDeterminant(free_electrons().wavefunction, 0)

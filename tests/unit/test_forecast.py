@@ -24,8 +24,12 @@ def state(growth=(0.05, 0.0), until=0.0, scale=1.0, is_exact=False):
 
 def forecast(targets=(0.5, 2.0), max_dtau=0.05, scale=1.0, tolerance=1e-3, **changes):
     control = StepControl(tolerance=tolerance, max_dtau=max_dtau, max_growth=0.2, clock="energy")
-    hot = 0.5 / scale
-    return Forecast(state(scale=scale, **changes), control, lambda beta: 400 if beta <= hot else 100, 1000, targets)
+    hot, n_batches = 0.5 / scale, 1 if changes.get("is_exact") else 10
+
+    def n_samples(beta):
+        return 400 if beta <= hot else 100
+
+    return Forecast(state(scale=scale, **changes), control, n_samples, n_batches, targets)
 
 
 def test_a_cost_is_found_again():

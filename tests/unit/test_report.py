@@ -10,6 +10,7 @@ from hpc_nqs.cli import parser as cli
 from hpc_nqs.reports import html as report_page
 from hpc_nqs.reports import verdict as judgement
 from hpc_nqs.reports.charts import charts
+from hpc_nqs.reports.sample_size import LEAST, POOR, warning
 
 SETTINGS = {
     "lattice": {"kind": "square", "lengths": [4, 4], "boundary": "periodic"},
@@ -75,6 +76,31 @@ def test_each_meter_is_judged(changed, meter, grade):
     assert grades(table(**changed))[meter] == grade
     expected = "good" if grade == "good" else grade
     assert judgement.overall(judgement.judge(table(**changed), HISTORY))[0] == expected
+
+
+@pytest.mark.parametrize(("n_samples", "grade"), [(LEAST * 10, None), (LEAST * 10 - 1, "look"), (POOR * 10 - 1, "bad")])
+def test_a_residual_of_too_few_samples_says_nothing(n_samples, grade):
+    """A run of ten parameters; a residual that is bad though it is measured too small stays bad."""
+    resolved = {"thermal": {}, "sampling": {"n_samples": n_samples}, "wavefunction": {"n_params": 10}}
+    made_up = table() | {"resolved": resolved}
+    found = grades(made_up)
+    assert found["residual"] == ("look" if grade else "good") and found.get("samples of a step") == grade
+    assert ("can follow" in words_of(made_up, "residual")) == (grade is None)
+    assert grades(table(tdvp_residual=0.5) | {"resolved": resolved})["residual"] == "bad"
+    expected = f"Raise sampling.n_samples to {10 * LEAST}." if grade else ""
+    assert warning(resolved).endswith(expected) and bool(warning(resolved)) == bool(expected)
+
+
+@pytest.mark.parametrize(
+    "resolved",
+    [
+        {"sampling": {"n_samples": 10}, "wavefunction": {"n_params": 10}},  # of a ground state
+        {"thermal": {}, "sampling": {"n_configurations": 10}, "wavefunction": {"n_params": 10}},
+        {},
+    ],
+)
+def test_other_runs_have_no_samples_of_a_step(resolved):
+    assert warning(resolved) == "" and "samples of a step" not in grades(table() | {"resolved": resolved})
 
 
 def words_of(made_up, meter, history=HISTORY):

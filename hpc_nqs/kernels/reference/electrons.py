@@ -59,3 +59,36 @@ class DeterminantAmplitude(Amplitude):
             inverse, param = np.linalg.inv(self.propagator[entries]), self.propagator_param[entries]
             np.add.at(out, param[param != 0] - 1, inverse.T[param != 0])
         return out
+
+
+class SoftenedDeterminantAmplitude(DeterminantAmplitude):
+    """prod_s sqrt(det^2 + share^2 B^2), or det and share B where it vanishes; B is the product of the norms of rows."""
+
+    zero = 1e-11  # of a determinant relative to B
+
+    def __init__(self, propagator, propagator_param, share, is_density):
+        super().__init__(propagator, propagator_param, 0)
+        self.share, self.is_density = share, is_density
+
+    def log_psi(self, visible):
+        """Return ln of the value of one configuration."""
+        total = 1.0
+        for spin in range(2):
+            matrix = self.propagator[self.entries(visible, spin)]
+            bound, value = np.prod(np.linalg.norm(matrix, axis=1)), np.linalg.det(matrix)
+            if self.is_density:
+                value = np.hypot(value, self.share * bound)
+            elif abs(value) <= self.zero * bound:
+                value = self.share * bound
+            total *= value
+        return np.log(complex(total)) if total != 0 else complex(-np.inf)
+
+    def ratio(self, visible, proposal):
+        """Return the ratio, without signs of the order of a kernel; a density has none."""
+        if self.is_density:
+            return Amplitude.ratio(self, visible, proposal)
+        return super().ratio(visible, proposal)
+
+    def log_derivs(self, visible):
+        """Return nothing: there are no parameters."""
+        return np.zeros(0)

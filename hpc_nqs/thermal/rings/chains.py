@@ -35,8 +35,8 @@ class RingBatch:
     signs : (n_chains, n_per_chain) float64
         Real part of the phase of the product.
     beside : (n_chains, n_per_chain, n_links, n_columns) float64
-        Local estimators of every link, of every `stride`-th ring times that number and 0 of the others: the mean is the
-        same.
+        Local estimators of every link, or of several from it on, of every `stride`-th ring times that number and 0 of
+        the others: the mean is the same.
     """
 
     layers: np.ndarray
@@ -149,9 +149,9 @@ class RingChains:
             return np.zeros((*links.shape[:3], 0))
         stride = self.averages.stride
         kept = np.ascontiguousarray(links[:, ::stride])
-        values = self.averages.measure(kept.reshape(-1, kept.shape[3]), self.team.threads)
-        found = np.zeros((*links.shape[:3], values.shape[1]))
-        found[:, ::stride] = values.reshape(*kept.shape[:3], -1) * (links.shape[1] / max(1, kept.shape[1]))
+        values = self.averages.measure_links(kept.reshape(-1, *kept.shape[2:]), self.team.threads)
+        found = np.zeros((*links.shape[:3], values.shape[2]))
+        found[:, ::stride] = values.reshape(*kept.shape[:3], values.shape[2]) * (links.shape[1] / max(1, kept.shape[1]))
         return found
 
     def acceptance(self):

@@ -90,19 +90,24 @@ class RingControls:
         elsewhere = (observed.sum(axis=2, keepdims=True) - observed) / (self.n_links - 1)
         return np.einsum("cnm,cnmk->cnk", rings.sign_sums, elsewhere)
 
-    def own_of_links(self, rings, values):
-        """Return the own control of columns that are means over links, as `own`.
+    def own_of_links(self, rings, values, spans):
+        """Return the own control of columns that are means over stretches of links, as `own`.
 
         Parameters
         ----------
         rings : RingBatch
         values : (n_chains, n_per_chain, n_links, n_columns) float64
+            Of the stretches that begin with each link.
+        spans : (n_columns,) integers
+            Links of a stretch; a column whose stretches every move touches has no control.
         """
-        if self.n_links < 3:
-            return np.zeros((*values.shape[:2], values.shape[3]))
-        touched = values + np.roll(values, 1, axis=2)
-        elsewhere = (values.sum(axis=2, keepdims=True) - touched) / (self.n_links - 2)
-        return np.einsum("cnm,cnmk->cnk", rings.sign_sums, elsewhere)
+        found = np.zeros((*values.shape[:2], values.shape[3]))
+        for span in np.unique(spans[spans < self.n_links - 1]):
+            chosen = values[..., spans == span]
+            touched = sum(np.roll(chosen, shift, axis=2) for shift in range(span + 1))
+            elsewhere = (chosen.sum(axis=2, keepdims=True) - touched) / (self.n_links - 1 - span)
+            found[..., spans == span] = np.einsum("cnm,cnmk->cnk", rings.sign_sums, elsewhere)
+        return found
 
     def fit(self, columns, shared, own, n_chains, first_chain, team):
         """Find the coefficients from the columns of a first batch, all with the factor W / D.  *Collective*.

@@ -1,11 +1,13 @@
 """One ring at one temperature, measured batch by batch until its errors are small enough."""
 
+import dataclasses
 import struct
 import zlib
 
 from hpc_nqs.thermal.measured_row import is_accurate
 from hpc_nqs.thermal.rings.chains import RingChains
 from hpc_nqs.thermal.rings.meter import RingSums, ring_row
+from hpc_nqs.wavefunctions.softened_determinant import without_zeros
 from hpc_nqs.wavefunctions.softened_permanent import sampling_density
 
 WARM_UP = 100  # sweeps from a straight ring
@@ -39,15 +41,16 @@ class RingMeasurement:
         self.model, self.accuracy = state.model, accuracy
         self.n_per_chain = max(1, -(-n_batch // n_chains))
         self.n_batches = max(1, -(-n_samples // (self.n_per_chain * n_chains)))
-        averages = state.ring_averages(observables)
-        self.n_beside = 0 if averages is None else averages.n_columns
+        density, kernel = sampling_density(state.wavefunction), without_zeros(state.wavefunction)
+        averages = dataclasses.replace(state, wavefunction=kernel).ring_averages(observables)
+        spans = () if averages is None else averages.spans(n_links)
+        self.n_beside = len(spans)
         self.chains = RingChains(
-            team, n_chains, seed, number_of(beta, n_links), state.system, state.wavefunction,
-            sampling_density(state.wavefunction), n_links, averages,
+            team, n_chains, seed, number_of(beta, n_links), state.system, kernel, density, n_links, averages,
         )
         n_sites = state.model.n_sites
         centre = energy * state.model.n_lattice_sites
-        self.sums = RingSums(n_sites, observables, n_chains, n_links, centre, self.n_beside)
+        self.sums = RingSums(n_sites, observables, n_chains, n_links, centre, spans)
         self.n_done = 0
         self.is_warm = False
 
@@ -85,8 +88,11 @@ class RingMeasurement:
         return row | {"acceptance": self.chains.acceptance()}
 
     def continues(self, state):
-        """Return whether a state is that of this ring."""
-        return state is not None and (state["beta"], state["n_links"]) == (self.beta, self.n_links)
+        """Return whether a state is that of this ring, with the same columns."""
+        return state is not None and (state["beta"], state["n_links"], state.get("n_columns")) == self._key()
+
+    def _key(self):
+        return self.beta, self.n_links, self.sums.sums.shape[1]
 
     def state(self):
         """Return what `restore` takes over, on rank 0; None elsewhere.  *Collective*."""
@@ -94,7 +100,8 @@ class RingMeasurement:
         if chains is None:
             return None
         return {
-            "beta": self.beta, "n_links": self.n_links, "sums": sums, "centre": self.sums.centre,
+            **dict(zip(("beta", "n_links", "n_columns"), self._key(), strict=True)),
+            "sums": sums, "centre": self.sums.centre,
             "n_done": self.n_done, "is_warm": self.is_warm, "coefficients": self.sums.controls.stored(),
             **chains,
         }

@@ -31,8 +31,8 @@ class RingSums:
     n_links : int
     centre : float
         Total energy from which energies are taken, so that no large squares are subtracted.
-    n_beside : int
-        Columns of `RingBatch.beside`.
+    spans : (n_beside,) integers
+        Of the columns of `RingBatch.beside`, see `RingControls.own_of_links`.
 
     Attributes
     ----------
@@ -43,11 +43,12 @@ class RingSums:
     controls : RingControls
     """
 
-    def __init__(self, n_sites, observables, n_chains, n_links, centre, n_beside=0):
+    def __init__(self, n_sites, observables, n_chains, n_links, centre, spans=()):
         self.n_sites, self.observables, self.centre = n_sites, observables, centre
         self.n_chains, self.n_stretches = n_chains, -(-N_BLOCKS // n_chains)
         n_layers = observables.layers.n_columns(n_links) if observables.layers is not None else 0
-        n_columns = FIRST_OBSERVABLE + len(observables.names) + n_layers + n_beside + 1
+        self.spans = np.asarray(spans, dtype=np.intp)
+        n_columns = FIRST_OBSERVABLE + len(observables.names) + n_layers + len(self.spans) + 1
         self.sums = np.zeros((n_chains * self.n_stretches, 2 + n_columns))
         self.controls = RingControls(n_links)
 
@@ -78,7 +79,7 @@ class RingSums:
         columns = np.concatenate([np.stack(columns, axis=2), beside.mean(axis=2), np.ones((*shape, 1))], axis=2)
         own, last = np.zeros_like(columns), columns.shape[2] - 1
         own[:, :, FIRST_OBSERVABLE : FIRST_OBSERVABLE + observed.shape[3]] = self.controls.own(rings, observed)
-        own[:, :, last - beside.shape[3] : last] = self.controls.own_of_links(rings, beside)
+        own[:, :, last - beside.shape[3] : last] = self.controls.own_of_links(rings, beside, self.spans)
         return columns, own
 
     def over_ranks(self, team):

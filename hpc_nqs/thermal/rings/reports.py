@@ -144,13 +144,19 @@ class RingReports:
         if self.n_report != "auto":
             wanted = SHARE.get(task.stage, 0.0) * self.n_report
         self.measurement = RingMeasurement(
-            self.kernel(task), self.observables, self.team, self.seed, self.n_chains, task.beta, task.links, energy,
-            self.n_samples, wanted, 0.0 if task.stage == NODE else self.accuracy,
+            self.kernel(task), self._measured(task.stage), self.team, self.seed, self.n_chains, task.beta, task.links,
+            energy, self.n_samples, wanted, 0.0 if task.stage == NODE else self.accuracy,
         )
         if self.measurement.continues(self._pending):
             self.measurement.restore(self._pending)
             self._pending = None
         return self.measurement
+
+    def _measured(self, stage):
+        """Return the observables that are read from a ring of some stage."""
+        if stage in (PILOT, NODE):
+            return self.observables.bare()
+        return self.observables.at_equal_times() if stage == OTHER else self.observables
 
     def kernel(self, task):
         """Return the state of the kernel, with a wave function of its own."""
@@ -160,8 +166,9 @@ class RingReports:
 
     def traced(self, task, team):
         """Return the row of exact sums that a team shares.  *Collective*."""
-        averages = RingTraces.of_state(self.kernel(task), self.observables, team).averages(task.links)
-        return traced_row(averages, self.observables, self.state.model, task.links, task.beta) | {"acceptance": 1.0}
+        observables = self._measured(task.stage)
+        averages = RingTraces.of_state(self.kernel(task), observables, team).averages(task.links)
+        return traced_row(averages, observables, self.state.model, task.links, task.beta) | {"acceptance": 1.0}
 
     def take(self, task, row):
         """Take over the row of a task; return the finished row of the reported temperature, or None: it goes on."""

@@ -14,6 +14,7 @@ import numpy as np
 from hpc_nqs.hamiltonians.spin_model import SZ
 from hpc_nqs.observables import electron_moments, thermodynamics
 from hpc_nqs.thermal.observable_error import ALONE, MISSED, SHARE, asymmetry
+from hpc_nqs.thermal.systematic_error import SHARED
 
 POWER = 2.0
 IN_TIME = ("time_correlation", "local_time_correlation")  # other times with other links
@@ -47,8 +48,9 @@ def ring_rows(rows, nodes, path, off, model, crossing, cooled):
         np.append(values[kept], [row[name] for row in points]) for values, name in columns
     )
     mean, variance, _ = (part / model.n_lattice_sites for part in thermodynamics.infinite_temperature_cumulants(model))
+    shared = np.where(np.arange(len(betas)) < kept.sum(), SHARED, 1.0)  # rings have chains of their own
     integrals, integral_errors = thermodynamics.integrate_energy(
-        betas, energies, slopes=-variances, errors=errors, slope_errors=variance_errors,
+        betas, energies, slopes=-variances, errors=shared * errors, slope_errors=shared * variance_errors,
         start_energy=mean, start_slope=-variance,
     )
     starts = AT_INFINITE_TEMPERATURE if model.filling is None else electron_moments.means(model)
@@ -125,6 +127,9 @@ def _systematic_errors(row, other, before, kernel, starts):
             earlier = (before[0][name], 0.0) if before and name in before[0] else None
             pair, second = (value, row[f"{name}_error"]), (other or {}).get(name)
             found[f"{name}_systematic"] = _of_mean(start, pair, second, earlier, row, other, before, kernel)
+    if "relaxation_proxy" in row:
+        of_time = found["local_time_correlation_systematic"]
+        found["relaxation_proxy_systematic"] = beta**2 * of_time[str(row["links"] // 2)]
     difference = _difference((row["energy"], row["energy_error"]), (other or {}).get("energy"), row, other)
     found["energy_systematic"] = float(np.hypot(energy, difference))
     # from the kernel on the error of e grows along the path: half of beta e and half of the integral of it
