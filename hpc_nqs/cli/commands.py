@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hpc_nqs import tasks
 from hpc_nqs.cli.errors import DONE, CommandError, UnusableFile
-from hpc_nqs.cli.figures import plot, report
+from hpc_nqs.cli.figures import draw_exact, plot, report
 from hpc_nqs.cli.inputs import exact_rows_of, read_input, read_run_file, validated
 from hpc_nqs.cli.launch import agreed, drive, print_charts, start_team
 from hpc_nqs.cli.sweeps import sweep
@@ -70,8 +70,17 @@ def show(options):
 
 def exact(options):
     """Diagonalize the system of an input file and print the table of exact results."""
-    table = exact_table.exact_table(read_input(options.input, options.overrides))
+    settings = read_input(options.input, options.overrides)
+    if options.output:
+        check_output(Path(options.output), [options.input])
+        if settings.run.task == "ground_state":
+            raise SettingsError(["--output: levels of sectors have no figure; leave it out"])
+    elif options.page:
+        raise SettingsError([f"--page {options.page}: needs --output, the file of the figure"])
+    table = exact_table.exact_table(settings)
     print(reporting.json_text(table) if options.json else reporting.table_text(table), end="")
+    if options.output:
+        draw_exact(table, Path(options.input).stem, Path(options.output), options.page)
     return DONE
 
 

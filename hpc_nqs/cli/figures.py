@@ -11,6 +11,7 @@ from hpc_nqs.settings.parsing import SettingsError, parse_settings
 
 PAGES = ("thermodynamics", "correlations", "convergence")  # of every thermal run
 IN_TIME, IN_TIME_COLUMN = "imaginary_time", "local_time_correlation"
+MOMENTUM, MOMENTUM_COLUMN = "momentum", "n_k_up"
 N_TIMES = 64  # parts of beta in exact curves
 
 
@@ -33,19 +34,25 @@ def plot(options):
     if tasks == {"ground_state"}:
         return _plot_ground_states(options, tables, names, width, output)
     page = options.page or PAGES[0]
-    in_time = any(IN_TIME_COLUMN in row for table in tables for row in table["rows"])
-    pages = PAGES + (IN_TIME,) * in_time if page == "all" else (page,)
+    extra = tuple(
+        name
+        for name, column in ((MOMENTUM, MOMENTUM_COLUMN), (IN_TIME, IN_TIME_COLUMN))
+        if any(column in row for table in tables for row in table["rows"])
+    )
+    pages = PAGES + extra if page == "all" else (page,)
     outputs = [output if page == pages[0] else output.with_stem(f"{output.stem}-{page}") for page in pages]
     _check_outputs(options, options.runs, outputs)
     curves, references = [], []
-    if page != IN_TIME:
+    if page not in (IN_TIME, MOMENTUM):
         curves, references = _comparisons(options, tables, names, page in ("correlations", "all"))
     elif options.reference:
-        raise SettingsError([f"--reference: reference data have no imaginary times; leave --page {IN_TIME} out"])
+        raise SettingsError([f"--reference: reference data have no page {page}; leave --page {page} out"])
     for page, output in zip(pages, outputs, strict=True):
         if page == "convergence":
             histories = [read_run_file(path, "read_history") for path in options.runs]
             figure = plotting.convergence(histories, names, width)
+        elif page == MOMENTUM:
+            figure = plotting.momentum(tables, names, width)
         elif page == IN_TIME:
             figure = plotting.imaginary_time(tables, names, _exact_times(options, tables, names), width)
         else:
@@ -97,6 +104,11 @@ def report(options):
     return DONE
 
 
+def draw_exact(table, name, output, page=None):
+    """Draw a page of exact results."""
+    save(getattr(import_plotting(), page or PAGES[0])([table], [name]), output, sys.stderr)
+
+
 def _check_outputs(options, runs, outputs):
     """Refuse figures and pages that would be written onto run files or what the command reads, before one is."""
     from hpc_nqs.reports.series import reference_path
@@ -115,6 +127,8 @@ def _thermal_figures(options, table, history):
         "Correlations": plotting.correlations(tables, names, curves, references),
         "Convergence": plotting.convergence([history], names),
     }
+    if any(MOMENTUM_COLUMN in row for row in table["rows"]):
+        figures["Momentum distributions"] = plotting.momentum(tables, names)
     if any(IN_TIME_COLUMN in row for row in table["rows"]):
         in_time = plotting.imaginary_time(tables, names, _exact_times(options, tables, names))
         figures = dict([*list(figures.items())[:2], ("Imaginary time", in_time), *list(figures.items())[2:]])

@@ -148,9 +148,10 @@ def _add_plot(commands):
     plot.add_argument(
         "--page",
         metavar="PAGE",
-        choices=("thermodynamics", "correlations", "imaginary_time", "convergence", "all"),
-        help="of thermal runs: thermodynamics (default), correlations, imaginary_time, convergence, or all: NAME.png, "
-        "NAME-correlations.png, NAME-convergence.png and, where it was measured, NAME-imaginary_time.png",
+        choices=("thermodynamics", "correlations", "imaginary_time", "momentum", "convergence", "all"),
+        help="of thermal runs: thermodynamics (default), correlations, imaginary_time, momentum (of electrons), "
+        "convergence, or all: NAME.png, NAME-correlations.png, NAME-convergence.png and, where they were measured, "
+        "NAME-imaginary_time.png and NAME-momentum.png",
     )
     plot.add_argument("--width", metavar="INCHES", type=float, help="7 by default; below 4.5 one column of panels")
     plot.add_argument(
@@ -178,11 +179,18 @@ def _add_exact(commands):
         commands,
         "exact",
         "diagonalize the system of an input file (up to 16 sites)",
-        "hpc-nqs exact square.toml --json",
+        "hpc-nqs exact square.toml --json\n  hpc-nqs exact hund.toml --page momentum -o hund.png",
     )
     exact.add_argument("input", metavar="INPUT.toml")
     _add_overrides(exact)
     exact.add_argument("--json", action="store_true", help="JSON with settings and rows")
+    exact.add_argument("-o", "--output", metavar="FIGURE.png", help="draw a page of results, too")
+    exact.add_argument(
+        "--page",
+        metavar="PAGE",
+        choices=("thermodynamics", "correlations", "momentum"),
+        help="of the figure: thermodynamics (default), correlations, momentum (of electrons)",
+    )
 
 
 def _add_extrapolate(commands):

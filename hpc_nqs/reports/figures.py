@@ -1,21 +1,20 @@
 """Figures of runs: the only module that imports matplotlib.
 
-Six pages: thermodynamics, correlations, correlations in imaginary time, convergence, for sweeps the phase diagram, and
-the energies of ground states.
+Seven pages: thermodynamics, correlations, correlations in imaginary time, momentum distributions, convergence, for
+sweeps the phase diagram, and the energies of ground states.
 Colours are distinguishable with every kind of colour vision; markers, fillings and line styles carry the same
 information in black and white.
 """
 
 import io
 import math
-import re
-from collections import Counter
 
 import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from hpc_nqs.reports.momenta import draw_momenta, panels_of
 from hpc_nqs.reports.panels import (
     COLUMN_NAMES,
     EXACT_STYLES,
@@ -39,6 +38,7 @@ from hpc_nqs.reports.panels import (
     time_title,
 )
 from hpc_nqs.reports.series import QUANTITIES, finite, keys_of, points
+from hpc_nqs.reports.svg import compacted
 from hpc_nqs.reports.text import R_HAT_LIMIT, RESIDUAL_LIMIT, describe
 
 WIDTH = 7.0  # inches; two columns of a journal
@@ -83,36 +83,7 @@ def svg_text(figure, prefix="figure"):
     stream = io.StringIO()
     with matplotlib.rc_context(_STYLE | {"svg.fonttype": "none"}):  # text as text: half the size, can be searched
         figure.savefig(stream, format="svg", metadata=_metadata("x.svg"))
-    text = stream.getvalue()
-    text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", text[text.index("<svg") :], flags=re.DOTALL)
-    text = _without_bare_groups(re.sub(r'<g id="\w+">', "<g>", text))
-    text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{prefix}-", text)
-    text = re.sub(r"(\d\d\.\d\d)\d+", r"\1", text)  # hundredths of a point are enough
-    return re.sub(r"\s*\n\s*", "\n", _with_classes(text, prefix))
-
-
-def _without_bare_groups(text):
-    """Return SVG text without the groups that have no attributes, which change nothing."""
-    parts, kept = [], []
-    for part in re.split(r"(<g\b[^>]*>|</g>)", text):
-        if part == "</g>":
-            part = part if kept.pop() else ""
-        elif part.startswith("<g") and not part.endswith("/>"):
-            kept.append(part != "<g>")
-            part = part if kept[-1] else ""
-        parts.append(part)
-    return "".join(parts)
-
-
-def _with_classes(text, prefix):
-    """Return SVG text whose repeated style attributes are classes, a third shorter."""
-    counts = Counter(re.findall(r' style="([^"]*)"', text))
-    classes = {style: f"{prefix}-{number}" for number, style in enumerate(counts) if counts[style] > 2}
-    text = re.sub(
-        r' style="([^"]*)"', lambda found: f' class="{classes[found[1]]}"' if found[1] in classes else found[0], text
-    )
-    rules = "".join(f".{name}{{{style}}}\n" for style, name in classes.items())
-    return text.replace("<defs>", f"<style>\n{rules}</style>\n<defs>", 1)
+    return compacted(stream.getvalue(), prefix)
 
 
 def thermodynamics(tables, names, exact_curves=(), references=(), width=WIDTH):
@@ -189,6 +160,22 @@ def imaginary_time(tables, names, exact_rows=None, width=WIDTH):
             draw_times(axis, tables[position]["rows"], quantity, vector, exact, title)
         if not panels:
             say(axes[0], "no correlations in imaginary time were measured")
+        _finish(figure, axes, [], _title(tables))
+    return figure
+
+
+def momentum(tables, names, width=WIDTH):
+    """Return the page of n(k) and beta G(k, beta/2) of electrons along the wave vectors of the input, in their order.
+
+    Parameters as for `thermodynamics`.
+    """
+    with matplotlib.rc_context(_style(width)):
+        panels = [(position, title) for position, table in enumerate(tables) for title in panels_of(table)]
+        figure, axes = _panels(max(len(panels), 1), width)
+        for axis, (position, title) in zip(axes, panels, strict=False):
+            draw_momenta(axis, tables[position], title, plain_label(names[position]) if len(tables) > 1 else "")
+        if not panels:
+            say(axes[0], "no momentum distributions were measured")
         _finish(figure, axes, [], _title(tables))
     return figure
 

@@ -50,6 +50,8 @@ def refuse_runs(settings):
         raise ValueError(f'model.kind = "{model.word}": runs are available for "{Hubbard.word}" only{instead}')
     if settings.run.task == "ground_state":
         raise ValueError(f'run.task = "ground_state": with model.kind = "{model.word}" allowed is "thermal"{instead}')
+    if settings.observables.imaginary_time:
+        raise ValueError(f"observables.imaginary_time = true: runs measure no Green functions{instead}")
     if settings.model.exchanges:
         raise ValueError(f"model.exchanges: runs have no exchange between electrons{instead}")
     if "mu" in settings.model.keywords():

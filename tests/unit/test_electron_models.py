@@ -264,7 +264,7 @@ def test_wrong_inputs_are_one_sentence(model, problem):
     [
         ({"thermal": {"betas": [1.0], "method": "analytic"}}, 'thermal.method = "analytic": world lines are those of'),
         ({"wavefunction": {"marshall": True}}, "wavefunction.marshall = true: a rule for spins; with model.kind ="),
-        ({"observables": {"imaginary_time": True}}, "observables.imaginary_time = true: correlations of spins; with"),
+        ({"observables": {"imaginary_time": True}}, "observables.imaginary_time = true: Green functions add an"),
     ],
 )
 def test_what_is_for_spins_only_is_refused(sections, problem):
@@ -302,6 +302,7 @@ def test_runs_of_the_grand_canonical_ensemble_and_of_ground_states_are_refused()
     for sections, text in (
         ({"model": grand}, r"^model.mu = 2: runs take n_up and n_down in its place; `hpc-nqs exact`"),
         ({"model": many}, r'^model.kind = "kanamori": runs are available for "hubbard" only; `hpc-nqs exact`'),
+        ({"model": grand, "observables": {"imaginary_time": True}}, "^observables.imaginary_time = true: runs measure"),
         ({"model": HALF | {"exchanges": [[1, 0, 0, 0, 0.5]]}}, "^model.exchanges: runs have no exchange between"),
         ({"model": HALF, "run": {"task": "ground_state"}}, r'^run.task = "ground_state": with model.kind = "hubbard"'),
     ):
