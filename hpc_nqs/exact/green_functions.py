@@ -13,7 +13,7 @@ t A t^-1 = c(t) A leads from chi to chi c; in the basis of `electron_blocks`
 
     <b, chi c| A |a, chi> = sum_i v_i s_i (|S_b| / |S_a|)^(1/2) (chi c)(t_i)^* sgn(t_i, y_i),   c_i|a> = s_i |y_i>,
 
-t_i the element that takes y_i to the representative b.  2x2 sites of two orbitals take a minute.
+t_i the element that takes y_i to the representative b.  2x2 sites of two orbitals take half a minute.
 """
 
 import numpy as np

@@ -50,7 +50,7 @@ def draw_momenta(axis, table, name, run=""):
             drawn = axis.errorbar(x, y, yerr=errors, **style)
             handles += [] if hollow else [drawn]
     low, high = axis.get_ylim()
-    axis.set_ylim(min(low, 0.0), high + 0.2 * (high - low))  # for the legend
+    axis.set_ylim(min(low, 0.0), high + 0.3 * (high - low))  # for the legend
     axis.set_xticks(list(places.values()), [TICKS.get(key, f"({key})") for key in keys])
     axis.set_xlabel(r"$k$  [$\pi$]")
     axis.set_ylabel(PANELS[name] + (f", {run}" if run else ""))
