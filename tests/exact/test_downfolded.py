@@ -10,6 +10,7 @@ import pytest
 
 from hpc_nqs import tasks
 from hpc_nqs.cli import parser as cli
+from hpc_nqs.exact import electrons
 from hpc_nqs.hamiltonians.electron_matrices import to_sparse
 from hpc_nqs.importers.downfolded import Range, input_text, read_geometry, take_off
 from hpc_nqs.settings.parsing import SettingsError, parse_settings, read_tables
@@ -120,6 +121,23 @@ def test_the_box_of_half_the_lattice(length, reach, hops):
     assert {hop[0]: hop[-1] for hop in model["hops"]} == hops
     assert model["U"] == 4.0 and model["repulsions"] == model["exchanges"] == []  # beyond 0.3: on the site alone
     assert "Left out: 2 repulsions up to 1, the largest 1." in text
+
+
+def square_text(value):
+    """Return the text of one function on a square lattice, R from -1 to 1 as StdFace exports it."""
+    cells = list(itertools.product((-1, 0, 1), repeat=2))
+    lines = ["wannier90 format for vmcdry.out or HPhi -sdry", "1", "9", "    1" * 9]
+    return "\n".join(lines + [f"{x:5d}{y:5d}    0    1    1 {value[abs(x) + abs(y)]:14.8f} 0.0" for x, y in cells])
+
+
+def test_the_ground_state_that_hphi_finds():
+    """2x2 sites, t = 1, U = 8: R = 1 and -1 lead to the same site, and HPhi gives -4.205497."""
+    hopping, repulsion = square_text([0.0, -1.0, 0.0]), square_text([8.0, 0.5, 0.0])
+    geometry = "1 0 0\n0 1 0\n0 0 1\n1\n0.5 0.5 0.5\n"
+    files = {"hr": ("zvo_hr.dat", hopping), "ur": ("zvo_ur.dat", repulsion), "geom": ("zvo_geom.dat", geometry)}
+    lattice, model = build(parse_settings(read_tables(input_text(files, Range((2, 2), of_hphi=True), filling=(2, 2)))))
+    lowest = electrons.diagonalize(model, lattice, observables=False).ground_state_energy
+    assert lowest == pytest.approx(-4.205497, abs=1e-6)
 
 
 def test_distances_are_those_of_the_orbitals():
