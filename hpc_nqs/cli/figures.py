@@ -103,6 +103,16 @@ def report(options):
     return DONE
 
 
+def draw_exact(table, name, output, page=None):
+    """Draw a page of exact results."""
+    import_plotting()
+    try:
+        figure = pages.Drawing([table], [name], [{}]).figure(pages.checked(page, [table]))
+    except pages.PageError as error:
+        raise SettingsError([f"--{error}"]) from error
+    save(figure, output, sys.stderr)
+
+
 def _check_outputs(options, runs, outputs):
     """Refuse figures and pages that would be written onto run files or what the command reads, before one is."""
     for output in outputs:

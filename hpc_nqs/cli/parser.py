@@ -152,9 +152,10 @@ def _add_plot(commands):
     plot.add_argument(
         "--page",
         metavar="PAGE",
-        choices=("thermodynamics", "correlations", "imaginary_time", "convergence", "all"),
-        help="of thermal runs: thermodynamics (default), correlations, imaginary_time, convergence, or all: NAME.png, "
-        "NAME-correlations.png, NAME-convergence.png and, where it was measured, NAME-imaginary_time.png",
+        choices=("thermodynamics", "correlations", "imaginary_time", "momentum", "convergence", "all"),
+        help="of thermal runs: thermodynamics (default), correlations, imaginary_time, momentum (of electrons), "
+        "convergence, or all: NAME.png, NAME-correlations.png, NAME-convergence.png and, where they were measured, "
+        "NAME-imaginary_time.png and NAME-momentum.png",
     )
     plot.add_argument("--width", metavar="INCHES", type=float, help="7 by default; below 4.5 one column of panels")
     plot.add_argument(
@@ -182,11 +183,18 @@ def _add_exact(commands):
         commands,
         "exact",
         f"diagonalize the system of an input file ({EXACT})",
-        "hpc-nqs exact square.toml --json",
+        "hpc-nqs exact square.toml --json\n  hpc-nqs exact hund.toml --page momentum -o hund.png",
     )
     exact.add_argument("input", metavar="INPUT.toml")
     _add_overrides(exact)
     exact.add_argument("--json", action="store_true", help="JSON with settings and rows")
+    exact.add_argument("-o", "--output", metavar="FIGURE.png", help="draw a page of results, too")
+    exact.add_argument(
+        "--page",
+        metavar="PAGE",
+        choices=("thermodynamics", "correlations", "momentum"),
+        help="of the figure: thermodynamics (default), correlations, momentum (of electrons)",
+    )
 
 
 def _add_extrapolate(commands):
@@ -227,18 +235,36 @@ def _add_import(commands):
     import_input = _command(
         commands,
         "import",
-        "translate an input of HPhi or mVMC, or hopping of Wannier90",
+        "translate an input of HPhi or mVMC, or a model of Wannier90 or RESPACK",
         "hpc-nqs import stan.in --temperatures 2.0,1.0,0.5 > input.toml",
     )
     import_input.set_defaults(command="import_input")  # `import` is no name in Python
     import_input.add_argument(
-        "files", metavar="FILE", nargs="+", help="standard mode, files of the expert mode, or seedname_hr.dat"
+        "files",
+        metavar="FILE",
+        nargs="+",
+        help="standard mode, files of the expert mode, seedname_hr.dat and _wsvec.dat of Wannier90, or NAME_hr.dat, "
+        "_ur.dat, _jr.dat, _dr.dat and _geom.dat of RESPACK",
     )
     import_input.add_argument("--temperatures", metavar="T,T,...", help="of the results, in the unit of the couplings")
-    import_input.add_argument("--lengths", metavar="L,L", help="for a file of Wannier90: cells of the lattice")
-    import_input.add_argument(
-        "--cut", metavar="ENERGY", default="0", help="for a file of Wannier90: elements up to this size go"
+    of_wannier = import_input.add_argument_group("files of Wannier90 and RESPACK")
+    of_wannier.add_argument("--lengths", metavar="L,L", help="cells of the lattice")
+    of_wannier.add_argument("--cut", metavar="ENERGY", default="0", help="elements up to this size go")
+    of_wannier.add_argument("--filling", metavar="N_UP,N_DOWN", help="electrons of either spin, instead of mu")
+    of_respack = import_input.add_argument_group("files of RESPACK")
+    of_respack.add_argument(
+        "--range",
+        choices=("all", "hphi"),
+        help="all elements (default), or those that standard mode of HPhi and mVMC takes: up to half the lattice, "
+        "repulsion and exchange up to 0.3 in units of NAME_geom.dat",
     )
+    of_respack.add_argument(
+        "--cut-lengths", metavar="T,U,J", help="largest distances of hopping, repulsion and exchange; -1: none"
+    )
+    of_respack.add_argument(
+        "--double-counting", choices=("none", "hartree", "hartree_u", "full"), help="taken off with NAME_dr.dat"
+    )
+    of_respack.add_argument("--alpha", metavar="NUMBER", default="0.5", help="of the double counting, 0 to 1")
     import_input.add_argument(
         "--program", choices=("hphi", "mvmc"), help="for lists of pairs: Exchange has the other sign in mVMC"
     )

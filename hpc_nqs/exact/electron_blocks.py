@@ -61,6 +61,15 @@ class ElectronBlock(SymmetryBlock):
         agrees = np.where(self._stabilizer_signs > 0, turns == 0, turns == self.abelian.exponent)
         return np.flatnonzero(~np.any(self._fixes & ~agrees, axis=0))
 
+    def located(self, states):
+        """Return (orbit, element t that takes the state to its representative, sgn(t, state)) of states here."""
+        orbits, elements = self._locate(states)
+        return orbits, elements, self._signs[elements, np.searchsorted(self._states, states)]
+
+    def stabilizer_orders(self, orbits):
+        """Return the numbers of elements that leave the representatives of orbits as they are."""
+        return self._stabilizer_order[orbits]
+
     def collect(self, operator):
         """Return the elements of an operator that commutes with the group, as `matrix` takes them.
 
@@ -72,8 +81,7 @@ class ElectronBlock(SymmetryBlock):
         parts = [(np.zeros(0, dtype=np.intp),) * 3 + (np.zeros(0),)]
         for mask, kept, values in operator.off_diagonal(self.representatives):
             reached = self.representatives[kept] ^ mask
-            rows, elements = self._locate(reached)
-            signs = self._signs[elements, np.searchsorted(self._states, reached)]
+            rows, elements, signs = self.located(reached)
             scale = np.sqrt(self._stabilizer_order[rows] / self._stabilizer_order[kept])
             parts.append((rows, kept, elements, values * signs * scale))
         return operator.diagonal(self.representatives), [np.concatenate(part) for part in zip(*parts, strict=True)]

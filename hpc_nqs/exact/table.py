@@ -36,7 +36,9 @@ def thermal_rows(settings, betas):
     lattice, levels = _levels(settings, wanted.structure_factor, wanted.correlations)
     rows = _of_model(settings).thermal_rows(levels, betas)
     if wanted.imaginary_time:
-        rows = [row | other for row, other in zip(rows, imaginary_time_rows(settings, betas), strict=True)]
+        of_electrons = _is_of_electrons(settings)
+        later = _green_rows(settings, levels, betas) if of_electrons else imaginary_time_rows(settings, betas)
+        rows = [row | other for row, other in zip(rows, later, strict=True)]
     return lattice.n_sites, rows
 
 
@@ -48,10 +50,23 @@ def imaginary_time_rows(settings, betas, n_links=8):
     try:
         correlations = TimeCorrelations(model, lattice, settings.observables.structure_factor)
     except ValueError as error:
-        raise SettingsError(
-            [f"observables.imaginary_time = true: {error}; false gives all other exact results"]
-        ) from error
+        raise SettingsError([_without_times(error)]) from error
     return correlations.rows(betas, n_links)
+
+
+def _green_rows(settings, levels, betas):
+    """Return the entries of rows that Green functions of electrons give; errors as `exact_table`."""
+    from hpc_nqs.exact.green_functions import spectral_proxies
+
+    lattice, model = build(settings)
+    try:
+        return spectral_proxies(model, lattice, levels, betas, settings.observables.structure_factor)
+    except ValueError as error:
+        raise SettingsError([_without_times(error)]) from error
+
+
+def _without_times(error):
+    return f"observables.imaginary_time = true: {error}; false gives all other exact results"
 
 
 def sector_rows(settings):

@@ -29,15 +29,10 @@ def with_cell_hops(lattice, n_orbitals, hops, entries):
     energies = np.zeros(lattice.n_sites * n_orbitals)
     if not entries:
         return hops, energies
-    if lattice.positions is None or len(lattice.basis) != 1:
-        raise ValueError(f"model.hops: lattice.kind = {lattice.kind}: needed is a lattice with one site in a cell")
-    _check(entries, n_orbitals)
+    check_entries("hops", lattice, n_orbitals, entries, "the energy of an orbital, which crystal_field or mu holds")
     pairs, elements, shells = [np.sort(hops[0], axis=1)], [hops[1]], [hops[2]]
-    sites = np.arange(lattice.n_sites)
-    for r1, r2, a, b, element in entries:
-        targets = lattice.site_at(lattice.positions + r1 * lattice.vectors[0] + r2 * lattice.vectors[1])
-        inside = targets >= 0
-        first, second = sites[inside] * n_orbitals + a, targets[inside] * n_orbitals + b
+    for *place, element in entries:
+        first, second = orbitals_reached(lattice, n_orbitals, *place)
         same = first == second
         energies[first[same]] += 2 * element
         pairs.append(np.sort(np.stack([first, second], axis=1)[~same], axis=1))
@@ -48,15 +43,33 @@ def with_cell_hops(lattice, n_orbitals, hops, entries):
     return (distinct.astype(np.intp), sums, np.concatenate(shells)[first]), energies
 
 
-def _check(entries, n_orbitals):
-    """Raise ValueError for entries that are no hops between two orbitals, or the same hops twice."""
+def orbitals_reached(lattice, n_orbitals, r1, r2, a, b):
+    """Return the orbitals (r, a) of all cells r and (r + R, b) around a periodic lattice, two (n,) intp.
+
+    Cells whose r + R lies beyond an open end are left out.
+    """
+    targets = lattice.site_at(lattice.positions + r1 * lattice.vectors[0] + r2 * lattice.vectors[1])
+    inside = targets >= 0
+    return np.flatnonzero(inside) * n_orbitals + a, targets[inside] * n_orbitals + b
+
+
+def check_entries(key, lattice, n_orbitals, entries, of_itself=None):
+    """Raise ValueError for entries of model.KEY that are no pairs of two orbitals, or the same pair twice.
+
+    Parameters
+    ----------
+    of_itself : str, optional
+        What an entry of one orbital with itself would be; None where it is allowed.
+    """
+    if entries and (lattice.positions is None or len(lattice.basis) != 1):
+        raise ValueError(f"model.{key}: lattice.kind = {lattice.kind}: needed is a lattice with one site in a cell")
     seen = set()
     for number, (r1, r2, a, b, element) in enumerate(entries, start=1):
-        shown = f"model.hops, entry {number}, [{r1}, {r2}, {a}, {b}, {element:g}]"
+        shown = f"model.{key}, entry {number}, [{r1}, {r2}, {a}, {b}, {element:g}]"
         if max(a, b) >= n_orbitals:
             raise ValueError(f"{shown}: orbitals are numbered from 0 to {n_orbitals - 1}")
-        if (r1, r2, a) == (0, 0, b):
-            raise ValueError(f"{shown}: this is the energy of an orbital, which crystal_field or mu holds")
+        if of_itself and (r1, r2, a) == (0, 0, b):
+            raise ValueError(f"{shown}: this is {of_itself}")
         if (r1, r2, a, b) in seen:
             raise ValueError(f"{shown}: it repeats an earlier entry, or its conjugate")
         seen |= {(r1, r2, a, b), (-r1, -r2, b, a)}

@@ -1,4 +1,4 @@
-"""Parameters that all models of electrons have: the hops of Wannier functions, and how many electrons there are.
+"""Parameters that all models of electrons have: terms between cells, from Wannier functions, and how many electrons.
 
 Electrons are fixed numbers of either spin, or a chemical potential.
 """
@@ -13,6 +13,27 @@ WANNIER_HOPS = Parameter(
     "from 0",
     kind=HOPS,
     shown_at_default=False,
+)
+
+CELL_INTERACTIONS = (
+    Parameter(
+        "repulsions",
+        (),
+        symbol="",
+        term="besides U and V: [R1, R2, a, b, V] is V n_ra n_(r+R)b from every cell r, "
+        "[0, 0, a, a, V] is V n_up n_down",
+        kind=HOPS,
+        shown_at_default=False,
+    ),
+    Parameter(
+        "exchanges",
+        (),
+        symbol="",
+        term="besides J_hund: [R1, R2, a, b, J] is Hund's exchange, spin flip and pair hopping of orbital a of every "
+        "cell r with b of r+R",
+        kind=HOPS,
+        shown_at_default=False,
+    ),
 )
 
 FILLING = (

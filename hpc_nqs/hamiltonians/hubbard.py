@@ -1,6 +1,6 @@
 """The Hubbard model with hopping between first to third neighbours, repulsion of nearest neighbours and a field."""
 
-from hpc_nqs.hamiltonians.filling import ENSEMBLES, FILLING, WANNIER_HOPS
+from hpc_nqs.hamiltonians.filling import CELL_INTERACTIONS, ENSEMBLES, FILLING, WANNIER_HOPS
 from hpc_nqs.hamiltonians.model import Model
 from hpc_nqs.hamiltonians.parameter import Parameter
 
@@ -22,6 +22,7 @@ class Hubbard(Model):
         Parameter("V", 0.0, symbol="V", term="V sum n n over nearest neighbours", shown_at_default=False),
         Parameter("field_z", 0.0, symbol="h", term="-h sum Sz", shown_at_default=False),
         WANNIER_HOPS,
+        *CELL_INTERACTIONS,
         *FILLING,
     )
     not_all_zero = ("hopping", "U", "hops")
@@ -37,6 +38,7 @@ class Hubbard(Model):
 
         from hpc_nqs.hamiltonians.bonds import coupled_bonds
         from hpc_nqs.hamiltonians.cell_hops import with_cell_hops
+        from hpc_nqs.hamiltonians.cell_interactions import cell_exchanges, cell_repulsions, exchange_terms
         from hpc_nqs.hamiltonians.electron_model import ElectronModel
 
         values, n = cls.completed(given), lattice.n_sites
@@ -49,6 +51,10 @@ class Hubbard(Model):
             for second in (0, n):
                 pairs.append(neighbours + [first, second])
                 strengths.append(np.full(len(neighbours), values["V"]))
+        of_exchange, hop2 = exchange_terms(*cell_exchanges(lattice, 1, values["exchanges"]), n)
+        for units, part in (cell_repulsions(lattice, 1, values["repulsions"]), of_exchange):
+            pairs.append(units)
+            strengths.append(part)
         return ElectronModel.of_terms(
             cls.word,
             n,
@@ -57,6 +63,7 @@ class Hubbard(Model):
             energies=energies,
             repulsions=(np.concatenate(pairs), np.concatenate(strengths)),
             hops=hops,
+            hop2=hop2,
             field_z=values["field_z"],
         )
 

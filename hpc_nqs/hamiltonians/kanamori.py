@@ -1,6 +1,6 @@
 """The Kanamori model: several orbitals on every site, Hund's exchange between them, hopping within each orbital."""
 
-from hpc_nqs.hamiltonians.filling import ENSEMBLES, FILLING, WANNIER_HOPS
+from hpc_nqs.hamiltonians.filling import CELL_INTERACTIONS, ENSEMBLES, FILLING, WANNIER_HOPS
 from hpc_nqs.hamiltonians.model import Model
 from hpc_nqs.hamiltonians.parameter import INTEGER, SWITCH, Parameter
 
@@ -51,6 +51,7 @@ class Kanamori(Model):
         ),
         Parameter("field_z", 0.0, symbol="h", term="-h sum Sz", shown_at_default=False),
         WANNIER_HOPS,
+        *CELL_INTERACTIONS,
         *FILLING,
     )
     not_all_zero = ("hopping", "U", "hops")
@@ -73,10 +74,11 @@ class Kanamori(Model):
 
         from hpc_nqs.hamiltonians.bonds import coupled_bonds
         from hpc_nqs.hamiltonians.cell_hops import with_cell_hops
+        from hpc_nqs.hamiltonians.cell_interactions import cell_exchanges, cell_repulsions, exchange_terms
         from hpc_nqs.hamiltonians.electron_model import ElectronModel
 
         values, n = cls.completed(given), lattice.n_sites
-        n_orbitals, exchange = values["n_orbitals"], values["J_hund"] if _flips(values) else 0.0
+        n_orbitals = values["n_orbitals"]
         bonds, hopping, shells = coupled_bonds(lattice, values["hopping"])
         orbitals = np.arange(n_orbitals)
         first = n_orbitals * np.arange(n)
@@ -84,18 +86,23 @@ class Kanamori(Model):
         of_bonds = of_bonds, np.repeat(-hopping, n_orbitals), np.repeat(shells, n_orbitals)
         hops, energies = with_cell_hops(lattice, n_orbitals, of_bonds, values["hops"])
         pairs, strengths = zip(*_repulsions(values, n * n_orbitals), strict=True)
-        repulsions = first[:, None, None] + np.array(pairs)
-        above = np.array([(a, b, a, b) for a in orbitals for b in orbitals[a + 1 :]])
-        hop2 = (first[:, None, None] + above).reshape(-1, 4)
+        on_site = (first[:, None, None] + np.array(pairs)).reshape(-1, 2), np.tile(strengths, n)
+        above = np.array([(a, b) for a in orbitals for b in orbitals[a + 1 :]])
+        of_hund = (first[:, None, None] + above).reshape(-1, 2)
+        of_hund = of_hund, np.full(len(of_hund), values["J_hund"])
+        between = cell_exchanges(lattice, n_orbitals, values["exchanges"])
+        exchanges = (np.concatenate(parts) for parts in zip(of_hund, between, strict=True))
+        of_exchange, hop2 = exchange_terms(*exchanges, n * n_orbitals, _flips(values))
+        repulsions = on_site, cell_repulsions(lattice, n_orbitals, values["repulsions"]), of_exchange
         return ElectronModel.of_terms(
             cls.word,
             n,
             n_orbitals,
             values,
             energies=energies + np.tile(_crystal_field(values), n),
-            repulsions=(repulsions.reshape(-1, 2), np.tile(strengths, n)),
+            repulsions=tuple(np.concatenate(parts) for parts in zip(*repulsions, strict=True)),
             hops=hops,
-            hop2=(hop2, np.full(len(hop2), exchange)),
+            hop2=hop2,
             field_z=values["field_z"],
         )
 
@@ -112,14 +119,14 @@ def _flips(values):
 
 
 def _repulsions(values, n_levels):
-    """Return [((p, q), V)] of V n_p n_q on the first site: p, q units, spin down `n_levels` above spin up."""
+    """Return [((p, q), V)] of U and U' on the first site: p, q units, spin down `n_levels` above spin up."""
     n, found = values["n_orbitals"], []
     other = values["U"] - 2 * values["J_hund"] if values["U_prime"] == "auto" else values["U_prime"]
     for a in range(n):
         for b in range(n):
             found.append(((a, n_levels + b), values["U"] if a == b else other))
             if a < b:
-                found += [((s + a, s + b), other - values["J_hund"]) for s in (0, n_levels)]
+                found += [((s + a, s + b), other) for s in (0, n_levels)]
     return found
 
 

@@ -75,6 +75,13 @@ def read_standard(text, name):
     """
     problems = []
     given = _keywords(text, problems)
+    if given.get("lattice", "").lower() == "wannier90":
+        raise SettingsError(
+            [
+                "lattice = wannier90: import NAME_hr.dat, NAME_ur.dat, NAME_jr.dat and NAME_geom.dat themselves, with "
+                "--lengths W,L --range hphi --filling N_UP,N_DOWN"
+            ]
+        )
     model, lattice = _system(given, problems)
     numbers = _Numbers(given, problems)
     if model in _OF_ELECTRONS:

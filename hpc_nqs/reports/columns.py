@@ -37,6 +37,8 @@ _COLUMNS = (
     ("r_hat", "r_hat", 3),
     ("autocorrelation", "tau", 2),
     ("magnetization", "m", 6),
+    ("local_spectral_proxy_up", "bG_up", 5),
+    ("local_spectral_proxy_down", "bG_down", 5),
     ("lowest_of", "lowest of", 0),
     ("n_sectors", "sectors", 0),
     ("effective_samples", "effective samples", 0),
@@ -48,6 +50,7 @@ _LEFT_OUT = ("beta", "ln_z")
 _ENERGIES = {"energy": 1, "free_energy": 1, "layer_energy_difference": 1, "variance": 2, "energy_variance": 2}
 _ENERGIES |= {"susceptibility": -1, "static_susceptibility": -1, "relaxation_proxy": -2}
 _ENERGIES |= {"grand_potential": 1, "compressibility": -1}
+_ENERGIES |= dict.fromkeys((f"{local}spectral_proxy_{spin}" for local in ("", "local_") for spin in ("up", "down")), -1)
 # What is a dict over wave vectors, and how a column of it is headed.
 _OVER_VECTORS = (
     ("structure_factor", "S"),
@@ -55,6 +58,8 @@ _OVER_VECTORS = (
     ("charge_structure_factor", "N"),
     ("n_k_up", "n_up"),
     ("n_k_down", "n_down"),
+    ("spectral_proxy_up", "bG_up"),
+    ("spectral_proxy_down", "bG_down"),
 )
 OVER_VECTORS = {letter: name for name, letter in _OVER_VECTORS}
 # what is marked where it is lost

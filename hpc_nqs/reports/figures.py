@@ -1,7 +1,7 @@
 """Figures of runs: the only module that imports matplotlib.
 
-Six pages: thermodynamics, correlations, correlations in imaginary time, convergence, for sweeps the phase diagram, and
-the energies of ground states.  A page has the panels that its runs have results for.
+Seven pages: thermodynamics, correlations, momentum distributions, correlations in imaginary time, convergence, for
+sweeps the phase diagram, and the energies of ground states.  A page has the panels that its runs have results for.
 Colours are distinguishable with every kind of colour vision; markers, fillings and line styles carry the same
 information in black and white.
 """
@@ -27,6 +27,7 @@ from hpc_nqs.reports.labels import (
     time_title,
 )
 from hpc_nqs.reports.maps import draw_curves, draw_map, kept_points, limits_of
+from hpc_nqs.reports.momenta import draw_momenta, momentum_panels, momentum_title
 from hpc_nqs.reports.panels import draw_all, say
 from hpc_nqs.reports.profiles import draw_radial, draw_times, time_panels
 from hpc_nqs.reports.series import QUANTITIES, keys_of, measured
@@ -161,6 +162,31 @@ def imaginary_time(tables, names, exact_rows=None, width=WIDTH):
             draw_times(axis, tables[position]["rows"], quantity, vector, exact, title, symbol)
         if not panels:
             say(axes[0], "no correlations in imaginary time were measured")
+        _finish(figure, axes, [], page_title(tables))
+    return figure
+
+
+def momentum(tables, names, exact_rows=None, width=WIDTH):
+    """Return the page of n(k) and beta G(k, beta/2) of electrons along the wave vectors of the input, in their order.
+
+    Parameters
+    ----------
+    tables, names
+        As for `thermodynamics`.
+    exact_rows : list of list of dict, optional
+        For every run the exact row of each of its rows; an empty list: none.
+    width : float
+        Inches.
+    """
+    with matplotlib.rc_context(_style(width)):
+        panels = [(position, name) for position, table in enumerate(tables) for name in momentum_panels(table)]
+        figure, axes = _panels(max(len(panels), 1), width)
+        for axis, (position, name) in zip(axes, panels, strict=False):
+            title = momentum_title(name, energy_symbol(tables))
+            title += f", {plain_label(names[position])}" if len(tables) > 1 else ""
+            draw_momenta(axis, tables[position]["rows"], name, exact_rows[position] if exact_rows else [], title)
+        if not panels:
+            say(axes[0], "no momentum distributions were measured")
         _finish(figure, axes, [], page_title(tables))
     return figure
 

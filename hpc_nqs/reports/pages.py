@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from hpc_nqs.exact import table as exact_table
-from hpc_nqs.reports.series import has_correlations, has_times, read_reference
+from hpc_nqs.reports.series import has_correlations, has_momenta, has_times, read_reference
 from hpc_nqs.settings.parsing import SettingsError, parse_settings
 
-FIRST, CORRELATIONS, IN_TIME, CONVERGENCE = "thermodynamics", "correlations", "imaginary_time", "convergence"
-PAGES = (FIRST, CORRELATIONS, IN_TIME, CONVERGENCE)  # of thermal runs
+FIRST, CORRELATIONS, MOMENTUM, IN_TIME = "thermodynamics", "correlations", "momentum", "imaginary_time"
+CONVERGENCE = "convergence"
+PAGES = (FIRST, CORRELATIONS, MOMENTUM, IN_TIME, CONVERGENCE)  # of thermal runs
 LEVELS = "energies"  # of ground states
 N_TIMES = 64  # parts of beta in exact curves
 LEAST_WIDTH, MOST_WIDTH = 2.0, 40.0  # inches
@@ -27,7 +28,11 @@ def pages_of(tables):
     """Return the pages of runs that show something."""
     if _are_levels(tables):
         return [LEVELS]
-    empty = {CORRELATIONS: not has_correlations(tables), IN_TIME: not has_times(tables)}
+    empty = {
+        CORRELATIONS: not has_correlations(tables),
+        MOMENTUM: not has_momenta(tables),
+        IN_TIME: not has_times(tables),
+    }
     return [page for page in PAGES if not empty.get(page)]
 
 
@@ -52,6 +57,7 @@ def checked(page, tables):
     if page in PAGES and not _are_levels(tables):
         what, key = {
             CORRELATIONS: ("correlations", "structure_factor=[[1,1]]"),
+            MOMENTUM: ("momentum distributions", "structure_factor=[[0,0]]"),
             IN_TIME: ("correlations in imaginary time", "imaginary_time=true"),
         }[page]
         raise PageError(
@@ -80,7 +86,8 @@ class Drawing:
 
     def __init__(self, tables, names, histories):
         self.tables, self.names, self.histories = tables, names, histories
-        self.curves, self.references, self.in_time, self.levels, self.skipped = [], [], [], [], []
+        self.curves, self.references, self.skipped = [], [], []
+        self.momenta, self.in_time, self.levels = [], [], []
 
     def compare(self, pages, exact, references=()):
         """Find exact results and reference data for pages.
@@ -107,10 +114,10 @@ class Drawing:
             self.curves, self.skipped = exact_table.curves(self.tables, self.names, CORRELATIONS in pages)
         if exact and IN_TIME in pages:
             self.in_time = [self._beside(_time_rows, *run) for run in zip(self.tables, self.names, strict=True)]
-        if exact and LEVELS in pages:
-            self.levels = [
-                self._beside(exact_table.rows_beside, *run) for run in zip(self.tables, self.names, strict=True)
-            ]
+        for page, name in ((MOMENTUM, "momenta"), (LEVELS, "levels")):
+            if exact and page in pages:
+                runs = zip(self.tables, self.names, strict=True)
+                setattr(self, name, [self._beside(exact_table.rows_beside, *run) for run in runs])
 
     def _beside(self, rows_of, table, name):
         try:
@@ -138,6 +145,8 @@ class Drawing:
             return figures.ground_states(self.tables, self.histories, self.names, self.levels, width)
         if page == CONVERGENCE:
             return figures.convergence(self.histories, self.names, self.tables, width)
+        if page == MOMENTUM:
+            return figures.momentum(self.tables, self.names, self.momenta, width)
         if page == IN_TIME:
             return figures.imaginary_time(self.tables, self.names, self.in_time, width)
         draw = figures.correlations if page == CORRELATIONS else figures.thermodynamics

@@ -63,6 +63,11 @@ def has_correlations(tables):
     return any(row.get(name) for table in tables for row in table["rows"] for name in names)
 
 
+def has_momenta(tables):
+    """Return whether a run has distributions over wave vectors."""
+    return bool(keys_of(tables, "n_k_up"))
+
+
 def has_times(tables):
     """Return whether any table has correlations in imaginary time."""
     return any(row.get("local_time_correlation") for table in tables for row in table["rows"])

@@ -17,6 +17,7 @@ UNITS = {
     **dict.fromkeys(("specific_heat", "specific_heat_slope", "entropy", "ln_z"), "k_B"),
     **{"variance": "J^2", "energy_variance": "J^2", "seconds": "s", "autocorrelation": "samples"},
     "relaxation_proxy": "1/J^2",
+    **{f"{local}spectral_proxy_{spin}": "1/J" for local in ("", "local_") for spin in ("up", "down")},
 }
 # Coordinates of quantities that are dicts: dimension, names of the numbers in a key, their units.
 KEYS = {
@@ -24,6 +25,7 @@ KEYS = {
     "static_susceptibility": ("q", ("qx", "qy"), "pi"),
     "correlation_ratio": ("q", ("qx", "qy"), "pi"),
     **dict.fromkeys(("charge_structure_factor", "n_k_up", "n_k_down"), ("q", ("qx", "qy"), "pi")),
+    **dict.fromkeys(("spectral_proxy_up", "spectral_proxy_down"), ("q", ("qx", "qy"), "pi")),
     "dimer_structure_factor": ("dimer_q", ("dimer_qx", "dimer_qy"), "pi"),
     "bond_energy": ("shell", ("shell",), "1"),
     "neighbour_correlation": ("shell", ("shell",), "1"),

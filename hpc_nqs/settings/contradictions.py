@@ -73,8 +73,9 @@ def _contradictions_of_electrons(sections):
         report("thermal", "method", f'world lines are those of spins; {here} "numerical"')
     if sections["wavefunction"].get("marshall") is True:
         report("wavefunction", "marshall", f'a rule for spins; {here} "auto" or false')
-    if sections["observables"].get("imaginary_time"):
-        report("observables", "imaginary_time", f"correlations of spins; {here} false")
+    if sections["observables"].get("imaginary_time") and sections["model"].get("mu") is None:
+        why = "Green functions add an electron; allowed with n_up and n_down is false, true needs model.mu"
+        report("observables", "imaginary_time", why)
     return problems
 
 

@@ -377,5 +377,6 @@ class ObservablesSettings:
     imaginary_time: bool = option(
         word(True, False),
         False,
-        about="measure S^z correlations in imaginary time, too, in thermal runs (numerical method)",
+        about="measure S^z correlations in imaginary time, too, in thermal runs (numerical method); of electrons "
+        "with mu, in exact results, beta G(k, beta/2)",
     )

@@ -76,6 +76,11 @@ def test_doubled_bonds_of_a_2x2_lattice():
     assert read_tables(text)["model"]["hopping"] == [2.0]
 
 
+def test_files_of_wannier90_are_imported_themselves():
+    with pytest.raises(SettingsError, match="lattice = wannier90: import NAME_hr.dat, NAME_ur.dat"):
+        imported('model = "Hubbard"\nlattice = "Wannier90"\nW = 2\nL = 2\n2Sz = 0\nnelec = 4\n')
+
+
 def test_chain_in_the_grand_canonical_ensemble(creators):
     text = imported("model = HubbardGC\nlattice = chain\nL = 4\nt = 1.5\nt' = 0\nU = 4\nV = 0.7\nmu = 1.1\nh = 0.6\n")
     expected = Formula(creators, 4)

@@ -103,7 +103,7 @@ def test_one_function_is_a_hubbard_model():
         (hr_text({(0, 0, 0): ONSITE}, more=["1 0 0 1 1 0.1"]), "line 9: a line is R1 R2 R3 m n Re Im"),
         (hr_text({(0, 0, 0): ONSITE}).rsplit("\n", 2)[0] + "\n", "4 elements are told, 3 are there"),
         ("comment\n 1\n 3\n 1 1\n 0 0 0 1 1 0.0 0.0\n", "3 weights, integers from 1, are needed after line 3"),
-        ("model = Spin\n", "not a file of hopping elements"),
+        ("model = Spin\n", "not a file of elements in the form of seedname_hr.dat"),
     ],
 )
 def test_what_a_file_cannot_hold(text, problem):
@@ -137,6 +137,59 @@ def test_the_command(tmp_path, capsys):
     assert "--cut: allowed is a number from 0" in capsys.readouterr().err
     assert cli.main([*arguments, "--lengths", "a"]) == 2
     assert "--lengths a: allowed are numbers with commas" in capsys.readouterr().err
+
+
+# ---- images of cells ------------------------------------------------------------------------------------------------
+
+
+def wsvec_text(images, n_functions, cells):
+    """Return the text of seedname_wsvec.dat: translations {(R1, R2, R3, m, n): [T]}, functions from 1, else T = 0."""
+    lines = ["## written on  1Jan2026 at 00:00:00 with use_ws_distance=.true."]
+    for cell, m, n in itertools.product(cells, range(1, n_functions + 1), range(1, n_functions + 1)):
+        shifts = images.get((*cell, m, n), [(0, 0, 0)])
+        lines += ["".join(f"{x:5d}" for x in (*cell, m, n)), f"{len(shifts):5d}"]
+        lines += ["".join(f"{x:5d}" for x in shift) for shift in shifts]
+    return "\n".join(lines) + "\n"
+
+
+RIGHT = {(-1, 0, 0, 1, 2): [(0, 0, 0), (2, 0, 0)], (1, 0, 0, 2, 1): [(0, 0, 0), (-2, 0, 0)]}
+BLOCKS = {(0, 0, 0): ONSITE, (1, 0, 0): ALONG}
+
+
+def test_elements_are_shared_out_to_the_images_of_their_cells():
+    """H(k) = sum_R 1/w_R sum_T e^{ik(R + T)} H_mn(R) / N_T on a ring of five cells."""
+    cells, weights = [(-1, 0, 0), (0, 0, 0), (1, 0, 0)], [2, 1, 2]
+    text = wsvec_text(RIGHT, 2, cells)
+    moved = input_text(hr_text(BLOCKS, weights), "s_hr.dat", [5], images=(text, "s_wsvec.dat"))
+    along, back = np.array(ALONG), np.array(ALONG).T
+    found = []
+    for k in 2 * np.pi * np.arange(5) / 5:
+        matrix = np.array(ONSITE, dtype=complex) + np.exp(1j * k) * along + np.exp(-1j * k) * back
+        matrix[0, 1] += back[0, 1] * (np.exp(1j * k) - np.exp(-1j * k)) / 2  # half of R = -1 is at R = 1
+        matrix[1, 0] = matrix[0, 1].conjugate()
+        found.append(np.linalg.eigvalsh(matrix))
+    np.testing.assert_allclose(one_electron(moved), np.sort(np.concatenate(found)), atol=1e-10)
+    plain = input_text(hr_text(BLOCKS, weights), "s_hr.dat", [5], images=(wsvec_text({}, 2, cells), "s_wsvec.dat"))
+    expected = input_text(hr_text(BLOCKS), "s_hr.dat", [5])
+    assert sorted(read_tables(plain)["model"]["hops"]) == sorted(read_tables(expected)["model"]["hops"])
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda lines: lines[:-1], "line 36: needed is T1 T2 T3"),
+        (lambda lines: lines[:-3], "12 elements are in the other file, 11 here"),
+        (lambda lines: [*lines, "    0    0    0    1    1", "    1", "    0    0    0"], "line 38: an element that"),
+        (lambda lines: [*lines, "    7    0    0    1    1", "    1", "    0    0    0"], "line 38: an element that"),
+        (lambda lines: [*lines[:2], "    x", *lines[3:]], "line 3: needed is the number of translations"),
+        (lambda lines: [*lines[:1], "    0    0    0    1", *lines[2:]], "line 2: needed is R1 R2 R3 m n"),
+    ],
+)
+def test_damaged_images(change, problem):
+    lines = wsvec_text({}, 2, [(-1, 0, 0), (0, 0, 0), (1, 0, 0)]).splitlines()
+    with pytest.raises(SettingsError) as caught:
+        input_text(hr_text(BLOCKS), "s_hr.dat", [4], images=("\n".join(change(lines)), "s_wsvec.dat"))
+    assert f"s_wsvec.dat: {problem}" in str(caught.value) or f"s_wsvec.dat, {problem}" in str(caught.value)
 
 
 # ---- hops of the input ----------------------------------------------------------------------------------------------

@@ -264,7 +264,7 @@ def test_wrong_inputs_are_one_sentence(model, problem):
     [
         ({"thermal": {"betas": [1.0], "method": "analytic"}}, 'thermal.method = "analytic": world lines are those of'),
         ({"wavefunction": {"marshall": True}}, "wavefunction.marshall = true: a rule for spins; with model.kind ="),
-        ({"observables": {"imaginary_time": True}}, "observables.imaginary_time = true: correlations of spins; with"),
+        ({"observables": {"imaginary_time": True}}, "observables.imaginary_time = true: Green functions add an"),
     ],
 )
 def test_what_is_for_spins_only_is_refused(sections, problem):
@@ -275,7 +275,8 @@ def test_what_is_for_spins_only_is_refused(sections, problem):
 def test_settings_of_electrons_are_written_back():
     settings = parse_settings(BASE | {"model": HALF})
     assert settings.to_dict()["model"] == {
-        "kind": "hubbard", "V": 0.0, "field_z": 0.0, "hopping": [1.0], "U": 4.0, "hops": [], "n_up": 2, "n_down": 2
+        "kind": "hubbard", "V": 0.0, "field_z": 0.0, "hopping": [1.0], "U": 4.0, "hops": [], "repulsions": [],
+        "exchanges": [], "n_up": 2, "n_down": 2,
     }
     assert parse_settings(read_tables(settings.to_toml())) == settings
     other = parse_settings(BASE | {"model": {"kind": "kanamori", "U": 8.0, "J_hund": 2.0, "mu": 7.0}})
@@ -301,6 +302,8 @@ def test_runs_of_the_grand_canonical_ensemble_and_of_ground_states_are_refused()
     for sections, text in (
         ({"model": grand}, r"^model.mu = 2: runs take n_up and n_down in its place; `hpc-nqs exact`"),
         ({"model": many}, r'^model.kind = "kanamori": runs are available for "hubbard" only; `hpc-nqs exact`'),
+        ({"model": grand, "observables": {"imaginary_time": True}}, "^observables.imaginary_time = true: runs measure"),
+        ({"model": HALF | {"exchanges": [[1, 0, 0, 0, 0.5]]}}, "^model.exchanges: runs have no exchange between"),
         ({"model": HALF, "run": {"task": "ground_state"}}, r'^run.task = "ground_state": with model.kind = "hubbard"'),
     ):
         settings = parse_settings(BASE | sections)
