@@ -70,14 +70,14 @@ class SpinModel:
         exchange : (sites, elements, shells), optional
         flips : (sites, elements), optional
             See the attributes of the same names.
-        field_z : float
-            h of -h sum_i (spin * sigma^z_i).
+        field_z : float or (n_sites,) float64
+            h of -sum_i h_i (spin * sigma^z_i).
         """
         no_bonds, no_sites = np.zeros((0, 2), dtype=np.intp), np.zeros(0, dtype=np.intp)
         pairs = pairs or (no_bonds, np.zeros(0))
         exchange = exchange or (no_bonds, np.zeros(0), np.zeros(0, dtype=np.int8))
         flips = flips or (no_sites, np.zeros(0))
-        site_field = np.full(n_sites, -float(field_z) * spin) + 0.0  # no negative zeros
+        site_field = np.full(n_sites, -spin * np.asarray(field_z, dtype=np.float64)) + 0.0  # no negative zeros
         kept = ([part[terms[1] != 0] for part in terms] for terms in (pairs, exchange, flips))
         (pair_sites, pair_coupling), exchange, flips = kept
         return cls(kind, n_sites, spin, pair_sites, pair_coupling, site_field, *exchange, *flips)

@@ -11,7 +11,11 @@ _MEASURED = (
 _WORDS = (
     ("spins other than 1/2", "spin s two_s 2s spin_length", "all spins are 1/2"),
     ("Dzyaloshinskii-Moriya couplings", "dm dmi dm_vector d_vector dzyaloshinskii dzyaloshinskii_moriya", _MODELS),
-    ("different couplings of x, y and z", "xyz jx jy jz j_x j_y j_z jxy jyz jxz", _MODELS),
+    (
+        "different couplings of the x, y and z components",
+        "xyz jx jy jz j_x j_y j_z jxy jyz jxz",
+        f"{_MODELS}; model.cell_bonds for directions of bonds",
+    ),
     ("Kitaev and off-diagonal couplings", "kitaev k gamma_prime compass off_diagonal", _MODELS),
     ("single-ion and biquadratic terms", "single_ion single_ion_anisotropy d biquadratic", _MODELS),
     ("couplings of more than two spins", "ring ring_exchange four_spin three_spin chirality", _MODELS),
@@ -21,7 +25,16 @@ _WORDS = (
         _MODELS,
     ),
     ("fields along x of magnets that conserve Sz, and fields along y", "field_x field_y hx hy h_x h_y", _MODELS),
-    ("random couplings and fields", "disorder random", 'lattice.kind = "custom", a list of bonds with couplings'),
+    (
+        "random couplings and fields",
+        "disorder random",
+        'lattice.kind = "custom", a list of bonds with couplings; model.site_fields',
+    ),
+    (
+        "keys for couplings of legs, rungs and other directions",
+        "j_leg j_rung jleg jrung j_parallel j_perp",
+        "model.cell_bonds, [R1, R2, a, b, J] for every direction",
+    ),
     ("relaxation rates of nuclei", "nmr t1 t_1 knight_shift relaxation", _MEASURED),
     (
         "spectra and real times",

@@ -171,8 +171,8 @@ def bond():
     )
 
 
-def hop():
-    """Accept one hop [R1, R2, a, b, h]: whole numbers of cells, orbitals from 0, a number."""
+def between_cells(what):
+    """Accept one [R1, R2, a, b, x]: whole numbers of cells, `what` (orbitals or spins) from 0, a number."""
     places = (*(integer(-1000, 1000),) * 2, *(integer(0, 1000),) * 2)
 
     def convert(value):
@@ -182,7 +182,7 @@ def hop():
         whole = (int(part) if isinstance(part, float) and part.is_integer() else part for part in value[:4])
         return (*(rule.convert(part) for rule, part in zip(places, whole, strict=True)), number().convert(value[4]))
 
-    return Rule("[R1, R2, a, b, h] with integers R1, R2, orbitals a, b from 0, and a number h", convert)
+    return Rule(f"[R1, R2, a, b, x] with integers R1, R2, {what} a, b from 0, and a number x", convert)
 
 
 def word_or(choice, rule):
