@@ -3,8 +3,8 @@
 import numpy as np
 
 
-def with_cell_bonds(lattice, bonds, entries):
-    """Return bonds with those of `model.cell_bonds` added.
+def with_cell_bonds(lattice, bonds, entries, key="cell_bonds"):
+    """Return bonds with those of the list `model.cell_bonds` added.
 
     Every entry (R1, R2, a, b, J) couples spin a of the cell r with spin b of the cell r + R1 a1 + R2 a2 by J, for all
     cells r; what leaves an open lattice is left out.  Several couplings of the same two spins are added up, also where
@@ -17,6 +17,8 @@ def with_cell_bonds(lattice, bonds, entries):
     bonds : (sites (n, 2), strengths (n,), shells (n,))
         As `coupled_bonds` returns them.
     entries : sequence of (int, int, int, int, float)
+    key : str
+        What messages call the list.
 
     Returns
     -------
@@ -32,14 +34,14 @@ def with_cell_bonds(lattice, bonds, entries):
     if not entries:
         return bonds
     if lattice.positions is None:
-        raise ValueError("model.cell_bonds: a custom lattice has no cells; write the couplings into its bonds")
-    _check(entries, len(lattice.basis))
+        raise ValueError(f"model.{key}: a custom lattice has no cells; write the couplings into its bonds")
+    _check(entries, len(lattice.basis), key)
     sites, strengths, shells = [np.sort(bonds[0], axis=1)], [bonds[1]], [bonds[2]]
     for number, entry in enumerate(entries, start=1):
         pairs = _pairs(lattice, *entry[:4])
         if not len(pairs) or np.any(pairs[:, 0] == pairs[:, 1]):
             problem = "couples a spin with itself" if len(pairs) else "reaches no spin"
-            raise ValueError(f"{_shown(number, entry)}: on this lattice the entry {problem}")
+            raise ValueError(f"{_shown(key, number, entry)}: on this lattice the entry {problem}")
         sites.append(np.sort(pairs, axis=1))
         strengths.append(np.full(len(pairs), entry[4]))
         shells.append(np.zeros(len(pairs), dtype=np.int8))
@@ -56,11 +58,11 @@ def _pairs(lattice, r1, r2, a, b):
     return np.stack([first, second], axis=1)[second >= 0]
 
 
-def _check(entries, n_basis):
+def _check(entries, n_basis, key):
     """Raise ValueError for entries that name spins which a cell does not have, or the same bonds twice."""
     seen = set()
     for number, (r1, r2, a, b, strength) in enumerate(entries, start=1):
-        shown = _shown(number, (r1, r2, a, b, strength))
+        shown = _shown(key, number, (r1, r2, a, b, strength))
         if max(a, b) >= n_basis:
             allowed = f"are numbered from 0 to {n_basis - 1}" if n_basis > 1 else "have the number 0"
             raise ValueError(f"{shown}: the spins of a cell {allowed} on this lattice")
@@ -69,6 +71,6 @@ def _check(entries, n_basis):
         seen |= {(r1, r2, a, b), (-r1, -r2, b, a)}
 
 
-def _shown(number, entry):
+def _shown(key, number, entry):
     r1, r2, a, b, strength = entry
-    return f"model.cell_bonds, entry {number}, [{r1}, {r2}, {a}, {b}, {strength:g}]"
+    return f"model.{key}, entry {number}, [{r1}, {r2}, {a}, {b}, {strength:g}]"

@@ -6,7 +6,7 @@ import json
 import re
 
 from hpc_nqs.hamiltonians import MODELS
-from hpc_nqs.hamiltonians.parameter import CELL_BONDS, HOPS, SWITCH
+from hpc_nqs.hamiltonians.parameter import CELL_BONDS, OF_CELLS, SWITCH
 from hpc_nqs.hamiltonians.spin_model import SZ_WORDS
 from hpc_nqs.reports import lost
 from hpc_nqs.reports.columns import TEXT_WIDTH, aligned, aligned_columns, time_columns
@@ -149,7 +149,7 @@ def _model_words(given):
             continue
         if parameter.kind == SWITCH:
             words.append(f"{name} = {str(value).lower()}")
-        elif parameter.is_list and (parameter.kind == HOPS or len(value) > MAX_NAMED):
+        elif parameter.is_list and (parameter.kind in OF_CELLS[:1] + OF_CELLS[2:] or len(value) > MAX_NAMED):
             words.append(f"{len(value)} {name}")
         else:
             marks = _marks(parameter, value)
@@ -164,7 +164,7 @@ def _marks(parameter, value):
         spins = [f";{a}{b}" if (a, b) != (0, 0) else "" for _, _, a, b, _ in value]
         return [f"{symbol}({r1},{r2}{spin})" for (r1, r2, *_), spin in zip(value, spins, strict=True)]
     if not parameter.is_list:
-        return [symbol]
+        return [symbol] * len(parameter.as_tuple(value))  # none of what follows from others
     return [f"{symbol.removesuffix('_i')}{number}" for number in range(1, len(parameter.as_tuple(value)) + 1)]
 
 

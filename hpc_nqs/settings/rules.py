@@ -201,18 +201,20 @@ def bond():
     )
 
 
-def between_cells(what):
-    """Accept one [R1, R2, a, b, x]: whole numbers of cells, `what` (orbitals or spins) from 0, a number."""
+def between_cells(what, numbers):
+    """Accept one [R1, R2, a, b, *numbers]: whole numbers of cells, `what` (orbitals or spins) from 0, named numbers."""
     places = (*(integer(-1000, 1000),) * 2, *(integer(0, 1000),) * 2)
 
     def convert(value):
-        if not isinstance(value, (list, tuple)) or len(value) != 5:
+        if not isinstance(value, (list, tuple)) or len(value) != 4 + len(numbers):
             raise ValueError
         # an array has one type for all its columns
         whole = (int(part) if isinstance(part, float) and part.is_integer() else part for part in value[:4])
-        return (*(rule.convert(part) for rule, part in zip(places, whole, strict=True)), number().convert(value[4]))
+        whole = (rule.convert(part) for rule, part in zip(places, whole, strict=True))
+        return (*whole, *(number().convert(part) for part in value[4:]))
 
-    return Rule(f"[R1, R2, a, b, x] with integers R1, R2, {what} a, b from 0, and a number x", convert)
+    named, counted = ", ".join(numbers), "a number" if len(numbers) == 1 else "numbers"
+    return Rule(f"[R1, R2, a, b, {named}] with integers R1, R2, {what} a, b from 0, and {counted} {named}", convert)
 
 
 def word_or(choice, rule):
