@@ -7,6 +7,7 @@ from pathlib import Path
 from hpc_nqs import tasks
 from hpc_nqs.cli.errors import DONE, CommandError, UnusableFile
 from hpc_nqs.cli.figures import draw_exact, plot, report
+from hpc_nqs.cli.fits import fit
 from hpc_nqs.cli.inputs import exact_rows_of, read_input, read_run_file, validated
 from hpc_nqs.cli.launch import agreed, drive, print_charts, start_team
 from hpc_nqs.cli.sweeps import sweep
@@ -20,7 +21,7 @@ from hpc_nqs.runs.stopping import StopRequest
 from hpc_nqs.settings.continuing import continued, measured_again
 from hpc_nqs.settings.parsing import SettingsError
 
-__all__ = ["bench", "check", "exact", "extrapolate", "import_input", "init", "measure"]
+__all__ = ["bench", "check", "exact", "extrapolate", "fit", "import_input", "init", "measure"]
 __all__ += ["plot", "report", "resume", "run", "show", "sweep"]
 
 

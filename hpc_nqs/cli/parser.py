@@ -67,7 +67,7 @@ def build_parser():
 
     for add in (
         _add_run, _add_resume, _add_measure, _add_show, _add_plot, _add_report, _add_exact,
-        _add_extrapolate, _add_check, _add_init, _add_import, _add_sweep, _add_bench,
+        _add_extrapolate, _add_fit, _add_check, _add_init, _add_import, _add_sweep, _add_bench,
     ):
         add(commands)
     return parser
@@ -208,6 +208,34 @@ def _add_extrapolate(commands):
     extrapolate.add_argument("--json", action="store_true", help="JSON instead of a table")
 
 
+def _add_fit(commands):
+    fit = _command(
+        commands,
+        "fit",
+        "J, g and ratios of couplings from a measured curve and computed ones",
+        "hpc-nqs fit chi.csv magnet.toml --free chi_0",
+    )
+    fit.add_argument(
+        "data", metavar="DATA", help="columns T in K, chi in emu/mol or c in J/(mol K), and its error if known"
+    )
+    fit.add_argument(
+        "sources",
+        metavar="SOURCE",
+        nargs="+",
+        help="run files, or one input for its exact results; several runs, or an input with [sweep], that differ in "
+        "one number of [model] make that number a parameter",
+    )
+    fit.add_argument("--quantity", choices=("chi", "c"), default="chi", help="measured; chi by default")
+    fit.add_argument("--g", metavar="G", type=_positive_number, help="hold g at this value; by default it is fitted")
+    fit.add_argument(
+        "--free", metavar="NAME,NAME,...", type=_words, default=(),
+        help="backgrounds to fit: of chi chi_0 (a constant) and curie (C/T), of c phonons (a T^3)",
+    )
+    fit.add_argument("--spins", metavar="N", type=_positive_number, default=1.0, help="in a formula unit, 1 by default")
+    _add_overrides(fit)
+    fit.add_argument("--json", action="store_true", help="JSON instead of a table")
+
+
 def _add_check(commands):
     check = _command(
         commands, "check", "validate an input file and print what the run will take", "hpc-nqs check square.toml"
@@ -316,6 +344,21 @@ def _positive(text):
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text}: allowed is an integer from 1")
     return int(text)
+
+
+def _positive_number(text):
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text}: allowed are positive numbers")
+    return number
+
+
+def _words(text):
+    """Return words with commas as a list."""
+    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def _numbers(text):

@@ -8,8 +8,9 @@ from hpc_nqs.hamiltonians.heisenberg import Heisenberg
 from hpc_nqs.hamiltonians.hubbard import Hubbard
 from hpc_nqs.hamiltonians.kanamori import Kanamori
 from hpc_nqs.hamiltonians.transverse_field_ising import TransverseFieldIsing
+from hpc_nqs.hamiltonians.xyz import XYZ
 
-MODELS = {model.word: model for model in (Heisenberg, TransverseFieldIsing, Hubbard, Kanamori)}
+MODELS = {model.word: model for model in (Heisenberg, TransverseFieldIsing, XYZ, Hubbard, Kanamori)}
 
 
 def build_model(lattice, kind=Heisenberg.word, **values):
@@ -34,4 +35,4 @@ def build_model(lattice, kind=Heisenberg.word, **values):
     return MODELS[kind].build(lattice, **values)
 
 
-__all__ = ["MODELS", "Heisenberg", "Hubbard", "Kanamori", "TransverseFieldIsing", "build_model"]
+__all__ = ["MODELS", "Heisenberg", "Hubbard", "Kanamori", "TransverseFieldIsing", "XYZ", "build_model"]

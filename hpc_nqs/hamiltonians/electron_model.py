@@ -195,6 +195,16 @@ class ElectronModel:
         return np.zeros(0, dtype=np.intp)
 
     @property
+    def parallel_sites(self):
+        """Return (0, 2) intp: numbers of electrons of either spin are conserved."""
+        return np.zeros((0, 2), dtype=np.intp)
+
+    @property
+    def parallel_element(self):
+        """Return (0,) float64, see `parallel_sites`."""
+        return np.zeros(0)
+
+    @property
     def flip_element(self):
         """Return (0,) float64, see `flip_sites`."""
         return np.zeros(0)

@@ -41,7 +41,7 @@ def marshall(model, lattice=None):
     strengths = {int(s): np.abs(model.exchange_element[model.exchange_shell == s]).max() for s in model.exchange_shell}
     strongest = min(strengths, key=lambda shell: (-strengths[shell], shell))
     for chosen in (np.ones(len(model.exchange_shell), dtype=bool), model.exchange_shell == strongest):
-        colours = _two_colouring(model.n_sites, model.exchange_sites[chosen], model.exchange_element[chosen] > 0)
+        colours = two_colouring(model.n_sites, model.exchange_sites[chosen], model.exchange_element[chosen] > 0)
         if colours is not None:
             i, j = model.exchange_sites.T
             rotated = model.exchange_element * (colours[i] * colours[j])
@@ -58,7 +58,7 @@ def _field_rotated(model):
     return replace(model, flip_element=-np.abs(model.flip_element), sublattice=colours)
 
 
-def _two_colouring(n_sites, bonds, differ):
+def two_colouring(n_sites, bonds, differ):
     """Return (n_sites,) int8 of +1/-1, opposite across bonds with `differ`, equal across the others; or None."""
     neighbours = [[] for _ in range(n_sites)]
     for (i, j), unequal in zip(bonds.tolist(), differ.tolist(), strict=True):

@@ -21,7 +21,7 @@ def spins_of(states, n_sites):
 
 
 def off_diagonal(model, states):
-    """Yield one (flipped bit mask, rows, element) per exchange or flip term.
+    """Yield one (flipped bit mask, rows, element) per exchange, parallel or flip term.
 
     Parameters
     ----------
@@ -38,6 +38,8 @@ def off_diagonal(model, states):
     """
     for (i, j), element in zip(model.exchange_sites.tolist(), model.exchange_element.tolist(), strict=True):
         yield (1 << i) | (1 << j), np.flatnonzero(((states >> i) ^ (states >> j)) & 1), element
+    for (i, j), element in zip(model.parallel_sites.tolist(), model.parallel_element.tolist(), strict=True):
+        yield (1 << i) | (1 << j), np.flatnonzero(1 - ((states >> i) ^ (states >> j)) & 1), element
     for i, element in zip(model.flip_sites.tolist(), model.flip_element.tolist(), strict=True):
         yield 1 << i, np.arange(len(states)), element
 

@@ -4,7 +4,10 @@ import math
 from dataclasses import dataclass
 
 MAX_SHELLS = 3  # first, second and third neighbours
-NUMBER, INTEGER, SWITCH, HOPS = "number", "integer", "switch", "hops"
+MAX_SITES = 12288  # of a list with one number for every site
+NUMBER, INTEGER, SWITCH = "number", "integer", "switch"
+HOPS, CELL_BONDS, CELL_BONDS_XYZ = "hops", "cell bonds", "cell bonds by component"  # lists of (R1, R2, a, b, numbers)
+OF_CELLS = (HOPS, CELL_BONDS, CELL_BONDS_XYZ)
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,8 @@ class Parameter:
     breaks_spin_flip : bool
         Whether H without it commutes with the flip of all spins and with it does not.
     kind : str
-        `NUMBER`, `INTEGER`, `SWITCH` (true or false), or `HOPS`, a list of (R1, R2, a, b, number): cells and orbitals.
+        `NUMBER`, `INTEGER`, `SWITCH` (true or false), or a list of (R1, R2, a, b, number), cells and what they hold:
+        `HOPS` between orbitals, `CELL_BONDS` between spins, `CELL_BONDS_XYZ` with three numbers.
     limits : (int, int)
         Of an integer, both included.
     lengths : (int, int)
@@ -68,8 +72,8 @@ class Parameter:
         """Return the numbers of a value as a tuple; empty for what is not given or follows from others."""
         if value is None or isinstance(value, str):
             return ()
-        if self.kind == HOPS:
-            return tuple(entry[-1] for entry in value)
+        if self.kind in OF_CELLS:
+            return tuple(number for entry in value for number in entry[4:])
         return tuple(value) if self.is_list else (value,)
 
     def converted(self, value):
@@ -88,8 +92,8 @@ class Parameter:
             if value not in (True, False):
                 raise ValueError(f"model.{self.name} = {value}: allowed are True and False")
             return bool(value)
-        if self.kind == HOPS:
-            return tuple((*map(int, entry[:4]), float(entry[4])) for entry in value)
+        if self.kind in OF_CELLS:
+            return tuple((*map(int, entry[:4]), *map(float, entry[4:])) for entry in value)
         numbers, (shortest, longest) = tuple(map(float, self.as_tuple(value))), self.lengths
         if self.is_list and not shortest <= len(numbers) <= longest:
             raise ValueError(

@@ -1,6 +1,7 @@
 """Spin models as flat arrays of terms that kernels walk; one representation, no kernel per model.
 
-H = sum_pairs c s_i s_j + sum_i h_i s_i + sum_exchange e (|+-><-+| + |-+><+-|) + sum_flips f sigma^x_i, s = +1/-1.
+H = sum_pairs c s_i s_j + sum_i h_i s_i + sum_exchange e (|+-><-+| + |-+><+-|) + sum_parallel p (|++><--| + |--><++|)
+    + sum_flips f sigma^x_i,  s = +1/-1.
 
 The models of the input, one class in a file of its own each, say which terms they are.
 """
@@ -38,6 +39,9 @@ class SpinModel:
     flip_sites : (n_flips,) intp
     flip_element : (n_flips,) float64
         Coefficients f of sigma^x_i.
+    parallel_sites : (n_parallel, 2) intp
+    parallel_element : (n_parallel,) float64
+        Elements p between |++> and |-->.
     sublattice : (n_sites,) int8 or None
         -1 on the sites that `marshall` rotated, +1 on the others; None where nothing was rotated.
     """
@@ -53,13 +57,15 @@ class SpinModel:
     exchange_shell: np.ndarray
     flip_sites: np.ndarray
     flip_element: np.ndarray
+    parallel_sites: np.ndarray
+    parallel_element: np.ndarray
     sublattice: np.ndarray | None = None
 
     def __post_init__(self):
         freeze_arrays(self)
 
     @classmethod
-    def of_terms(cls, kind, n_sites, spin, pairs=None, exchange=None, flips=None, field_z=0.0):
+    def of_terms(cls, kind, n_sites, spin, pairs=None, exchange=None, flips=None, parallel=None, field_z=0.0):
         """Return the model of terms as arrays, not rotated; terms without strength are left out.
 
         Parameters
@@ -68,19 +74,19 @@ class SpinModel:
             As the attributes.
         pairs : (sites, couplings), optional
         exchange : (sites, elements, shells), optional
-        flips : (sites, elements), optional
+        flips, parallel : (sites, elements), optional
             See the attributes of the same names.
-        field_z : float
-            h of -h sum_i (spin * sigma^z_i).
+        field_z : float or (n_sites,) float64
+            h of -sum_i h_i (spin * sigma^z_i).
         """
         no_bonds, no_sites = np.zeros((0, 2), dtype=np.intp), np.zeros(0, dtype=np.intp)
         pairs = pairs or (no_bonds, np.zeros(0))
         exchange = exchange or (no_bonds, np.zeros(0), np.zeros(0, dtype=np.int8))
-        flips = flips or (no_sites, np.zeros(0))
-        site_field = np.full(n_sites, -float(field_z) * spin) + 0.0  # no negative zeros
-        kept = ([part[terms[1] != 0] for part in terms] for terms in (pairs, exchange, flips))
-        (pair_sites, pair_coupling), exchange, flips = kept
-        return cls(kind, n_sites, spin, pair_sites, pair_coupling, site_field, *exchange, *flips)
+        flips, parallel = flips or (no_sites, np.zeros(0)), parallel or (no_bonds, np.zeros(0))
+        site_field = np.full(n_sites, -spin * np.asarray(field_z, dtype=np.float64)) + 0.0  # no negative zeros
+        kept = ([part[terms[1] != 0] for part in terms] for terms in (pairs, exchange, flips, parallel))
+        (pair_sites, pair_coupling), exchange, flips, parallel = kept
+        return cls(kind, n_sites, spin, pair_sites, pair_coupling, site_field, *exchange, *flips, *parallel)
 
     @property
     def n_lattice_sites(self):
@@ -100,7 +106,7 @@ class SpinModel:
     @property
     def conserves_sz(self):
         """Whether H commutes with sum Sz."""
-        return len(self.flip_sites) == 0
+        return len(self.flip_sites) == 0 and len(self.parallel_sites) == 0
 
     @property
     def has_exchange(self):
@@ -109,8 +115,12 @@ class SpinModel:
 
     @property
     def largest_coupling(self):
-        """The largest coupling as the input states it, J max(1, abs(Delta)) or Gamma: the unit of beta."""
-        of_bonds = np.abs(self.pair_coupling) / self.spin**2, np.abs(self.exchange_element) / self.spin
+        """The largest coupling as the input states it, J max(1, abs(Delta)) or Gamma: the unit of beta.
+
+        At most |J^x + J^y| / 2 + |J^x - J^y| / 2 where the two differ.
+        """
+        exchange = np.abs(self.exchange_element) + np.abs(self.parallel_element).max(initial=0.0)
+        of_bonds = np.abs(self.pair_coupling) / self.spin**2, exchange / self.spin
         return np.concatenate([*of_bonds, np.abs(self.flip_element)]).max()
 
     @property

@@ -11,6 +11,7 @@ from hpc_nqs.importers.spin_terms import SpinTerms
 from hpc_nqs.settings.parsing import SettingsError
 
 # Bonds of each cell: (name of the coupling, steps along W and L, the two sites inside their cells).
+_AXES = ("x", "y", "z")
 _CHAIN = (("J0", 0, 1, 0, 0), ("J0'", 0, 2, 0, 0), ("J0''", 0, 3, 0, 0))
 _SQUARE = (
     *(("J0", 1, 0, 0, 0), ("J1", 0, 1, 0, 0)),
@@ -346,8 +347,8 @@ def _matrix(name, numbers):
     values = {part: numbers.real((name + part).lower(), None) for part in _COMPONENTS}
     values = {part: value for part, value in values.items() if value is not None}
     if "" in values:
-        if set("xyz") & set(values):
+        if set(_AXES) & set(values):
             numbers.problems.append(f"{name} and {name}x, {name}y, {name}z are both given: give one of them")
         isotropic = values.pop("")
-        values = dict.fromkeys("xyz", isotropic) | values
+        values = dict.fromkeys(_AXES, isotropic) | values
     return values

@@ -6,7 +6,7 @@ import json
 import re
 
 from hpc_nqs.hamiltonians import MODELS
-from hpc_nqs.hamiltonians.parameter import HOPS, SWITCH
+from hpc_nqs.hamiltonians.parameter import CELL_BONDS, OF_CELLS, SWITCH
 from hpc_nqs.hamiltonians.spin_model import SZ_WORDS
 from hpc_nqs.reports import lost
 from hpc_nqs.reports.columns import TEXT_WIDTH, aligned, aligned_columns, time_columns
@@ -16,6 +16,7 @@ OF_SPINS = {"magnetization", "susceptibility", "structure_factor", "correlation"
 OF_SPINS |= {"time_correlation", "local_time_correlation"}
 _HEAD = ("format", "task", "n_sites", "finished", "seconds", "n_ranks")
 
+MAX_NAMED = 6  # numbers of a list that one line about a system names one by one
 RESIDUAL_LIMIT = 0.1  # above, a tenth of the evolution is not described by the network
 R_HAT_LIMIT = 1.05  # above, the chains disagree about the energy
 
@@ -146,12 +147,25 @@ def _model_words(given):
         plain = tuple(value) if isinstance(value, list) else value
         if value is None or (plain == parameter.default and not parameter.shown_at_default):
             continue
-        if parameter.kind in (SWITCH, HOPS):
-            words.append(f"{name} = {str(value).lower()}" if parameter.kind == SWITCH else f"{len(value)} {name}")
-            continue
-        for shell, number in enumerate(parameter.as_tuple(value), start=1):
-            words.append(f"{parameter.symbol or name}{shell if parameter.is_list else ''} = {number:g}")
+        if parameter.kind == SWITCH:
+            words.append(f"{name} = {str(value).lower()}")
+        elif parameter.is_list and (parameter.kind in OF_CELLS[:1] + OF_CELLS[2:] or len(value) > MAX_NAMED):
+            words.append(f"{len(value)} {name}")
+        else:
+            marks = _marks(parameter, value)
+            words += [f"{mark} = {number:g}" for mark, number in zip(marks, parameter.as_tuple(value), strict=True)]
     return words
+
+
+def _marks(parameter, value):
+    """Return how the numbers of a parameter are called: J1, J2 of shells, J(1,0) of bonds between cells."""
+    symbol = parameter.symbol or parameter.name
+    if parameter.kind == CELL_BONDS:
+        spins = [f";{a}{b}" if (a, b) != (0, 0) else "" for _, _, a, b, _ in value]
+        return [f"{symbol}({r1},{r2}{spin})" for (r1, r2, *_), spin in zip(value, spins, strict=True)]
+    if not parameter.is_list:
+        return [symbol] * len(parameter.as_tuple(value))  # none of what follows from others
+    return [f"{symbol.removesuffix('_i')}{number}" for number in range(1, len(parameter.as_tuple(value)) + 1)]
 
 
 def status(table, n_rows):

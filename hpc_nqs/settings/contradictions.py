@@ -47,7 +47,7 @@ def _vanishing_models(sections):
     given, problems = sections["model"], []
     chosen = MODELS.get(given.get("kind"))
     own = {parameter.name for parameter in chosen.parameters} if chosen else set()
-    models = [each for each in MODELS.values() if each is chosen or not own.issuperset(each.not_all_zero)]
+    models = [each for each in MODELS.values() if each is chosen or each.not_all_zero[0] not in own]
     rules = {each.not_all_zero: {part.name: part.default for part in each.parameters} for each in reversed(models)}
     for names, defaults in reversed(rules.items()):
         if names[0] not in given or any(_differs_from_zero(given.get(name, defaults[name])) for name in names):

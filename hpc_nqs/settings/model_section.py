@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from hpc_nqs.hamiltonians.parameter import HOPS, INTEGER, SWITCH
-from hpc_nqs.settings.rules import auto_or, hop, integer, list_of, number, option, word, written_options
+from hpc_nqs.hamiltonians.parameter import CELL_BONDS_XYZ, HOPS, INTEGER, OF_CELLS, SWITCH
+from hpc_nqs.settings.rules import auto_or, between_cells, integer, list_of, number, option, word, written_options
 
 MAX_HOPS = 10**5  # of the list of one cell
 
@@ -70,8 +70,10 @@ def _rule(parameter):
     """Return what the key of a parameter accepts, a `Rule`, and the type of its values."""
     if parameter.kind == SWITCH:
         return word(True, False), bool
-    if parameter.kind == HOPS:
-        return list_of(hop(), 0, MAX_HOPS), tuple[tuple, ...]
+    if parameter.kind in OF_CELLS:
+        places = "orbitals" if parameter.kind == HOPS else "spins of a cell"
+        numbers = ("Jx", "Jy", "Jz") if parameter.kind == CELL_BONDS_XYZ else ("x",)
+        return list_of(between_cells(places, numbers), 0, MAX_HOPS), tuple[tuple, ...]
     rule, kind = (integer(*parameter.limits), int) if parameter.kind == INTEGER else (number(), float)
     if parameter.is_list:
         return list_of(rule, *parameter.lengths), tuple[kind, ...]

@@ -1,18 +1,24 @@
 """Words that people look for and that this program does not have: one sentence each, with what there is."""
 
-from hpc_nqs.hamiltonians import MODELS, Hubbard
+from hpc_nqs.hamiltonians import MODELS, XYZ, Heisenberg, Hubbard, TransverseFieldIsing
 
 _MODELS = "; ".join(f"{model.word} ({model.summary})" for model in MODELS.values())
 _MEASURED = (
     "observables.structure_factor (equal times), observables.imaginary_time, observables.correlations and the "
     "thermodynamics"
 )
+_INSTEAD = "; `hpc-nqs exact` gives the exact results of small systems"
 # What the words have in common, the words, and what there is instead.
 _WORDS = (
     ("spins other than 1/2", "spin s two_s 2s spin_length", "all spins are 1/2"),
     ("Dzyaloshinskii-Moriya couplings", "dm dmi dm_vector d_vector dzyaloshinskii dzyaloshinskii_moriya", _MODELS),
-    ("different couplings of x, y and z", "xyz jx jy jz j_x j_y j_z jxy jyz jxz", _MODELS),
-    ("Kitaev and off-diagonal couplings", "kitaev k gamma_prime compass off_diagonal", _MODELS),
+    (
+        "keys for couplings of single components",
+        "jx jy jz j_x j_y j_z jxy jyz jxz",
+        f'model.kind = "{XYZ.word}" with couplings_x, couplings_y, couplings_z, and model.cell_bonds for directions',
+    ),
+    ("Kitaev couplings by name", "kitaev k compass", f'model.kind = "{XYZ.word}", with an entry for each kind of bond'),
+    ("off-diagonal couplings", "gamma_prime off_diagonal", _MODELS),
     ("single-ion and biquadratic terms", "single_ion single_ion_anisotropy d biquadratic", _MODELS),
     ("couplings of more than two spins", "ring ring_exchange four_spin three_spin chirality", _MODELS),
     (
@@ -20,8 +26,17 @@ _WORDS = (
         f"t_j tj fermions bosons bose_{Hubbard.word} kondo holstein",
         _MODELS,
     ),
-    ("fields along x of magnets that conserve Sz, and fields along y", "field_x field_y hx hy h_x h_y", _MODELS),
-    ("random couplings and fields", "disorder random", 'lattice.kind = "custom", a list of bonds with couplings'),
+    ("fields along y, and along x of this model", "field_x field_y hx hy h_x h_y", _MODELS),
+    (
+        "random couplings and fields",
+        "disorder random",
+        'lattice.kind = "custom", a list of bonds with couplings; model.site_fields',
+    ),
+    (
+        "keys for couplings of legs, rungs and other directions",
+        "j_leg j_rung jleg jrung j_parallel j_perp",
+        "model.cell_bonds, [R1, R2, a, b, J] for every direction",
+    ),
     ("relaxation rates of nuclei", "nmr t1 t_1 knight_shift relaxation", _MEASURED),
     (
         "spectra and real times",
@@ -39,23 +54,25 @@ def refuse_runs(settings):
     Raises
     ------
     ValueError
-        For electrons: in the grand canonical ensemble, in their ground state, with exchange, and of other models than
-        Hubbard's.
+        For magnets whose couplings differ by component; for electrons in the grand canonical ensemble, in their ground
+        state, with exchange, and of other models than Hubbard's.
     """
     model = MODELS[settings.model.kind]
+    if model is XYZ:
+        words = f'"{Heisenberg.word}" and "{TransverseFieldIsing.word}"'
+        raise ValueError(f'model.kind = "{model.word}": runs of magnets are available for {words}{_INSTEAD}')
     if not model.of_electrons:
         return
-    instead = "; `hpc-nqs exact` gives the exact results of small systems"
     if model is not Hubbard:
-        raise ValueError(f'model.kind = "{model.word}": runs are available for "{Hubbard.word}" only{instead}')
+        raise ValueError(f'model.kind = "{model.word}": runs are available for "{Hubbard.word}" only{_INSTEAD}')
     if settings.run.task == "ground_state":
-        raise ValueError(f'run.task = "ground_state": with model.kind = "{model.word}" allowed is "thermal"{instead}')
+        raise ValueError(f'run.task = "ground_state": with model.kind = "{model.word}" allowed is "thermal"{_INSTEAD}')
     if settings.observables.imaginary_time:
-        raise ValueError(f"observables.imaginary_time = true: runs measure no Green functions{instead}")
+        raise ValueError(f"observables.imaginary_time = true: runs measure no Green functions{_INSTEAD}")
     if settings.model.exchanges:
-        raise ValueError(f"model.exchanges: runs have no exchange between electrons{instead}")
+        raise ValueError(f"model.exchanges: runs have no exchange between electrons{_INSTEAD}")
     if "mu" in settings.model.keywords():
-        raise ValueError(f"model.mu = {settings.model.mu:g}: runs take n_up and n_down in its place{instead}")
+        raise ValueError(f"model.mu = {settings.model.mu:g}: runs take n_up and n_down in its place{_INSTEAD}")
 
 
 def not_available(word):

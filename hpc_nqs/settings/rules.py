@@ -141,6 +141,36 @@ def one_or_list_of(rule, longest):
     )
 
 
+def range_or(rule, longest):
+    """Accept {from, to, n, scale}, n numbers with six digits from one to the other, or what the list rule accepts."""
+    shape = '{from = x, to = y, n = number}, scale = "linear", "log" or "inverse" with it'
+
+    def convert(value):
+        if not isinstance(value, dict):
+            return rule.convert(value)
+        given, positive = {"scale": "linear"} | value, number(0.0, 1e300, above=True)
+        if set(given) != {"from", "to", "n", "scale"}:
+            raise ValueError("a range has from, to and n, and may have scale")
+        rules = {"from": positive, "to": positive, "n": integer(2, longest), "scale": word(*_SCALES)}
+        for key, each in rules.items():
+            try:
+                given[key] = each.convert(given[key])
+            except ValueError:
+                raise ValueError(f"{key} is {each.allowed}") from None
+        to_scale, back = _SCALES[given["scale"]]
+        start, end, n = to_scale(given["from"]), to_scale(given["to"]), given["n"]
+        return rule.convert([float(f"{back(start + (end - start) * k / (n - 1)):.6g}") for k in range(n)])
+
+    return Rule(f"{rule.allowed}; or {shape}", convert)
+
+
+_SCALES = {  # there and back
+    "linear": (lambda x: x, lambda x: x),
+    "log": (math.log, math.exp),
+    "inverse": (lambda x: 1.0 / x, lambda x: 1.0 / x),
+}
+
+
 def sorted_numbers(rule, descending):
     """Accept what the list rule accepts and store it sorted."""
     return Rule(rule.allowed, lambda value: tuple(sorted(rule.convert(value), reverse=descending)))
@@ -171,18 +201,20 @@ def bond():
     )
 
 
-def hop():
-    """Accept one hop [R1, R2, a, b, h]: whole numbers of cells, orbitals from 0, a number."""
+def between_cells(what, numbers):
+    """Accept one [R1, R2, a, b, *numbers]: whole numbers of cells, `what` (orbitals or spins) from 0, named numbers."""
     places = (*(integer(-1000, 1000),) * 2, *(integer(0, 1000),) * 2)
 
     def convert(value):
-        if not isinstance(value, (list, tuple)) or len(value) != 5:
+        if not isinstance(value, (list, tuple)) or len(value) != 4 + len(numbers):
             raise ValueError
         # an array has one type for all its columns
         whole = (int(part) if isinstance(part, float) and part.is_integer() else part for part in value[:4])
-        return (*(rule.convert(part) for rule, part in zip(places, whole, strict=True)), number().convert(value[4]))
+        whole = (rule.convert(part) for rule, part in zip(places, whole, strict=True))
+        return (*whole, *(number().convert(part) for part in value[4:]))
 
-    return Rule("[R1, R2, a, b, h] with integers R1, R2, orbitals a, b from 0, and a number h", convert)
+    named, counted = ", ".join(numbers), "a number" if len(numbers) == 1 else "numbers"
+    return Rule(f"[R1, R2, a, b, {named}] with integers R1, R2, {what} a, b from 0, and {counted} {named}", convert)
 
 
 def word_or(choice, rule):

@@ -16,6 +16,7 @@ from hpc_nqs.settings.rules import (
     number,
     one_or_list_of,
     option,
+    range_or,
     sorted_numbers,
     text,
     wave_vector,
@@ -27,6 +28,7 @@ MAX_ENERGY = 1e12  # of temperatures and, inverted, of imaginary times: coupling
 MAX_CELLS = 4096  # unit cells of a lattice; above, tables of distances no longer fit into memory
 REGULAR_KINDS = ("chain", "square", "triangular", "honeycomb", "kagome", "ladder")
 
+_TEMPERATURES = range_or(list_of(number(1 / MAX_ENERGY, MAX_ENERGY), 1, 10000, distinct=True), 10000)
 _CUSTOM = ("kind", ("custom",))
 _REGULAR = ("kind", REGULAR_KINDS)
 _ISING = ", ".join(model.word for model in MODELS.values() if not model.has_exchange)
@@ -195,14 +197,14 @@ class ThermalSettings:
         word("numerical", "analytic"), "numerical", about="numerical (method II) or analytic (method I) purification"
     )
     temperatures: tuple[float, ...] = option(
-        sorted_numbers(list_of(number(1 / MAX_ENERGY, MAX_ENERGY), 1, 10000, distinct=True), True),
+        sorted_numbers(_TEMPERATURES, True),
         (),
         about="results are reported exactly here",
         unit="energy",
         example=(2.0, 1.0, 0.5),
     )
     betas: tuple[float, ...] = option(
-        sorted_numbers(list_of(number(1 / MAX_ENERGY, MAX_ENERGY), 1, 10000, distinct=True), False),
+        sorted_numbers(_TEMPERATURES, False),
         (),
         about="instead of temperatures",
         unit="1/energy",

@@ -1,9 +1,11 @@
 """TOML text of plain values: the writing half that the standard library leaves out."""
 
 import math
+import re
 
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r"}
 LINE_WIDTH = 100
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def format_value(value, wrap=False):
@@ -11,8 +13,8 @@ def format_value(value, wrap=False):
 
     Parameters
     ----------
-    value : bool, int, float, str, list or tuple
-        Floats keep all their digits.
+    value : bool, int, float, str, list, tuple or dict
+        Floats keep all their digits; a dict is an inline table.
     wrap : bool
         Spread an array that is longer than a line over several lines.
 
@@ -35,6 +37,12 @@ def format_value(value, wrap=False):
         if wrap and len(line) > LINE_WIDTH:
             return "[\n" + "".join(f"    {part},\n" for part in parts) + "]"
         return line
+    if isinstance(value, dict):
+        parts = [
+            f"{key if _BARE_KEY.fullmatch(key) else format_value(key)} = {format_value(part)}"
+            for key, part in value.items()
+        ]
+        return "{" + ", ".join(parts) + "}"
     raise TypeError(f"{type(value).__name__} has no TOML form")
 
 
@@ -68,7 +76,7 @@ def shown(value):
     """Return a value as TOML on at most 60 characters, for messages."""
     try:
         return shortened(format_value(value))
-    except (TypeError, ValueError):  # tables and dates have no form here; integers can be too long to print
+    except (TypeError, ValueError):  # dates have no form here; integers can be too long to print
         return f"a {type(value).__name__}"
 
 

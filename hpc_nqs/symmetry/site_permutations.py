@@ -158,6 +158,7 @@ def _terms(model):
         (model.exchange_sites, model.exchange_element),
         (np.stack([sites[field]] * 2, axis=1), model.site_field[field]),
         (np.stack([model.flip_sites] * 2, axis=1), model.flip_element),
+        (model.parallel_sites, model.parallel_element),
     ]
     kinds = np.repeat(np.arange(len(parts)), [len(part[0]) for part in parts])
     return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts]), kinds

@@ -24,7 +24,7 @@ LINES = """
  8  thermal
  7  ground_state path_integral
  6  runs
- 5  exact importers reports
+ 5  exact experiments importers reports
  4  reconfiguration settings
  3  sampling observables
  2  hilbert wavefunctions

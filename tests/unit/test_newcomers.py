@@ -86,7 +86,7 @@ WORDS = [
         "model.dm: Dzyaloshinskii-Moriya couplings are not available",
     ),
     ({"model": {"kind": "heisenberg", "D": 0.1}}, "model.D: single-ion and biquadratic terms are not available"),
-    ({"model": {"kind": "xyz"}}, 'model.kind = "xyz": different couplings of x, y and z are not available'),
+    ({"model": {"kind": "kitaev"}}, 'model.kind = "kitaev": Kitaev couplings by name are not available; there is: '),
     ({"model": {"kind": "Bose-Hubbard"}}, 'model.kind = "Bose-Hubbard": bosons, phonons and other models of'),
     ({"observables": {"nmr": True}}, "observables.nmr: relaxation rates of nuclei are not available"),
     ({"run": {"task": "dynamics"}}, 'run.task = "dynamics": spectra and real times are not available'),

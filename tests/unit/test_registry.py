@@ -13,7 +13,7 @@ from hpc_nqs.hamiltonians import MODELS, Heisenberg, TransverseFieldIsing, build
 from hpc_nqs.hamiltonians.electron_model import ElectronModel
 from hpc_nqs.hamiltonians.matrices import to_sparse
 from hpc_nqs.hamiltonians.model import BondTerms, Match, Model
-from hpc_nqs.hamiltonians.parameter import Parameter
+from hpc_nqs.hamiltonians.parameter import CELL_BONDS, CELL_BONDS_XYZ, Parameter
 from hpc_nqs.importers.spin_terms import SpinTerms, input_text
 from hpc_nqs.lattices import lattice as lattices
 from hpc_nqs.observables.diagonal import build_observables
@@ -123,7 +123,9 @@ def test_breaking_the_spin_flip_is_declared(model):
     """By every parameter of the models that have the symmetry without it."""
     lattice = lattices.build("chain", [4])
     for parameter in model.parameters:
-        value = (0.7,) if parameter.is_list else 0.7
+        numbers = {CELL_BONDS: 1, CELL_BONDS_XYZ: 3}.get(parameter.kind, 0)
+        of_cells = ((1, 0, 0, 0, *[0.7] * numbers),) if numbers else (0.7,)
+        value = of_cells if parameter.is_list else 0.7
         assert model.build(lattice, **{parameter.name: value}).spin_flip_symmetric != parameter.breaks_spin_flip
 
 
@@ -180,7 +182,7 @@ def planar_matrix(lattice, couplings, field_x):
     [
         ({"kind": "planar", "field": 1.0}, 'model.field = 1.0: only for kind = "tfim", not "planar"'),
         ({"kind": "tfim", "couplings": [1.0]}, 'only for kind = "heisenberg" or "planar", not "tfim"'),
-        ({"kind": "foo"}, 'model.kind = "foo": allowed is "heisenberg", "tfim", "hubbard", "kanamori" or "planar"'),
+        ({"kind": "foo"}, '"foo": allowed is "heisenberg", "tfim", "xyz", "hubbard", "kanamori" or "planar"'),
         ({"kind": "planar", "couplings": [0.0], "field_x": 0.0}, "couplings or field_x must differ from zero"),
         ({"kind": "planar", "couplings": [1.0, 0.5, 0.2]}, "coupling 0.2 of shell 3"),
     ],
@@ -210,10 +212,10 @@ def test_block_gibbs_sampling_is_for_models_without_exchange(third_model):
 
 def test_the_reference_lists_a_third_model(third_model):
     rows = {line.split("`")[1]: line for line in templates.reference().splitlines() if line.startswith("| `")}
-    assert "field_x" in rows and "Gamma of -Gamma sum Sx (only for kind = planar)" in rows["field_x"]
+    assert "field_x" in rows and "Gamma of -Gamma sum Sx (planar) (only for kind = xyz, planar)" in rows["field_x"]
     assert "J > 0 antiferromagnetic (only for kind = heisenberg, planar)" in rows["couplings"]
-    kinds = "heisenberg, tfim, hubbard, kanamori"
-    meaning = f"h of -h sum Sz (heisenberg, hubbard, kanamori) or -h sum sz (tfim) (only for kind = {kinds})"
+    kinds = "heisenberg, tfim, xyz, hubbard, kanamori"
+    meaning = f"h of -h sum Sz (heisenberg, xyz, hubbard, kanamori) or -h sum sz (tfim) (only for kind = {kinds})"
     assert meaning in rows["field_z"]
 
 

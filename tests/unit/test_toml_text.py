@@ -26,7 +26,12 @@ def test_toml_text_round_trip(value):
 
 def test_values_without_toml_form():
     with pytest.raises(TypeError):
-        format_value({"a": 1})
+        format_value({1, 2})
+
+
+def test_inline_tables():
+    value = {"from": 2.0, "b c": [1, "x"], 'd"': {"e": True}}
+    assert tomllib.loads(f"value = {format_value(value)}")["value"] == value
 
 
 def test_a_long_array_is_spread_over_lines():

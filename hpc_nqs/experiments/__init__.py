@@ -1,0 +1,1 @@
+"""Measured curves, units of experiments, and couplings from both."""
