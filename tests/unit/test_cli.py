@@ -169,7 +169,7 @@ def test_run_refuses_to_overwrite(folder, driver, capsys):
         (
             ["run", "input.toml", "--set", "model.kind=tfin"],
             2,
-            'model.kind = "tfin": allowed is "heisenberg", "tfim", "hubbard" or "kanamori"',
+            'model.kind = "tfin": allowed is "heisenberg", "tfim", "xyz", "hubbard" or "kanamori"',
         ),
         (["run", "input.toml", "--set", "lattice.lengths=[4, 4]"], 2, "lattice.lengths = [4, 4]: chain needs 1 length"),
         (

@@ -20,6 +20,7 @@ PROTOCOLS = {
     Wavefunction: {
         "RBM", "PairProduct", "SpinPairs", "CorrelatorProduct", "MismatchFactor", "ExchangePermanent",
         "SoftenedPermanent", "Product", "ProjectedState", "VariationalDBM", "BackflowDeterminant",
+        "SoftenedDeterminant",
     },
     Sampler: {"Chains", "Enumeration", "Rings", "RingEnumeration", "KetBraChains"},
     Evolution: {"AdaptiveEvolution", "PermanentEvolution", "RingEvolution", "SummedEvolution"},
