@@ -238,7 +238,8 @@ def point(lattice, u, beta, slices, vectors, sweeps, n_chains, seed):
         row = {"ensemble": ensemble, "U": u, "beta": beta, "temperature": 1 / beta}
         for k, name in enumerate(NAMES):
             row |= {name: round(value[k], 7), f"{name}_error": float(f"{error[k]:.2g}")}
-        for name, first in (("structure_factor", len(NAMES)), ("n_k", len(NAMES) + len(vectors))):
+        row |= {"local_moment": round(3 * row["sz_squared"], 7), "local_moment_error": 3 * row["sz_squared_error"]}
+        for name, first in (("structure_factor", len(NAMES)), ("n_k_up", len(NAMES) + len(vectors))):
             keys = enumerate(map(wave_vector_key, vectors), start=first)
             row[name] = {key: [round(value[k], 7), float(f"{error[k]:.2g}")] for k, key in keys}
         row |= {"dtau": [round(beta / n, 6) for n in slices], "chi_square_energy": round(misfit[0], 2)}
@@ -267,7 +268,7 @@ def check(sweeps, n_chains, seed):
         for u, beta in ((4.0, 1.0), (8.0, 2.0)):
             for row in point(lattice, u, beta, STEPS[beta], vectors, sweeps, n_chains, seed):
                 pairs = [(row[name], row[f"{name}_error"]) for name in NAMES]
-                pairs += [pair for name in ("structure_factor", "n_k") for pair in row[name].values()]
+                pairs += [pair for name in ("structure_factor", "n_k_up") for pair in row[name].values()]
                 value, error = np.array(pairs).T
                 off = (value - exact_row(lattice, u, beta, vectors, row["ensemble"])) / np.maximum(error, 1e-6)
                 worst = max(worst, np.abs(off).max())

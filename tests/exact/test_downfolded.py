@@ -8,6 +8,7 @@ import itertools
 import numpy as np
 import pytest
 
+import hpc_nqs
 from hpc_nqs import tasks
 from hpc_nqs.cli import parser as cli
 from hpc_nqs.exact import electrons
@@ -263,6 +264,17 @@ def test_the_command(tmp_path, capsys):
     ):
         assert cli.main(["import", *arguments]) == 2
         assert problem in capsys.readouterr().err
+
+
+def test_a_run_of_a_model_with_repulsion_between_cells(tmp_path):
+    """Sums over all configurations; V of first and second neighbours stand in the tables of pairs and in the seed."""
+    blocks = {0: [[0.0]], 1: [[-1.0]], 2: [[0.0]]}, {0: [[4.0]], 1: [[1.0]], 2: [[0.125]]}, {0: [[4.0]]}
+    text = input_text(files_of(*blocks, geometry=""), Range((4,)), filling=(2, 2), temperatures=(2.0, 1.0))
+    settings = parse_settings(read_tables(text), ['sampling.method="exact_sum"', "run.seed=1"])
+    expected = hpc_nqs.diagonalize(settings)
+    run = hpc_nqs.run(settings, tmp_path / "run.h5")
+    np.testing.assert_allclose(run["energy"], expected["energy"], atol=5e-4)
+    np.testing.assert_allclose(run["double_occupancy"], expected["double_occupancy"], atol=2e-4)
 
 
 def test_runs_take_a_model_of_one_orbital():
