@@ -12,6 +12,8 @@ from hpc_nqs.hamiltonians.spin_model import SZ
 from hpc_nqs.lattices.lattice import wave_vector_key
 from hpc_nqs.observables.layer_correlations import LayerCorrelations
 
+N_MAGNETIZATIONS = 2  # columns of M and M^2 before all other observables
+
 
 @dataclass(frozen=True)
 class Observables:
@@ -36,6 +38,11 @@ class Observables:
     distances: dict = field(default_factory=dict)
     layers: LayerCorrelations | None = None
     hops: ClassVar[tuple] = ()  # of electrons
+
+    @property
+    def has_components(self):
+        """Whether there is anything that can be averaged over the spin components."""
+        return len(self.names) > N_MAGNETIZATIONS or self.layers is not None
 
     def bare(self):
         """Return the same with M and M^2 alone."""
@@ -91,7 +98,7 @@ class OrbitAverages:
 
     def __init__(self, observables, images):
         weights = observables.pair_weights()
-        self.names = observables.names
+        self.names, self.has_components = observables.names, observables.has_components
         self.layers = None if observables.layers is None else observables.layers.averaged(images)
         self.magnetization = images.signs.mean()  # 0 where there are flips: they take M to -M
         # the mean over g of sum_ij w_ij s_g(i) s_g(j)

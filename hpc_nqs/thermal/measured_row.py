@@ -3,10 +3,10 @@
 import numpy as np
 
 from hpc_nqs.hamiltonians.spin_model import SZ
+from hpc_nqs.observables.diagonal import N_MAGNETIZATIONS
 from hpc_nqs.thermal.observable_error import ALONE, IN_TIME
 from hpc_nqs.thermal.rings import imaginary_time
 
-N_MAGNETIZATIONS = 2  # columns of M and M^2 before all other observables
 JUDGED = ("specific_heat", "susceptibility")  # beside every S(q)
 
 

@@ -9,7 +9,6 @@ from hpc_nqs.sampling.umbrella import Umbrella
 from hpc_nqs.thermal.conserved import conserved_directions
 from hpc_nqs.thermal.evolution import KUTTA
 from hpc_nqs.thermal.high_temperature.clusters import correlator_state, lattice_clusters
-from hpc_nqs.thermal.measured_row import N_MAGNETIZATIONS
 from hpc_nqs.thermal.state import ThermalState, tolerance_of_size
 
 MAX_EXPANSION_BETA = 2.0  # where a cluster expansion ends at the latest, in inverse largest couplings
@@ -50,8 +49,7 @@ class TableState(ThermalState):
 
     def spin_averages(self, observables):
         """Return the `SpinAverages` of an isotropic magnet, where correlations are asked for."""
-        wanted = len(observables.names) > N_MAGNETIZATIONS or observables.layers is not None
-        wanted = wanted and self.model.is_isotropic
+        wanted = observables.has_components and self.model.is_isotropic
         return SpinAverages(self, observables) if wanted else None
 
     def reported(self, row, heat):

@@ -11,6 +11,7 @@ from hpc_nqs.settings.parsing import parse_settings
 from hpc_nqs.settings.system import build
 from hpc_nqs.thermal.ansatz import build_state
 from hpc_nqs.thermal.rings.layers import links_of
+from hpc_nqs.thermal.rings.traces import RingTraces
 from hpc_nqs.wavefunctions.wavefunction import log_psi
 
 THREADS = Team.serial().threads
@@ -91,6 +92,8 @@ def test_sums_over_all_rings_are_traces(kind, n, n_links):
     columns = measured.measure(rings, n_links // 2, THREADS)
     found = np.einsum("n,nlc->lc", weights, columns) / weights.sum()
     np.testing.assert_allclose(found, np.tile(kernel.traces(n_links), (n_links, 1)), atol=1e-12)
+    traces = RingTraces.of_state(kernel.state, build_observables_of(kernel), Team.serial()).averages(n_links)
+    np.testing.assert_allclose(traces["components"], kernel.traces(n_links), atol=1e-12)
     of_z = kernel.layers.measure(0.5 * rings[:, :, :n])  # the kernel is not isotropic
     alone = weights @ of_z / weights.sum()
     assert np.abs(alone[measured.n_kinds :] - found[0]).max() > 1e-3
@@ -104,14 +107,14 @@ def test_columns_are_those_of_one_link_for_cooled_states():
     alone = averages.measure(first, THREADS)
     np.testing.assert_allclose(alone, averages.measure_links(rings, THREADS)[:, 0], atol=1e-14)
     assert averages.spans(2).tolist() == [1] * alone.shape[1]
-    assert averages.spans(5).tolist() == [1] * alone.shape[1] + [2] * 4
+    assert averages.spans(5).tolist() == [1] * alone.shape[1] + [2] * alone.shape[1]
     np.testing.assert_allclose(weights @ alone[:, -4:] / weights.sum(), kernel.traces(2), atol=1e-12)
     assert averages.measure(first[:0], THREADS).shape == (0, alone.shape[1])
 
 
 def build_observables_of(kernel):
     """Return observables with the layers of a kernel and no pairs of sites."""
-    return Observables(kernel.n, kernel.layers.phases, {}, {}, kernel.layers)
+    return Observables(kernel.n, {}, {}, {}, kernel.layers)
 
 
 def test_probabilities_lead_back(monkeypatch):

@@ -16,6 +16,7 @@ from hpc_nqs.settings.parsing import parse_settings
 from hpc_nqs.settings.system import build
 from hpc_nqs.thermal.ansatz import build_state
 from hpc_nqs.thermal.rings.imaginary_time import rows
+from hpc_nqs.thermal.rings.meter import traced_row
 from hpc_nqs.thermal.rings.traces import RingTraces
 
 SERIAL = Team.serial()
@@ -122,6 +123,13 @@ def test_rings_of_two_links_are_the_sums_over_configurations(name):
     for number, key in enumerate(observables.phases):
         for k, column in enumerate(observables.layers.columns(2, number)):
             assert found["layers"][column] == pytest.approx(of_z("time_correlation")[f"{key},{k}"][0], abs=1e-10)
+    if "components" in found:
+        averaged = traced_row(found, observables, state.model, 2, beta)
+        for quantity in ("structure_factor", "time_correlation", "static_susceptibility", "local_time_correlation"):
+            assert quantity + "_z" in row
+            for key, (value, _) in row[quantity].items():
+                assert averaged[quantity][key][0] == pytest.approx(value, abs=1e-9), (quantity, key)
+    assert ("components" in found) == (name in ("ring", "odd_ring", "square"))
     in_time = rows(lambda function: (function(found["layers"][None])[0], 0.0), observables.layers, 2, beta)
     for key, (value, _) in in_time["static_susceptibility"].items():
         assert value == pytest.approx(of_z("static_susceptibility")[key][0], abs=1e-9)

@@ -147,18 +147,19 @@ def test_traces_of_rings_are_shared(team, model):
 
 
 def test_rings_are_bit_identical(team):
-    """Five chains: other ranks have one or two."""
-    settings = settings_of("j1j2", wavefunction={"kind": "permanent"})
+    """Five chains: other ranks have one or two; with averages over the spin components on one link and on two."""
+    observables = {"structure_factor": [[1, 0]], "imaginary_time": True}
+    settings = settings_of("j1j2", wavefunction={"kind": "permanent"}, observables=observables)
     state = build_state(settings, *build(settings), seed=3)
     measured = build_observables(settings, state.lattice, state.model)
     rows = []
     for each in (team, SERIAL):
-        ring = RingMeasurement(state, measured, each, 7, 5, 1.5, 3, -0.3, 20, 60, 0.0)
+        ring = RingMeasurement(state, measured, each, 7, 5, 2.0, 4, -0.3, 20, 60, 0.0)
         signs = ring.pilot()["average_sign"]
         while not ring.is_finished():
             ring.advance()
         rows.append(ring.row() | {"pilot": signs})
-    assert rows[0] == rows[1]
+    assert rows[0] == rows[1] and "time_correlation_z" in rows[0]
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -152,11 +152,22 @@ class _Columns:
         return self.statistics.estimate(lambda means: function(means[:, self.first :]))
 
 
+@dataclass(frozen=True)
+class _Exact:
+    """Statistics of means (1, n_columns) without errors."""
+
+    means: np.ndarray
+
+    def estimate(self, function):
+        return float(function(self.means)[0]), 0.0
+
+
 def traced_row(averages, observables, model, n_links, beta):
     """Return the results of exact traces, `RingTraces.averages`, as the same row."""
     energy, layers = averages["energy"], averages.get("layers", ())
     means = np.array([[0.0, averages["variance_opposite"], *averages["observables"], *layers]])
-    row = _row(lambda function: (float(function(means)[0]), 0.0), observables, model, n_links, energy, beta)
+    components = _Exact(averages["components"][None]) if "components" in averages else None
+    row = _row(_Exact(means).estimate, observables, model, n_links, energy, beta, components)
     return row | {"average_sign": averages["average_sign"]}
 
 

@@ -14,6 +14,7 @@ from hpc_nqs.hamiltonians.matrices import spins_of, to_sparse
 from hpc_nqs.hamiltonians.spin_model import SZ
 from hpc_nqs.kernels import amplitude as amplitude_kernel
 from hpc_nqs.observables.electron_moments import sector_states
+from hpc_nqs.thermal.rings.component_traces import ComponentTraces
 
 MAX_BLOCK = 4096  # configurations of a layer with one magnetization: 14 sites, 12 where it is not conserved
 PART = 2**17  # amplitudes at once
@@ -87,6 +88,18 @@ class RingTraces:
         for block in self.blocks:
             np.divide(block.phi, norm, out=block.phi)
         self.log_scale = shift + np.log(norm)
+        self.components = None
+        averaged = flips and model.filling is None and model.is_isotropic and observables.has_components
+        if averaged and not team.any(any(np.iscomplexobj(block.phi) for block in self.blocks)):
+            self.components = ComponentTraces(list(self._all_blocks(parts)), model)
+
+    def _all_blocks(self, parts):
+        """Yield the spins and matrices of all blocks.  *Collective*."""
+        for number, (states, _) in enumerate(parts):
+            own = number % self.team.size == self.team.rank
+            phi = self.blocks[number // self.team.size].phi if own else np.empty((len(states), len(states)))
+            self.team.broadcast(phi, number % self.team.size)
+            yield spins_of(states, self.n_sites), phi
 
     @classmethod
     def of_state(cls, state, observables, team):
@@ -128,6 +141,8 @@ class RingTraces:
             observables : (n_columns,) float64, the means of the columns of `Observables.measure`, of electrons with
                 those of `ElectronObservables.hops` behind.
             layers : (n_columns,) float64, those of `LayerCorrelations.measure`, where they are measured.
+            components : (n_columns,) float64, the columns of `SpinAverages.measure_links`, where Phi is that of an
+                isotropic magnet and the same after a flip of all spins.
 
         Raises
         ------
@@ -158,7 +173,20 @@ class RingTraces:
             of_sites = means[3 + n_observables :]
             pairs = of_sites[n_sites:].reshape(n_times, n_sites, n_sites)
             averages["layers"] = self.observables.layers.of_sites(pairs, of_sites[:n_sites])
+        if self.components is not None:
+            averages["components"] = self._of_components(n_links) / trace
         return averages
+
+    def _of_components(self, n_links):
+        """Return the columns of `averages`, "components", times the trace.  *Collective*."""
+        share, layers = slice(self.team.rank, None, self.team.size), self.observables.layers
+        pairs = np.einsum("qij,ij->q", self.observables.pair_weights(), self.components.equal_times(n_links, share))
+        columns = [pairs]
+        if layers is not None:
+            columns.append(self.components.times(n_links, layers.pair_weights(), share).ravel())
+        columns = np.concatenate(columns)
+        self.team.sum_in_place(columns)
+        return columns
 
     def _of_block(self, block, n_links, n_times):
         """Return the traces of one block in the order of `averages`, (n,): with Phi^R, then all with operators."""
