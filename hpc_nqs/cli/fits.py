@@ -1,18 +1,23 @@
 """The command `fit`: couplings and g factors from a measured curve."""
 
+import sys
 from pathlib import Path
 
 from hpc_nqs.cli.errors import DONE, CommandError, UnusableFile
+from hpc_nqs.cli.figures import import_plotting, save
 from hpc_nqs.cli.inputs import read_input, read_run_file
+from hpc_nqs.runs.output_paths import check_output
 from hpc_nqs.settings.parsing import SettingsError, read_tables
 
 
 def fit(options):
     """Fit computed curves to a measured one and print parameters with errors."""
     from hpc_nqs.experiments.fit import Problem
-    from hpc_nqs.experiments.measured_curve import MeasuredCurveError, read_curve
-    from hpc_nqs.reports.fit import json_text, table_text
+    from hpc_nqs.experiments.measured_curve import UNITS, MeasuredCurveError, read_curve
+    from hpc_nqs.reports.fit import json_text, summary, table_text
 
+    if options.output:
+        check_output(Path(options.output), [options.data, *options.sources])
     family = _family(options)
     try:
         data = read_curve(options.data)
@@ -24,6 +29,10 @@ def fit(options):
         raise CommandError(f"{options.data}: {error}") from error
     text = json_text if options.json else table_text
     print(text(result, problem), end="")
+    if options.output:
+        unit = f"{options.quantity}  [{UNITS[options.quantity]}]"
+        figure = import_plotting().fitted(data, result.model, summary(result, problem), unit)
+        save(figure, Path(options.output), sys.stderr)
     return DONE
 
 

@@ -234,6 +234,7 @@ def _add_fit(commands):
     fit.add_argument("--spins", metavar="N", type=_positive_number, default=1.0, help="in a formula unit, 1 by default")
     _add_overrides(fit)
     fit.add_argument("--json", action="store_true", help="JSON instead of a table")
+    fit.add_argument("-o", "--output", metavar="FIGURE.png", help="draw data and fit, too")
 
 
 def _add_check(commands):

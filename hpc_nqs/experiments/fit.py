@@ -13,7 +13,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from hpc_nqs.experiments.measured_curve import UNITS
-from hpc_nqs.experiments.units import CURIE, GAS_CONSTANT
+from hpc_nqs.observables.molar_units import CURIE, GAS_CONSTANT
 
 BACKGROUNDS = {"chi": ("chi_0", "curie"), "c": ("phonons",)}
 N_SCAN = 80  # energies, evenly in their logarithm, that the search starts with

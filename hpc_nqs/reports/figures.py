@@ -24,6 +24,7 @@ from hpc_nqs.reports.labels import (
     page_title,
     plain_label,
     quantity_title,
+    temperature_title,
     time_title,
 )
 from hpc_nqs.reports.maps import draw_curves, draw_map, kept_points, limits_of
@@ -316,6 +317,38 @@ def _metadata(path):
     return {"svg": {"Date": None}, "pdf": {"CreationDate": None, "ModDate": None}}.get(ending)
 
 
+def fitted(data, model, problem_title, quantity_name, width=WIDTH):
+    """Return a measured curve with its errors and the fitted one, and the deviations in units of the errors.
+
+    Parameters
+    ----------
+    data : MeasuredCurve
+    model : (n,) float64
+        The fit at the measured temperatures.
+    problem_title : str
+        Parameters in words.
+    quantity_name : str
+        With its unit, for the axis.
+    width : float
+        Inches.
+    """
+    with matplotlib.rc_context(_style(width)):
+        figure, axes = _panels(1 if data.error is None else 2, width)
+        style = {"color": "0.1", "marker": "o", "markersize": 3.5, "linestyle": "none", "capsize": 1.5}
+        axes[0].errorbar(data.temperature, data.value, yerr=data.error, label="measured", **style)
+        axes[0].plot(data.temperature, model, color="#0072B2", linewidth=1.2, label="fit", zorder=3)
+        axes[0].set_ylabel(quantity_name)
+        if data.error is not None:
+            axes[1].axhline(0.0, color="#0072B2", linewidth=1.2)
+            deviations = (data.value - model) / data.error
+            axes[1].errorbar(data.temperature, deviations, yerr=1.0, **style)
+            axes[1].set_ylabel("deviation / error")
+        for axis in axes:
+            axis.set_xlabel("temperature  $T$  [K]")
+        _finish(figure, axes, ["measured", "fit"], problem_title)
+    return figure
+
+
 def _panels(count, width, share_x=False):
     """Return (figure, list of axes): two columns, or one where the figure is narrow."""
     columns = 1 if width < NARROW or count == 1 else 2
@@ -342,7 +375,7 @@ def _temperature_axes(axes, tables, symbol, bottom_only=True):
     """Label the temperatures, the lowest always; a logarithmic axis when they span more than a factor of four."""
     temperatures = [row["temperature"] for table in tables for row in table["rows"] if row.get("temperature")]
     for axis in lowest(axes) if bottom_only else axes:
-        axis.set_xlabel("temperature  $T$" + in_units("J", symbol))
+        axis.set_xlabel(temperature_title(symbol))
     if not temperatures:
         return
     low, high = min(temperatures), max(temperatures)

@@ -22,14 +22,22 @@ def table_text(result, problem):
     problem : Problem
     """
     widest = max(map(len, result.values))
-    lines = []
-    for name, value in result.values.items():
-        unit = _UNITS.get(name, problem.family.unit)
-        shown = value_text(value, result.errors[name]) if result.errors[name] else f"{value:g} (held)"
-        lines.append(f"{name:>{widest}} = {shown} {unit}".rstrip())
+    lines = [f"{name:>{widest}} = {shown}" for name, shown in _parameters(result, problem)]
     lines += ["", _quality(result), *_warnings(result, problem), ""]
     lines += _rows(result, problem)
     return "\n".join(lines) + "\n"
+
+
+def summary(result, problem):
+    """Return the parameters on one line."""
+    return ", ".join(f"{name} = {shown}" for name, shown in _parameters(result, problem))
+
+
+def _parameters(result, problem):
+    """Yield (name, value with error and unit)."""
+    for name, value in result.values.items():
+        shown = value_text(value, result.errors[name]) if result.errors[name] else f"{value:g} (held)"
+        yield name, f"{shown} {_UNITS.get(name, problem.family.unit)}".rstrip()
 
 
 def json_text(result, problem):

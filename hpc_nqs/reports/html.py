@@ -11,6 +11,7 @@ from hpc_nqs.reports.columns import aligned_columns
 from hpc_nqs.reports.methods import paragraph
 from hpc_nqs.reports.numbers import duration
 from hpc_nqs.reports.text import describe, errors_legend, status, table_remarks, unit_of_energy
+from hpc_nqs.reports.units import in_its_units, legend, rows_beside
 from hpc_nqs.settings.toml_text import format_value
 
 PAPERS = (
@@ -150,11 +151,12 @@ def _results_part(table, exact_rows):
     """Return the table of results in blocks of as many columns as a page is wide."""
     if not table["rows"]:
         return ["<p>There are no results yet.</p>"]
+    table = in_its_units(table)
     rows = [{key: value for key, value in row.items() if not _is_meter(key)} for row in table["rows"]]
-    blocks = aligned_columns(rows, exact_rows, unit_of_energy(table.get("settings", {})))
+    blocks = aligned_columns(rows, rows_beside(exact_rows, table), unit_of_energy(table))
     parts = [_numbers_table(block) for block in blocks]
-    legend = errors_legend([cell for block in blocks for column in block for cell in column[1:]])
-    parts.append(f"<p>{_text(f'Per site, in units of the couplings{legend}.')}</p>")
+    brackets = errors_legend([cell for block in blocks for column in block for cell in column[1:]])
+    parts.append(f"<p>{_text(f'{legend(table)}{brackets}.')}</p>")
     return parts + [f"<p>{_text(remark)}</p>" for remark in table_remarks(table["rows"], table.get("remark"))]
 
 
@@ -174,7 +176,7 @@ def _meters_part(table):
     rows = [{key: row[key] for key in row if key in ROW_NAMES or _is_meter(key)} for row in table["rows"]]
     if not any(map(_is_meter, {key for row in rows for key in row})):
         return []
-    return [_numbers_table(block) for block in aligned_columns(rows, None, unit_of_energy(table.get("settings", {})))]
+    return [_numbers_table(block) for block in aligned_columns(rows, None, unit_of_energy(table))]
 
 
 def _settings_part(table):

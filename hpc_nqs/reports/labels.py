@@ -3,8 +3,10 @@
 from fractions import Fraction
 
 from hpc_nqs.hamiltonians import MODELS
+from hpc_nqs.observables.molar_units import UNITS
 from hpc_nqs.reports.series import QUANTITIES
 from hpc_nqs.reports.text import describe
+from hpc_nqs.reports.units import MOLAR
 from hpc_nqs.settings.sweep import moving_entry
 
 MAX_DENOMINATOR = 64  # of wave vectors in units of pi
@@ -20,7 +22,12 @@ def plain_label(name):
 
 
 def energy_symbol(tables):
-    """Return what energies are in units of: "J" or, of electrons, "t" where the first coupling is 1, else "energy"."""
+    """Return what energies are in units of: "J" or, of electrons, "t" where the first coupling is 1, else "energy".
+
+    `MOLAR` where all tables are converted to such units.
+    """
+    if tables and all(MOLAR in table for table in tables):
+        return MOLAR
     found = dict.fromkeys(_symbol_of(table.get("settings", {}).get("model", {})) for table in tables)
     return next(iter(found)) if len(found) == 1 else "J" if not found else "energy"
 
@@ -35,14 +42,25 @@ def _symbol_of(given):
 
 
 def in_units(unit, symbol):
-    """Return the unit of an axis in brackets, "J" in it replaced by a symbol; "" for pure numbers."""
+    """Return the unit of an axis in brackets, "J" in it replaced by a symbol; "" for pure numbers.
+
+    What has no unit of its own among `MOLAR` ones is in units of the couplings.
+    """
+    symbol = "J" if symbol == MOLAR else symbol
     return f"  [{unit.replace('J', symbol)}]" if unit else ""
 
 
 def quantity_title(quantity, symbol, narrow=False):
     """Return the title of the axis of one of `series.QUANTITIES`, of a narrow figure its letter alone."""
     title, letter, unit = QUANTITIES[quantity]
+    if symbol == MOLAR and quantity in UNITS:
+        return (letter if narrow else f"{title.replace(' per site', '')}  {letter}") + f"  [{UNITS[quantity]}]"
     return (letter if narrow else f"{title}  {letter}") + in_units(unit, symbol)
+
+
+def temperature_title(symbol):
+    """Return the title of an axis of temperatures."""
+    return "temperature  $T$" + ("  [K]" if symbol == MOLAR else in_units("J", symbol))
 
 
 def correlation_title(quantity, key):

@@ -2,6 +2,7 @@
 
 import math
 
+from hpc_nqs.observables.molar_units import FACTORS
 from hpc_nqs.reports.series import error_of, finite, systematic_of, value_of
 
 LOST = 0.5
@@ -37,7 +38,7 @@ def is_lost(row, quantity, key=None):
 
 def _scale(row, quantity, value):
     if quantity in RANGES:
-        return RANGES[quantity]
+        return RANGES[quantity] * row.get(FACTORS, {}).get(quantity, 1.0)
     if quantity in CORRELATIONS:
         others = [value_of(row, quantity, key) for key in row[quantity]]
         return max(abs(other) for other in others if finite(other))

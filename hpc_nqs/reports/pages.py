@@ -4,6 +4,7 @@ from pathlib import Path
 
 from hpc_nqs.exact import table as exact_table
 from hpc_nqs.reports.series import has_correlations, has_momenta, has_times, read_reference
+from hpc_nqs.reports.units import MOLAR, in_its_units, rows_beside
 from hpc_nqs.settings.parsing import SettingsError, parse_settings
 
 FIRST, CORRELATIONS, MOMENTUM, IN_TIME = "thermodynamics", "correlations", "momentum", "imaginary_time"
@@ -85,7 +86,10 @@ class Drawing:
     """
 
     def __init__(self, tables, names, histories):
-        self.tables, self.names, self.histories = tables, names, histories
+        self.names, self.histories = names, histories
+        self.sources, self.tables = tables, [in_its_units(table) for table in tables]
+        if len({table.get(MOLAR) for table in self.tables}) > 1:
+            self.tables = tables  # of different units: those of the couplings
         self.curves, self.references, self.skipped = [], [], []
         self.momenta, self.in_time, self.levels = [], [], []
 
@@ -111,12 +115,13 @@ class Drawing:
             raise PageError(f"reference data have temperatures, which page {pages[0]} has not")
         self.references = [read_reference(str(written)) for written in references]
         if exact and {FIRST, CORRELATIONS} & set(pages):
-            self.curves, self.skipped = exact_table.curves(self.tables, self.names, CORRELATIONS in pages)
+            found, self.skipped = exact_table.curves(self.sources, self.names, CORRELATIONS in pages)
+            self.curves = [(name, rows_beside(rows, self.tables[0])) for name, rows in found]
         if exact and IN_TIME in pages:
-            self.in_time = [self._beside(_time_rows, *run) for run in zip(self.tables, self.names, strict=True)]
+            self.in_time = [self._beside(_time_rows, *run) for run in zip(self.sources, self.names, strict=True)]
         for page, name in ((MOMENTUM, "momenta"), (LEVELS, "levels")):
             if exact and page in pages:
-                runs = zip(self.tables, self.names, strict=True)
+                runs = zip(self.sources, self.names, strict=True)
                 setattr(self, name, [self._beside(exact_table.rows_beside, *run) for run in runs])
 
     def _beside(self, rows_of, table, name):

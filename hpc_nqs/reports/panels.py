@@ -12,6 +12,7 @@ from hpc_nqs.observables.thermodynamics import infinite_temperature_entropy
 from hpc_nqs.reports.labels import plain_label
 from hpc_nqs.reports.lost import CORRELATIONS, is_lost
 from hpc_nqs.reports.series import points
+from hpc_nqs.reports.units import factor
 from hpc_nqs.settings.parsing import SettingsError, parse_settings
 from hpc_nqs.settings.system import build
 
@@ -125,10 +126,11 @@ def draw_totals(axis, found, colour, possible=(-math.inf, math.inf)):
 def possible_range(quantity, table):
     """Return the least and the largest value that a quantity of a table can have."""
     if quantity == "energy":
-        return lowest_energy(table), math.inf
+        return lowest_energy(table) * factor(table, quantity), math.inf
     if quantity == "entropy":
         model = _model_of(table)
-        return 0.0, math.log(2.0) if model is None else infinite_temperature_entropy(model)
+        largest = math.log(2.0) if model is None else infinite_temperature_entropy(model)
+        return 0.0, largest * factor(table, quantity)
     if quantity in NOT_NEGATIVE:
         return 0.0, math.inf
     return (-0.25, 0.25) if quantity in CORRELATIONS else (-math.inf, math.inf)

@@ -11,6 +11,7 @@ from hpc_nqs.hamiltonians.spin_model import SZ_WORDS
 from hpc_nqs.reports import lost
 from hpc_nqs.reports.columns import TEXT_WIDTH, aligned, aligned_columns, time_columns
 from hpc_nqs.reports.numbers import duration, finite_only
+from hpc_nqs.reports.units import MOLAR, in_its_units, legend, rows_beside
 
 OF_SPINS = {"magnetization", "susceptibility", "structure_factor", "correlation", "dimer_structure_factor"}
 OF_SPINS |= {"time_correlation", "local_time_correlation"}
@@ -55,11 +56,12 @@ def table_text(table, exact_rows=None):
     exact_rows : list of dict, optional
         Exact rows in the order of table["rows"]; adds the differences of energy, specific heat and entropy.
     """
-    rows = [finite_only(row) for row in table["rows"]]
+    table = in_its_units(table)
+    exact_rows, rows = rows_beside(exact_rows, table), [finite_only(row) for row in table["rows"]]
     lines = wrapped(describe(table.get("settings", {}), table.get("n_sites"))) + [status(table, len(rows))]
     if not rows:
         return "\n".join(lines) + "\n"
-    blocks = aligned_columns(rows, exact_rows, unit_of_energy(table.get("settings", {})))
+    blocks = aligned_columns(rows, exact_rows, unit_of_energy(table))
     columns = [column for block in blocks for column in block]
     for block in blocks:
         lines += [""] + aligned(block)
@@ -67,20 +69,25 @@ def table_text(table, exact_rows=None):
     if in_time:
         lines += ["", "Correlations in imaginary time, <Sz(tau) Sz>:"] + aligned(in_time)
         columns = columns + in_time
-    legend = "Per site, in units of the couplings"
+    words = legend(table)
     cells = [cell for column in columns for cell in column[1:]]
-    legend += errors_legend(cells)
+    words += errors_legend(cells)
     if any(OF_SPINS.intersection(row) for row in rows):
-        legend += f"; {SZ_WORDS} in chi, m, S(q) and correlations"
-    lines += [""] + wrapped(legend + ".")
+        words += f"; {SZ_WORDS} in chi, m, S(q) and correlations"
+    lines += [""] + wrapped(words + ".")
     for remark in table_remarks(rows, table.get("remark")):
         lines += wrapped(remark)
     return "\n".join(lines) + "\n"
 
 
-def unit_of_energy(settings):
-    """Return the largest coupling or field of settings as nested dicts, 1 where there is none: what energies are of."""
-    given = settings.get("model", {})
+def unit_of_energy(table):
+    """Return the size of the energies of a table: its largest coupling or field, 1 where there is none.
+
+    Per mole it is such that energies have four decimals and susceptibilities seven.
+    """
+    if MOLAR in table:
+        return 100.0
+    given = table.get("settings", {}).get("model", {})
     model = MODELS.get(given.get("kind"))
     of_energy = [parameter for parameter in model.parameters if parameter.unit == "energy"] if model else []
     sizes = [abs(x) for each in of_energy for x in each.as_tuple(given.get(each.name, each.default))]

@@ -25,6 +25,7 @@ class Settings:
     thermal: parts.ThermalSettings
     ground_state: parts.GroundStateSettings
     observables: parts.ObservablesSettings
+    units: parts.UnitsSettings
 
     def to_dict(self):
         """Return nested plain dicts and lists with every default, as in the tables of `show --json`."""

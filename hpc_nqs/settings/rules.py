@@ -4,6 +4,8 @@ import dataclasses
 import math
 from collections.abc import Callable
 
+from hpc_nqs.observables.molar_units import KELVIN, kelvin_of
+
 MAX_SITES = 12288  # of a list of bonds
 
 
@@ -99,6 +101,17 @@ def text():
         return value
 
     return Rule("a text", convert)
+
+
+def energy_with_unit():
+    """Accept an energy with its unit, such as "98.2 K", or an empty text."""
+
+    def convert(value):
+        if value != "":
+            kelvin_of(value)
+        return value
+
+    return Rule(f'a number with one of the units {", ".join(KELVIN)}, as in "98.2 K", or an empty text', convert)
 
 
 def auto_or(rule):

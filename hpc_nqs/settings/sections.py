@@ -11,6 +11,7 @@ from hpc_nqs.settings.rules import (
     MAX_SITES,
     auto_or,
     bond,
+    energy_with_unit,
     integer,
     list_of,
     number,
@@ -382,3 +383,16 @@ class ObservablesSettings:
         about="measure S^z correlations in imaginary time, too, in thermal runs (numerical method); of electrons "
         "with mu, in exact results, beta G(k, beta/2)",
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class UnitsSettings:
+    """Units of printed tables and figures; the input and the run file are in units of the couplings."""
+
+    J: str = option(
+        energy_with_unit(),
+        "",
+        about='unit of energy of the input, "98.2 K" or "8.5 meV": tables and figures have T in K, c in J/(mol K), chi '
+        "in emu/mol; empty: in units of the couplings",
+    )
+    g: float = option(number(0.0, 1e3, above=True), 2.0, about="g factor of chi in emu/mol")

@@ -11,7 +11,7 @@ from hpc_nqs.experiments.fit import Problem
 from hpc_nqs.experiments.measured_curve import MeasuredCurve, MeasuredCurveError, read_curve
 from hpc_nqs.experiments.sources import exact_family
 from hpc_nqs.experiments.theory_curve import TheoryCurve, TheoryFamily
-from hpc_nqs.experiments.units import CURIE, GAS_CONSTANT, kelvin_of
+from hpc_nqs.observables.molar_units import CURIE, GAS_CONSTANT, kelvin_of
 from hpc_nqs.settings.parsing import parse_settings
 
 J, G, TEMPERATURES = 98.2, 2.1, np.linspace(15.0, 300.0, 30)
@@ -156,7 +156,10 @@ def test_the_command_prints_what_was_put_in(folder, capsys):
     assert table["parameters"]["J"]["value"] == pytest.approx(J, rel=1e-5)
     assert table["parameters"]["g"]["value"] == pytest.approx(G, rel=1e-5)
     assert table["chi_squared"] < 1e-3 and table["degrees_of_freedom"] == 28 and not table["remarks"]
-    assert main(["fit", "chi.csv", "sweep.toml", "--g", "2.1"]) == 0
+    assert main(["fit", "chi.csv", "sweep.toml", "--g", "2.1", "-o", "fit.png"]) == 0
+    assert (folder / "fit.png").stat().st_size > 10_000
+    assert main(["fit", "chi.csv", "ring.toml", "-o", "ring.toml"]) == 1
+    assert (folder / "ring.toml").read_text() == INPUT
     text = capsys.readouterr().out
     assert "Delta = 0.99" in text or "Delta = 1.00" in text
     assert "g = 2.1 (held)" in text and "chi^2 = " in text
