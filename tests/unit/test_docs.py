@@ -244,7 +244,7 @@ def test_every_command_runs_as_written(tmp_path, clean_environment):
 def test_cells_of_notebooks_run(name, tmp_path, clean_environment):
     """Up to two minutes each on an idle core."""
     cells = CELL.findall(PAGES[name])
-    assert len(cells) >= 4
+    assert len(cells) >= 3
     done = subprocess.run(
         [sys.executable, "-c", "\n".join(cells)],
         cwd=tmp_path,
