@@ -30,7 +30,7 @@ extensions = [
     "sphinx.ext.viewcode",
     "sphinxcontrib.bibtex",
 ]
-exclude_patterns = ["_build", "_ext", "developers/findings/*.sh"]
+exclude_patterns = ["_build", "_ext"]
 nitpicky = False  # types in docstrings are words of physics such as (n_rows,) float64, not names of classes
 
 smartquotes = False  # what stands in quotes is typed
