@@ -7,7 +7,7 @@
 # open Heisenberg chain of 4 sites against all its levels.
 #
 # Seen: asked 0.50 in steps of 0.05: E = -0.6330, exact E(0.50) = -0.3090, E(1.00) = -0.6330
-#       asked 0.50 in steps of 0.20: E = -0.7529, exact E(0.50) = -0.3090, E(1.00) = -0.6330, E(1.20) = -0.7526
+#       asked 0.50 in steps of 0.20: E = -0.7529, exact E(0.50) = -0.3090, E(1.00) = -0.6330, E(1.20) = -0.7524
 #
 #   bash findings/tenpy_cools_to_twice_beta.sh       exit code 0: as above; 1: it behaves otherwise now
 set -euo pipefail

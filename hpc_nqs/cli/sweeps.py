@@ -94,6 +94,19 @@ def _collect_sweep(options):
     return DONE
 
 
+def _exact_curves(runs, tables):
+    """Return the exact rows dense in T of every run, empty where there are none; says why."""
+    from hpc_nqs.exact.table import curves
+
+    found = []
+    for run, table in zip(runs, tables, strict=True):
+        one, skipped = curves([table], [run.output.stem], with_observables=False) if table else ([], [])
+        found.append(one[0][1] if one else [])
+        for sentence in skipped:
+            print(f"hpc-nqs: {sentence}", file=sys.stderr)
+    return found
+
+
 def _draw_sweep(options, runs, tables):
     from hpc_nqs.reports.series import points
     from hpc_nqs.reports.sweep_table import sweep_groups
@@ -105,7 +118,7 @@ def _draw_sweep(options, runs, tables):
         raise CommandError(f"{options.input}: no run of the sweep has results yet")
     if not any(points(table["rows"], options.quantity) for table in tables if table):
         raise CommandError(f"{options.input}: no run of the sweep has {options.quantity}; choose another --quantity")
-    diagram = sweep_groups(runs, tables)
+    diagram = sweep_groups(runs, tables, _exact_curves(runs, tables) if options.exact else None)
     if len(diagram["groups"]) > plotting.MAX_GROUPS:
         print(f"hpc-nqs: the figure shows {plotting.MAX_GROUPS} of {len(diagram['groups'])} maps", file=sys.stderr)
         diagram["groups"] = diagram["groups"][: plotting.MAX_GROUPS]

@@ -263,12 +263,13 @@ def phase_diagram(sweep, quantity="specific_heat", width=WIDTH):
     ----------
     sweep : dict
         "parameter", the title of its axis; "groups", a list of (title, runs), one for every combination of what else
-        was swept, with runs a list of (value of the parameter, label, rows); "title" and "symbol", see `labels`.
+        was swept, with runs a list of (value of the parameter, label, rows, exact rows or an empty list); "title" and
+        "symbol", see `labels`.
     quantity : str
     """
     title, unit = quantity_title(quantity, sweep["symbol"]), in_units(QUANTITIES[quantity][2], sweep["symbol"])
     groups = [(words, sorted(runs, key=lambda run: run[0])) for words, runs in sweep["groups"]]
-    kept = [(words, [(place, kept_points(rows, quantity)[0]) for place, _, rows in runs]) for words, runs in groups]
+    kept = [(words, [(place, kept_points(rows, quantity)[0]) for place, _, rows, _ in runs]) for words, runs in groups]
     kept = [(words, [run for run in runs if run[1]]) for words, runs in kept]
     limits = limits_of([run for _, runs in kept for run in runs]) if any(runs for _, runs in kept) else (0.0, 0.0)
     with matplotlib.rc_context(_style(width)):
@@ -280,11 +281,11 @@ def phase_diagram(sweep, quantity="specific_heat", width=WIDTH):
             draw_map(figure, of_map, found, QUANTITIES[quantity][1] + unit, limits)
             of_map.set_xlabel(sweep["parameter"])
             of_map.set_ylabel("temperature  $T$" + in_units("J", sweep["symbol"]))
-            handles = draw_curves(of_curves, [(label, rows) for _, label, rows in runs], quantity)
+            handles = draw_curves(of_curves, [run[1:] for run in runs], quantity)
             of_curves.set_ylabel(title)
             if handles:
                 of_curves.legend(handles=handles, fontsize="small", frameon=False)
-            _temperature_axes([of_curves], [{"rows": rows} for *_, rows in runs], sweep["symbol"], bottom_only=False)
+            _temperature_axes([of_curves], [{"rows": run[2]} for run in runs], sweep["symbol"], bottom_only=False)
             for axis in (of_map, of_curves):
                 letter(axis, axes, words)
         figure.suptitle(sweep.get("title", ""))

@@ -58,9 +58,12 @@ def draw_map(figure, axis, runs, label, limits):
 
 
 def draw_curves(axis, runs, quantity):
-    """Draw the quantity of runs [(label, rows)] against temperature, dark to light; return the handles of a legend."""
+    """Draw the quantity of runs [(label, rows, exact rows)] against temperature; return the handles of a legend.
+
+    Dark to light; lines are exact results where there are any, guides from point to point elsewhere.
+    """
     handles, lost = [], []
-    for position, (label, rows) in enumerate(runs):
+    for position, (label, rows, exact_rows) in enumerate(runs):
         found, lost_points = kept_points(rows, quantity)
         colour, marker = shade(position, len(runs)), MARKERS[position % len(MARKERS)]
         if found:
@@ -69,6 +72,11 @@ def draw_curves(axis, runs, quantity):
             style |= {"color": colour, "marker": marker, "capsize": 2, "label": label}
             handles.append(axis.errorbar(temperatures, values, yerr=errors, **style))
             draw_totals(axis, found, colour, possible_range(quantity, {}))
+        curve = points(exact_rows, quantity)
+        if found and curve:
+            handles[-1].lines[0].set_linestyle("none")
+            along, exactly, *_ = zip(*curve, strict=True)
+            axis.plot(along, exactly, color=colour, linestyle=EXACT_STYLES[position % len(EXACT_STYLES)], label="exact")
         lost += [(*point, marker) for point in lost_points]
     low, high = axis.get_ylim() if axis.has_data() else (-math.inf, math.inf)
     for temperature, value, _, _, marker in lost:

@@ -68,7 +68,7 @@ def collected_json(runs, tables):
     return json.dumps({"format": 1, "task": "sweep", "runs": entries}, indent=1) + "\n"
 
 
-def sweep_groups(runs, tables):
+def sweep_groups(runs, tables, exact=None):
     """Return what `figures.phase_diagram` draws: the runs over the first swept parameter, in groups of the others.
 
     Parameters
@@ -76,6 +76,8 @@ def sweep_groups(runs, tables):
     runs : list of SweepRun
     tables : list of dict or None
         See `collected_text`; at least one with rows.
+    exact : list of list of dict, optional
+        Exact rows dense in T of every run.
     """
     values = {name: [run.values[name] for run in runs] for name in runs[0].values}
     places = {name: numbers_of(values[name]) for name in values}
@@ -86,7 +88,8 @@ def sweep_groups(runs, tables):
         words = [labels.value_title(name, values[name], places[name][number]) for name in others]
         place, label = places[first][number], labels.value_title(first, values[first], places[first][number])
         if table and table["rows"]:
-            groups.setdefault(", ".join(words), []).append((place, label, table["rows"]))
+            run = place, label, table["rows"], exact[number] if exact else []
+            groups.setdefault(", ".join(words), []).append(run)
     return {
         "parameter": labels.parameter_title(first, values[first], symbol),
         "groups": list(groups.items()),

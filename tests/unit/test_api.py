@@ -160,7 +160,7 @@ def made_up_run(rows, task="thermal"):
 
 ROWS = [
     {"temperature": t, "beta": 1 / t, "energy": -0.1 / t, "energy_error": 0.001, "susceptibility": 0.1}
-    | {"structure_factor": {"1,0": [0.3 / t, 0.01], "0.666667,0": [0.2, 0.02]}}
+    | {"structure_factor": {"1,0": [0.3 / t, 0.01], "0.666667,0": [0.2, 0.02], "-0.5,0": [0.4, 0.0]}}
     | {"structure_factor_systematic": {"1,0": 0.003, "0.666667,0": 0.004}, "tau": 3.0, "autocorrelation": 1.0}
     for t in (2.0, 1.0)
 ]
@@ -178,6 +178,8 @@ ROWS = [
         ("S(pi, 0)", [0.15, 0.3]),
         ("S(2pi/3,0)", [0.2, 0.2]),
         ("S(0.666667)_error", [0.02, 0.02]),
+        ("S(-pi/2,0)", [0.4, 0.4]),
+        ("S(-0.5)", [0.4, 0.4]),
         ("S(2/3)_systematic", [0.004, 0.004]),
         ("tau", [3.0, 3.0]),
     ],
@@ -187,7 +189,7 @@ def test_short_names_are_the_headings_of_the_table(name, values):
     assert run[name].tolist() == pytest.approx(values) and name in run
 
 
-ABSENT = ["c", "S", "S(0,pi)", "S(1,0,0)", "S(x)", "S(1/0)", "S()", "N(1,0)", "_error", "", "zz"]
+ABSENT = ["c", "S", "S(0,pi)", "S(pi/2)", "S(1,0,0)", "S(x)", "S(1/0)", "S()", "N(1,0)", "_error", "", "zz"]
 
 
 @pytest.mark.parametrize("name", ABSENT)
@@ -262,7 +264,7 @@ def test_figures_from_python(tmp_path):
     figure = run.plot(exact=True, path=tmp_path / "run.png", others=[hpc_nqs.diagonalize(run.settings)])
     assert (tmp_path / "run.png").read_bytes().startswith(b"\x89PNG")
     assert [text.get_text() for text in figure.legends[0].get_texts()][:2] == ["run", "exact"]
-    assert len(run.plot("correlations").axes) == 2
+    assert len(run.plot("correlations").axes) == 3
     with pytest.raises(ValueError, match="page imaginary_time: no correlations in imaginary time were measured"):
         run.plot("imaginary_time")
     with pytest.raises(ValueError, match="page energies: allowed are thermodynamics, correlations, convergence"):

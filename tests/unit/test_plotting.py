@@ -374,7 +374,7 @@ def test_figures_are_readable_without_colour():
 
 
 def test_the_phase_diagram_has_a_map_and_a_curve_per_run():
-    runs = [(0.1 * k, f"{k}", made_up_table([2.0, 1.0, 0.5])["rows"]) for k in range(4)]
+    runs = [(0.1 * k, f"{k}", made_up_table([2.0, 1.0, 0.5])["rows"], []) for k in range(4)]
     runs[0][2][0] |= {"specific_heat": 70.0, "specific_heat_error": 50.0}
     sweep = {"parameter": "field", "symbol": "J", "title": "t", "groups": [("h = 0", runs), ("h = 1", runs[:2])]}
     figure = plotting.phase_diagram(sweep, "specific_heat")
@@ -385,7 +385,12 @@ def test_the_phase_diagram_has_a_map_and_a_curve_per_run():
     assert [text.get_text() for text in curves_of_all.get_legend().get_texts()] == ["0", "1", "2", "3"]
     lost = [line for line in curves_of_all.lines if line.get_label() == panels.LOST]
     assert len(lost) == 1 and curves_of_all.get_ylim()[1] < 10, "what is lost is hollow, grey and at the edge"
-    words = sweep | {"groups": [("", [("tfim", "tfim", runs[1][2])])]}
+    beside = sweep | {"groups": [("", [runs[1][:3] + (EXACT[1],), runs[2]])]}
+    drawn = plotting.phase_diagram(beside).axes[1]
+    first, second = (container.lines[0].get_linestyle() for container in drawn.containers)
+    assert first == "None" and second == "--", "an exact line in place of the guide"
+    assert [len(line.get_xdata()) for line in drawn.lines if line.get_label() == "exact"] == [len(EXACT[1])]
+    words = sweep | {"groups": [("", [("tfim", "tfim", runs[1][2], [])])]}
     plotting.phase_diagram(words).canvas.draw()
 
 

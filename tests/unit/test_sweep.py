@@ -132,6 +132,8 @@ def test_from_expansion_to_phase_diagram(tmp_path, driver, monkeypatch, capsys):
 
 def test_the_phase_diagram_is_drawn(tmp_path, driver, monkeypatch, capsys):
     pytest.importorskip("matplotlib")
+    from hpc_nqs.reports import figures
+
     monkeypatch.chdir(tmp_path)
     swept(tmp_path, SWEPT + '[sweep]\n"model.field_z" = [0.0, 0.5]\n')
     assert cli.main(["sweep", "collect", "j.toml", "-o", "j.png"]) == 1
@@ -141,6 +143,15 @@ def test_the_phase_diagram_is_drawn(tmp_path, driver, monkeypatch, capsys):
     assert (tmp_path / "j.svg").read_text().startswith("<?xml")
     assert cli.main(["sweep", "collect", "j.toml", "-o", "j.svg", "--quantity", "compressibility"]) == 1
     assert "no run of the sweep has compressibility; choose another --quantity" in capsys.readouterr().err
+    (tmp_path / "one.toml").write_text(SWEPT)
+    drawn = []
+    monkeypatch.setattr(figures, "phase_diagram", lambda diagram, quantity: drawn.append(diagram) or figures.Page())
+    assert cli.main(["sweep", "collect", "j.toml", "-o", "j.png", "--exact"]) == 0
+    ((_, runs),) = drawn[0]["groups"]
+    for run, field in zip(runs, (0.0, 0.5), strict=True):
+        settings = read_settings(tmp_path / "one.toml", [f"model.field_z={field}"])
+        exact = {row["beta"]: row for row in run[3]}
+        assert len(run[3]) > 200 and exact[1.0]["energy"] == pytest.approx(hpc_nqs.diagonalize(settings)["e"][1])
 
 
 def test_the_second_key_of_a_sweep_parts_its_figure_in_groups(tmp_path):
@@ -148,7 +159,7 @@ def test_the_second_key_of_a_sweep_parts_its_figure_in_groups(tmp_path):
     rows = [{"temperature": 1.0, "energy": -0.1}]
     found = sweep_table.sweep_groups(runs, [{"rows": rows}] * 5 + [None])
     assert found["parameter"] == "field $h$  [energy]", "J1 is swept, too, and no unit any more"
-    words = [(title, [(place, label) for place, label, _ in group]) for title, group in found["groups"]]
+    words = [(title, [run[:2] for run in group]) for title, group in found["groups"]]
     both = [(0.0, "$h = 0$"), (0.5, "$h = 0.5$")]
     assert words == [("$J_1 = 1$", both), ("$J_1 = 2$", both), ("$J_1 = 3$", both[:1])], "the last run has no results"
     assert found["title"] == "Heisenberg on chain 4"
