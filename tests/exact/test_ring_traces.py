@@ -123,12 +123,13 @@ def test_rings_of_two_links_are_the_sums_over_configurations(name):
     for number, key in enumerate(observables.phases):
         for k, column in enumerate(observables.layers.columns(2, number)):
             assert found["layers"][column] == pytest.approx(of_z("time_correlation")[f"{key},{k}"][0], abs=1e-10)
-    if "components" in found:
-        averaged = traced_row(found, observables, state.model, 2, beta)
-        for quantity in ("structure_factor", "time_correlation", "static_susceptibility", "local_time_correlation"):
+    if "components" in found:  # what the sums average, traces have as an error
+        traced = traced_row(found, observables, state.model, 2, beta)
+        for quantity in ("structure_factor", "neighbour_correlation", "correlation", "time_correlation"):
             assert quantity + "_z" in row
             for key, (value, _) in row[quantity].items():
-                assert averaged[quantity][key][0] == pytest.approx(value, abs=1e-9), (quantity, key)
+                apart = abs(value - of_z(quantity)[key][0])
+                assert traced[f"{quantity}_systematic"][key] == pytest.approx(apart, abs=1e-9), (quantity, key)
     assert ("components" in found) == (name in ("ring", "odd_ring", "square"))
     in_time = rows(lambda function: (function(found["layers"][None])[0], 0.0), observables.layers, 2, beta)
     for key, (value, _) in in_time["static_susceptibility"].items():

@@ -5,6 +5,7 @@ with a = R // 2, each by links of its own: the product of two local energies on 
 ratio <sign O> / <sign>, both with control variates.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from hpc_nqs.hamiltonians.spin_model import SZ
 from hpc_nqs.statistics.jackknife import Jackknife, SignedStatistics
 from hpc_nqs.thermal.measured_row import measured_row
+from hpc_nqs.thermal.observable_error import ALONE
 from hpc_nqs.thermal.rings.controls import RingControls, opposite
 
 ENERGY, FLUCTUATION = range(2)
@@ -163,12 +165,30 @@ class _Exact:
 
 
 def traced_row(averages, observables, model, n_links, beta):
-    """Return the results of exact traces, `RingTraces.averages`, as the same row."""
+    """Return the results of exact traces, `RingTraces.averages`, as the same row.
+
+    Correlations are those of S^z: of states cooled by sums no worse than the averages over the components, from which
+    they differ by NAME_systematic.
+    """
     energy, layers = averages["energy"], averages.get("layers", ())
     means = np.array([[0.0, averages["variance_opposite"], *averages["observables"], *layers]])
-    components = _Exact(averages["components"][None]) if "components" in averages else None
-    row = _row(_Exact(means).estimate, observables, model, n_links, energy, beta, components)
+    row = _row(_Exact(means).estimate, observables, model, n_links, energy, beta)
+    if "components" in averages:
+        components = _Exact(averages["components"][None])
+        averaged = _row(_Exact(means).estimate, observables, model, n_links, energy, beta, components)
+        row |= _asymmetries(row, averaged)
     return row | {"average_sign": averages["average_sign"]}
+
+
+def _asymmetries(row, averaged):
+    """Return {NAME_systematic: {key: number}}: how far averages over the components are, and what a row has already."""
+    return {
+        f"{name}_systematic": {
+            key: math.hypot(row.get(f"{name}_systematic", {}).get(key, 0.0), averaged[name][key][0] - value)
+            for key, (value, _) in row[name].items()
+        }
+        for name in averaged if name + ALONE in averaged
+    }
 
 
 def _row(estimate, observables, model, n_links, centre, beta, averages=None):
