@@ -11,6 +11,7 @@ unit M + m for spin down.  A basis state is |x> = (all c+_up in the order of the
 of a determinant hold this sign themselves: to them the elements e and J are constants.
 """
 
+import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -142,6 +143,11 @@ class ElectronModel:
         return 2 * self.n_levels
 
     @property
+    def of_electrons(self):
+        """Whether units are spin-orbitals: they are."""
+        return True
+
+    @property
     def is_canonical(self):
         """Whether the numbers of electrons of either spin are fixed."""
         return self.mu is None
@@ -150,6 +156,12 @@ class ElectronModel:
     def filling(self):
         """Fixed numbers of electrons of spin up and down, None in the grand canonical ensemble."""
         return (self.n_up, self.n_down) if self.is_canonical else None
+
+    @property
+    def fillings(self):
+        """All numbers of electrons of spin up and down that the ensemble holds, a tuple of pairs."""
+        numbers = range(self.n_levels + 1)
+        return (self.filling,) if self.is_canonical else tuple(itertools.product(numbers, numbers))
 
     def site_of(self, units):
         """Return the lattice sites of units."""

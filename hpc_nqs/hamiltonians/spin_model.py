@@ -93,8 +93,18 @@ class SpinModel:
         return 0.0
 
     @property
+    def of_electrons(self):
+        """Whether units are spin-orbitals: they are spins."""
+        return False
+
+    @property
     def filling(self):
         """Fixed numbers of electrons of spin up and down: None."""
+        return None
+
+    @property
+    def mu(self):
+        """Chemical potential of electrons: None."""
         return None
 
     @property

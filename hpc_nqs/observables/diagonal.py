@@ -79,6 +79,7 @@ class OrbitAverages:
     """
 
     hops = ()
+    n_hops = 0
 
     def __init__(self, observables, images):
         weights = observables.pair_weights()

@@ -1,11 +1,13 @@
-"""Exact moments of H of electrons at infinite temperature, with fixed numbers of either spin: E(0) and its slopes.
+"""Exact moments of H of electrons at infinite temperature: E(0) and its slopes.  With mu H stands for H - mu N.
 
 All occupations of M orbitals with N_s electrons of spin s are alike.  The mean of a product of k different s_p of one
 spin is
 
     e_k = sum_j (-1)^(k - j) C(k, j) C(M - k, N_s - j) / C(M, N_s),
 
-spins are independent, and s_p^2 = 1.  With D the diagonal part of H about its mean and T the hops,
+in the grand canonical ensemble 0 but for e_0; spins are independent, and s_p^2 = 1.
+
+With D the diagonal part of H about its mean and T the hops,
 
     k_2 = <D^2> + <T^2>,    k_3 = <D^3> + 3 <D T^2> + <T^3>,    diag T^2 = sum_hops e^2 (1 - s_p s_q)/2,
 
@@ -31,28 +33,41 @@ def cumulants(model):
     Parameters
     ----------
     model : ElectronModel
-        Canonical, without pairs of hops where the sector is large.
+        Without pairs of hops where there are many states.
     """
-    n_states = math.prod(math.comb(model.n_levels, n) for n in model.filling)
-    return summed_cumulants(model) if n_states <= MAX_STATES else derived_cumulants(model)
+    return summed_cumulants(model) if n_states(model) <= MAX_STATES else derived_cumulants(model)
+
+
+def _means_of_numbers(model):
+    """Return what `means` has in the grand canonical ensemble alone."""
+    n, m = model.n_lattice_sites, model.n_levels
+    energy = (cumulants(model)[0] + model.mu * m) / n
+    variances = {"compressibility": 0.5 * m / n, "susceptibility": 0.125 * m / n}
+    return {"filling": m / n, "hamiltonian_energy": energy} | variances
+
+
+def n_states(model):
+    """Return the number of states of the ensemble of a model."""
+    return sum(math.prod(math.comb(model.n_levels, n) for n in numbers) for numbers in model.fillings)
 
 
 def entropy(model):
     """Return the entropy at infinite temperature, total: ln of the number of states."""
-    return float(sum(math.log(math.comb(model.n_levels, n)) for n in model.filling))
+    return math.log(n_states(model))
 
 
 def means(model):
     """Return the means of what is measured at infinite temperature, {name: number}, of one orbital per site.
 
-    Structure factors are those of wave vectors other than zero.
+    Structure factors are those of wave vectors other than zero; of susceptibility and compressibility those times T.
     """
-    m, numbers = model.n_levels, np.array(model.filling)
-    densities, pairs = numbers / m, numbers * (numbers - 1) / (m * max(1, m - 1))
+    products = [np.append(_mean_products(model.n_levels, n), 0.0) for n in model.filling or (None, None)]
+    one, two = np.transpose([each[1:3] for each in products])
+    densities, pairs = (1 + one) / 2, (1 + 2 * one + two) / 4
     double = float(densities.prod())
     spin, charge = ((densities.sum() + sign * 2 * double) for sign in (-1, 1))  # of Sz_i^2, times 4, and of n_i^2
     apart = [pairs.sum() + sign * 2 * double for sign in (-1, 1)]  # the same of two sites
-    return {
+    return ({} if model.is_canonical else _means_of_numbers(model)) | {
         "double_occupancy": double,
         "local_moment": 0.75 * float(spin),
         "structure_factor": 0.25 * float(spin - apart[0]),
@@ -65,24 +80,33 @@ def means(model):
 
 
 def sector_states(model):
-    """Return the basis indices of all states with the numbers of electrons of a model in growing order, int64."""
-    m = model.n_levels
+    """Return the basis indices of all states of the ensemble of a model in growing order, int64."""
+    if not model.is_canonical:
+        return np.arange(2**model.n_sites, dtype=np.int64)
+    return states_of(model.n_levels, model.filling)
+
+
+def states_of(n_levels, filling):
+    """Return the basis indices of all states with (N_up, N_down) electrons in growing order, int64."""
     up, down = (
-        np.array(sorted(sum(1 << p for p in chosen) for chosen in itertools.combinations(range(m), n)), dtype=np.int64)
-        for n in model.filling
+        np.array(
+            sorted(sum(1 << p for p in chosen) for chosen in itertools.combinations(range(n_levels), n)),
+            dtype=np.int64,
+        )
+        for n in filling
     )
-    return ((down << m)[:, None] | up).ravel()
+    return ((down << n_levels)[:, None] | up).ravel()
 
 
 def summed_cumulants(model):
     """Return `cumulants` from traces over all states."""
     matrix = to_sparse(model, sector_states(model))
-    n_states = matrix.shape[0]
-    mean = matrix.diagonal().sum() / n_states
+    total = matrix.shape[0]
+    mean = matrix.diagonal().sum() / total
     matrix.setdiag(matrix.diagonal() - mean)
     square = matrix @ matrix
     variance, third, fourth = (
-        float(product.sum() / n_states) for product in (matrix * matrix, square * matrix, square * square)
+        float(product.sum() / total) for product in (matrix * matrix, square * matrix, square * square)
     )
     return float(mean), variance, third, fourth - 3 * variance**2
 
@@ -117,30 +141,33 @@ def derived_cumulants(model):
 def _diagonal_terms(model):
     """Return the diagonal terms as units whose s are multiplied, (n, n_sites) bool, and coefficients (n,).
 
-    What is the same for all units of one spin is one term without units: its mean is all there is of it.
+    Of fixed numbers of electrons what is the same for all units of one spin is one term without units: its mean is all
+    there is of it.
     """
     fields = model.site_field.reshape(2, -1)
-    constants = fields.mean(axis=1)
+    constants = fields.mean(axis=1) if model.is_canonical else np.zeros(2)
     rest = (fields - constants[:, None]).ravel()
     single = np.flatnonzero(np.abs(rest) > 1e-14 * np.abs(fields).max(initial=0.0))
     terms = np.zeros((1 + len(model.pair_sites) + len(single), model.n_sites), dtype=bool)
     for row, pair in zip(terms[1:], model.pair_sites, strict=False):
         row[pair] = True
     terms[1 + len(model.pair_sites) + np.arange(len(single)), single] = True
-    magnetizations = 2 * np.array(model.filling) - model.n_levels
+    magnetizations = 2 * np.array(model.filling or (0, 0)) - model.n_levels
     return terms, np.concatenate([[constants @ magnetizations], model.pair_coupling, rest[single]])
 
 
 def _means(model, terms):
     """Return the mean products of the s of the chosen units (..., n_sites) bool, (...,)."""
     counts = terms.reshape(*terms.shape[:-1], 2, -1).sum(axis=-1)
-    up, down = (_mean_products(model.n_levels, n) for n in model.filling)
+    up, down = (_mean_products(model.n_levels, n) for n in model.filling or (None, None))
     return up[counts[..., 0]] * down[counts[..., 1]]
 
 
 @functools.lru_cache(maxsize=8)
 def _mean_products(n_levels, n_electrons):
-    """Return e_k for k = 0 to 6, or to the number of orbitals."""
+    """Return e_k for k = 0 to 6, or to the number of orbitals; `n_electrons` is None where they are any number."""
+    if n_electrons is None:
+        return np.eye(1, min(6, n_levels) + 1)[0]
     total = math.comb(n_levels, n_electrons)
     return np.array([
         sum(
@@ -163,7 +190,7 @@ def _hops(model):
 def _triangles(model, hops):
     """Return <T^3>: an electron alone on a triangle goes around either way from any corner, a hole with a sign."""
     total, one, two = 0.0, [], []
-    for n in model.filling:
+    for n in model.filling or (None, None):
         e = np.append(_mean_products(model.n_levels, n), np.zeros(4))  # of fewer than three orbitals none is asked for
         one.append((1 - e[1] - e[2] + e[3]) / 8)  # (1 + s)(1 - s')(1 - s'')
         two.append((1 + e[1] - e[2] - e[3]) / 8)

@@ -39,7 +39,7 @@ def refuse_runs(settings):
     Raises
     ------
     ValueError
-        For electrons: in the grand canonical ensemble, in their ground state, and of other models than Hubbard's.
+        For electrons: in their ground state, and of other models than Hubbard's.
     """
     model = MODELS[settings.model.kind]
     if not model.of_electrons:
@@ -49,8 +49,6 @@ def refuse_runs(settings):
         raise ValueError(f'model.kind = "{model.word}": runs are available for "{Hubbard.word}" only{instead}')
     if settings.run.task == "ground_state":
         raise ValueError(f'run.task = "ground_state": with model.kind = "{model.word}" allowed is "thermal"{instead}')
-    if "mu" in settings.model.keywords():
-        raise ValueError(f"model.mu = {settings.model.mu:g}: runs take n_up and n_down in its place{instead}")
 
 
 def not_available(word):

@@ -1,4 +1,4 @@
-"""Thermal states of electrons whose numbers are fixed: determinants with backflow times tables.
+"""Thermal states of electrons: determinants with backflow times tables.
 
 The determinants hold the signs and the hops of e^{-beta H/2}, the tables what repulsions weigh.  There is a table over
 every orbital, over pairs of orbitals and over three that hops connect, of both spins on both layers.  The first leave
@@ -134,13 +134,13 @@ def build_determinant_state(plan):
 
 
 def one_electron_parts(model):
-    """Return h of either spin, (2, M, M), energies from their means: hops and energies of the orbitals."""
+    """Return h of either spin, (2, M, M): hops and energies of orbitals, from their means where numbers are fixed."""
     m = model.n_levels
     parts = np.zeros((2, m, m))
     repulsion = np.zeros(2 * m)  # c s_p s_q + c s_p + c s_q is that of n_p n_q alone
     np.add.at(repulsion, model.pair_sites.ravel(), np.repeat(model.pair_coupling, 2))
     for spin, energies in enumerate(np.split(2 * (model.site_field - repulsion), 2)):
-        parts[spin] = np.diag(energies - energies.mean())
+        parts[spin] = np.diag(energies - energies.mean() if model.is_canonical else energies)
     for (p, q), element in zip(model.exchange_sites.tolist(), model.exchange_element, strict=True):
         parts[p // m, p % m, q % m] += element
         parts[p // m, q % m, p % m] += element

@@ -30,7 +30,8 @@ def measured_row(estimate, energy, variance, model, observables, beta, n_links, 
     Returns
     -------
     dict
-        temperature, beta, and NAME, NAME_error or NAME {key: [value, error]}.
+        temperature, beta, and NAME, NAME_error or NAME {key: [value, error]}.  In the grand canonical ensemble the
+        energy is that of H - mu N, as all of the path is; that of H stands beside it, hamiltonian_energy.
     """
     n, row = model.n_lattice_sites, {"temperature": 1.0 / beta, "beta": beta}
 
@@ -41,8 +42,8 @@ def measured_row(estimate, energy, variance, model, observables, beta, n_links, 
     put("energy_variance", lambda means: variance(means) / n)
     for suffix in ("", "_error"):
         row[f"specific_heat{suffix}"] = beta**2 * row[f"energy_variance{suffix}"]
-    if model.filling is not None:
-        row |= observables.entries(estimate, first)
+    if model.of_electrons:
+        row |= observables.entries(estimate, first, energy, beta)
         if averages is not None:
             return row | observables.hop_entries(averages.estimate, 0)
         return row | observables.hop_entries(estimate, first + len(observables.names))

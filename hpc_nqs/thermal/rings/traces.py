@@ -13,7 +13,7 @@ from hpc_nqs.hamiltonians import electron_matrices
 from hpc_nqs.hamiltonians.matrices import spins_of, to_sparse
 from hpc_nqs.hamiltonians.spin_model import SZ
 from hpc_nqs.kernels import amplitude as amplitude_kernel
-from hpc_nqs.observables.electron_moments import sector_states
+from hpc_nqs.observables.electron_moments import states_of
 
 MAX_BLOCK = 4096  # configurations of a layer with one magnetization: 14 sites, 12 where it is not conserved
 PART = 2**17  # amplitudes at once
@@ -65,7 +65,7 @@ class RingTraces:
     """
 
     def __init__(self, model, observables, team, log_kernel, flips=False):
-        self.observables, self.team, self.n_sites = observables, team, model.n_sites
+        self.observables, self.team, self.model, self.n_sites = observables, team, model, model.n_sites
         parts = _parts(model, flips)
         largest = max(len(states) for states, _ in parts)
         if largest > MAX_BLOCK:
@@ -126,7 +126,7 @@ class RingTraces:
             variance_opposite : Tr[H Phi^a H Phi^(R - a)] / Tr Phi^R - energy^2, a = R // 2, total.
             variance : Tr[H^2 Phi^R] / Tr Phi^R - energy^2, total.
             observables : (n_columns,) float64, the means of the columns of `Observables.measure`, of electrons with
-                those of `ElectronObservables.hops` behind.
+                those of `ElectronObservables.hop_matrices` behind.
             layers : (n_columns,) float64, those of `LayerCorrelations.measure`, where they are measured.
 
         Raises
@@ -138,7 +138,7 @@ class RingTraces:
             raise ValueError(f"{n_links} links: a ring has at least 2")
         n_observables, n_sites = len(self.observables.names), self.n_sites
         n_times = n_links // 2 + 1 if self.observables.layers is not None else 0
-        n_observables += len(self.observables.hops)
+        n_observables += self.observables.n_hops if self.model.of_electrons else 0
         sums = np.zeros(5 + n_observables + n_sites + n_times * n_sites**2)
         for block in self.blocks:
             sums += block.copies * self._of_block(block, n_links, n_times)
@@ -189,7 +189,7 @@ class RingTraces:
 
 def _hamiltonian_of(model):
     """Return the function from states of a layer, closed under H, to H between them as a sparse array."""
-    if model.filling is not None:
+    if model.of_electrons:
         return lambda states: electron_matrices.to_sparse(model, states)
     matrix = to_sparse(model)
     return lambda states: matrix[states][:, states]
@@ -220,10 +220,12 @@ def _exponentiated(block, shift):
 def _parts(model, flips):
     """Return [(states, copies)] of the layers of one magnetization, the largest first; of opposite ones one if equal.
 
-    All states are one part where H does not conserve the magnetization.
+    Of electrons those of one number of either spin.  All states are one part where H does not conserve the
+    magnetization.
     """
-    if model.filling is not None:
-        return [(sector_states(model), 1)]
+    if model.of_electrons:
+        parts = [(states_of(model.n_levels, numbers), 1) for numbers in model.fillings]
+        return sorted(parts, key=lambda part: -len(part[0]))
     n, states = model.n_sites, np.arange(2**model.n_sites, dtype=np.int64)
     if not model.conserves_sz:
         return [(states, 1)]
