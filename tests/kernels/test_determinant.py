@@ -18,13 +18,14 @@ from hpc_nqs.wavefunctions.backflow_determinant import BackflowDeterminant
 from hpc_nqs.wavefunctions.wavefunction import log_derivs, log_psi
 
 RING = np.array([[(shift + sign * site) % 4 for site in range(4)] for shift in range(4) for sign in (1, -1)])
-# name: (sites of the chain, boundary, electrons of spin up, down, images, shared by the spins)
+# name: (sites of the chain, boundary, electrons of spin up, down, images, shared by the spins); None: any numbers
 CASES = {
     "ring": (4, "periodic", 2, 2, RING, True),
     "hole": (4, "periodic", 2, 1, RING, True),
     "open": (3, "open", 1, 2, np.arange(3)[None, :], False),
     "few": (4, "periodic", 1, 0, RING, True),
     "full": (3, "open", 3, 1, np.array([[0, 1, 2], [2, 1, 0]]), True),
+    "any": (3, "open", None, None, np.array([[0, 1, 2], [2, 1, 0]]), True),
 }
 
 
@@ -33,9 +34,8 @@ class Electrons:
 
     def __init__(self, n_sites, boundary, n_up, n_down, images, shared):
         lattice = lattices.build("chain", (n_sites,), boundary)
-        self.model = Hubbard.build(
-            lattice, hopping=[1.0], U=3.0, n_up=n_up, n_down=n_down, field_z=0.0 if shared else 0.4
-        )
+        filling = {"mu": 0.7} if n_up is None else {"n_up": n_up, "n_down": n_down}
+        self.model = Hubbard.build(lattice, hopping=[1.0], U=3.0, field_z=0.0 if shared else 0.4, **filling)
         self.system = purify(self.model, bond_features=False)
         stream = np.random.default_rng(3)
         start = np.broadcast_to(np.eye(n_sites), (2, n_sites, n_sites))

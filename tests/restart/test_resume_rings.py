@@ -15,9 +15,10 @@ OVERRIDES = ["thermal.rings=[3,4]", "thermal.n_samples_report=600", "sampling.n_
 ELECTRONS = {"model": {"kind": "hubbard", "U": 4.0, "n_up": 2, "n_down": 1}, "wavefunction": {}}
 
 
-def test_a_run_of_electrons_on_rings_is_the_same_after_stops(runs, tmp_path):
+@pytest.mark.parametrize("model", [ELECTRONS["model"], {"kind": "hubbard", "U": 4.0, "mu": 1.5}], ids=["n", "mu"])
+def test_a_run_of_electrons_on_rings_is_the_same_after_stops(runs, tmp_path, model):
     """Momentum distributions, too."""
-    settings = runs.settings_of([0.3, 0.6], OVERRIDES, **ELECTRONS)
+    settings = runs.settings_of([0.3, 0.6], OVERRIDES, **ELECTRONS | {"model": model})
     whole = tmp_path / "whole.h5"
     assert runs.cool(settings, whole) == DONE
     expected, in_the_midst = runs.contents(whole), 0

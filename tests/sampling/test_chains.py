@@ -41,6 +41,7 @@ STATES = {
     "tfim_clusters": (TFIM | {"field_z": 0.4}, {"kind": "clusters"}),
     "electrons": (HUBBARD, {}),
     "electrons_field_z": (HUBBARD | {"n_down": 1, "field_z": 0.7}, {"kind": "determinant"}),
+    "electrons_mu": ({"kind": "hubbard", "U": 4.0, "mu": 1.5}, {}),
 }
 
 
