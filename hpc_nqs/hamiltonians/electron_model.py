@@ -15,6 +15,8 @@ import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from hpc_nqs.hamiltonians.filling import checked_filling
 from hpc_nqs.hamiltonians.spin_model import SpinModel, freeze_arrays
@@ -176,6 +178,39 @@ class ElectronModel:
         images = images.reshape(len(images), self.n_levels)
         return np.concatenate([images, images + self.n_levels], axis=1).astype(np.intp)
 
+    def orbital_groups(self):
+        """Return the group of every orbital, (n_levels,) intp: single hops stay inside, pairs of hops go between two.
+
+        One group without pairs of hops.
+        """
+        m = self.n_levels
+        if not len(self.hop2_sites):
+            return np.zeros(m, dtype=np.intp)
+        a, b, c, d = self.hop2_sites.T % m
+        crossed = np.sort([a, b], axis=0) != np.sort([c, d], axis=0)  # then all four are one group
+        links = [self.exchange_sites.T % m, *(np.stack([a, other])[:, crossed.any(axis=0)] for other in (b, c, d))]
+        return _components(np.concatenate(links, axis=1), m)
+
+    def orbital_colours(self):
+        """Return a colour, 0 or 1, of every orbital that hops keep and pairs of hops change for both electrons.
+
+        None where there is no such colour: three orbitals that exchange with each other have none.
+        """
+        m = self.n_levels
+        hops, pairs = self.exchange_sites.T % m, self.hop2_sites.reshape(-1, 2).T % m
+        # orbital p of colour k is number p + k m
+        links = [hops, hops + m, pairs + [[0], [m]], pairs + [[m], [0]]]
+        labels = _components(np.concatenate(links, axis=1), 2 * m).reshape(2, m)
+        if np.any(labels[0] == labels[1]):
+            return None
+        return (labels[0] > labels[1]).astype(np.intp)
+
+    @property
+    def shares_determinants(self):
+        """Whether both spins may share the parameters of their determinants, see `BackflowDeterminant`."""
+        has_colours = bool((self.hop2_element >= 0).all()) and self.orbital_colours() is not None
+        return self.spin_exchange_symmetric and (has_colours or bool((self.hop2_element <= 0).all()))
+
     def keeps_pairs_of_hops(self, permutation):
         """Return whether a permutation of the units (n_sites,) maps the terms `hop2_sites` onto themselves."""
 
@@ -210,6 +245,11 @@ class ElectronModel:
     def flip_element(self):
         """Return (0,) float64, see `flip_sites`."""
         return np.zeros(0)
+
+    @property
+    def off_diagonal_elements(self):
+        """Elements of the off-diagonal terms, (n_terms,): hops, then pairs of hops."""
+        return np.concatenate([self.exchange_element, self.hop2_element])
 
     @property
     def sublattice(self):
@@ -253,6 +293,13 @@ class ElectronModel:
         if self.is_canonical:
             energies = energies - energies.mean(axis=1, keepdims=True)
         return max(self.largest_coupling, float(np.abs(energies).max()))
+
+
+def _components(links, n):
+    """Return the connected component of every one of n nodes under links (2, n_links), (n,) intp."""
+    return connected_components(coo_array((np.ones(links.shape[1]), tuple(links)), shape=(n, n)), directed=False)[
+        1
+    ].astype(np.intp)
 
 
 def _merged(sites, strengths):

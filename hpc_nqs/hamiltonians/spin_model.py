@@ -108,6 +108,16 @@ class SpinModel:
         return None
 
     @property
+    def hop2_sites(self):
+        """Return (0, 4) intp: no term moves two electrons."""
+        return np.zeros((0, 4), dtype=np.intp)
+
+    @property
+    def off_diagonal_elements(self):
+        """Elements of the off-diagonal terms, (n_terms,): exchanges, then flips."""
+        return np.concatenate([self.exchange_element, self.flip_element])
+
+    @property
     def conserves_sz(self):
         """Whether H commutes with sum Sz."""
         return len(self.flip_sites) == 0

@@ -38,7 +38,7 @@ class Purification(System):
     hamiltonians : tuple of Hamiltonian
         H x 1 on the physical layer and 1 x H~ on the ancilla layer.
     terms : (2, n_terms) intp
-        The moves of the off-diagonal terms of H on either layer: exchanges on bonds, then flips.
+        The moves of the off-diagonal terms of H on either layer: exchanges on bonds, then flips, then pairs of hops.
     site_moves : (n_sites,) intp
         The moves of both spins of a site: their exchange where Sz is conserved, else the flip of both.  Of electrons
         they add one to an orbital on both layers, or take it away; empty where their numbers are fixed.
@@ -100,9 +100,12 @@ def purify(model, bond_features):
             terms[layer].append(moves.add_exchange(i + layer * n, j + layer * n))
         for i in model.flip_sites:
             terms[layer].append(moves.add_flip(i + layer * n))
+        for units in model.hop2_sites:
+            terms[layer].append(moves.add_two_exchanges(*(units + layer * n)))
     proposals = [*terms[0], *terms[1]]
     bonds = model.exchange_sites if model.conserves_sz else model.pair_sites
     proposals += [moves.add_joint_exchange(i, j) for i, j in bonds]
+    proposals += [moves.add_joint_two_exchanges(*units) for units in model.hop2_sites]
     if model.filling is not None:
         site_moves = []
     elif model.conserves_sz:
@@ -142,13 +145,12 @@ def _layer_hamiltonian(model, layer, terms):
     field = np.zeros(2 * n)
     field_sign = -1.0 if layer == 1 and model.conserves_sz else 1.0
     field[layer * n : (layer + 1) * n] = field_sign * model.site_field
-    elements = np.concatenate([model.exchange_element, model.flip_element])
     return Hamiltonian(
         np.ascontiguousarray(model.pair_sites + layer * n, dtype=np.intp),
         np.ascontiguousarray(model.pair_coupling, dtype=np.float64),
         field,
         np.array(terms, dtype=np.intp),
-        np.ascontiguousarray(elements, dtype=np.float64),
+        np.ascontiguousarray(model.off_diagonal_elements, dtype=np.float64),
         model.constant,
     )
 

@@ -5,16 +5,11 @@ n_k = (1/N) sum_ij e^{ik(r_i - r_j)} <c+_i c_j>, one mean per orbit of pairs of 
 In the grand canonical ensemble N and Sz are measured, too: they commute with H.
 """
 
-import dataclasses
-
 import numpy as np
 
-from hpc_nqs.hamiltonians.electron_matrices import to_sparse
-from hpc_nqs.hilbert.moves import Moves
-from hpc_nqs.kernels.local_energy import Hamiltonian
 from hpc_nqs.lattices.lattice import wave_vector_key
 from hpc_nqs.observables.diagonal import pairs_by_distance
-from hpc_nqs.observables.local_sums import layer_means
+from hpc_nqs.observables.layer_sums import LayerSum
 
 DOUBLE, MOMENT, FIRST_DENSITY = range(3)  # columns
 OF_NUMBERS = ("number", "number_squared", "sz", "sz_squared")  # the last ones, where numbers are not fixed
@@ -35,12 +30,9 @@ class ElectronObservables:
 
     Attributes
     ----------
-    hops : list of (units (n_pairs, 2) intp, weight float)
-        Orbits of pairs of sites, of spin up, then of spin down; of both where the spins are alike.  None without wave
-        vectors.
-        The mean of weight (c+_p c_q + h.c.) summed over the pairs is that of Re <c+_i c_j>, summed over orbitals.
-    numbers : list of (units (n,) intp, weight float)
-        The same of i = j, weight n_p, where the numbers of electrons are not fixed and there are hops.
+    layer_sums : list of LayerSum
+        Of several orbitals S_i^2 per site.  With wave vectors, of spin up, then of spin down, or of both where they are
+        alike: where numbers are not fixed n_i, then Re <c+_i c_j> of every orbit of pairs of sites, over all orbitals.
     """
 
     layers = None  # no correlations in imaginary time
@@ -55,17 +47,14 @@ class ElectronObservables:
         sites = np.unique(images[:, :m:n_orbitals] % m // n_orbitals, axis=0)
         self._orbits = _pair_orbits(sites)
         self._spins_alike = bool(np.any(images[:, 0] >= m))
-        spins = ((0, m),) if self._spins_alike else ((0,), (m,))
-        orbitals = np.arange(n_orbitals)
-        levels = [
-            (pairs[:, None, :] * n_orbitals + orbitals[:, None]).reshape(-1, 2) for pairs in self._orbits if phases
-        ]
-        hops = [np.concatenate([pairs + first for first in each]) for each in spins for pairs in levels]
-        self.hops = [(pairs, 0.5 * n_orbitals / len(pairs)) for pairs in hops]
-        self.numbers = []
+        self.layer_sums = [local_moment(model)] if n_orbitals > 1 else []
+        self._first_number = len(self.layer_sums)
+        spins = [np.array(each) for each in (((0, m),) if self._spins_alike else ((0,), (m,)))]
         if phases and not model.is_canonical:
-            units = [np.concatenate([np.arange(m) + first for first in each]) for each in spins]
-            self.numbers = [(each, n_orbitals / len(each)) for each in units]
+            self.layer_sums += [_densities(model, first) for first in spins]
+        self._first_hop = len(self.layer_sums)
+        if phases:
+            self.layer_sums += [_hops(model, pairs, first) for first in spins for pairs in self._orbits]
         # means over the images of sites and of pairs, added up one by one: there may be thousands
         self._site_average, self._pair_weights = np.zeros((n, n)), np.zeros_like(self._weights)
         for row in sites:
@@ -81,11 +70,6 @@ class ElectronObservables:
         pairs = [(name, key) for name in ("spin", "charge") for key in kinds]
         of_numbers = [] if self.model.is_canonical else [(name, "") for name in OF_NUMBERS]
         return [("double_occupancy", ""), ("local_moment", ""), *densities, *pairs, *of_numbers]
-
-    @property
-    def n_hops(self):
-        """Number of local estimators: `numbers`, then `hops`."""
-        return len(self.numbers) + len(self.hops)
 
     def measure(self, units):
         """Return the columns (n, n_columns) float64 of occupations (n, n_units) int8 of +1/-1.
@@ -124,7 +108,8 @@ class ElectronObservables:
         beta : float
         """
         row = {} if self.model.is_canonical else self._of_numbers(estimate, first, energy, beta)
-        for column, name in ((DOUBLE, "double_occupancy"), (MOMENT, "local_moment")):
+        names = (DOUBLE, "double_occupancy"), (MOMENT, "local_moment")
+        for column, name in names if self.model.n_orbitals == 1 else names[:1]:
             row[name], row[f"{name}_error"] = estimate(lambda means, column=column: means[:, first + column])
         keys = [("structure_factor", key) for key in self.phases] + [("correlation", key) for key in self.distances]
         densities = slice(first + FIRST_DENSITY, first + FIRST_DENSITY + self.n_sites)
@@ -155,90 +140,62 @@ class ElectronObservables:
             row[name], row[f"{name}_error"] = estimate(function)
         return row
 
-    def hop_entries(self, estimate, first):
-        """Return n_k_up and n_k_down, {"qx,qy": [value, error]}, of a table row; nothing without wave vectors.
+    def local_entries(self, estimate, first):
+        """Return the entries from `layer_sums`: local_moment of several orbitals, n_k_up and n_k_down.
 
-        `first` is the column of the first of `numbers` and `hops` among the means, else as for `entries`.
+        `first` is the column of the first of them among the means, else as for `entries`.
         """
         row, n, fixed = {}, self.n_sites, self.model.filling
+        if self.model.n_orbitals > 1:
+            row["local_moment"], row["local_moment_error"] = estimate(lambda means: means[:, first])
         for spin, name in enumerate(("n_k_up", "n_k_down")):
             which = 0 if self._spins_alike else spin
-            start = first + len(self.numbers) + which * len(self._orbits)
+            start = first + self._first_hop + which * len(self._orbits)
             for key, phase in self.phases.items():
                 matrix = np.real(np.outer(phase, phase.conj())) / n
                 factors = np.array([2 * matrix[pairs[:, 0], pairs[:, 1]].sum() for pairs in self._orbits])
 
                 def distribution(means, start=start, factors=factors, spin=spin, which=which):
-                    density = means[:, first + which] if fixed is None else fixed[spin] / n
+                    density = means[:, first + self._first_number + which] if fixed is None else fixed[spin] / n
                     return density + means[:, start : start + len(factors)] @ factors
 
                 row.setdefault(name, {})[key] = list(estimate(distribution))
         return row
 
-    def hop_matrices(self, states):
-        """Return the sums of `numbers` and `hops` between states of a layer, as sparse arrays."""
-        model, none = self.model, np.zeros((0, 2), dtype=np.intp)
-        empty = dataclasses.replace(
-            model, constant=0.0, pair_sites=none, pair_coupling=np.zeros(0), site_field=np.zeros(model.n_sites),
-            exchange_sites=none, exchange_element=np.zeros(0), exchange_shell=np.zeros(0, dtype=np.int8),
-            hop2_sites=np.zeros((0, 4), dtype=np.intp), hop2_element=np.zeros(0),
-        )
-        sums = []
-        for units, weight in self.numbers:
-            field = np.bincount(units, minlength=model.n_sites) * weight / 2
-            sums.append(dataclasses.replace(empty, constant=field.sum(), site_field=field))
-        for pairs, weight in self.hops:
-            elements, shells = np.full(len(pairs), weight), np.zeros(len(pairs), dtype=np.int8)
-            hops = {"exchange_sites": pairs, "exchange_element": elements, "exchange_shell": shells}
-            sums.append(dataclasses.replace(empty, **hops))
-        return [to_sparse(each, states) for each in sums]
 
+def local_moment(model):
+    """Return sum_i S_i^2 / N as a `LayerSum`, see docs/theory/electrons.md.
 
-class HopAverages:
-    """The sums of `ElectronObservables.hops` as local estimators, means over the layers that are asked for.
-
-    Parameters
-    ----------
-    wavefunction : Wavefunction
-        Its parameters at the time of `measure` count.
-    observables : ElectronObservables
-    layers : tuple of int
-        0: the physical layer, 1: the ancilla layer.
+    With s_p of the occupations S_i^2 = 3/8 sum_a (1 - s_au s_ad) + sum_(a<b) (s_au - s_ad) (s_bu - s_bd) / 8
+    - sum_(a<b) (c+_au c_bu c+_bd c_ad + h.c.).
     """
+    n, m, n_orbitals = model.n_lattice_sites, model.n_levels, model.n_orbitals
+    orbitals = np.arange(m)
+    pairs, couplings = [np.stack([orbitals, orbitals + m], axis=1)], [np.full(m, -0.375 / n)]
+    first = n_orbitals * np.arange(n)
+    a, b = (np.add.outer(first, part).ravel() for part in np.triu_indices(n_orbitals, 1))
+    for one in (0, m):
+        for other in (0, m):
+            pairs.append(np.stack([a + one, b + other], axis=1))
+            couplings.append(np.full(len(a), (0.125 if one == other else -0.125) / n))
+    return LayerSum(
+        constant=0.375 * n_orbitals, pairs=np.concatenate(pairs), couplings=np.concatenate(couplings),
+        opposite=np.stack([a, b, a + m, b + m], axis=1), opposite_weight=-1.0 / n,
+    )
 
-    def __init__(self, wavefunction, observables, layers):
-        n = observables.model.n_sites
-        self.wavefunction, self.n_layers = wavefunction, len(layers)
-        self.moves = Moves(n_visible=2 * n, n_sites=n, bond_features=False)
-        self.sums = []
-        for layer in layers:
-            self.sums += [self._number(units, weight, layer) for units, weight in observables.numbers]
-            self.sums += [self._sum(pairs + layer * n, weight) for pairs, weight in observables.hops]
-        self.n_columns = observables.n_hops
-        # on average over the samples as many hops as H has
-        n_hops = sum(len(pairs) for pairs, _ in observables.hops)
-        self.stride = max(1, -(-n_hops // max(1, len(observables.model.exchange_sites))))
 
-    def _sum(self, pairs, weight):
-        """Return weight sum (c+_p c_q + h.c.) over pairs of visible units."""
-        hops = [self.moves.add_exchange(p, q) for p, q in pairs.tolist()]
-        none = np.zeros((0, 2), dtype=np.intp)
-        return Hamiltonian(
-            none, np.zeros(0), np.zeros(self.moves.n_visible), np.array(hops, dtype=np.intp),
-            np.full(len(hops), weight),
-        )
+def _densities(model, spins):
+    """Return n_i of one spin, a mean over sites and `spins`, the first units of spins."""
+    units = np.add.outer(spins, np.arange(model.n_levels)).ravel()
+    weight = model.n_orbitals / len(units)
+    return LayerSum(constant=0.5 * model.n_orbitals, units=units, field=0.5 * weight)
 
-    def _number(self, units, weight, layer):
-        """Return weight sum n_p over units of one layer; on the ancilla layer +1 is empty."""
-        n, sign = self.moves.n_sites, 1 - 2 * layer
-        field = np.zeros(self.moves.n_visible)
-        field[units + layer * n] = sign * weight / 2
-        none = np.zeros(0, dtype=np.intp)
-        return Hamiltonian(none.reshape(0, 2), np.zeros(0), field, none, np.zeros(0), len(units) * weight / 2)
 
-    def measure(self, configurations, threads):
-        """Return the sums (n, n_columns) float64 of configurations (n, n_visible) int8, 0 where Psi vanishes."""
-        return layer_means(self.wavefunction, self.moves, self.sums, self.n_layers, configurations, threads)
+def _hops(model, pairs, spins):
+    """Return Re <c+_i c_j> of one spin, a mean over pairs of sites and `spins`, summed over orbitals."""
+    orbitals = np.arange(model.n_orbitals)[:, None] + spins[:, None, None]
+    hops = (pairs[:, None, None, :] * model.n_orbitals + orbitals).reshape(-1, 2)
+    return LayerSum(hops=hops, weight=0.5 * model.n_orbitals / len(hops))
 
 
 def _pair_orbits(sites):

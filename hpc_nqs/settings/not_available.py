@@ -39,14 +39,12 @@ def refuse_runs(settings):
     Raises
     ------
     ValueError
-        For electrons: in their ground state, and of other models than Hubbard's.
+        For electrons: in their ground state.
     """
     model = MODELS[settings.model.kind]
     if not model.of_electrons:
         return
     instead = "; `hpc-nqs exact` gives the exact results of small systems"
-    if model is not Hubbard:
-        raise ValueError(f'model.kind = "{model.word}": runs are available for "{Hubbard.word}" only{instead}')
     if settings.run.task == "ground_state":
         raise ValueError(f'run.task = "ground_state": with model.kind = "{model.word}" allowed is "thermal"{instead}')
 

@@ -14,10 +14,11 @@ import numpy as np
 from scipy.linalg import expm
 
 from hpc_nqs.hilbert.purification import purify
-from hpc_nqs.observables.electrons import HopAverages, build_electron_observables
+from hpc_nqs.observables.electrons import build_electron_observables
+from hpc_nqs.observables.layer_sums import LayerAverages
 from hpc_nqs.thermal.meter import Meter
 from hpc_nqs.thermal.table_state import TableState
-from hpc_nqs.wavefunctions.backflow_determinant import BackflowDeterminant
+from hpc_nqs.wavefunctions.backflow_determinant import N_CODES, BackflowDeterminant
 from hpc_nqs.wavefunctions.correlator_product import (
     CorrelatorProduct,
     connected_clusters,
@@ -31,6 +32,7 @@ RESIDUAL_LIMIT = {True: 0.003, False: 0.01}  # of kernels of rings, by whether c
 COLDEST = 1.0  # kernel of rings, over the largest hop: colder ones lose weight where determinants vanish
 POWER_SHARE = 0.4  # of chains, as of permanents
 MAX_SIZE = 3  # orbitals of a table
+BOTH_HOP = 6, 9  # codes of a and b where the electron of the other spin hops between them, too
 MAX_PARAMS = 600  # of the tables; "auto" takes them as long as they have no more
 
 
@@ -102,27 +104,34 @@ class DeterminantState(TableState):
         return Meter(self, observables, sampler, team)
 
     def spin_averages(self, observables):
-        """Return the `HopAverages` of both layers, None where no momentum distributions are asked for."""
-        return HopAverages(self.wavefunction, observables, (0, 1)) if observables.hops else None
+        """Return the `LayerAverages` of both layers, None where nothing asks for ratios but H."""
+        return self._averages(observables, (0, 1))
 
     def ring_averages(self, observables):
-        """Return the `HopAverages` of the first layer, None where no momentum distributions are asked for."""
-        return HopAverages(self.wavefunction, observables, (0,)) if observables.hops else None
+        """Return the `LayerAverages` of the first layer, None where nothing asks for ratios but H."""
+        return self._averages(observables, (0,))
+
+    def _averages(self, observables, layers):
+        sums = observables.layer_sums
+        return LayerAverages(self.wavefunction, self.model, sums, layers) if sums else None
 
 
 def build_determinant_state(plan):
     """Return the state of a `StatePlan` at its seed.
 
     The seed is one symmetric step, e^{-beta_0 V/4} e^{-beta_0 h/2} e^{-beta_0 V/4}, h the hops and the energies of the
-    orbitals, V the repulsions: right to second order in beta_0.
+    orbitals, V the repulsions: right to second order in beta_0.  See `seed_propagator` for pairs of hops.
     """
     model = plan.model
     system = purify(model, bond_features=False)
     unit_images, images = plan.groups(system)
     spin_exchange = "spin_flip" in plan.symmetries
     orbital_images = np.unique(unit_images[:, : model.n_levels] % model.n_levels, axis=0)
-    propagator = np.array([expm(-0.5 * plan.beta_0 * part) for part in one_electron_parts(model)])
-    determinant = BackflowDeterminant(orbital_images, propagator, spin_exchange)
+    colours = model.orbital_colours() if (model.hop2_element > 0).all() else None
+    determinant = BackflowDeterminant(
+        orbital_images, seed_propagator(model, plan.beta_0), spin_exchange, groups=model.orbital_groups(),
+        colours=colours,
+    )
     size = plan.settings.wavefunction.cluster_size
     tables = CorrelatorProduct(electron_tables(plan.lattice, model, unit_images, images, size), system.n_visible)
     fill_seed(tables, model, plan.beta_0)
@@ -131,6 +140,36 @@ def build_determinant_state(plan):
         symmetries=plan.symmetries, order=len(images), beta_0=plan.beta_0, is_exact=plan.is_exact,
         invariance=images,
     )
+
+
+def seed_propagator(model, beta_0):
+    """Return A of either spin and every code, (2, M, M, 16): e^{-beta_0 h/2} and pairs of hops between two orbitals.
+
+    With tau = beta_0/2, J K_up K_down on one pair of orbitals and K^3 = K,
+
+        <x|e^{-tau J K_up K_down}|x'> = cosh(tau J),  -sinh(tau J) where both electrons hop,
+
+    on states with one electron of either spin, and 1 on all others.  Where the electron of the other spin hops, too, an
+    electron has the amplitude -+sqrt(tanh(tau J)), minus for spin up and J > 0; the cosh is in the tables.
+    """
+    parts = np.array([expm(-0.5 * beta_0 * part) for part in one_electron_parts(model)])
+    found = np.repeat(parts[..., None], N_CODES, axis=3)
+    for (a, b), element in _exchanges(model).items():
+        size = np.sqrt(np.tanh(0.5 * beta_0 * abs(element)))
+        for spin, sign in enumerate((-np.sign(element), 1.0)):
+            for code in BOTH_HOP:
+                found[spin, [a, b], [b, a], code] += sign * size
+    return found
+
+
+def _exchanges(model):
+    """Return {(a, b): J}, a < b, of the terms J K_up K_down on the same orbitals for both spins."""
+    m, found = model.n_levels, {}
+    for units, element in zip(model.hop2_sites.tolist(), model.hop2_element.tolist(), strict=True):
+        up, down = sorted(units[:2]), sorted(unit - m for unit in units[2:])
+        if up == down:
+            found[tuple(up)] = found.get(tuple(up), 0.0) + element
+    return found
 
 
 def one_electron_parts(model):
@@ -217,8 +256,11 @@ def _pattern(first, second):
 
 
 def fill_seed(tables, model, beta_0):
-    """Fill the tables with ln e^{-beta_0 V/4} of both layers, V the repulsions between their own spin-orbitals."""
-    m, strengths = model.n_levels, {}
+    """Fill the tables with ln e^{-beta_0 V/4} of both layers, V the repulsions between their own spin-orbitals.
+
+    And with ln cosh(beta_0 J/2) where an electron of either spin is on the two orbitals of a term J, on both layers.
+    """
+    m, strengths, exchanges = model.n_levels, {}, _exchanges(model)
     for (p, q), coupling in zip(model.pair_sites.tolist(), model.pair_coupling.tolist(), strict=True):
         strengths.setdefault(frozenset((p % m, q % m)), []).append((p, q, 4 * coupling))
 
@@ -229,6 +271,8 @@ def fill_seed(tables, model, beta_0):
         orbitals = frozenset(unit % m for unit in place)
         repulsions = strengths.get(orbitals, ())
         energy = sum(v * (layer[place[p]] * layer[place[q]]) for p, q, v in repulsions for layer in (first, second))
-        return -0.25 * beta_0 * energy
+        exchange = exchanges.get(tuple(sorted(orbitals)), 0.0)
+        alone = exchange and all((layer.reshape(2, 2).sum(axis=1) == 1).all() for layer in (first, second))
+        return -0.25 * beta_0 * energy + (np.log(np.cosh(0.5 * beta_0 * exchange)) if alone else 0.0)
 
     tables.fill(term)

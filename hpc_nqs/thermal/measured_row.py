@@ -25,7 +25,7 @@ def measured_row(estimate, energy, variance, model, observables, beta, n_links, 
         The first column of `observables` among the means; those of its layers follow.
     averages : Statistics, optional
         Over the spin components, of all columns but M and M^2; those of Sz alone then stand beside them, NAME_z.  Of
-        electrons of hops, which else follow the columns of `observables`.
+        electrons of `ElectronObservables.layer_sums`, which else follow the columns of `observables`.
 
     Returns
     -------
@@ -45,8 +45,8 @@ def measured_row(estimate, energy, variance, model, observables, beta, n_links, 
     if model.of_electrons:
         row |= observables.entries(estimate, first, energy, beta)
         if averages is not None:
-            return row | observables.hop_entries(averages.estimate, 0)
-        return row | observables.hop_entries(estimate, first + len(observables.names))
+            return row | observables.local_entries(averages.estimate, 0)
+        return row | observables.local_entries(estimate, first + len(observables.names))
     if model.conserves_sz:
         put("susceptibility", lambda means: beta * (means[:, first + 1] - means[:, first] ** 2) / n)
     for column, (name, key) in enumerate(observables.names):

@@ -9,12 +9,14 @@ class DeterminantAmplitude(Amplitude):
     """Psi = prod_s det[A^s_ab(code)] of electrons in the order of their orbitals; an ancilla unit of +1 is empty.
 
     The code of a and b is n_a + 2 n'_a + 4 n_b + 8 n'_b, n and n' the occupations with the other spin on both layers.
+    Psi = 0 where a group of orbitals holds an odd number of electrons on both layers together.
     """
 
     width = 1
 
-    def __init__(self, propagator, propagator_param, n_params):
+    def __init__(self, propagator, propagator_param, groups, n_params):
         self.propagator, self.propagator_param, self.n_params = propagator, propagator_param, n_params
+        self.groups = groups
         self.n_orbitals = propagator.shape[1]
         self.n_visible = 4 * self.n_orbitals
 
@@ -32,6 +34,8 @@ class DeterminantAmplitude(Amplitude):
 
     def log_psi(self, visible):
         """Return ln Psi of one configuration."""
+        if np.any(np.bincount(self.groups, weights=self.occupations(visible).sum(axis=(0, 1))) % 2):
+            return complex(-np.inf)
         pairs = [np.linalg.slogdet(self.propagator[self.entries(visible, spin)]) for spin in range(2)]
         return complex(pairs[0][1] + pairs[1][1], np.pi * (pairs[0][0] * pairs[1][0] < 0))
 
@@ -57,5 +61,6 @@ class DeterminantAmplitude(Amplitude):
         for spin in range(2):
             entries = self.entries(visible, spin)
             inverse, param = np.linalg.inv(self.propagator[entries]), self.propagator_param[entries]
-            np.add.at(out, param[param != 0] - 1, inverse.T[param != 0])
+            slopes = np.sign(param) * inverse.T
+            np.add.at(out, np.abs(param[param != 0]) - 1, slopes[param != 0])
         return out

@@ -29,8 +29,8 @@ class _Block:
         2 where the block of opposite magnetization is the same.
     spins : (n, n_sites) int8
     hamiltonian : (n, n) sparse array
-    hops : tuple of (n, n) sparse arrays
-        Sums of hops of electrons that are measured.
+    sums : tuple of (n, n) sparse arrays
+        `ElectronObservables.layer_sums`.
     phi : (n, n) float64 or complex128
         Scaled by one factor for all blocks, its trace positive.
     """
@@ -38,7 +38,7 @@ class _Block:
     copies: int
     spins: np.ndarray
     hamiltonian: object
-    hops: tuple
+    sums: tuple
     phi: np.ndarray
 
 
@@ -65,7 +65,7 @@ class RingTraces:
     """
 
     def __init__(self, model, observables, team, log_kernel, flips=False):
-        self.observables, self.team, self.model, self.n_sites = observables, team, model, model.n_sites
+        self.observables, self.team, self.n_sites = observables, team, model.n_sites
         parts = _parts(model, flips)
         largest = max(len(states) for states, _ in parts)
         if largest > MAX_BLOCK:
@@ -78,8 +78,8 @@ class RingTraces:
             spins = spins_of(states, model.n_sites)
             log_phi = log_kernel(spins)
             shift = max(shift, log_phi.real.max())
-            hops = tuple(observables.hop_matrices(states)) if observables.hops else ()
-            self.blocks.append(_Block(copies, spins, hamiltonian(states), hops, log_phi))
+            sums = tuple(each.matrix(model, states) for each in observables.layer_sums)
+            self.blocks.append(_Block(copies, spins, hamiltonian(states), sums, log_phi))
         shift = team.max(float(shift))
         self.blocks = [_exponentiated(block, shift) for block in self.blocks]
         norm = max((np.abs(block.phi).sum(axis=1).max() for block in self.blocks), default=0.0)
@@ -126,7 +126,7 @@ class RingTraces:
             variance_opposite : Tr[H Phi^a H Phi^(R - a)] / Tr Phi^R - energy^2, a = R // 2, total.
             variance : Tr[H^2 Phi^R] / Tr Phi^R - energy^2, total.
             observables : (n_columns,) float64, the means of the columns of `Observables.measure`, of electrons with
-                those of `ElectronObservables.hop_matrices` behind.
+                those of `ElectronObservables.layer_sums` behind.
             layers : (n_columns,) float64, those of `LayerCorrelations.measure`, where they are measured.
 
         Raises
@@ -138,7 +138,7 @@ class RingTraces:
             raise ValueError(f"{n_links} links: a ring has at least 2")
         n_observables, n_sites = len(self.observables.names), self.n_sites
         n_times = n_links // 2 + 1 if self.observables.layers is not None else 0
-        n_observables += self.observables.n_hops if self.model.of_electrons else 0
+        n_observables += len(self.observables.layer_sums)
         sums = np.zeros(5 + n_observables + n_sites + n_times * n_sites**2)
         for block in self.blocks:
             sums += block.copies * self._of_block(block, n_links, n_times)
@@ -183,8 +183,8 @@ class RingTraces:
             (acted[0] * acted[1].T).sum().real,
             ((block.hamiltonian @ block.hamiltonian) * last.T).sum().real,
         ]
-        hops = [(matrix * last.T).sum().real for matrix in block.hops]
-        return np.concatenate([numbers, observed, hops, means, *times])
+        sums = [(matrix * last.T).sum().real for matrix in block.sums]
+        return np.concatenate([numbers, observed, sums, means, *times])
 
 
 def _hamiltonian_of(model):
