@@ -149,16 +149,28 @@ def seed_propagator(model, beta_0):
 
         <x|e^{-tau J K_up K_down}|x'> = cosh(tau J),  -sinh(tau J) where both electrons hop,
 
-    on states with one electron of either spin, and 1 on all others.  Where the electron of the other spin hops, too, an
-    electron has the amplitude -+sqrt(tanh(tau J)), minus for spin up and J > 0; the cosh is in the tables.
+    on states with one electron of either spin, and 1 on all others; the cosh is in the tables.  An electron that goes
+    over to the other orbital has -+k, k = sqrt(tanh(tau J)), minus for spin up and J > 0, where the other spin changes
+    its occupation of both orbitals.  Where one of the two hops on, or came from elsewhere, it has k times that hop, and
+    the other one k/2: each spin sees a change at one of its orbitals.  That is right to second order in beta_0 but for
+    two electrons of one spin that both go over.
     """
-    parts = np.array([expm(-0.5 * beta_0 * part) for part in one_electron_parts(model)])
+    tau, m = 0.5 * beta_0, model.n_levels
+    parts = np.array([expm(-tau * part) for part in one_electron_parts(model)])
     found = np.repeat(parts[..., None], N_CODES, axis=3)
+    amplitudes, signs = np.zeros((m, m)), np.ones((2, m, m))
     for (a, b), element in _exchanges(model).items():
-        size = np.sqrt(np.tanh(0.5 * beta_0 * abs(element)))
-        for spin, sign in enumerate((-np.sign(element), 1.0)):
-            for code in BOTH_HOP:
-                found[spin, [a, b], [b, a], code] += sign * size
+        amplitudes[[a, b], [b, a]] = np.sqrt(np.tanh(tau * abs(element)))
+        signs[0, [a, b], [b, a]] = -np.sign(element)
+    groups, codes = model.orbital_groups(), np.arange(N_CODES)
+    first, second = (codes ^ codes >> 1) & 1, (codes >> 2 ^ codes >> 3) & 1  # whether the layers differ at a, at b
+    apart = groups[:, None] != groups
+    for spin, sign in enumerate(signs):
+        over, own = sign * amplitudes, np.diag(np.diag(parts[spin]))
+        hops = parts[spin] - own
+        found[spin] += 0.25 * ((over @ own + own @ over) * apart)[..., None] * (first + second)
+        found[spin] += (over @ hops * apart)[..., None] * first + (hops @ over * apart)[..., None] * second
+        found[spin][..., list(BOTH_HOP)] += (over * ~apart)[..., None]
     return found
 
 
