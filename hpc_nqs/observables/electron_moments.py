@@ -11,8 +11,8 @@ With D the diagonal part of H about its mean and T the hops,
 
     k_2 = <D^2> + <T^2>,    k_3 = <D^3> + 3 <D T^2> + <T^3>,    diag T^2 = sum_hops e^2 (1 - s_p s_q)/2,
 
-and <T^3> from electrons, or holes, that go around triangles of hops; pairs of hops are treated alike.  Small sectors are summed over: their fourth
-cumulant is known, too.
+and <T^3> from electrons, or holes, that go around triangles of hops; pairs of hops are treated alike.  Up to MAX_STATES
+states are summed over: their fourth cumulant is known, too.
 """
 
 import functools

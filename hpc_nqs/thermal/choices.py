@@ -180,8 +180,8 @@ def refuse_for_electrons(choice, model):
         )
     if "spin_flip" in choice.symmetries and not model.shares_determinants:
         raise ValueError(
-            f"wavefunction.symmetries = {shown(choice.symmetries)}: where hops or exchange connect orbitals that exchange "
-            'with each other, the determinants of both spins differ; allowed are lists without "spin_flip"'
+            f"wavefunction.symmetries = {shown(choice.symmetries)}: where hops or exchange connect orbitals that "
+            'exchange with each other the determinants of both spins differ; allowed are lists without "spin_flip"'
         )
 
 

@@ -151,9 +151,9 @@ def seed_propagator(model, beta_0):
 
     on states with one electron of either spin, and 1 on all others; the cosh is in the tables.  An electron that goes
     over to the other orbital has -+k, k = sqrt(tanh(tau J)), minus for spin up and J > 0, where the other spin changes
-    its occupation of both orbitals.  Where one of the two hops on, or came from elsewhere, it has k times that hop, and
-    the other one k/2: each spin sees a change at one of its orbitals.  That is right to second order in beta_0 but for
-    two electrons of one spin that both go over.
+    its occupation of one of the two.  It may hop on, or come from elsewhere: that is k times half of the hop, as one
+    order of both is possible alone.  So every configuration that two steps reach has its amplitude; those of two
+    electrons of one spin that both go over on different sites should be of third order and are of second order.
     """
     tau, m = 0.5 * beta_0, model.n_levels
     parts = np.array([expm(-tau * part) for part in one_electron_parts(model)])
@@ -168,8 +168,9 @@ def seed_propagator(model, beta_0):
     for spin, sign in enumerate(signs):
         over, own = sign * amplitudes, np.diag(np.diag(parts[spin]))
         hops = parts[spin] - own
-        found[spin] += 0.25 * ((over @ own + own @ over) * apart)[..., None] * (first + second)
-        found[spin] += (over @ hops * apart)[..., None] * first + (hops @ over * apart)[..., None] * second
+        found[spin] += 0.5 * ((over @ own + own @ over) * apart)[..., None] * (first | second)
+        found[spin] += 0.5 * (over @ hops * apart)[..., None] * first
+        found[spin] += 0.5 * (hops @ over * apart)[..., None] * second
         found[spin][..., list(BOTH_HOP)] += (over * ~apart)[..., None]
     return found
 
@@ -270,7 +271,9 @@ def _pattern(first, second):
 def fill_seed(tables, model, beta_0):
     """Fill the tables with ln e^{-beta_0 V/4} of both layers, V the repulsions between their own spin-orbitals.
 
-    And with ln cosh(beta_0 J/2) where an electron of either spin is on the two orbitals of a term J, on both layers.
+    And on the two orbitals of a term J, tau = beta_0/2, with ln cosh(tau J) where one electron of either spin is there
+    on both layers, and with -ln(1 - tanh(tau J)) where two of one spin are and the other spin changes: the determinant
+    lets both go over, which H does not.
     """
     m, strengths, exchanges = model.n_levels, {}, _exchanges(model)
     for (p, q), coupling in zip(model.pair_sites.tolist(), model.pair_coupling.tolist(), strict=True):
@@ -283,8 +286,17 @@ def fill_seed(tables, model, beta_0):
         orbitals = frozenset(unit % m for unit in place)
         repulsions = strengths.get(orbitals, ())
         energy = sum(v * (layer[place[p]] * layer[place[q]]) for p, q, v in repulsions for layer in (first, second))
-        exchange = exchanges.get(tuple(sorted(orbitals)), 0.0)
-        alone = exchange and all((layer.reshape(2, 2).sum(axis=1) == 1).all() for layer in (first, second))
-        return -0.25 * beta_0 * energy + (np.log(np.cosh(0.5 * beta_0 * exchange)) if alone else 0.0)
+        exchange = abs(exchanges.get(tuple(sorted(orbitals)), 0.0))
+        return -0.25 * beta_0 * energy + (_exchange_term(0.5 * beta_0 * exchange, first, second) if exchange else 0.0)
 
     tables.fill(term)
+
+
+def _exchange_term(angle, first, second):
+    """Return what `fill_seed` adds for J, from tau |J| and the occupations (4,) of both orbitals and spins."""
+    first, second = first.reshape(2, 2), second.reshape(2, 2)
+    numbers = np.stack([first.sum(axis=1), second.sum(axis=1)])
+    if (numbers == 1).all():
+        return np.log(np.cosh(angle))
+    blocked = [(numbers[:, spin] == 2).all() and np.any(first[1 - spin] != second[1 - spin]) for spin in range(2)]
+    return -np.log1p(-np.tanh(angle)) * sum(blocked)
