@@ -280,14 +280,20 @@ cdef class DeterminantAmplitude(Amplitude):
 
     cdef double fresh_ratio(self, Py_ssize_t row, Py_ssize_t spin) noexcept nogil:
         """Return the ratio of determinants from the lists and codes after the move."""
-        cdef Py_ssize_t size = self.n_new[spin][PHYSICAL]
+        cdef Py_ssize_t layer, size = self.n_new[spin][PHYSICAL]
         cdef double log_scale, log_magnitude
-        cdef int sign
+        cdef int sign, n_last = 0
         if size != self.n_new[spin][ANCILLA] or not self.fill(
                 spin, &self.new_electrons[spin, PHYSICAL, 0], &self.new_electrons[spin, ANCILLA, 0], size,
                 &self.new_codes[spin, 0], &log_scale):
             return 0
         sign = self.determinant(size, &log_magnitude) * self.signs[row, spin]
+        if size < self.n_electrons[row, spin, PHYSICAL]:
+            # row and column go to the end, and the last one that filled the hole back behind all others
+            for layer in range(2):
+                n_last += self.place[row, spin, layer, self.leaving[spin][layer]] == size
+            if n_last == 1:
+                sign = -sign
         return sign * exp(log_magnitude + log_scale - self.log_magnitude[row, spin]) if sign else 0
 
     cdef double spin_ratio(self, Py_ssize_t row, Py_ssize_t spin) noexcept nogil:

@@ -7,6 +7,7 @@ import pytest
 
 from hpc_nqs.hamiltonians.electron_matrices import to_sparse
 from hpc_nqs.hamiltonians.hubbard import Hubbard
+from hpc_nqs.hamiltonians.kanamori import Kanamori
 from hpc_nqs.hilbert.purification import purify
 from hpc_nqs.kernels import amplitude as amplitude_kernel
 from hpc_nqs.kernels import local_energy, metropolis
@@ -27,6 +28,12 @@ CASES = {
     "full": (3, "open", 3, 1, np.array([[0, 1, 2], [2, 1, 0]]), True),
     "any": (3, "open", None, None, np.array([[0, 1, 2], [2, 1, 0]]), True),
 }
+# the same with two orbitals on every site, which exchange: both spins share their determinants, or not
+EXCHANGING = {
+    "exchange": (2, "open", 2, 2, np.array([[0, 1, 2, 3], [2, 3, 0, 1]]), True),
+    "exchange_hole": (2, "open", 2, 1, np.array([[0, 1, 2, 3], [2, 3, 0, 1]]), False),
+    "exchange_any": (2, "open", None, None, np.array([[0, 1, 2, 3]]), False),
+}
 
 
 class Electrons:
@@ -35,11 +42,17 @@ class Electrons:
     def __init__(self, n_sites, boundary, n_up, n_down, images, shared):
         lattice = lattices.build("chain", (n_sites,), boundary)
         filling = {"mu": 0.7} if n_up is None else {"n_up": n_up, "n_down": n_down}
-        self.model = Hubbard.build(lattice, hopping=[1.0], U=3.0, field_z=0.0 if shared else 0.4, **filling)
+        options = {"hopping": [1.0], "U": 3.0, "field_z": 0.0 if shared else 0.4} | filling
+        n = images.shape[1]
+        if n > n_sites:
+            self.model = Kanamori.build(lattice, J_hund=0.7, **options)
+        else:
+            self.model = Hubbard.build(lattice, **options)
         self.system = purify(self.model, bond_features=False)
         stream = np.random.default_rng(3)
-        start = np.broadcast_to(np.eye(n_sites), (2, n_sites, n_sites))
-        self.wavefunction = BackflowDeterminant(images, start, shared)
+        start = np.broadcast_to(np.eye(n), (2, n, n))
+        groups, colours = self.model.orbital_groups(), self.model.orbital_colours()
+        self.wavefunction = BackflowDeterminant(images, start, shared, groups=groups, colours=colours)
         self.wavefunction.params += 0.3 * stream.standard_normal(self.wavefunction.n_params)
         self.add_pairs()
 
@@ -57,13 +70,13 @@ class Electrons:
 
     def twin(self):
         state = self.wavefunction
-        return electrons.DeterminantAmplitude(state.propagator(), state.entry_param, state.n_params)
+        return electrons.DeterminantAmplitude(state.propagator(), state.entry_param, state.groups, state.n_params)
 
 
-@pytest.fixture(params=CASES)
+@pytest.fixture(params=CASES | EXCHANGING)
 def system(request):
     """Return every case."""
-    return Electrons(*CASES[request.param])
+    return Electrons(*(CASES | EXCHANGING)[request.param])
 
 
 def layers(system, team):
@@ -71,11 +84,19 @@ def layers(system, team):
     return Enumeration(team, system.system).configurations[:, 0]
 
 
+def matches(system, configurations):
+    """Return where every group of orbitals holds an even number of electrons of both spins and layers, (n,) bool."""
+    groups = system.model.orbital_groups()
+    units = configurations.reshape(-1, 2, 2, len(groups)) * np.array([1, -1])[:, None, None]
+    numbers = (units > 0).sum(axis=(1, 2)) @ (groups[:, None] == np.arange(groups.max() + 1))
+    return np.all(numbers % 2 == 0, axis=1)
+
+
 def twin_moves(moves):
     """Return the twin of a `Moves`."""
     n_variants = np.array(moves._n_variants)
     entry = np.concatenate([[0], np.cumsum(n_variants)[:-1]])
-    return MoveSet(np.array(moves._kinds), n_variants, moves.sites, entry, moves.n_sites)
+    return MoveSet(np.array(moves._kinds), n_variants, moves.sites, moves.second, entry, moves.n_sites)
 
 
 def test_logarithms_and_slopes_are_those_of_the_twin(system, team):
@@ -85,7 +106,9 @@ def test_logarithms_and_slopes_are_those_of_the_twin(system, team):
     twin = system.twin()
     expected = np.array([twin.log_psi(visible) for visible in configurations])
     kept = expected.real > -15
-    assert kept.mean() > 0.8
+    matched = matches(system, configurations)
+    assert kept[matched].mean() > 0.8
+    assert not kept[~matched].any()
     np.testing.assert_allclose(np.exp(logarithms[kept]), np.exp(expected[kept]), rtol=1e-9)
     expected = [twin.log_derivs(visible) for visible in configurations[kept]]
     np.testing.assert_allclose(slopes[kept], expected, rtol=1e-8, atol=1e-8)
@@ -142,7 +165,7 @@ def test_local_energies_are_those_of_the_dense_hamiltonian(system, team):
     psi[rows, columns] = np.exp(logarithms).real
     hamiltonian = to_sparse(system.model)
     usable = np.isfinite(energies).all(axis=1) & (logarithms.real > -12)
-    assert usable.mean() > 0.8
+    assert usable[matches(system, configurations)].mean() > 0.8
     for layer, acted in enumerate((hamiltonian @ psi, psi @ hamiltonian)):
         expected = acted[rows, columns][usable] / psi[rows, columns][usable]
         np.testing.assert_allclose(energies[usable, layer].real, expected, rtol=1e-8, atol=1e-8)
@@ -154,7 +177,7 @@ def test_local_energies_are_those_of_the_twin(system, team):
     logarithms = np.empty((2, len(configurations)), dtype=complex)
     model, hops = system.model, system.system.terms[0]
     field = np.concatenate([model.site_field, 0 * model.site_field])
-    terms = (model.pair_sites, model.pair_coupling, field, hops, model.exchange_element, model.constant)
+    terms = (model.pair_sites, model.pair_coupling, field, hops, model.off_diagonal_elements, model.constant)
     for k, (module, moves, amplitude) in enumerate(
         ((local_energy, system.moves.kernel(), system.amplitude()), (samples, twin_moves(system.moves), system.twin()))
     ):
