@@ -178,6 +178,13 @@ class ElectronModel:
         images = images.reshape(len(images), self.n_levels)
         return np.concatenate([images, images + self.n_levels], axis=1).astype(np.intp)
 
+    def connected_orbitals(self):
+        """Return which orbitals hops and pairs of hops connect, directly or over others, (n_levels, n_levels) bool."""
+        m = self.n_levels
+        links = np.concatenate([self.exchange_sites, self.hop2_sites.reshape(-1, 2)]).T % m
+        labels = _components(links, m)
+        return labels[:, None] == labels
+
     def orbital_groups(self):
         """Return the group of every orbital, (n_levels,) intp: single hops stay inside, pairs of hops go between two.
 

@@ -129,8 +129,8 @@ def build_determinant_state(plan):
     orbital_images = np.unique(unit_images[:, : model.n_levels] % model.n_levels, axis=0)
     colours = model.orbital_colours() if (model.hop2_element > 0).all() else None
     determinant = BackflowDeterminant(
-        orbital_images, seed_propagator(model, plan.beta_0), spin_exchange, groups=model.orbital_groups(),
-        colours=colours,
+        orbital_images, seed_propagator(model, plan.beta_0), spin_exchange, connected=model.connected_orbitals(),
+        groups=model.orbital_groups(), colours=colours,
     )
     size = plan.settings.wavefunction.cluster_size
     tables = CorrelatorProduct(electron_tables(plan.lattice, model, unit_images, images, size), system.n_visible)

@@ -30,6 +30,8 @@ class BackflowDeterminant(Wavefunction):
         A of either spin at the start, without backflow or of every code; symmetric and the same within an orbit.
     spin_exchange : bool
         Whether both spins share their parameters.
+    connected : (n_orbitals, n_orbitals) bool, optional
+        Where A has entries, the same within an orbit; 0 elsewhere.  All if not given.
     groups : (n_orbitals,) intp, optional
         Psi = 0 where the number of electrons of either spin in a group, the orbitals with one number, is even on one
         layer and odd on the other; one group if not given.
@@ -49,12 +51,15 @@ class BackflowDeterminant(Wavefunction):
     is_complex = False
     n_units = 0  # hidden ones
 
-    def __init__(self, orbital_images, propagator, spin_exchange, within=None, groups=None, colours=None):
+    def __init__(
+        self, orbital_images, propagator, spin_exchange, within=None, connected=None, groups=None, colours=None
+    ):
         n = orbital_images.shape[1]
         self.n_visible = 4 * n
         none = np.zeros(n, dtype=np.intp)
         self.groups = none if groups is None else np.ascontiguousarray(groups, dtype=np.intp)
-        self.entry_param = _entry_params(orbital_images, spin_exchange, within, none if colours is None else colours)
+        colours = none if colours is None else colours
+        self.entry_param = _entry_params(orbital_images, spin_exchange, within, connected, colours)
         start = np.asarray(propagator, dtype=np.float64)
         if start.ndim == 3:
             start = np.repeat(start[..., None], N_CODES, axis=3)
@@ -80,8 +85,8 @@ class BackflowDeterminant(Wavefunction):
         return DeterminantAmplitude(self.propagator(), self.entry_param, self.groups, self.n_params)
 
 
-def _entry_params(orbital_images, spin_exchange, within, colours):
-    """Return the signed 1 + k of the parameter behind every entry of A, (2 n_orbitals^2 16,) intp."""
+def _entry_params(orbital_images, spin_exchange, within, connected, colours):
+    """Return the signed 1 + k of the parameter behind every entry of A, 0: none, (2 n_orbitals^2 16,) intp."""
     n = orbital_images.shape[1]
     numbers = np.arange(2 * n * n * N_CODES).reshape(2, n, n, N_CODES)
     # the layers exchanged: a and b, n and n'
@@ -99,4 +104,7 @@ def _entry_params(orbital_images, spin_exchange, within, colours):
     own, half = numbers.copy(), np.arange(n)
     own[:, half, half] = numbers[:, half, half][..., 5 * (codes & 3)]
     images.append((own, 1))
-    return tie([(image.ravel(), signs) for image, signs in images], numbers.size)
+    fixed = None
+    if connected is not None:
+        fixed = np.broadcast_to(~connected[..., None], numbers.shape).ravel()
+    return tie([(image.ravel(), signs) for image, signs in images], numbers.size, fixed=fixed)
