@@ -11,9 +11,12 @@ unit M + m for spin down.  A basis state is |x> = (all c+_up in the order of the
 of a determinant hold this sign themselves: to them the elements e and J are constants.
 """
 
+import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from hpc_nqs.hamiltonians.filling import checked_filling
 from hpc_nqs.hamiltonians.spin_model import SpinModel, freeze_arrays
@@ -142,6 +145,11 @@ class ElectronModel:
         return 2 * self.n_levels
 
     @property
+    def of_electrons(self):
+        """Whether units are spin-orbitals: they are."""
+        return True
+
+    @property
     def is_canonical(self):
         """Whether the numbers of electrons of either spin are fixed."""
         return self.mu is None
@@ -150,6 +158,12 @@ class ElectronModel:
     def filling(self):
         """Fixed numbers of electrons of spin up and down, None in the grand canonical ensemble."""
         return (self.n_up, self.n_down) if self.is_canonical else None
+
+    @property
+    def fillings(self):
+        """All numbers of electrons of spin up and down that the ensemble holds, a tuple of pairs."""
+        numbers = range(self.n_levels + 1)
+        return (self.filling,) if self.is_canonical else tuple(itertools.product(numbers, numbers))
 
     def site_of(self, units):
         """Return the lattice sites of units."""
@@ -163,6 +177,46 @@ class ElectronModel:
         images = np.atleast_2d(site_permutations)[:, :, None] * self.n_orbitals + np.arange(self.n_orbitals)
         images = images.reshape(len(images), self.n_levels)
         return np.concatenate([images, images + self.n_levels], axis=1).astype(np.intp)
+
+    def connected_orbitals(self):
+        """Return which orbitals hops and pairs of hops connect, directly or over others, (n_levels, n_levels) bool."""
+        m = self.n_levels
+        links = np.concatenate([self.exchange_sites, self.hop2_sites.reshape(-1, 2)]).T % m
+        labels = _components(links, m)
+        return labels[:, None] == labels
+
+    def orbital_groups(self):
+        """Return the group of every orbital, (n_levels,) intp: single hops stay inside, pairs of hops go between two.
+
+        One group without pairs of hops.
+        """
+        m = self.n_levels
+        if not len(self.hop2_sites):
+            return np.zeros(m, dtype=np.intp)
+        a, b, c, d = self.hop2_sites.T % m
+        crossed = np.sort([a, b], axis=0) != np.sort([c, d], axis=0)  # then all four are one group
+        links = [self.exchange_sites.T % m, *(np.stack([a, other])[:, crossed.any(axis=0)] for other in (b, c, d))]
+        return _components(np.concatenate(links, axis=1), m)
+
+    def orbital_colours(self):
+        """Return a colour, 0 or 1, of every orbital that hops keep and pairs of hops change for both electrons.
+
+        None where there is no such colour: three orbitals that exchange with each other have none.
+        """
+        m = self.n_levels
+        hops, pairs = self.exchange_sites.T % m, self.hop2_sites.reshape(-1, 2).T % m
+        # orbital p of colour k is number p + k m
+        links = [hops, hops + m, pairs + [[0], [m]], pairs + [[m], [0]]]
+        labels = _components(np.concatenate(links, axis=1), 2 * m).reshape(2, m)
+        if np.any(labels[0] == labels[1]):
+            return None
+        return (labels[0] > labels[1]).astype(np.intp)
+
+    @property
+    def shares_determinants(self):
+        """Whether both spins may share the parameters of their determinants, see `BackflowDeterminant`."""
+        has_colours = bool((self.hop2_element >= 0).all()) and self.orbital_colours() is not None
+        return self.spin_exchange_symmetric and (has_colours or bool((self.hop2_element <= 0).all()))
 
     def keeps_pairs_of_hops(self, permutation):
         """Return whether a permutation of the units (n_sites,) maps the terms `hop2_sites` onto themselves."""
@@ -210,6 +264,11 @@ class ElectronModel:
         return np.zeros(0)
 
     @property
+    def off_diagonal_elements(self):
+        """Elements of the off-diagonal terms, (n_terms,): hops, then pairs of hops."""
+        return np.concatenate([self.exchange_element, self.hop2_element])
+
+    @property
     def sublattice(self):
         """None: no rule of signs in this basis, see docs/theory/electrons.md."""
         return None
@@ -251,6 +310,13 @@ class ElectronModel:
         if self.is_canonical:
             energies = energies - energies.mean(axis=1, keepdims=True)
         return max(self.largest_coupling, float(np.abs(energies).max()))
+
+
+def _components(links, n):
+    """Return the connected component of every one of n nodes under links (2, n_links), (n,) intp."""
+    return connected_components(coo_array((np.ones(links.shape[1]), tuple(links)), shape=(n, n)), directed=False)[
+        1
+    ].astype(np.intp)
 
 
 def _merged(sites, strengths):

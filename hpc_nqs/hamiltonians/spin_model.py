@@ -99,9 +99,29 @@ class SpinModel:
         return 0.0
 
     @property
+    def of_electrons(self):
+        """Whether units are spin-orbitals: they are spins."""
+        return False
+
+    @property
     def filling(self):
         """Fixed numbers of electrons of spin up and down: None."""
         return None
+
+    @property
+    def mu(self):
+        """Chemical potential of electrons: None."""
+        return None
+
+    @property
+    def hop2_sites(self):
+        """Return (0, 4) intp: no term moves two electrons."""
+        return np.zeros((0, 4), dtype=np.intp)
+
+    @property
+    def off_diagonal_elements(self):
+        """Elements of the off-diagonal terms, (n_terms,): exchanges, then flips."""
+        return np.concatenate([self.exchange_element, self.flip_element])
 
     @property
     def conserves_sz(self):

@@ -1,13 +1,17 @@
 """The spin changes that proposals and Hamiltonian terms share, and what they do to a network's inputs."""
 
+import itertools
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from hpc_nqs.kernels.moves import MoveSet
 
-EXCHANGE, JOINT_EXCHANGE, FLIP, JOINT_FLIP = range(4)
-KIND_NAMES = ("exchange", "joint_exchange", "flip", "joint_flip")
+EXCHANGE, JOINT_EXCHANGE, FLIP, JOINT_FLIP, TWO_EXCHANGES, JOINT_TWO_EXCHANGES, OPPOSITE_EXCHANGES = range(7)
+KIND_NAMES = (
+    "exchange", "joint_exchange", "flip", "joint_flip", "two_exchanges", "joint_two_exchanges", "opposite_exchanges"
+)
+WIDTH = 4  # of the tables of input changes at least
 
 
 @dataclass
@@ -34,13 +38,15 @@ class Moves:
     bond_features: bool
     _kinds: list = field(default_factory=list)
     _sites: list = field(default_factory=list)
+    _second: list = field(default_factory=list)
     _n_variants: list = field(default_factory=list)
     _changes: list = field(default_factory=list)
     _input_changes: tuple | None = field(default=None, compare=False)  # of `input_changes`, until a move is added
 
-    def _add(self, kind, a, b, changes):
+    def _add(self, kind, a, b, changes, second=(0, 0)):
         self._kinds.append(kind)
         self._sites.append((a, b))
+        self._second.append(second)
         self._n_variants.append(len(changes))
         self._changes.extend(changes)
         self._input_changes = None
@@ -79,6 +85,29 @@ class Moves:
         changes = [{i: -2.0, i + self.n_sites: -2.0 * same} for same in (1, -1)]
         return self._add(JOINT_FLIP, i, i, changes)
 
+    def add_two_exchanges(self, a, b, c, d, opposite=False):
+        """Add the exchanges of a and b and of c and d, all antiparallel and on one layer; return the index of the move.
+
+        With `opposite` only where a and c are antiparallel, too.
+        """
+        if self.bond_features:
+            raise ValueError("two exchanges with bond features; allowed are networks without")
+        kind = OPPOSITE_EXCHANGES if opposite else TWO_EXCHANGES
+        changes = [{a: -2.0, b: +2.0, c: -2.0 * same, d: +2.0 * same} for same in (1, -1)]
+        return self._add(kind, a, b, changes[1:] if opposite else changes, second=(c, d))
+
+    def add_joint_two_exchanges(self, a, b, c, d):
+        """Add the same two exchanges on both layers; return the index of the move."""
+        if self.bond_features:
+            raise ValueError("two exchanges with bond features; allowed are networks without")
+        n = self.n_sites
+        changes = [
+            {a: -2.0, b: +2.0, c: -2.0 * one, d: +2.0 * one, a + n: -2.0 * two, b + n: +2.0 * two,
+             c + n: -2.0 * three, d + n: +2.0 * three}
+            for one, two, three in itertools.product((1, -1), repeat=3)
+        ]
+        return self._add(JOINT_TWO_EXCHANGES, a, b, changes, second=(c, d))
+
     def __len__(self):
         return len(self._kinds)
 
@@ -87,17 +116,26 @@ class Moves:
         """The two units of every move, (n_moves, 2) intp; a flip names its unit twice."""
         return np.array(self._sites, dtype=np.intp).reshape(-1, 2)
 
+    @property
+    def second(self):
+        """The units of the second one of two exchanges, (n_moves, 2) intp; 0 of other moves."""
+        return np.array(self._second, dtype=np.intp).reshape(-1, 2)
+
     def kernel(self):
         """Return the compiled `MoveSet`."""
         n_variants = np.array(self._n_variants, dtype=np.int8)
         entry = np.concatenate([[0], np.cumsum(n_variants, dtype=np.intp)[:-1]]).astype(np.intp)
-        return MoveSet(np.array(self._kinds, dtype=np.int8), n_variants, self.sites, entry, self.n_sites)
+        kinds = np.array(self._kinds, dtype=np.int8)
+        return MoveSet(kinds, n_variants, self.sites, self.second, entry, self.n_sites)
 
     def input_changes(self):
-        """Return (inputs, changes), both (n_entries, 4), read-only: x[inputs] += sign * changes, padded with zeros."""
+        """Return (inputs, changes), both (n_entries, WIDTH), read-only: x[inputs] += sign * changes, padded with zeros.
+
+        They are wider where moves change more inputs.
+        """
         if self._input_changes is None:
-            inputs = np.zeros((len(self._changes), 4), dtype=np.intp)
-            changes = np.zeros((len(self._changes), 4))
+            shape = len(self._changes), max([WIDTH, *map(len, self._changes)])
+            inputs, changes = np.zeros(shape, dtype=np.intp), np.zeros(shape)
             for row, change in enumerate(self._changes):
                 inputs[row, : len(change)] = list(change.keys())
                 changes[row, : len(change)] = list(change.values())

@@ -33,15 +33,15 @@ class Purification(System):
     moves : Moves
         All moves, those of the Hamiltonian on either layer included.
     proposals : (n_proposals,) intp
-        The moves that chains propose; ergodic in the sector of the Bell pairs.  Of electrons the last ones exchange
-        two orbitals that no hops connect, on both layers.
+        The moves that chains propose; ergodic in the sector of the Bell pairs.  Of electrons the last ones exchange, on
+        both layers, two orbitals that no hops connect, or where numbers are not fixed both spins of an orbital.
     hamiltonians : tuple of Hamiltonian
         H x 1 on the physical layer and 1 x H~ on the ancilla layer.
     terms : (2, n_terms) intp
-        The moves of the off-diagonal terms of H on either layer: exchanges on bonds, then flips.
+        The moves of the off-diagonal terms of H on either layer: exchanges on bonds, then flips, then pairs of hops.
     site_moves : (n_sites,) intp
-        The moves of both spins of a site: their exchange where Sz is conserved, else the flip of both.  Empty for
-        electrons whose numbers are fixed.
+        The moves of both spins of a site: their exchange where Sz is conserved, else the flip of both.  Of electrons
+        they add one to an orbital on both layers, or take it away; empty where their numbers are fixed.
     """
 
     model: SpinModel
@@ -81,10 +81,12 @@ class Purification(System):
 def n_up_of(model):
     """Return the number of up spins on both layers of a model; None where it is not conserved.
 
-    Of electrons whose numbers are fixed those of spin up and of spin down on the physical, then the ancilla layer.
+    Of electrons those of spin up and of spin down on the physical, then the ancilla layer; in the grand canonical
+    ensemble all that are possible, a tuple of such tuples.
     """
-    if model.filling is not None:
-        return (*model.filling, *(model.n_sites // 2 - n for n in model.filling))
+    if model.of_electrons:
+        numbers = tuple((*each, *(model.n_levels - n for n in each)) for each in model.fillings)
+        return numbers[0] if model.is_canonical else numbers
     return model.n_sites if model.conserves_sz else None
 
 
@@ -98,9 +100,12 @@ def purify(model, bond_features):
             terms[layer].append(moves.add_exchange(i + layer * n, j + layer * n))
         for i in model.flip_sites:
             terms[layer].append(moves.add_flip(i + layer * n))
+        for units in model.hop2_sites:
+            terms[layer].append(moves.add_two_exchanges(*(units + layer * n)))
     proposals = [*terms[0], *terms[1]]
     bonds = model.exchange_sites if model.conserves_sz else model.pair_sites
     proposals += [moves.add_joint_exchange(i, j) for i, j in bonds]
+    proposals += [moves.add_joint_two_exchanges(*units) for units in model.hop2_sites]
     if model.filling is not None:
         site_moves = []
     elif model.conserves_sz:
@@ -108,8 +113,9 @@ def purify(model, bond_features):
     else:
         site_moves = [moves.add_joint_flip(i) for i in range(n)]
     proposals += site_moves
-    if model.filling is not None:
-        proposals += [moves.add_joint_exchange(i, j) for i, j in _between_parts(model)]
+    if model.of_electrons:
+        pairs = _between_parts(model) if model.is_canonical else zip(range(n // 2), range(n // 2, n), strict=True)
+        proposals += [moves.add_joint_exchange(i, j) for i, j in pairs]
     return Purification(
         model=model,
         bond_features=bond_features,
@@ -139,13 +145,12 @@ def _layer_hamiltonian(model, layer, terms):
     field = np.zeros(2 * n)
     field_sign = -1.0 if layer == 1 and model.conserves_sz else 1.0
     field[layer * n : (layer + 1) * n] = field_sign * model.site_field
-    elements = np.concatenate([model.exchange_element, model.flip_element])
     return Hamiltonian(
         np.ascontiguousarray(model.pair_sites + layer * n, dtype=np.intp),
         np.ascontiguousarray(model.pair_coupling, dtype=np.float64),
         field,
         np.array(terms, dtype=np.intp),
-        np.ascontiguousarray(elements, dtype=np.float64),
+        np.ascontiguousarray(model.off_diagonal_elements, dtype=np.float64),
         model.constant,
     )
 

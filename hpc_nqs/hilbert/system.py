@@ -14,9 +14,9 @@ class System(Protocol):
     ----------
     n_sites, n_visible, n_inputs : int
         Lattice sites, visible units, and inputs of a wave function (the visible units first).
-    n_up : int, None or tuple of int
+    n_up : int, None, tuple of int or tuple of tuples of int
         Number of up spins among the visible units; None where it is not conserved.  A tuple has one number for each of
-        as many equal parts of the units, one after the other.
+        as many equal parts of the units, one after the other; a tuple of tuples holds all that are possible.
     moves : Moves
         All moves, those of the Hamiltonians included.
     proposals : (n_proposals,) intp
@@ -28,7 +28,7 @@ class System(Protocol):
     moves: Moves
     proposals: np.ndarray
     hamiltonians: tuple
-    n_up: int | tuple[int, ...] | None
+    n_up: int | tuple | None
 
     @property
     def n_sites(self) -> int:

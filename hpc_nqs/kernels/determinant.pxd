@@ -13,6 +13,8 @@ cdef class DeterminantAmplitude(Amplitude):
     cdef Py_ssize_t n_orbitals, n_row
     cdef const double[:, :, :, ::1] propagator
     cdef const int[:, :, :, ::1] propagator_param
+    cdef const Py_ssize_t[::1] groups
+    cdef bint has_groups
     # states, of every row and spin
     cdef Py_ssize_t[:, :, :, ::1] electrons  # orbitals on either layer (BLOCK, 2, 2, n_orbitals)
     cdef Py_ssize_t[:, :, ::1] n_electrons   # their numbers (BLOCK, 2, 2)
@@ -31,11 +33,14 @@ cdef class DeterminantAmplitude(Amplitude):
     cdef double[:, ::1] matrix               # (n_orbitals, n_row)
     cdef double[::1] scales, pivots
     cdef Py_ssize_t[::1] swaps
+    cdef int[::1] in_group                   # electrons of both layers (n_orbitals,)
     cdef bint fill(self, Py_ssize_t spin, const Py_ssize_t *rows, const Py_ssize_t *columns, Py_ssize_t size,
                    const int *codes, double *log_scale) noexcept nogil
     cdef int determinant(self, Py_ssize_t size, double *log_magnitude) noexcept nogil
     cdef void invert(self, Py_ssize_t row, Py_ssize_t spin) noexcept nogil
     cdef void prepare(self, Py_ssize_t row, const int8_t *visible, const Proposal *proposal) noexcept nogil
+    cdef bint breaks_groups(self, const Proposal *proposal) noexcept nogil
+    cdef bint matches_groups(self, Py_ssize_t row) noexcept nogil
     cdef void fill_lists(self, Py_ssize_t row) noexcept nogil
     cdef double row_ratio(self, Py_ssize_t row, Py_ssize_t spin, Py_ssize_t layer) noexcept nogil
     cdef double fresh_ratio(self, Py_ssize_t row, Py_ssize_t spin) noexcept nogil

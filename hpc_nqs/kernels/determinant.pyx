@@ -8,6 +8,9 @@ Electrons keep their rows and columns: where one hops, its row is replaced in pl
 c+_p c_q without any sign of the order of the orbitals.  An electron that joins comes last in both layers, one that
 leaves is taken away from there.  `log_psi` is that of the electrons in the order of their orbitals.
 
+Where H moves electrons between groups of orbitals in pairs alone, the number of electrons of either spin in a group is
+even or odd on both layers, and Psi = 0 elsewhere.
+
 A state holds the orbitals of the electrons, the codes, and the inverse of either matrix.  Where one electron hops the
 ratio of the determinants of its own spin is a sum of n products; those of the other spin, whose codes it changes, are
 factorized anew where an electron stands on one of the two orbitals.  Accepted moves invert anew: nothing drifts.
@@ -37,15 +40,18 @@ cdef class DeterminantAmplitude(Amplitude):
         A of either spin, every orbital of the first layer, of the second, and every code.
     propagator_param : (2, n_orbitals, n_orbitals, 16) int32
         1 + k of the parameter behind each entry; 0: none.
+        Signed: A = -params[k] where it is negative.
+    groups : (n_orbitals,) intp
+        The group of every orbital.
     n_params : int
 
     Notes
     -----
-    Both layers hold as many electrons of either spin.  A proposal moves one electron on one layer or on both, or adds
-    or takes away one on both.
+    Both layers hold as many electrons of either spin.  A proposal moves one electron of one spin or of both on one
+    layer or on both, or adds or takes away one on both.
     """
 
-    def __init__(self, propagator, propagator_param, n_params):
+    def __init__(self, propagator, propagator_param, groups, n_params):
         cdef Py_ssize_t n
         self.width = 1
         self.n_params = n_params
@@ -53,6 +59,8 @@ cdef class DeterminantAmplitude(Amplitude):
         self.n_visible = 4 * n
         self.n_row = (n + BLOCK - 1) // BLOCK * BLOCK
         self.propagator, self.propagator_param = propagator, propagator_param
+        self.groups, self.has_groups = groups, bool(np.any(groups))
+        self.in_group = np.zeros(n, dtype=np.intc)
         self.electrons, self.place = (np.zeros((BLOCK, 2, 2, n), dtype=np.intp) for _ in range(2))
         self.n_electrons = np.zeros((BLOCK, 2, 2), dtype=np.intp)
         self.codes, self.inverse = np.zeros((BLOCK, 2, n), dtype=np.intc), np.zeros((BLOCK, 2, n, self.n_row))
@@ -62,7 +70,8 @@ cdef class DeterminantAmplitude(Amplitude):
         self.scales, self.pivots, self.swaps = np.zeros(n), np.zeros(n), np.zeros(n, dtype=np.intp)
 
     def sibling(self):
-        return DeterminantAmplitude(np.asarray(self.propagator), np.asarray(self.propagator_param), self.n_params)
+        return DeterminantAmplitude(*map(np.asarray, (self.propagator, self.propagator_param, self.groups)),
+                                    self.n_params)
 
     # ---- determinants ----------------------------------------------------------------------------------------------
 
@@ -166,6 +175,34 @@ cdef class DeterminantAmplitude(Amplitude):
                 self.joining[spin][layer] = orbital
             if self.place[row, 1 - spin, PHYSICAL, orbital] >= 0 or self.place[row, 1 - spin, ANCILLA, orbital] >= 0:
                 self.recoded[1 - spin] = True
+        if self.listed[0] and self.listed[1]:  # one may come to an orbital where the other one changes the codes
+            self.recoded[0] = self.recoded[1] = True
+
+    cdef bint breaks_groups(self, const Proposal *proposal) noexcept nogil:
+        """Return whether a move leaves a group with an even number of electrons on one layer and an odd one beyond."""
+        cdef Py_ssize_t p, q
+        cdef int count
+        for p in range(proposal.n_flips):
+            count = 0
+            for q in range(proposal.n_flips):
+                count += self.groups[proposal.flips[q] % self.n_orbitals] == (
+                    self.groups[proposal.flips[p] % self.n_orbitals])
+            if count & 1:
+                return True
+        return False
+
+    cdef bint matches_groups(self, Py_ssize_t row) noexcept nogil:
+        """Return whether every group holds an even number of electrons of either spin on both layers together."""
+        cdef Py_ssize_t spin, layer, i
+        self.in_group[:] = 0
+        for spin in range(2):
+            for layer in range(2):
+                for i in range(self.n_electrons[row, spin, layer]):
+                    self.in_group[self.groups[self.electrons[row, spin, layer, i]]] ^= 1
+        for i in range(self.n_orbitals):
+            if self.in_group[i]:
+                return False
+        return True
 
     cdef void fill_lists(self, Py_ssize_t row) noexcept nogil:
         """Write lists and codes after the move: who hops keeps the place, who joins is last, the last fills a hole."""
@@ -214,14 +251,20 @@ cdef class DeterminantAmplitude(Amplitude):
 
     cdef double fresh_ratio(self, Py_ssize_t row, Py_ssize_t spin) noexcept nogil:
         """Return the ratio of determinants from the lists and codes after the move."""
-        cdef Py_ssize_t size = self.n_new[spin][PHYSICAL]
+        cdef Py_ssize_t layer, size = self.n_new[spin][PHYSICAL]
         cdef double log_scale, log_magnitude
-        cdef int sign
+        cdef int sign, n_last = 0
         if size != self.n_new[spin][ANCILLA] or not self.fill(
                 spin, &self.new_electrons[spin, PHYSICAL, 0], &self.new_electrons[spin, ANCILLA, 0], size,
                 &self.new_codes[spin, 0], &log_scale):
             return 0
         sign = self.determinant(size, &log_magnitude) * self.signs[row, spin]
+        if size < self.n_electrons[row, spin, PHYSICAL]:
+            # row and column go to the end, and the last one that filled the hole back behind all others
+            for layer in range(2):
+                n_last += self.place[row, spin, layer, self.leaving[spin][layer]] == size
+            if n_last == 1:
+                sign = -sign
         return sign * exp(log_magnitude + log_scale - self.log_magnitude[row, spin]) if sign else 0
 
     cdef double spin_ratio(self, Py_ssize_t row, Py_ssize_t spin) noexcept nogil:
@@ -267,10 +310,12 @@ cdef class DeterminantAmplitude(Amplitude):
         for row in range(n):
             for spin in range(2):
                 self.invert(row, spin)
+            if self.has_groups and not self.matches_groups(row):
+                self.signs[row, 0] = self.signs[row, 1] = 0
 
     cdef double complex ratio(self, Py_ssize_t row, const int8_t *visible, const Proposal *proposal) noexcept nogil:
         cdef double ratio
-        if self.signs[row, 0] == 0 or self.signs[row, 1] == 0:
+        if self.signs[row, 0] == 0 or self.signs[row, 1] == 0 or (self.has_groups and self.breaks_groups(proposal)):
             return 0
         self.prepare(row, visible, proposal)
         self.fill_lists(row)
@@ -336,3 +381,5 @@ cdef class DeterminantAmplitude(Amplitude):
                             spin, a, b, self.codes[row, spin, a] + 4 * self.codes[row, spin, b]]
                         if param > 0:
                             out[row * stride + param - 1] += self.inverse[row, spin, j, i]
+                        elif param < 0:
+                            out[row * stride - param - 1] -= self.inverse[row, spin, j, i]

@@ -5,17 +5,20 @@ cdef enum MoveKind:
     JOINT_EXCHANGE = 1  # (sigma, ancilla) of two sites trade places
     FLIP = 2            # one spin
     JOINT_FLIP = 3      # sigma and ancilla of one site
+    TWO_EXCHANGES = 4   # two exchanges on one layer
+    JOINT_TWO_EXCHANGES = 5  # the same on both layers
+    OPPOSITE_EXCHANGES = 6   # two exchanges in opposite directions
 
 cdef struct Proposal:
     int n_flips
-    Py_ssize_t flips[4]  # an exchange lists its antiparallel pairs (0, 1), (2, 3)
+    Py_ssize_t flips[8]  # an exchange lists its antiparallel pairs (0, 1), (2, 3), ...
     Py_ssize_t entry     # row of the amplitude's tables
     double sign          # the tables hold the change for sign = +1
 
 cdef class MoveSet:
     cdef const int8_t[::1] kind
     cdef const int8_t[::1] n_variants
-    cdef const Py_ssize_t[:, ::1] sites
+    cdef const Py_ssize_t[:, ::1] sites, second
     cdef const Py_ssize_t[::1] entry
     cdef Py_ssize_t n_sites
     cdef bint propose(self, Py_ssize_t move, const int8_t *visible, Proposal *proposal) noexcept nogil

@@ -4,7 +4,7 @@ The bound of Hadamard, B = prod_a |A_a| over the rows of the matrix, is how larg
 
     density: sqrt(det^2 + share^2 B^2),      kernel: det, and share B where det = 0.
 
-Both vanish only where a row does.  Local energies of the kernel are right at its zeros: (H Phi) / (share B) times the
+Both vanish only where a row does, and where groups of orbitals hold odd numbers of electrons, as H Phi does there.  Local energies of the kernel are right at its zeros: (H Phi) / (share B) times the
 weight share B of the sample is what a mean wants, to rounding, however small the share.
 
 A state holds the lists of a `DeterminantAmplitude` and the values; every ratio is that of two values from scratch.
@@ -26,7 +26,7 @@ cdef class SoftenedDeterminantAmplitude(Amplitude):
 
     Parameters
     ----------
-    propagator, propagator_param
+    propagator, propagator_param, groups
         As for `DeterminantAmplitude`.
     share : float
         Above 0.
@@ -43,15 +43,16 @@ cdef class SoftenedDeterminantAmplitude(Amplitude):
     cdef double[:, ::1] log_value  # of either spin (BLOCK, 2)
     cdef int[:, ::1] signs         # 0 where a row vanishes (BLOCK, 2)
 
-    def __init__(self, propagator, propagator_param, share, is_density):
-        self.plain = DeterminantAmplitude(propagator, propagator_param, 0)
+    def __init__(self, propagator, propagator_param, groups, share, is_density):
+        self.plain = DeterminantAmplitude(propagator, propagator_param, groups, 0)
         self.width, self.n_visible, self.n_params = 1, self.plain.n_visible, 0
         self.share, self.is_density = share, is_density
         self.log_value, self.signs = np.zeros((BLOCK, 2)), np.ones((BLOCK, 2), dtype=np.intc)
 
     def sibling(self):
-        return SoftenedDeterminantAmplitude(np.asarray(self.plain.propagator), np.asarray(self.plain.propagator_param),
-                                            self.share, self.is_density)
+        plain = self.plain
+        return SoftenedDeterminantAmplitude(
+            *map(np.asarray, (plain.propagator, plain.propagator_param, plain.groups)), self.share, self.is_density)
 
     cdef int value(self, Py_ssize_t spin, const Py_ssize_t *rows, const Py_ssize_t *columns, Py_ssize_t size,
                    const int *codes, double *log_value) noexcept nogil:
@@ -84,6 +85,8 @@ cdef class SoftenedDeterminantAmplitude(Amplitude):
         for row in range(n):
             self.revalue(row, 0)
             self.revalue(row, 1)
+            if self.plain.has_groups and not self.plain.matches_groups(row):
+                self.signs[row, 0] = self.signs[row, 1] = 0
 
     cdef void revalue(self, Py_ssize_t row, Py_ssize_t spin) noexcept nogil:
         """Compute the value of one spin of a row from its lists and codes."""
@@ -112,7 +115,8 @@ cdef class SoftenedDeterminantAmplitude(Amplitude):
         cdef Py_ssize_t spin
         cdef double ratio = 1, log_value
         cdef int sign
-        if self.signs[row, 0] == 0 or self.signs[row, 1] == 0:
+        if self.signs[row, 0] == 0 or self.signs[row, 1] == 0 or (
+                self.plain.has_groups and self.plain.breaks_groups(proposal)):
             return 0
         self.plain.prepare(row, visible, proposal)
         self.plain.fill_lists(row)

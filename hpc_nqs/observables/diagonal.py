@@ -37,7 +37,7 @@ class Observables:
     shells: dict
     distances: dict = field(default_factory=dict)
     layers: LayerCorrelations | None = None
-    hops: ClassVar[tuple] = ()  # of electrons
+    layer_sums: ClassVar[tuple] = ()  # of electrons
 
     @property
     def has_components(self):
@@ -94,7 +94,7 @@ class OrbitAverages:
         The group acting on the spins, flips of all of them included.
     """
 
-    hops = ()
+    layer_sums = ()
 
     def __init__(self, observables, images):
         weights = observables.pair_weights()

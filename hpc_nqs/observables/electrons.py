@@ -2,21 +2,19 @@
 
 Charge correlations are connected, <n_i n_j> - <n_i><n_j>.  Momentum distributions come from hops between all sites,
 n_k = (1/N) sum_ij e^{ik(r_i - r_j)} <c+_i c_j>, one mean per orbit of pairs of sites: amplitudes know their signs.
+In the grand canonical ensemble N and Sz are measured, too: they commute with H.
 """
 
 import copy
-import dataclasses
 
 import numpy as np
 
-from hpc_nqs.hamiltonians.electron_matrices import to_sparse
-from hpc_nqs.hilbert.moves import Moves
-from hpc_nqs.kernels.local_energy import Hamiltonian
 from hpc_nqs.lattices.lattice import wave_vector_key
 from hpc_nqs.observables.diagonal import pairs_by_distance
-from hpc_nqs.observables.local_sums import layer_means
+from hpc_nqs.observables.layer_sums import LayerSum
 
 DOUBLE, MOMENT, FIRST_DENSITY = range(3)  # columns
+OF_NUMBERS = ("number", "number_squared", "sz", "sz_squared")  # the last ones, where numbers are not fixed
 
 
 class ElectronObservables:
@@ -25,7 +23,6 @@ class ElectronObservables:
     Parameters
     ----------
     model : ElectronModel
-        One orbital per site.
     phases : dict of str: (n_sites,) complex128
         e^{iqr} of every wave vector, by its key "qx,qy".
     distances : dict of str: (n_sites, n_sites) float64
@@ -35,26 +32,31 @@ class ElectronObservables:
 
     Attributes
     ----------
-    hops : list of (units (n_pairs, 2) intp, weight float)
-        Orbits of pairs of sites, of spin up, then of spin down; of both where the spins are alike.  None without wave
-        vectors.
-        The mean of weight (c+_p c_q + h.c.) summed over the pairs is that of Re <c+_i c_j>.
+    layer_sums : list of LayerSum
+        Of several orbitals S_i^2 per site.  With wave vectors, of spin up, then of spin down, or of both where they are
+        alike: where numbers are not fixed n_i, then Re <c+_i c_j> of every orbit of pairs of sites, over all orbitals.
     """
 
     layers = None  # no correlations in imaginary time
 
     def __init__(self, model, phases, distances, images):
         self.model, self.phases, self.distances = model, phases, distances
-        n = self.n_sites = model.n_lattice_sites
+        n, m, n_orbitals = model.n_lattice_sites, model.n_levels, model.n_orbitals
+        self.n_sites = n
         weights = [np.real(np.outer(phase, phase.conj())) / n for phase in phases.values()]
         weights += list(distances.values())
         self._weights = np.reshape(weights, (-1, n, n))
-        sites = np.unique(images[:, :n] % n, axis=0)
+        sites = np.unique(images[:, :m:n_orbitals] % m // n_orbitals, axis=0)
         self._orbits = _pair_orbits(sites)
-        self._spins_alike = bool(np.any(images[:, 0] >= n))
-        spins = ((0, n),) if self._spins_alike else ((0,), (n,))
-        hops = [np.concatenate([pairs + first for first in each]) for each in spins for pairs in self._orbits if phases]
-        self.hops = [(pairs, 0.5 / len(pairs)) for pairs in hops]
+        self._spins_alike = bool(np.any(images[:, 0] >= m))
+        self.layer_sums = [local_moment(model)] if n_orbitals > 1 else []
+        self._first_number = len(self.layer_sums)
+        spins = [np.array(each) for each in (((0, m),) if self._spins_alike else ((0,), (m,)))]
+        if phases and not model.is_canonical:
+            self.layer_sums += [_densities(model, first) for first in spins]
+        self._first_hop = len(self.layer_sums)
+        if phases:
+            self.layer_sums += [_hops(model, pairs, first) for first in spins for pairs in self._orbits]
         # means over the images of sites and of pairs, added up one by one: there may be thousands
         self._site_average, self._pair_weights = np.zeros((n, n)), np.zeros_like(self._weights)
         for row in sites:
@@ -63,9 +65,9 @@ class ElectronObservables:
             self._pair_weights += self._weights[:, place[:, None], place] / len(sites)
 
     def bare(self):
-        """Return the same without correlations and hops."""
+        """Return the same without correlations, densities and hops."""
         bare = copy.copy(self)
-        bare.phases, bare.distances, bare.hops = {}, {}, []
+        bare.phases, bare.distances, bare.layer_sums = {}, {}, self.layer_sums[: self._first_number]
         bare._weights = bare._pair_weights = self._weights[:0]
         return bare
 
@@ -79,23 +81,33 @@ class ElectronObservables:
         kinds = [*self.phases, *self.distances]
         densities = [("density", str(i)) for i in range(self.n_sites)]
         pairs = [(name, key) for name in ("spin", "charge") for key in kinds]
-        return [("double_occupancy", ""), ("local_moment", ""), *densities, *pairs]
+        of_numbers = [] if self.model.is_canonical else [(name, "") for name in OF_NUMBERS]
+        return [("double_occupancy", ""), ("local_moment", ""), *densities, *pairs, *of_numbers]
 
     def measure(self, units):
         """Return the columns (n, n_columns) float64 of occupations (n, n_units) int8 of +1/-1.
 
-        Double occupancy and S_i^2 = 3/4 (n_up - n_down)^2 per site; n_i of every site; sum_ij w_ij Sz_i Sz_j and
-        sum_ij w_ij n_i n_j of every wave vector and distance.
+        Double occupancy and the diagonal part of S_i^2 per site, see docs/theory/electrons.md; n_i of every site;
+        sum_ij w_ij Sz_i Sz_j and sum_ij w_ij n_i n_j of every wave vector and distance; where numbers are not fixed N,
+        N^2, Sz and Sz^2.
         """
-        up, down = 0.5 * (units.reshape(len(units), 2, self.n_sites).swapaxes(0, 1).astype(np.float64) + 1)
-        sz, density = (up - down) / 2, up + down
-        single = [np.mean(up * down, axis=1), 3 * np.mean(sz**2, axis=1)]
+        shape = len(units), 2, self.n_sites, self.model.n_orbitals
+        up, down = 0.5 * (units.reshape(shape).swapaxes(0, 1).astype(np.float64) + 1)
+        sz, density = (up - down).sum(axis=2) / 2, (up + down).sum(axis=2)
+        double = (up * down).sum(axis=2)
+        single = [np.mean(double, axis=1), np.mean(sz**2 + density / 2 - double, axis=1)]
         densities = density @ self._site_average
         pairs = [np.sum((part @ w) * part, axis=1) for part in (sz, density) for w in self._pair_weights]
-        pairs = np.reshape(pairs, (len(pairs), len(units))).T
-        return np.concatenate([np.stack(single, axis=1), densities, pairs], axis=1)
+        columns = [np.stack(single, axis=1), densities, np.reshape(pairs, (len(pairs), len(units))).T]
+        if not self.model.is_canonical:
+            # where the spins are alike the mean of Sz is none, also of one configuration of every orbit
+            totals = density.sum(axis=1), sz.sum(axis=1)
+            numbers = np.stack([part**power for part in totals for power in (1, 2)], axis=1)
+            numbers[:, OF_NUMBERS.index("sz")] *= not self._spins_alike
+            columns.append(numbers)
+        return np.concatenate(columns, axis=1)
 
-    def entries(self, estimate, first):
+    def entries(self, estimate, first, energy, beta):
         """Return the entries of a table row.
 
         Parameters
@@ -104,9 +116,13 @@ class ElectronObservables:
             Function of rows of means, (n, n_columns), to (value, error), as `Statistics.estimate`.
         first : int
             The first column of `measure` among the means.
+        energy : callable
+            From rows of means to that of H - mu N, total, (n,).
+        beta : float
         """
-        row = {}
-        for column, name in ((DOUBLE, "double_occupancy"), (MOMENT, "local_moment")):
+        row = {} if self.model.is_canonical else self._of_numbers(estimate, first, energy, beta)
+        names = (DOUBLE, "double_occupancy"), (MOMENT, "local_moment")
+        for column, name in names if self.model.n_orbitals == 1 else names[:1]:
             row[name], row[f"{name}_error"] = estimate(lambda means, column=column: means[:, first + column])
         keys = [("structure_factor", key) for key in self.phases] + [("correlation", key) for key in self.distances]
         densities = slice(first + FIRST_DENSITY, first + FIRST_DENSITY + self.n_sites)
@@ -122,84 +138,77 @@ class ElectronObservables:
             row.setdefault(f"charge_{name}", {})[key] = list(estimate(connected))
         return row
 
-    def hop_entries(self, estimate, first):
-        """Return n_k_up and n_k_down, {"qx,qy": [value, error]}, of a table row; nothing without wave vectors.
+    def _of_numbers(self, estimate, first, energy, beta):
+        """Return filling, compressibility, susceptibility and e without -mu N, see `entries`."""
+        n, last, mu = self.n_sites, first + len(self.names), self.model.mu
+        number, squared, sz, sz_squared = range(last - len(OF_NUMBERS), last)
+        functions = {
+            "hamiltonian_energy": lambda means: (energy(means) + mu * means[:, number]) / n,
+            "filling": lambda means: means[:, number] / n,
+            "compressibility": lambda means: beta * (means[:, squared] - means[:, number] ** 2) / n,
+            "susceptibility": lambda means: beta * (means[:, sz_squared] - means[:, sz] ** 2) / n,
+        }
+        row = {}
+        for name, function in functions.items():
+            row[name], row[f"{name}_error"] = estimate(function)
+        return row
 
-        `first` is the column of the first orbit of `hops` among the means, else as for `entries`.
+    def local_entries(self, estimate, first):
+        """Return the entries from `layer_sums`: local_moment of several orbitals, n_k_up and n_k_down.
+
+        `first` is the column of the first of them among the means, else as for `entries`.
         """
-        row, n = {}, self.n_sites
-        for spin, (name, number) in enumerate(zip(("n_k_up", "n_k_down"), self.model.filling, strict=True)):
-            start = first if self._spins_alike else first + spin * len(self._orbits)
+        row, n, fixed = {}, self.n_sites, self.model.filling
+        if self.model.n_orbitals > 1:
+            row["local_moment"], row["local_moment_error"] = estimate(lambda means: means[:, first])
+        for spin, name in enumerate(("n_k_up", "n_k_down")):
+            which = 0 if self._spins_alike else spin
+            start = first + self._first_hop + which * len(self._orbits)
             for key, phase in self.phases.items():
                 matrix = np.real(np.outer(phase, phase.conj())) / n
                 factors = np.array([2 * matrix[pairs[:, 0], pairs[:, 1]].sum() for pairs in self._orbits])
 
-                def distribution(means, start=start, factors=factors, number=number):
-                    return number / n + means[:, start : start + len(factors)] @ factors
+                def distribution(means, start=start, factors=factors, spin=spin, which=which):
+                    density = means[:, first + self._first_number + which] if fixed is None else fixed[spin] / n
+                    return density + means[:, start : start + len(factors)] @ factors
 
                 row.setdefault(name, {})[key] = list(estimate(distribution))
         return row
 
-    def hop_matrices(self, states):
-        """Return the sums of `hops` between states of a layer, as sparse arrays."""
-        model, none = self.model, np.zeros((0, 2), dtype=np.intp)
-        return [
-            to_sparse(
-                dataclasses.replace(
-                    model, constant=0.0, pair_sites=none, pair_coupling=np.zeros(0),
-                    site_field=np.zeros(model.n_sites), exchange_sites=pairs,
-                    exchange_element=np.full(len(pairs), weight), exchange_shell=np.zeros(len(pairs), dtype=np.int8),
-                ),
-                states,
-            )
-            for pairs, weight in self.hops
-        ]
 
+def local_moment(model):
+    """Return sum_i S_i^2 / N as a `LayerSum`, see docs/theory/electrons.md.
 
-class HopAverages:
-    """The sums of `ElectronObservables.hops` as local estimators, means over the layers that are asked for.
-
-    Parameters
-    ----------
-    wavefunction : Wavefunction
-        Its parameters at the time of `measure` count.
-    observables : ElectronObservables
-    layers : tuple of int
-        0: the physical layer, 1: the ancilla layer.
+    With s_p of the occupations S_i^2 = 3/8 sum_a (1 - s_au s_ad) + sum_(a<b) (s_au - s_ad) (s_bu - s_bd) / 8
+    - sum_(a<b) (c+_au c_bu c+_bd c_ad + h.c.).
     """
+    n, m, n_orbitals = model.n_lattice_sites, model.n_levels, model.n_orbitals
+    orbitals = np.arange(m)
+    pairs, couplings = [np.stack([orbitals, orbitals + m], axis=1)], [np.full(m, -0.375 / n)]
+    first = n_orbitals * np.arange(n)
+    a, b = (np.add.outer(first, part).ravel() for part in np.triu_indices(n_orbitals, 1))
+    for one in (0, m):
+        for other in (0, m):
+            pairs.append(np.stack([a + one, b + other], axis=1))
+            couplings.append(np.full(len(a), (0.125 if one == other else -0.125) / n))
+    return LayerSum(
+        constant=0.375 * n_orbitals, pairs=np.concatenate(pairs), couplings=np.concatenate(couplings),
+        opposite=np.stack([a, b, a + m, b + m], axis=1), opposite_weight=-1.0 / n,
+    )
 
-    def __init__(self, wavefunction, observables, layers):
-        n = observables.model.n_sites
-        self.wavefunction, self.n_layers = wavefunction, len(layers)
-        self.moves = Moves(n_visible=2 * n, n_sites=n, bond_features=False)
-        self.sums = [
-            self._sum(pairs + layer * n, weight) for layer in layers for pairs, weight in observables.hops
-        ]
-        self.n_columns = len(observables.hops)
-        # on average over the samples as many hops as H has
-        n_hops = sum(len(pairs) for pairs, _ in observables.hops)
-        self.stride = max(1, -(-n_hops // max(1, len(observables.model.exchange_sites))))
 
-    def _sum(self, pairs, weight):
-        """Return weight sum (c+_p c_q + h.c.) over pairs of visible units."""
-        hops = [self.moves.add_exchange(p, q) for p, q in pairs.tolist()]
-        none = np.zeros((0, 2), dtype=np.intp)
-        return Hamiltonian(
-            none, np.zeros(0), np.zeros(self.moves.n_visible), np.array(hops, dtype=np.intp),
-            np.full(len(hops), weight),
-        )
+def _densities(model, spins):
+    """Return n_i of one spin, a mean over sites and `spins`, the first units of spins."""
+    units = np.add.outer(spins, np.arange(model.n_levels)).ravel()
+    weight = model.n_orbitals / len(units)
+    return LayerSum(constant=0.5 * model.n_orbitals, units=units, field=0.5 * weight)
 
-    def measure(self, configurations, threads):
-        """Return the sums (n, n_orbits) float64 of configurations (n, n_visible) int8, 0 where Psi vanishes."""
-        return layer_means(self.wavefunction, self.moves, self.sums, self.n_layers, configurations, threads)
 
-    def measure_links(self, links, threads):
-        """Return the sums (n, R, n_orbits) float64 of rings (n, R, n_visible) int8."""
-        return self.measure(links.reshape(-1, links.shape[2]), threads).reshape(*links.shape[:2], self.n_columns)
-
-    def spans(self, n_links):
-        """Return how many links every column looks at, (n_orbits,) intp."""
-        return np.ones(self.n_columns, dtype=np.intp)
+def _hops(model, pairs, spins):
+    """Return Re <c+_i c_j> of one spin, a mean over pairs of sites and `spins`, summed over orbitals."""
+    orbitals = np.arange(model.n_orbitals)[:, None] + spins[:, None, None]
+    hops = (pairs[:, None, None, :] * model.n_orbitals + orbitals).reshape(-1, 2)
+    return LayerSum(hops=hops, weight=0.5 * model.n_orbitals / len(hops))
 
 
 def _pair_orbits(sites):

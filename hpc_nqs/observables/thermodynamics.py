@@ -1,7 +1,7 @@
 """Thermodynamic integrals along the energy curve, and the exact moments of H at infinite temperature.
 
 ln Z(beta) = ln Z(0) - int_0^beta E dbeta', f = -ln Z / (N beta), s = ln Z / N + beta e, c = -beta^2 de/dbeta; of spins
-ln Z(0) = N ln 2, of electrons whose numbers are fixed the logarithm of the number of their states.
+ln Z(0) = N ln 2, of electrons the logarithm of the number of the states of their ensemble.
 Everything but the moments is linear in the energy: total in, total out; per site in, per site out.
 """
 
@@ -210,9 +210,9 @@ def infinite_temperature_variance(model):
 
 def infinite_temperature_entropy(model):
     """Return the entropy at infinite temperature per site of the lattice: ln 2 of spins."""
-    if model.filling is None:
-        return LN_2 * model.n_sites / model.n_lattice_sites
-    return electron_moments.entropy(model) / model.n_lattice_sites
+    if model.of_electrons:
+        return electron_moments.entropy(model) / model.n_lattice_sites
+    return LN_2 * model.n_sites / model.n_lattice_sites
 
 
 def infinite_temperature_cumulants(model):
@@ -222,8 +222,7 @@ def infinite_temperature_cumulants(model):
     H = sum_(i<j) [C_ij Z_i Z_j + A_ij (X_i X_j + Y_i Y_j)] + sum_i (h_i Z_i + G_i X_i), A = exchange element / 2.
     Distinct Pauli strings are orthogonal, so k_2 is the sum of squared coefficients. Three strings multiply to +1 on a
     triangle of one letter or on a bond with its two end fields, and to -1 as XX, YY, ZZ of one bond:
-    k_3 = Tr C^3 + 2 Tr A^3 + 3 h.C.h + 3 G.A.G - 6 sum_(i<j) A_ij^2 C_ij.  Of electrons whose numbers are fixed see
-    `electron_moments`.
+    k_3 = Tr C^3 + 2 Tr A^3 + 3 h.C.h + 3 G.A.G - 6 sum_(i<j) A_ij^2 C_ij.  Of electrons see `electron_moments`.
 
     Parameters
     ----------

@@ -93,6 +93,8 @@ def _units(settings, table):
     """Return what the layers of a purified state hold, in words."""
     model = settings.get("model", {})
     if MODELS[model["kind"]].of_electrons:
+        if model.get("mu") is not None:
+            return f"electrons in any number, as many on either layer, at the chemical potential {model['mu']:g}"
         return f"{model['n_up']} electrons with spin up and {model['n_down']} with spin down on either layer"
     return f"{2 * table['n_sites']} spins"
 

@@ -18,6 +18,8 @@ def n_configurations(n_visible, n_up):
 
     Of a tuple every number holds in its part of the units, see `System`.
     """
+    if _has_sectors(n_up):
+        return sum(n_configurations(n_visible, each) for each in n_up)
     if isinstance(n_up, tuple):
         return math.prod(math.comb(n_visible // len(n_up), n) for n in n_up)
     return 2**n_visible if n_up is None else math.comb(n_visible, n_up)
@@ -56,8 +58,15 @@ def _orbits(n_visible, n_up, encoded):
     return states, len(images) // fixed
 
 
+def _has_sectors(n_up):
+    """Return whether `n_up` is a tuple of tuples, one for each sector."""
+    return isinstance(n_up, tuple) and isinstance(n_up[0], tuple)
+
+
 def _sector(n_visible, n_up):
-    """Return the numbers of all configurations of a sector in growing order, uint32."""
+    """Return the numbers of all configurations of a sector, or of several, in growing order, uint32."""
+    if _has_sectors(n_up):
+        return np.sort(np.concatenate([_sector(n_visible, each) for each in n_up]))
     if isinstance(n_up, tuple):
         states, size = np.zeros(1, dtype=np.uint32), n_visible // len(n_up)
         for n in reversed(n_up):  # the first part has the lowest bits

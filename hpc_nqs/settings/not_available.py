@@ -54,8 +54,8 @@ def refuse_runs(settings):
     Raises
     ------
     ValueError
-        For magnets whose couplings differ by component; for electrons in the grand canonical ensemble, in their ground
-        state, with exchange, and of other models than Hubbard's.
+        For magnets whose couplings differ by component; for electrons in their ground state, with exchange between
+        cells, and for their Green functions.
     """
     model = MODELS[settings.model.kind]
     if model is XYZ:
@@ -63,16 +63,12 @@ def refuse_runs(settings):
         raise ValueError(f'model.kind = "{model.word}": runs of magnets are available for {words}{_INSTEAD}')
     if not model.of_electrons:
         return
-    if model is not Hubbard:
-        raise ValueError(f'model.kind = "{model.word}": runs are available for "{Hubbard.word}" only{_INSTEAD}')
     if settings.run.task == "ground_state":
         raise ValueError(f'run.task = "ground_state": with model.kind = "{model.word}" allowed is "thermal"{_INSTEAD}')
     if settings.observables.imaginary_time:
         raise ValueError(f"observables.imaginary_time = true: runs measure no Green functions{_INSTEAD}")
     if settings.model.exchanges:
-        raise ValueError(f"model.exchanges: runs have no exchange between electrons{_INSTEAD}")
-    if "mu" in settings.model.keywords():
-        raise ValueError(f"model.mu = {settings.model.mu:g}: runs take n_up and n_down in its place{_INSTEAD}")
+        raise ValueError(f"model.exchanges: runs have no exchange between cells{_INSTEAD}")
 
 
 def not_available(word):

@@ -46,7 +46,7 @@ def build_state(settings, lattice, model, seed, start=None):
         A wave function that cannot represent the model; deep units that can neither be summed nor sampled, or not in
         the way that is asked for; rings of a state that makes none.
     """
-    if model.filling is not None:
+    if model.of_electrons:
         refusing(refuse_for_electrons, settings.wavefunction, model)
         if settings.thermal.start:
             raise SettingsError([f'thermal.start = "{settings.thermal.start}": of electrons allowed is ""'])

@@ -178,6 +178,11 @@ def refuse_for_electrons(choice, model):
             f"wavefunction.symmetries = {shown(choice.symmetries)}: spin up and spin down differ; allowed are lists "
             'without "spin_flip"'
         )
+    if "spin_flip" in choice.symmetries and not model.shares_determinants:
+        raise ValueError(
+            f"wavefunction.symmetries = {shown(choice.symmetries)}: where hops or exchange connect orbitals that "
+            'exchange with each other the determinants of both spins differ; allowed are lists without "spin_flip"'
+        )
 
 
 def _automatic_kind(choice, model, unfrustrated, is_complex):
@@ -234,7 +239,7 @@ def choose_symmetries(choice, kind, lattice, model):
     """
     if choice.symmetries != "auto":
         return tuple(choice.symmetries)
-    flips = model.spin_exchange_symmetric if kind == DETERMINANT else model.spin_flip_symmetric
+    flips = model.shares_determinants if kind == DETERMINANT else model.spin_flip_symmetric
     names = ["layer_exchange"] + (["spin_flip"] if flips else [])
     if kind in (TABLES, PERMANENT, DETERMINANT):
         return ("translation", "point_group", *names)

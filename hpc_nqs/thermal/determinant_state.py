@@ -1,4 +1,4 @@
-"""Thermal states of electrons whose numbers are fixed: determinants with backflow times tables.
+"""Thermal states of electrons: determinants with backflow times tables.
 
 The determinants hold the signs and the hops of e^{-beta H/2}, the tables what repulsions weigh.  There is a table over
 every orbital, over pairs of orbitals and over three that hops connect, of both spins on both layers.  The first leave
@@ -14,10 +14,11 @@ import numpy as np
 from scipy.linalg import expm
 
 from hpc_nqs.hilbert.purification import purify
-from hpc_nqs.observables.electrons import HopAverages, build_electron_observables
+from hpc_nqs.observables.electrons import build_electron_observables
+from hpc_nqs.observables.layer_sums import OperatorAverages
 from hpc_nqs.thermal.meter import Meter
 from hpc_nqs.thermal.table_state import TableState
-from hpc_nqs.wavefunctions.backflow_determinant import BackflowDeterminant
+from hpc_nqs.wavefunctions.backflow_determinant import N_CODES, BackflowDeterminant
 from hpc_nqs.wavefunctions.correlator_product import (
     CorrelatorProduct,
     connected_clusters,
@@ -31,6 +32,7 @@ RESIDUAL_LIMIT = {True: 0.003, False: 0.01}  # of kernels of rings, by whether c
 COLDEST = 1.0  # kernel of rings, over the largest hop: colder ones lose weight where determinants vanish
 POWER_SHARE = 0.4  # of chains, as of permanents
 MAX_SIZE = 3  # orbitals of a table
+BOTH_HOP = 6, 9  # codes of a and b where the electron of the other spin hops between them, too
 MAX_PARAMS = 600  # of the tables; "auto" takes them as long as they have no more
 
 
@@ -102,27 +104,34 @@ class DeterminantState(TableState):
         return Meter(self, observables, sampler, team)
 
     def spin_averages(self, observables):
-        """Return the `HopAverages` of both layers, None where no momentum distributions are asked for."""
-        return HopAverages(self.wavefunction, observables, (0, 1)) if observables.hops else None
+        """Return the `OperatorAverages` of both layers, None where nothing asks for ratios but H."""
+        return self._averages(observables, (0, 1))
 
     def ring_averages(self, observables):
-        """Return the `HopAverages` of the first layer, None where no momentum distributions are asked for."""
-        return HopAverages(self.wavefunction, observables, (0,)) if observables.hops else None
+        """Return the `OperatorAverages` of the first layer, None where nothing asks for ratios but H."""
+        return self._averages(observables, (0,))
+
+    def _averages(self, observables, layers):
+        sums = observables.layer_sums
+        return OperatorAverages(self.wavefunction, self.model, sums, layers) if sums else None
 
 
 def build_determinant_state(plan):
     """Return the state of a `StatePlan` at its seed.
 
     The seed is one symmetric step, e^{-beta_0 V/4} e^{-beta_0 h/2} e^{-beta_0 V/4}, h the hops and the energies of the
-    orbitals, V the repulsions: right to second order in beta_0.
+    orbitals, V the repulsions: right to second order in beta_0.  See `seed_propagator` for pairs of hops.
     """
     model = plan.model
     system = purify(model, bond_features=False)
     unit_images, images = plan.groups(system)
     spin_exchange = "spin_flip" in plan.symmetries
     orbital_images = np.unique(unit_images[:, : model.n_levels] % model.n_levels, axis=0)
-    propagator = np.array([expm(-0.5 * plan.beta_0 * part) for part in one_electron_parts(model)])
-    determinant = BackflowDeterminant(orbital_images, propagator, spin_exchange)
+    colours = model.orbital_colours() if (model.hop2_element > 0).all() else None
+    determinant = BackflowDeterminant(
+        orbital_images, seed_propagator(model, plan.beta_0), spin_exchange, connected=model.connected_orbitals(),
+        groups=model.orbital_groups(), colours=colours,
+    )
     size = plan.settings.wavefunction.cluster_size
     tables = CorrelatorProduct(electron_tables(plan.lattice, model, unit_images, images, size), system.n_visible)
     fill_seed(tables, model, plan.beta_0)
@@ -133,14 +142,57 @@ def build_determinant_state(plan):
     )
 
 
+def seed_propagator(model, beta_0):
+    """Return A of either spin and every code, (2, M, M, 16): e^{-beta_0 h/2} and pairs of hops between two orbitals.
+
+    With tau = beta_0/2, J K_up K_down on one pair of orbitals and K^3 = K,
+
+        <x|e^{-tau J K_up K_down}|x'> = cosh(tau J),  -sinh(tau J) where both electrons hop,
+
+    on states with one electron of either spin, and 1 on all others; the cosh is in the tables.  An electron that goes
+    over to the other orbital has -+k, k = sqrt(tanh(tau J)), minus for spin up and J > 0, where the other spin changes
+    its occupation of one of the two.  It may hop on, or come from elsewhere: that is k times half of the hop, as one
+    order of both is possible alone.  So every configuration that two steps reach has its amplitude; those of two
+    electrons of one spin that both go over on different sites should be of third order and are of second order.
+    """
+    tau, m = 0.5 * beta_0, model.n_levels
+    parts = np.array([expm(-tau * part) for part in one_electron_parts(model)])
+    found = np.repeat(parts[..., None], N_CODES, axis=3)
+    amplitudes, signs = np.zeros((m, m)), np.ones((2, m, m))
+    for (a, b), element in _exchanges(model).items():
+        amplitudes[[a, b], [b, a]] = np.sqrt(np.tanh(tau * abs(element)))
+        signs[0, [a, b], [b, a]] = -np.sign(element)
+    groups, codes = model.orbital_groups(), np.arange(N_CODES)
+    first, second = (codes ^ codes >> 1) & 1, (codes >> 2 ^ codes >> 3) & 1  # whether the layers differ at a, at b
+    apart = groups[:, None] != groups
+    for spin, sign in enumerate(signs):
+        over, own = sign * amplitudes, np.diag(np.diag(parts[spin]))
+        hops = parts[spin] - own
+        found[spin] += 0.5 * ((over @ own + own @ over) * apart)[..., None] * (first | second)
+        found[spin] += 0.5 * (over @ hops * apart)[..., None] * first
+        found[spin] += 0.5 * (hops @ over * apart)[..., None] * second
+        found[spin][..., list(BOTH_HOP)] += (over * ~apart)[..., None]
+    return found
+
+
+def _exchanges(model):
+    """Return {(a, b): J}, a < b, of the terms J K_up K_down on the same orbitals for both spins."""
+    m, found = model.n_levels, {}
+    for units, element in zip(model.hop2_sites.tolist(), model.hop2_element.tolist(), strict=True):
+        up, down = sorted(units[:2]), sorted(unit - m for unit in units[2:])
+        if up == down:
+            found[tuple(up)] = found.get(tuple(up), 0.0) + element
+    return found
+
+
 def one_electron_parts(model):
-    """Return h of either spin, (2, M, M), energies from their means: hops and energies of the orbitals."""
+    """Return h of either spin, (2, M, M): hops and energies of orbitals, from their means where numbers are fixed."""
     m = model.n_levels
     parts = np.zeros((2, m, m))
     repulsion = np.zeros(2 * m)  # c s_p s_q + c s_p + c s_q is that of n_p n_q alone
     np.add.at(repulsion, model.pair_sites.ravel(), np.repeat(model.pair_coupling, 2))
     for spin, energies in enumerate(np.split(2 * (model.site_field - repulsion), 2)):
-        parts[spin] = np.diag(energies - energies.mean())
+        parts[spin] = np.diag(energies - energies.mean() if model.is_canonical else energies)
     for (p, q), element in zip(model.exchange_sites.tolist(), model.exchange_element, strict=True):
         parts[p // m, p % m, q % m] += element
         parts[p // m, q % m, p % m] += element
@@ -217,8 +269,13 @@ def _pattern(first, second):
 
 
 def fill_seed(tables, model, beta_0):
-    """Fill the tables with ln e^{-beta_0 V/4} of both layers, V the repulsions between their own spin-orbitals."""
-    m, strengths = model.n_levels, {}
+    """Fill the tables with ln e^{-beta_0 V/4} of both layers, V the repulsions between their own spin-orbitals.
+
+    And on the two orbitals of a term J, tau = beta_0/2, with ln cosh(tau J) where one electron of either spin is there
+    on both layers, and with -ln(1 - tanh(tau J)) where two of one spin are and the other spin changes: the determinant
+    lets both go over, which H does not.
+    """
+    m, strengths, exchanges = model.n_levels, {}, _exchanges(model)
     for (p, q), coupling in zip(model.pair_sites.tolist(), model.pair_coupling.tolist(), strict=True):
         strengths.setdefault(frozenset((p % m, q % m)), []).append((p, q, 4 * coupling))
 
@@ -229,6 +286,17 @@ def fill_seed(tables, model, beta_0):
         orbitals = frozenset(unit % m for unit in place)
         repulsions = strengths.get(orbitals, ())
         energy = sum(v * (layer[place[p]] * layer[place[q]]) for p, q, v in repulsions for layer in (first, second))
-        return -0.25 * beta_0 * energy
+        exchange = abs(exchanges.get(tuple(sorted(orbitals)), 0.0))
+        return -0.25 * beta_0 * energy + (_exchange_term(0.5 * beta_0 * exchange, first, second) if exchange else 0.0)
 
     tables.fill(term)
+
+
+def _exchange_term(angle, first, second):
+    """Return what `fill_seed` adds for J, from tau |J| and the occupations (4,) of both orbitals and spins."""
+    first, second = first.reshape(2, 2), second.reshape(2, 2)
+    numbers = np.stack([first.sum(axis=1), second.sum(axis=1)])
+    if (numbers == 1).all():
+        return np.log(np.cosh(angle))
+    blocked = [(numbers[:, spin] == 2).all() and np.any(first[1 - spin] != second[1 - spin]) for spin in range(2)]
+    return -np.log1p(-np.tanh(angle)) * sum(blocked)

@@ -28,12 +28,14 @@ def measured_row(estimate, energy, variance, model, observables, beta, n_links, 
         The first column of `observables` among the means; those of its layers follow.
     averages : Statistics, optional
         Over the spin components, of all columns but M and M^2, behind them those of `LayerAverages`; those of Sz alone
-        then stand beside them, NAME_z.  Of electrons of hops, which else follow the columns of `observables`.
+        then stand beside them, NAME_z.  Of electrons of `ElectronObservables.layer_sums`, which else follow the columns
+        of `observables`.
 
     Returns
     -------
     dict
-        temperature, beta, and NAME, NAME_error or NAME {key: [value, error]}.
+        temperature, beta, and NAME, NAME_error or NAME {key: [value, error]}.  In the grand canonical ensemble the
+        energy is that of H - mu N, as all of the path is; that of H stands beside it, hamiltonian_energy.
     """
     n, row = model.n_lattice_sites, {"temperature": 1.0 / beta, "beta": beta}
 
@@ -44,11 +46,11 @@ def measured_row(estimate, energy, variance, model, observables, beta, n_links, 
     put("energy_variance", lambda means: variance(means) / n)
     for suffix in ("", "_error"):
         row[f"specific_heat{suffix}"] = beta**2 * row[f"energy_variance{suffix}"]
-    if model.filling is not None:
-        row |= observables.entries(estimate, first)
+    if model.of_electrons:
+        row |= observables.entries(estimate, first, energy, beta)
         if averages is not None:
-            return row | observables.hop_entries(averages.estimate, 0)
-        return row | observables.hop_entries(estimate, first + len(observables.names))
+            return row | observables.local_entries(averages.estimate, 0)
+        return row | observables.local_entries(estimate, first + len(observables.names))
     if model.conserves_sz:
         put("susceptibility", lambda means: beta * (means[:, first + 1] - means[:, first] ** 2) / n)
     for column, (name, key) in enumerate(observables.names):

@@ -24,10 +24,10 @@ SHARE = 2.0  # B of means that the evolution changes directly, calibrated
 CONSERVED = ("susceptibility", "magnetization")  # B = 1: M and M^2 keep their pace, see `conserved`
 IN_TIME = ("time_correlation", "static_susceptibility", "local_time_correlation")
 KEYED = ("structure_factor", "correlation", "neighbour_correlation", *IN_TIME)
-OF_ELECTRONS = ("double_occupancy", "local_moment")
+OF_ELECTRONS = ("double_occupancy", "local_moment", "filling", "compressibility", "hamiltonian_energy")
 KEYED_OF_ELECTRONS = ("charge_structure_factor", "charge_correlation", "n_k_up", "n_k_down")
-SUSCEPTIBILITIES = ("susceptibility", "static_susceptibility")
-AT_INFINITE_TEMPERATURE = dict.fromkeys((*SUSCEPTIBILITIES, *IN_TIME, "structure_factor"), SZ**2)  # of chi: T chi
+SUSCEPTIBILITIES = ("susceptibility", "static_susceptibility", "compressibility")
+AT_INFINITE_TEMPERATURE = dict.fromkeys((*SUSCEPTIBILITIES[:2], *IN_TIME, "structure_factor"), SZ**2)  # of chi: T chi
 HEATS = ("specific_heat", "specific_heat_slope")
 ALONE = "_z"  # ending of what was measured from Sz alone
 CERTAIN = 2.0  # standard errors beyond which a difference is none of the noise
@@ -36,7 +36,7 @@ TINY = 1e-300
 
 def at_infinite_temperature(model):
     """Return the means of what is measured at infinite temperature, {name: number}; 0 where there is none."""
-    return AT_INFINITE_TEMPERATURE if model.filling is None else electron_moments.means(model)
+    return electron_moments.means(model) if model.of_electrons else AT_INFINITE_TEMPERATURE
 
 
 def observable_errors(rows, errors, places, start_energy, known=0, starts=AT_INFINITE_TEMPERATURE):

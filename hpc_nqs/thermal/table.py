@@ -45,8 +45,25 @@ def finished_rows(rows, history, model, start=None, exact_until=0.0, noisy=False
     -------
     list of dict
         With entropy, free_energy and their errors, specific_heat_slope, and the estimated systematic error
-        NAME_systematic of every quantity that has a statistical one: a number, or a dict {key: number}.
+        NAME_systematic of every quantity that has a statistical one: a number, or a dict {key: number}.  The energy of
+        electrons at fixed mu, along the path that of H - mu N, has become that of H.
     """
+    completed = _completed_rows(rows, history, model, start, exact_until, noisy, nodes, crossing, others)
+    return completed if model.mu is None else [_without_mu(row) for row in completed]
+
+
+def _without_mu(row):
+    """Return a row with the energy of H in place of that of H - mu N, and the larger systematic error of both."""
+    of_path = row.get("energy_systematic", 0.0)
+    row = dict(row)
+    for ending in ("", "_error", "_systematic"):
+        if f"hamiltonian_energy{ending}" in row:
+            row[f"energy{ending}"] = row.pop(f"hamiltonian_energy{ending}")
+    return row | {"energy_systematic": max(of_path, row.get("energy_systematic", 0.0))}
+
+
+def _completed_rows(rows, history, model, start, exact_until, noisy, nodes, crossing, others):
+    """Return `finished_rows` with the energy of the path."""
     of_rings = [row for row in rows if "kernel_beta" in row]
     if of_rings:
         return _with_rings(rows, of_rings, history, model, (start, exact_until, noisy), nodes, crossing, others)
@@ -100,14 +117,14 @@ def _possible_entropy(row, largest):
 
 
 def _with_rings(rows, of_rings, history, model, how, nodes, crossing, others):
-    """Return `finished_rows` of a run with rows of rings; `how`: start, exact_until and noisy."""
+    """Return `_completed_rows` of a run with rows of rings; `how`: start, exact_until and noisy."""
     cooled = [row for row in rows if "kernel_beta" not in row]
     of_rings = sorted(of_rings, key=lambda row: row["beta"])
     path = _path(cooled, history, others)
     off = systematic_error.estimate(path, model, *how)
     finished = [
         row | {"links": 2, "kernel_beta": row["beta"], "average_sign": 1.0}
-        for row in finished_rows(cooled, history, model, *how, others=others)
+        for row in _completed_rows(cooled, history, model, *how, (), None, others)
     ]
     of_rings = ring_rows(of_rings, nodes, path, off, model, crossing, finished)
     hottest = thermodynamics.infinite_temperature_entropy(model)

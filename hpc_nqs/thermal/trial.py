@@ -96,7 +96,7 @@ class Trial:
         hot = self.sampler.sample(amplitude, state.system, 1, self.sweeps, self.exponent)
         n = state.model.n_sites
         first, second = hot.configurations[..., :n], hot.configurations[..., n : 2 * n]
-        n_parts = len(state.system.n_up) // 2 if isinstance(state.system.n_up, tuple) else 1  # with fixed numbers each
+        n_parts = 2 if state.model.of_electrons else 1  # with as many on both layers
         mixed = stream.permuted(second.reshape(*second.shape[:2], n_parts, -1), axis=3).reshape(second.shape)
         cold = Samples(np.ascontiguousarray(np.concatenate([first, mixed], axis=2)), 0, self.exponent)
         times = [timed(lambda s=s: self.evolution.evaluate(s, amplitude))[1] for s in (hot, cold, hot, cold)]

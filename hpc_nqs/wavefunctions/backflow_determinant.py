@@ -26,10 +26,18 @@ class BackflowDeterminant(Wavefunction):
     ----------
     orbital_images : (order, n_orbitals) intp
         Lattice symmetries as gathers of the orbitals, the same for both spins.
-    propagator : (2, n_orbitals, n_orbitals) float64
-        A of either spin at the start, without backflow; symmetric and the same within an orbit.
+    propagator : (2, n_orbitals, n_orbitals) or (2, n_orbitals, n_orbitals, 16) float64
+        A of either spin at the start, without backflow or of every code; symmetric and the same within an orbit.
     spin_exchange : bool
         Whether both spins share their parameters.
+    connected : (n_orbitals, n_orbitals) bool, optional
+        Where A has entries, the same within an orbit; 0 elsewhere.  All if not given.
+    groups : (n_orbitals,) intp, optional
+        Psi = 0 where the number of electrons of either spin in a group, the orbitals with one number, is even on one
+        layer and odd on the other; one group if not given.
+    colours : (n_orbitals,) intp, optional
+        Shared parameters of orbitals with different colours have opposite signs for the two spins; see `groups`: there
+        are as many of them in every product.
     within : (n_orbitals, n_orbitals) bool, optional
         Pairs of orbitals with backflow, symmetric and the same within an orbit; all if not given.
 
@@ -43,12 +51,20 @@ class BackflowDeterminant(Wavefunction):
     is_complex = False
     n_units = 0  # hidden ones
 
-    def __init__(self, orbital_images, propagator, spin_exchange, within=None):
+    def __init__(
+        self, orbital_images, propagator, spin_exchange, within=None, connected=None, groups=None, colours=None
+    ):
         n = orbital_images.shape[1]
         self.n_visible = 4 * n
-        self.entry_param = _entry_params(orbital_images, spin_exchange, within)
-        start = np.repeat(np.asarray(propagator, dtype=np.float64)[..., None], N_CODES, axis=3)
-        self.params = start.ravel()[first_slots(self.entry_param)]
+        none = np.zeros(n, dtype=np.intp)
+        self.groups = none if groups is None else np.ascontiguousarray(groups, dtype=np.intp)
+        colours = none if colours is None else colours
+        self.entry_param = _entry_params(orbital_images, spin_exchange, within, connected, colours)
+        start = np.asarray(propagator, dtype=np.float64)
+        if start.ndim == 3:
+            start = np.repeat(start[..., None], N_CODES, axis=3)
+        first = first_slots(self.entry_param)
+        self.params = start.ravel()[first] * np.sign(self.entry_param[first])
         self.entry_param = self.entry_param.reshape(2, n, n, N_CODES).astype(np.intc)
 
     @property
@@ -58,7 +74,7 @@ class BackflowDeterminant(Wavefunction):
 
     def propagator(self):
         """Return A (2, n_orbitals, n_orbitals, 16) at the present parameters."""
-        return np.ascontiguousarray(self.params[self.entry_param - 1])
+        return np.ascontiguousarray(np.sign(self.entry_param) * self.params[np.abs(self.entry_param) - 1])
 
     def arrays(self):
         """Return {"propagator": A}."""
@@ -66,11 +82,11 @@ class BackflowDeterminant(Wavefunction):
 
     def amplitude(self, moves):
         """Return the compiled amplitude at the present parameters."""
-        return DeterminantAmplitude(self.propagator(), self.entry_param, self.n_params)
+        return DeterminantAmplitude(self.propagator(), self.entry_param, self.groups, self.n_params)
 
 
-def _entry_params(orbital_images, spin_exchange, within):
-    """Return 1 + k of the parameter behind every entry of A, (2 n_orbitals^2 16,) intp."""
+def _entry_params(orbital_images, spin_exchange, within, connected, colours):
+    """Return the signed 1 + k of the parameter behind every entry of A, 0: none, (2 n_orbitals^2 16,) intp."""
     n = orbital_images.shape[1]
     numbers = np.arange(2 * n * n * N_CODES).reshape(2, n, n, N_CODES)
     # the layers exchanged: a and b, n and n'
@@ -78,12 +94,17 @@ def _entry_params(orbital_images, spin_exchange, within):
     reversed_codes = sum(((codes >> bit) & 1) << (3 - bit) for bit in range(4))
     images = [numbers[:, row[:, None], row[None, :]] for row in orbital_images]
     images.append(numbers.swapaxes(1, 2)[..., reversed_codes])
+    images = [(image, 1) for image in images]
     if spin_exchange:
-        images.append(numbers[::-1])
+        signs = np.where(colours[:, None] == colours, 1, -1)[:, :, None]
+        images.append((numbers[::-1], np.broadcast_to(signs, numbers.shape).ravel()))
     if within is not None:
-        images.append(np.where(within[..., None], numbers, numbers[..., :1]))
+        images.append((np.where(within[..., None], numbers, numbers[..., :1]), 1))
     # entries that no configuration reaches, of a = b with two different codes, take that of another
     own, half = numbers.copy(), np.arange(n)
     own[:, half, half] = numbers[:, half, half][..., 5 * (codes & 3)]
-    images.append(own)
-    return tie([(image.ravel(), 1) for image in images], numbers.size)
+    images.append((own, 1))
+    fixed = None
+    if connected is not None:
+        fixed = np.broadcast_to(~connected[..., None], numbers.shape).ravel()
+    return tie([(image.ravel(), signs) for image, signs in images], numbers.size, fixed=fixed)

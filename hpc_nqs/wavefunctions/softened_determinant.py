@@ -59,7 +59,7 @@ class SoftenedDeterminant(Wavefunction):
         """Return the compiled amplitude at the present parameters of the determinant."""
         determinant = self.determinant
         return SoftenedDeterminantAmplitude(
-            determinant.propagator(), determinant.entry_param, self.share, self.is_density
+            determinant.propagator(), determinant.entry_param, determinant.groups, self.share, self.is_density
         )
 
 

@@ -23,6 +23,8 @@ SYSTEMS = {
     "hole": ("chain", [4], "periodic", {"U": 8.0, "hopping": [1.0, 0.3], "n_up": 2, "n_down": 1}),
     "open": ("chain", [4], "open", {"U": 4.0, "V": 1.5, "n_up": 1, "n_down": 2, "field_z": 0.4}),
     "square": ("square", [2, 2], "open", {"U": 6.0, "n_up": 2, "n_down": 2}),
+    "mu": ("chain", [3], "open", {"U": 4.0, "V": 0.8, "mu": 1.3}),
+    "mu_field": ("chain", [3], "periodic", {"U": 4.0, "mu": 0.6, "field_z": 0.4}),
 }
 
 
@@ -246,13 +248,14 @@ def test_a_rank_without_chains_measures_hops_of_none():
 
 
 MOMENTS = [
+    ((3, 2), {"hopping": [1.0, 0.3], "U": 5.0, "V": 0.7, "mu": 1.3, "field_z": 0.4}),
     ((3, 2), {"hopping": [1.0, 0.3], "U": 5.0, "n_up": 3, "n_down": 2}),
     ((3, 3), {"hopping": [1.0], "U": 4.0, "V": 0.7, "n_up": 2, "n_down": 1, "field_z": 0.4}),
     ((3, 3), {"hopping": [1.0, 0.3], "U": 2.0, "n_up": 7, "n_down": 0}),
 ]
 
 
-@pytest.mark.parametrize(("lengths", "model"), MOMENTS, ids=["frustrated", "repulsion", "holes"])
+@pytest.mark.parametrize(("lengths", "model"), MOMENTS, ids=["mu", "frustrated", "repulsion", "holes"])
 def test_moments_of_large_sectors_are_those_of_sums(lengths, model):
     from hpc_nqs.hamiltonians import build_model
 

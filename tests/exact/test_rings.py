@@ -78,12 +78,19 @@ def test_sampled_rings_agree_with_traces(n_links):
     assert row["kernel_beta"] == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize("n_links", [2, 3, 4])
-def test_sampled_rings_of_electrons_agree_with_traces(n_links):
+@pytest.mark.parametrize(
+    ("n_links", "filling"),
+    [
+        (2, {"n_up": 2, "n_down": 1}), (3, {"n_up": 2, "n_down": 1}), (4, {"n_up": 2, "n_down": 1}), (2, {"mu": 1.2}),
+        (3, {"mu": 1.2, "field_z": 0.5}), (3, {"kind": "kanamori", "J_hund": 1.0, "n_up": 2, "n_down": 1}),
+    ],
+)
+def test_sampled_rings_of_electrons_agree_with_traces(n_links, filling):
     """Kernels with signs in the order of the orbitals, and hops with the signs that electrons keep in their rows."""
-    model = {"kind": "hubbard", "U": 4.0, "n_up": 2, "n_down": 1}
-    tables = {"lattice": {"kind": "chain", "lengths": [4]}, "model": model, "thermal": {"betas": [1.0], "beta_0": 0.8}}
-    vectors = [[0.0, 0.0], [0.5, 0.0], [1.0, 0.0]]
+    model = {"kind": "hubbard", "U": 4.0} | filling
+    chain = {"kind": "chain", "lengths": [2 if "kind" in filling else 4]}
+    tables = {"lattice": chain, "model": model, "thermal": {"betas": [1.0], "beta_0": 0.8}}
+    vectors = [[0.0, 0.0], [1.0, 0.0]] if "kind" in filling else [[0.0, 0.0], [0.5, 0.0], [1.0, 0.0]]
     settings = parse_settings(tables | {"observables": {"structure_factor": vectors, "correlations": True}})
     state = build_state(settings, *build(settings), seed=1)
     state.wavefunction.params += 0.02 * np.random.default_rng(1).standard_normal(state.wavefunction.n_params)
@@ -95,7 +102,9 @@ def test_sampled_rings_of_electrons_agree_with_traces(n_links):
     while not ring.is_finished():
         ring.advance()
     row = ring.row()
-    for name in ("energy", "energy_variance", "average_sign", "double_occupancy", "local_moment"):
+    names = ("energy", "energy_variance", "average_sign", "double_occupancy", "local_moment")
+    of_numbers = ("filling", "compressibility", "susceptibility", "hamiltonian_energy") if "mu" in filling else ()
+    for name in (*names, *of_numbers):
         assert abs(row[name] - expected[name]) < 5 * row[f"{name}_error"] + 1e-12, name
     for name in ("structure_factor", "charge_structure_factor", "correlation", "charge_correlation"):
         for key, (value, error) in row[name].items():

@@ -7,6 +7,7 @@ import pytest
 
 from hpc_nqs.hamiltonians.electron_matrices import to_sparse
 from hpc_nqs.hamiltonians.hubbard import Hubbard
+from hpc_nqs.hamiltonians.kanamori import Kanamori
 from hpc_nqs.hilbert.purification import purify
 from hpc_nqs.kernels import amplitude as amplitude_kernel
 from hpc_nqs.kernels import local_energy, metropolis
@@ -20,13 +21,20 @@ from hpc_nqs.wavefunctions.wavefunction import log_derivs, log_psi
 
 SHARE = 0.3
 RING = np.array([[(shift + sign * site) % 4 for site in range(4)] for shift in range(4) for sign in (1, -1)])
-# name: (sites of the chain, boundary, electrons of spin up, down, images, shared by the spins)
+# name: (sites of the chain, boundary, electrons of spin up, down, images, shared by the spins); None: any numbers
 CASES = {
     "ring": (4, "periodic", 2, 2, RING, True),
     "hole": (4, "periodic", 2, 1, RING, True),
     "open": (3, "open", 1, 2, np.arange(3)[None, :], False),
     "few": (4, "periodic", 1, 0, RING, True),
     "full": (3, "open", 3, 1, np.array([[0, 1, 2], [2, 1, 0]]), True),
+    "any": (3, "open", None, None, np.array([[0, 1, 2], [2, 1, 0]]), True),
+}
+# the same with two orbitals on every site, which exchange: both spins share their determinants, or not
+EXCHANGING = {
+    "exchange": (2, "open", 2, 2, np.array([[0, 1, 2, 3], [2, 3, 0, 1]]), True),
+    "exchange_hole": (2, "open", 2, 1, np.array([[0, 1, 2, 3], [2, 3, 0, 1]]), False),
+    "exchange_any": (2, "open", None, None, np.array([[0, 1, 2, 3]]), False),
 }
 
 
@@ -37,13 +45,18 @@ class Electrons:
 
     def __init__(self, n_sites, boundary, n_up, n_down, images, shared):
         lattice = lattices.build("chain", (n_sites,), boundary)
-        self.model = Hubbard.build(
-            lattice, hopping=[1.0], U=3.0, n_up=n_up, n_down=n_down, field_z=0.0 if shared else 0.4
-        )
+        filling = {"mu": 0.7} if n_up is None else {"n_up": n_up, "n_down": n_down}
+        options = {"hopping": [1.0], "U": 3.0, "field_z": 0.0 if shared else 0.4} | filling
+        n = images.shape[1]
+        if n > n_sites:
+            self.model = Kanamori.build(lattice, J_hund=0.7, **options)
+        else:
+            self.model = Hubbard.build(lattice, **options)
         self.system = purify(self.model, bond_features=False)
         stream = np.random.default_rng(3)
-        start = np.broadcast_to(np.eye(n_sites), (2, n_sites, n_sites))
-        self.wavefunction = BackflowDeterminant(images, start, shared)
+        start = np.broadcast_to(np.eye(n), (2, n, n))
+        groups, colours = self.model.orbital_groups(), self.model.orbital_colours()
+        self.wavefunction = BackflowDeterminant(images, start, shared, groups=groups, colours=colours)
         self.wavefunction.params += 0.3 * stream.standard_normal(self.wavefunction.n_params)
         self.add_pairs()
 
@@ -61,7 +74,7 @@ class Electrons:
 
     def twin(self):
         state = self.wavefunction
-        return electrons.DeterminantAmplitude(state.propagator(), state.entry_param, state.n_params)
+        return electrons.DeterminantAmplitude(state.propagator(), state.entry_param, state.groups, state.n_params)
 
 
 def free_electrons():
@@ -75,10 +88,10 @@ def free_electrons():
     return case
 
 
-@pytest.fixture(params=CASES)
+@pytest.fixture(params=CASES | EXCHANGING)
 def system(request):
     """Return every case."""
-    return Electrons(*CASES[request.param])
+    return Electrons(*(CASES | EXCHANGING)[request.param])
 
 
 def layers(system, team):
@@ -86,11 +99,19 @@ def layers(system, team):
     return Enumeration(team, system.system).configurations[:, 0]
 
 
+def matches(system, configurations):
+    """Return where every group of orbitals holds an even number of electrons of both spins and layers, (n,) bool."""
+    groups = system.model.orbital_groups()
+    units = configurations.reshape(-1, 2, 2, len(groups)) * np.array([1, -1])[:, None, None]
+    numbers = (units > 0).sum(axis=(1, 2)) @ (groups[:, None] == np.arange(groups.max() + 1))
+    return np.all(numbers % 2 == 0, axis=1)
+
+
 def twin_moves(moves):
     """Return the twin of a `Moves`."""
     n_variants = np.array(moves._n_variants)
     entry = np.concatenate([[0], np.cumsum(n_variants)[:-1]])
-    return MoveSet(np.array(moves._kinds), n_variants, moves.sites, entry, moves.n_sites)
+    return MoveSet(np.array(moves._kinds), n_variants, moves.sites, moves.second, entry, moves.n_sites)
 
 
 def test_logarithms_and_slopes_are_those_of_the_twin(system, team):
@@ -100,7 +121,9 @@ def test_logarithms_and_slopes_are_those_of_the_twin(system, team):
     twin = system.twin()
     expected = np.array([twin.log_psi(visible) for visible in configurations])
     kept = expected.real > -15
-    assert kept.mean() > 0.8
+    matched = matches(system, configurations)
+    assert kept[matched].mean() > 0.8
+    assert not kept[~matched].any()
     np.testing.assert_allclose(np.exp(logarithms[kept]), np.exp(expected[kept]), rtol=1e-9)
     expected = [twin.log_derivs(visible) for visible in configurations[kept]]
     np.testing.assert_allclose(slopes[kept], expected, rtol=1e-8, atol=1e-8)
@@ -157,7 +180,7 @@ def test_local_energies_are_those_of_the_dense_hamiltonian(system, team):
     psi[rows, columns] = np.exp(logarithms).real
     hamiltonian = to_sparse(system.model)
     usable = np.isfinite(energies).all(axis=1) & (logarithms.real > -12)
-    assert usable.mean() > 0.8
+    assert usable[matches(system, configurations)].mean() > 0.8
     for layer, acted in enumerate((hamiltonian @ psi, psi @ hamiltonian)):
         expected = acted[rows, columns][usable] / psi[rows, columns][usable]
         np.testing.assert_allclose(energies[usable, layer].real, expected, rtol=1e-8, atol=1e-8)
@@ -169,7 +192,7 @@ def test_local_energies_are_those_of_the_twin(system, team):
     logarithms = np.empty((2, len(configurations)), dtype=complex)
     model, hops = system.model, system.system.terms[0]
     field = np.concatenate([model.site_field, 0 * model.site_field])
-    terms = (model.pair_sites, model.pair_coupling, field, hops, model.exchange_element, model.constant)
+    terms = (model.pair_sites, model.pair_coupling, field, hops, model.off_diagonal_elements, model.constant)
     for k, (module, moves, amplitude) in enumerate(
         ((local_energy, system.moves.kernel(), system.amplitude()), (samples, twin_moves(system.moves), system.twin()))
     ):
@@ -227,13 +250,17 @@ def test_samples_do_not_depend_on_their_neighbours(system, team):
 # ---- softened ------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(params=[(name, density) for name in (*CASES, "free") for density in (True, False)], ids=str)
+SOFTENED = [(name, density) for name in (*CASES, *EXCHANGING, "free") for density in (True, False)]
+
+
+@pytest.fixture(params=SOFTENED, ids=str)
 def softened_case(request):
     """Return (electrons, softened wave function, twin)."""
     name, is_density = request.param
-    system = free_electrons() if name == "free" else Electrons(*CASES[name])
+    system = free_electrons() if name == "free" else Electrons(*(CASES | EXCHANGING)[name])
     state = system.wavefunction
-    twin = electrons.SoftenedDeterminantAmplitude(state.propagator(), state.entry_param, SHARE, is_density)
+    arrays = state.propagator(), state.entry_param, state.groups
+    twin = electrons.SoftenedDeterminantAmplitude(*arrays, SHARE, is_density)
     return system, SoftenedDeterminant(state, SHARE, is_density), twin
 
 
@@ -244,6 +271,9 @@ def test_softened_values_are_those_of_the_twin(softened_case, team):
     expected = np.exp([twin.log_psi(visible) for visible in configurations])
     np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-12)
     plain = np.exp(log_psi(system.wavefunction, system.moves, configurations)).real
+    reached = np.array([not twin.has_odd_groups(visible) for visible in configurations])
+    assert not found[~reached].any() and not plain[~reached].any()
+    found, plain = found[reached], plain[reached]
     if softened.is_density:
         assert (found.real > np.abs(plain)).all() and not found.imag.any()
     else:
@@ -256,7 +286,7 @@ def test_softened_ratios_along_a_path_are_those_of_the_twin(softened_case, team)
     system, softened, twin = softened_case
     configurations, moves = layers(system, team), twin_moves(system.moves)
     path = np.random.default_rng(1).integers(0, len(moves), size=300).astype(np.intp)
-    visible = configurations[0].copy()
+    visible = next(each for each in configurations if not twin.has_odd_groups(each)).copy()
     here, ratios, zeros = visible.copy(), np.empty(len(path), dtype=complex), 0
     last = metropolis.follow_path(visible, softened.amplitude(system.moves), system.moves.kernel(), path, 0.05, ratios)
     for move, ratio in zip(path, ratios, strict=True):

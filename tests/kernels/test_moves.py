@@ -108,6 +108,54 @@ def test_twin_proposes_the_same(bond_features, monkeypatch):
     assert used == set(range(len(inputs)))
 
 
+def test_two_exchanges_from_every_configuration():
+    """On one layer, on both, and in opposite directions alone: the compiled move, its twin and the change of inputs."""
+    n = 4
+    moves = Moves(2 * n, n, bond_features=False)
+    moves.add_two_exchanges(0, 1, 2, 3)
+    moves.add_two_exchanges(7, 4, 5, 6)
+    moves.add_joint_two_exchanges(0, 2, 3, 1)
+    moves.add_two_exchanges(0, 1, 2, 3, opposite=True)
+    swaps = [[(0, 1), (2, 3)], [(7, 4), (5, 6)], [(0, 2), (3, 1), (4, 6), (7, 5)], [(0, 1), (2, 3)]]
+    stream = np.random.default_rng(3)
+    features = [Feature(0.3 * stream.standard_normal(2 * n), imaginary=False, bias=0.2) for _ in range(3)]
+    network = RBM(features, SignedPermutations.identity(2 * n), 2 * n, 0.2 * stream.standard_normal(2 * n))
+    kernel, amplitude = moves.kernel(), network.amplitude(moves)
+    twin = reference.MoveSet(
+        np.array(moves._kinds), np.array(moves._n_variants), moves.sites, moves.second,
+        np.concatenate([[0], np.cumsum(moves._n_variants)[:-1]]), n,
+    )
+    inputs, changes = moves.input_changes()
+    configurations = np.array(list(itertools.product([1, -1], repeat=2 * n)), dtype=np.int8)
+    logarithms = np.empty(len(configurations), dtype=complex)
+    log_psi(amplitude, configurations, logarithms)
+    row_of = {visible.tobytes(): row for row, visible in enumerate(configurations)}
+    used, n_allowed = set(), np.zeros(len(swaps), dtype=int)
+    for row, visible in enumerate(configurations):
+        for move, pairs in enumerate(swaps):
+            expected = made(visible, pairs, [])
+            if move == 3 and visible[0] == visible[2]:
+                expected = None
+            end, ratio = visible.copy(), np.empty(1, dtype=complex)
+            follow_path(end, amplitude, kernel, np.array([move]), 0.0, ratio)
+            proposal = twin.propose(move, visible)
+            assert (proposal is None) == (expected is None)
+            if expected is None:
+                assert ratio[0] == 0
+                continue
+            n_allowed[move] += 1
+            used.add(proposal.entry)
+            np.testing.assert_array_equal(end, expected)
+            np.testing.assert_array_equal(reference.flipped(visible, proposal.flips), expected)
+            change = np.zeros(2 * n)
+            np.add.at(change, inputs[proposal.entry], proposal.sign * changes[proposal.entry])
+            np.testing.assert_array_equal(change, expected.astype(float) - visible)
+            quotient = np.exp(logarithms[row_of[expected.tobytes()]] - logarithms[row])
+            np.testing.assert_allclose(ratio[0], quotient, rtol=1e-11)
+    assert n_allowed.tolist() == [64, 64, 16, 32]
+    assert used == set(range(len(inputs)))
+
+
 def test_changes_of_moves_that_are_added_later():
     moves = Moves(4, 2, bond_features=False)
     moves.add_flip(1)

@@ -59,7 +59,7 @@ def test_every_kernel_has_a_twin_with_the_same_arguments():
 def test_the_signature_reader_sees_types_and_defaults():
     assert argument_names("Amplitude a, const double[:, ::1] b,\n  list c, int d=3") == ["a", "b", "c", "d"]
     assert "configurations" in compiled_signatures()["local_energies"]
-    assert compiled_signatures()["MoveSet"] == ["kind", "n_variants", "sites", "entry", "n_sites"]
+    assert compiled_signatures()["MoveSet"] == ["kind", "n_variants", "sites", "second", "entry", "n_sites"]
 
 
 def evaluated(kernel, system):

@@ -32,6 +32,7 @@ structure_factor = [[1]]
 HEISENBERG, TFIM = 'kind = "heisenberg"', 'kind = "tfim"'
 J1J2 = HEISENBERG + "\ncouplings = [1.0, 0.5]"
 ELECTRONS = 'kind = "hubbard"\nU = 4.0\nn_up = 2\nn_down = 1'
+ANY_NUMBERS = 'kind = "hubbard"\nU = 4.0\nmu = 1.5'
 
 
 @pytest.fixture
@@ -75,13 +76,14 @@ def assert_same_numbers(found, expected, where=""):
         (TFIM, "metropolis", 2, "alpha = 2"),
         (ELECTRONS, "metropolis", 7, ""),
         (ELECTRONS, "exact_sum", 1, ""),
+        (ANY_NUMBERS, "metropolis", 7, ""),
         (HEISENBERG, "exact_sum", 1, "alpha = 2"),
         (TFIM, "metropolis", 5, 'kind = "dbm"'),
         (TFIM, "exact_sum", 1, 'kind = "dbm"'),
     ],
     ids=[
-        "heisenberg", "j1j2", "permanent", "more_ranks_than_chains", "electrons", "summed_electrons", "exact_sum",
-        "deep_units", "summed_deep_units",
+        "heisenberg", "j1j2", "permanent", "more_ranks_than_chains", "electrons", "summed_electrons",
+        "electrons_mu", "exact_sum", "deep_units", "summed_deep_units",
     ],
 )
 def test_the_table_does_not_depend_on_the_number_of_ranks(run, model, method, n_chains, wavefunction):

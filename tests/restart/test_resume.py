@@ -24,6 +24,7 @@ KINDS = {
     "j1j2_pair_rbm": {"model": HEISENBERG | {"couplings": [1.0, 0.5]}, "wavefunction": {"kind": "pair_rbm"}},
     "j1j2_permanent": {"model": HEISENBERG | {"couplings": [1.0, 0.5]}, "wavefunction": {"kind": "permanent"}},
     "electrons": {"model": {"kind": "hubbard", "U": 4.0, "n_up": 2, "n_down": 1}, "wavefunction": {}},
+    "electrons_mu": {"model": {"kind": "hubbard", "U": 4.0, "mu": 1.5}, "wavefunction": {}},
     "tfim": {"model": TFIM},
     "complex": {"model": HEISENBERG | {"field_z": 0.3}, "wavefunction": {"parameters": "complex"}},
     "cg": {"model": HEISENBERG, "reconfiguration": {"solver": "cg"}},  # starts from the velocity before

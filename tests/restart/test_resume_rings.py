@@ -15,9 +15,17 @@ OVERRIDES = ["thermal.rings=[3,4]", "thermal.n_samples_report=600", "sampling.n_
 ELECTRONS = {"model": {"kind": "hubbard", "U": 4.0, "n_up": 2, "n_down": 1}, "wavefunction": {}}
 
 
-def test_a_run_of_electrons_on_rings_is_the_same_after_stops(runs, tmp_path):
+ORBITALS = {"kind": "kanamori", "U": 4.0, "J_hund": 1.0, "n_up": 2, "n_down": 1}
+
+
+@pytest.mark.parametrize(
+    ("model", "length"), [(ELECTRONS["model"], 4), ({"kind": "hubbard", "U": 4.0, "mu": 1.5}, 4), (ORBITALS, 2)],
+    ids=["n", "mu", "orbitals"],
+)
+def test_a_run_of_electrons_on_rings_is_the_same_after_stops(runs, tmp_path, model, length):
     """Momentum distributions, too."""
-    settings = runs.settings_of([0.3, 0.6], OVERRIDES, **ELECTRONS)
+    sections = ELECTRONS | {"model": model, "lattice": {"kind": "chain", "lengths": [length]}}
+    settings = runs.settings_of([0.3, 0.6], OVERRIDES, **sections)
     whole = tmp_path / "whole.h5"
     assert runs.cool(settings, whole) == DONE
     expected, in_the_midst = runs.contents(whole), 0

@@ -41,6 +41,8 @@ STATES = {
     "tfim_clusters": (TFIM | {"field_z": 0.4}, {"kind": "clusters"}),
     "electrons": (HUBBARD, {}),
     "electrons_field_z": (HUBBARD | {"n_down": 1, "field_z": 0.7}, {"kind": "determinant"}),
+    "electrons_mu": ({"kind": "hubbard", "U": 4.0, "mu": 1.5}, {}),
+    "orbitals": ({"kind": "kanamori", "U": 4.0, "J_hund": 1.0, "n_up": 2, "n_down": 1}, {}),
 }
 
 
@@ -49,9 +51,9 @@ class State:
 
     def __init__(self, name, lattice=("chain", [4], "periodic"), noise=0.1, beta_0=0.6):
         model, wavefunction = STATES[name]
-        kind, lengths, boundary = lattice
+        kind, lengths, boundary = ("chain", [2], "open") if name == "orbitals" else lattice
         sections = {"lattice": {"kind": kind, "lengths": lengths, "boundary": boundary}, "model": model}
-        tables = wavefunction.get("kind") in ("clusters", "permanent") or model["kind"] == "hubbard"
+        tables = wavefunction.get("kind") in ("clusters", "permanent") or model["kind"] in ("hubbard", "kanamori")
         width = {} if tables else {"alpha": 4.0}
         sections |= {"observables": {"structure_factor": [[1, 0]]}, "wavefunction": width | wavefunction}
         self.settings = parse_settings(sections | {"thermal": {"betas": [1.0], "beta_0": beta_0}})

@@ -296,12 +296,11 @@ def test_an_override_of_the_filling_replaces_the_other_ensemble():
     assert parse_settings(grand, ["model.n_up=2", "model.n_down=1"]).model.mu is None
 
 
-def test_runs_of_the_grand_canonical_ensemble_and_of_ground_states_are_refused():
-    grand = {"kind": "hubbard", "U": 4.0, "mu": 2.0}
+def test_runs_of_ground_states_are_refused():
     many = {"kind": "kanamori", "U": 4.0, "n_up": 2, "n_down": 2}
+    grand = {"kind": "hubbard", "U": 4.0, "mu": 2.0}
     for sections, text in (
-        ({"model": grand}, r"^model.mu = 2: runs take n_up and n_down in its place; `hpc-nqs exact`"),
-        ({"model": many}, r'^model.kind = "kanamori": runs are available for "hubbard" only; `hpc-nqs exact`'),
+        ({"model": many, "run": {"task": "ground_state"}}, r'^run.task = "ground_state": with model.kind = "kanamori"'),
         ({"model": grand, "observables": {"imaginary_time": True}}, "^observables.imaginary_time = true: runs measure"),
         ({"model": HALF | {"exchanges": [[1, 0, 0, 0, 0.5]]}}, "^model.exchanges: runs have no exchange between"),
         ({"model": HALF, "run": {"task": "ground_state"}}, r'^run.task = "ground_state": with model.kind = "hubbard"'),

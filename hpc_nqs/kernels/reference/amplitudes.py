@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-EXCHANGE, JOINT_EXCHANGE, FLIP, JOINT_FLIP = range(4)
+EXCHANGE, JOINT_EXCHANGE, FLIP, JOINT_FLIP, TWO_EXCHANGES, JOINT_TWO_EXCHANGES, OPPOSITE_EXCHANGES = range(7)
 CANCELLED, HUGE = 1e-11, 1e150  # of projections: what counts as a zero, and the ratio of leaving one
 
 
@@ -29,8 +29,9 @@ class Proposal:
 class MoveSet:
     """The moves that proposals and the Hamiltonian's terms refer to by index."""
 
-    def __init__(self, kind, n_variants, sites, entry, n_sites):
-        self.kind, self.n_variants, self.sites, self.entry, self.n_sites = kind, n_variants, sites, entry, n_sites
+    def __init__(self, kind, n_variants, sites, second, entry, n_sites):
+        self.kind, self.n_variants, self.sites, self.second = kind, n_variants, sites, second
+        self.entry, self.n_sites = entry, n_sites
 
     def __len__(self):
         return len(self.kind)
@@ -39,11 +40,21 @@ class MoveSet:
         """Return the `Proposal` of a move, or None where the configuration does not allow it."""
         kind, n = self.kind[move], self.n_sites
         a, b = map(int, self.sites[move])
-        flips = {EXCHANGE: (a, b), JOINT_EXCHANGE: (a, b, a + n, b + n), FLIP: (a,), JOINT_FLIP: (a, a + n)}[kind]
-        exchanged = {EXCHANGE: [(a, b)], JOINT_EXCHANGE: [(a, b), (a + n, b + n)]}.get(kind, [])
+        c, d = map(int, self.second[move])
+        exchanged = {
+            EXCHANGE: [(a, b)], JOINT_EXCHANGE: [(a, b), (a + n, b + n)], TWO_EXCHANGES: [(a, b), (c, d)],
+            OPPOSITE_EXCHANGES: [(a, b), (c, d)],
+            JOINT_TWO_EXCHANGES: [(a, b), (c, d), (a + n, b + n), (c + n, d + n)],
+        }.get(kind, [])
+        flips = {FLIP: (a,), JOINT_FLIP: (a, a + n)}.get(kind) or tuple(itertools.chain.from_iterable(exchanged))
         if any(visible[v] == visible[w] for v, w in exchanged):
             return None
-        if kind in (JOINT_EXCHANGE, JOINT_FLIP):
+        if kind == OPPOSITE_EXCHANGES:
+            return Proposal(flips, int(self.entry[move]), int(visible[a])) if visible[a] != visible[c] else None
+        if kind in (TWO_EXCHANGES, JOINT_TWO_EXCHANGES):  # one digit per further exchange
+            differ = [int(visible[a] != visible[v]) for v, _ in exchanged[1:]]
+            variant = sum(digit << place for place, digit in enumerate(reversed(differ)))
+        elif kind in (JOINT_EXCHANGE, JOINT_FLIP):
             variant = int(visible[a] != visible[a + n])
         else:  # one digit per flipped unit: whether its partner in the other layer is down
             partners = [visible[(v + n) % (2 * n)] < 0 for v in flips] if self.n_variants[move] > 1 else []

@@ -9,12 +9,14 @@ class DeterminantAmplitude(Amplitude):
     """Psi = prod_s det[A^s_ab(code)] of electrons in the order of their orbitals; an ancilla unit of +1 is empty.
 
     The code of a and b is n_a + 2 n'_a + 4 n_b + 8 n'_b, n and n' the occupations with the other spin on both layers.
+    Psi = 0 where a group of orbitals holds an odd number of electrons on both layers together.
     """
 
     width = 1
 
-    def __init__(self, propagator, propagator_param, n_params):
+    def __init__(self, propagator, propagator_param, groups, n_params):
         self.propagator, self.propagator_param, self.n_params = propagator, propagator_param, n_params
+        self.groups = groups
         self.n_orbitals = propagator.shape[1]
         self.n_visible = 4 * self.n_orbitals
 
@@ -22,6 +24,10 @@ class DeterminantAmplitude(Amplitude):
         """Return the occupations (2 layers, 2 spins, n_orbitals), 0 or 1."""
         layers = visible.reshape(2, 2, self.n_orbitals) * np.array([1, -1])[:, None, None]
         return (layers > 0).astype(int)
+
+    def has_odd_groups(self, visible):
+        """Return whether a group of orbitals holds an odd number of electrons on both layers together."""
+        return np.any(np.bincount(self.groups, weights=self.occupations(visible).sum(axis=(0, 1))) % 2)
 
     def entries(self, visible, spin):
         """Return the places of the matrix of one spin in `propagator`, as a tuple of index arrays (n, n)."""
@@ -32,6 +38,8 @@ class DeterminantAmplitude(Amplitude):
 
     def log_psi(self, visible):
         """Return ln Psi of one configuration."""
+        if self.has_odd_groups(visible):
+            return complex(-np.inf)
         pairs = [np.linalg.slogdet(self.propagator[self.entries(visible, spin)]) for spin in range(2)]
         return complex(pairs[0][1] + pairs[1][1], np.pi * (pairs[0][0] * pairs[1][0] < 0))
 
@@ -57,7 +65,8 @@ class DeterminantAmplitude(Amplitude):
         for spin in range(2):
             entries = self.entries(visible, spin)
             inverse, param = np.linalg.inv(self.propagator[entries]), self.propagator_param[entries]
-            np.add.at(out, param[param != 0] - 1, inverse.T[param != 0])
+            slopes = np.sign(param) * inverse.T
+            np.add.at(out, np.abs(param[param != 0]) - 1, slopes[param != 0])
         return out
 
 
@@ -66,12 +75,14 @@ class SoftenedDeterminantAmplitude(DeterminantAmplitude):
 
     zero = 1e-11  # of a determinant relative to B
 
-    def __init__(self, propagator, propagator_param, share, is_density):
-        super().__init__(propagator, propagator_param, 0)
+    def __init__(self, propagator, propagator_param, groups, share, is_density):
+        super().__init__(propagator, propagator_param, groups, 0)
         self.share, self.is_density = share, is_density
 
     def log_psi(self, visible):
         """Return ln of the value of one configuration."""
+        if self.has_odd_groups(visible):
+            return complex(-np.inf)
         total = 1.0
         for spin in range(2):
             matrix = self.propagator[self.entries(visible, spin)]

@@ -66,7 +66,7 @@ class RingChains:
         abs(density) is the weight of a link that is sampled.
     n_links : int
         R.
-    averages : SpinAverages or HopAverages, optional
+    averages : SpinAverages or OperatorAverages, optional
         Local estimators of the kernel beside those of H.
     """
 
@@ -133,7 +133,7 @@ class RingChains:
         """Fill the local numbers (4, n_rings, n_links) and ln Phi (n_rings * n_links,) of some rings."""
         model, n_sites = self.system.model, self.system.n_sites
         flat = rings.reshape(-1, self.system.n_visible)
-        elements = np.concatenate([model.exchange_element, model.flip_element])
+        elements = model.off_diagonal_elements
         ratios = np.empty((len(flat), 2 * len(elements)), dtype=complex)
         move_ratios(flat, amplitude, self.steps, self.terms, ratios, phi)
         ratios = np.ascontiguousarray(ratios.real).reshape(len(rings), self.n_links, 2, len(elements))

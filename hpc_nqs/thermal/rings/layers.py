@@ -27,7 +27,7 @@ class RingMoves:
 def ring_moves(system):
     """Return the `RingMoves` of a doubled system."""
     model, proposals = system.model, system.proposals
-    n_terms = len(model.exchange_sites) + len(model.flip_sites)
+    n_terms = len(model.off_diagonal_elements)
     joint = proposals[2 * n_terms : 3 * n_terms] if model.conserves_sz else proposals[-n_terms:]
     terms = np.stack([proposals[:n_terms], proposals[n_terms : 2 * n_terms], joint], axis=1)
     # flips of single layers change the magnetization already

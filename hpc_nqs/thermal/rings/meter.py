@@ -134,7 +134,7 @@ def ring_row(sums, observables, model, n_links, centre, beta, n_beside=0):
     """
     statistics = SignedStatistics(Jackknife(sums[:, 0], sums[:, 2:]), False)
     averages = None
-    if n_beside and model.filling is None:
+    if n_beside and not model.of_electrons:
         averages = _Columns(statistics, len(statistics.means) - n_beside)
     row = _row(statistics.estimate, observables, model, n_links, centre, beta, averages)
     sign, error = statistics.jackknife.estimate(lambda means: means[:, -1])

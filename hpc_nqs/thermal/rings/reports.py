@@ -22,6 +22,7 @@ CERTAIN = 2.0  # standard errors by which the sign of a pilot must be below its 
 SHARE = {RING: 1.0, NODE: 0.25, OTHER: 0.25}  # of MAX_SAMPLES
 COMPARED = ("energy", "specific_heat", "susceptibility", "structure_factor", "correlation", "neighbour_correlation")
 COMPARED += ("double_occupancy", "local_moment", "charge_structure_factor", "charge_correlation", "n_k_up", "n_k_down")
+COMPARED += ("filling", "compressibility", "hamiltonian_energy")
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def ring_rows(rows, nodes, path, off, model, crossing, cooled):
         betas, energies, slopes=-variances, errors=shared * errors, slope_errors=shared * variance_errors,
         start_energy=mean, start_slope=-variance,
     )
-    starts = AT_INFINITE_TEMPERATURE if model.filling is None else electron_moments.means(model)
+    starts = electron_moments.means(model) if model.of_electrons else AT_INFINITE_TEMPERATURE
     start, finished = thermodynamics.infinite_temperature_entropy(model), []
     for row in map(dict, rows):
         beta, k = row["beta"], int(np.searchsorted(betas, row["beta"]))
@@ -109,7 +109,7 @@ def _systematic_errors(row, other, before, kernel, starts):
     of_label = label * row["specific_heat"] / beta  # beta Var(H) label
     energy = float(np.hypot(of_label, of_state))
     for name, value in row.items():
-        start = starts.get(name, 0.0) * (beta if name == "susceptibility" else 1.0)
+        start = starts.get(name, 0.0) * (beta if name in ("susceptibility", "compressibility") else 1.0)
         if isinstance(value, dict) and not name.endswith(("_systematic", ALONE)):
             others = (other or {}).get(name, {})
             earlier = before[0].get(name, {}) if before and name not in IN_TIME else {}

@@ -13,7 +13,7 @@ from hpc_nqs.hamiltonians import electron_matrices
 from hpc_nqs.hamiltonians.matrices import spins_of, to_sparse
 from hpc_nqs.hamiltonians.spin_model import SZ
 from hpc_nqs.kernels import amplitude as amplitude_kernel
-from hpc_nqs.observables.electron_moments import sector_states
+from hpc_nqs.observables.electron_moments import states_of
 from hpc_nqs.thermal.rings.component_traces import ComponentTraces
 
 MAX_BLOCK = 4096  # configurations of a layer with one magnetization: 14 sites, 12 where it is not conserved
@@ -30,8 +30,8 @@ class _Block:
         2 where the block of opposite magnetization is the same.
     spins : (n, n_sites) int8
     hamiltonian : (n, n) sparse array
-    hops : tuple of (n, n) sparse arrays
-        Sums of hops of electrons that are measured.
+    sums : tuple of (n, n) sparse arrays
+        `ElectronObservables.layer_sums`.
     phi : (n, n) float64 or complex128
         Scaled by one factor for all blocks, its trace positive.
     """
@@ -39,7 +39,7 @@ class _Block:
     copies: int
     spins: np.ndarray
     hamiltonian: object
-    hops: tuple
+    sums: tuple
     phi: np.ndarray
 
 
@@ -79,8 +79,8 @@ class RingTraces:
             spins = spins_of(states, model.n_sites)
             log_phi = log_kernel(spins)
             shift = max(shift, log_phi.real.max())
-            hops = tuple(observables.hop_matrices(states)) if observables.hops else ()
-            self.blocks.append(_Block(copies, spins, hamiltonian(states), hops, log_phi))
+            sums = tuple(each.matrix(model, states) for each in observables.layer_sums)
+            self.blocks.append(_Block(copies, spins, hamiltonian(states), sums, log_phi))
         shift = team.max(float(shift))
         self.blocks = [_exponentiated(block, shift) for block in self.blocks]
         norm = max((np.abs(block.phi).sum(axis=1).max() for block in self.blocks), default=0.0)
@@ -89,7 +89,7 @@ class RingTraces:
             np.divide(block.phi, norm, out=block.phi)
         self.log_scale = shift + np.log(norm)
         self.components = None
-        averaged = flips and model.filling is None and model.is_isotropic and observables.has_components
+        averaged = flips and not model.of_electrons and model.is_isotropic and observables.has_components
         if averaged and not team.any(any(np.iscomplexobj(block.phi) for block in self.blocks)):
             self.components = ComponentTraces(list(self._all_blocks(parts)), model)
 
@@ -139,7 +139,7 @@ class RingTraces:
             variance_opposite : Tr[H Phi^a H Phi^(R - a)] / Tr Phi^R - energy^2, a = R // 2, total.
             variance : Tr[H^2 Phi^R] / Tr Phi^R - energy^2, total.
             observables : (n_columns,) float64, the means of the columns of `Observables.measure`, of electrons with
-                those of `ElectronObservables.hops` behind.
+                those of `ElectronObservables.layer_sums` behind.
             layers : (n_columns,) float64, those of `LayerCorrelations.measure`, where they are measured.
             components : (n_columns,) float64, the columns of `SpinAverages.measure_links`, where Phi is that of an
                 isotropic magnet and the same after a flip of all spins.
@@ -153,7 +153,7 @@ class RingTraces:
             raise ValueError(f"{n_links} links: a ring has at least 2")
         n_observables, n_sites = len(self.observables.names), self.n_sites
         n_times = n_links // 2 + 1 if self.observables.layers is not None else 0
-        n_observables += len(self.observables.hops)
+        n_observables += len(self.observables.layer_sums)
         sums = np.zeros(5 + n_observables + n_sites + n_times * n_sites**2)
         for block in self.blocks:
             sums += block.copies * self._of_block(block, n_links, n_times)
@@ -211,13 +211,13 @@ class RingTraces:
             (acted[0] * acted[1].T).sum().real,
             ((block.hamiltonian @ block.hamiltonian) * last.T).sum().real,
         ]
-        hops = [(matrix * last.T).sum().real for matrix in block.hops]
-        return np.concatenate([numbers, observed, hops, means, *times])
+        sums = [(matrix * last.T).sum().real for matrix in block.sums]
+        return np.concatenate([numbers, observed, sums, means, *times])
 
 
 def _hamiltonian_of(model):
     """Return the function from states of a layer, closed under H, to H between them as a sparse array."""
-    if model.filling is not None:
+    if model.of_electrons:
         return lambda states: electron_matrices.to_sparse(model, states)
     matrix = to_sparse(model)
     return lambda states: matrix[states][:, states]
@@ -248,10 +248,12 @@ def _exponentiated(block, shift):
 def _parts(model, flips):
     """Return [(states, copies)] of the layers of one magnetization, the largest first; of opposite ones one if equal.
 
-    All states are one part where H does not conserve the magnetization.
+    Of electrons those of one number of either spin.  All states are one part where H does not conserve the
+    magnetization.
     """
-    if model.filling is not None:
-        return [(sector_states(model), 1)]
+    if model.of_electrons:
+        parts = [(states_of(model.n_levels, numbers), 1) for numbers in model.fillings]
+        return sorted(parts, key=lambda part: -len(part[0]))
     n, states = model.n_sites, np.arange(2**model.n_sites, dtype=np.int64)
     if not model.conserves_sz:
         return [(states, 1)]
