@@ -203,7 +203,7 @@ def copy_of_the_sources(folder):
 
 
 def typed():
-    """Return the blocks of the README and of all pages as one shell program, those of Python as one per page."""
+    """Return the blocks of the README and of all pages as one shell program; Python is one program per page."""
     steps = []
     for name in ["README.md", *(f"docs/{page}" for page in [*TYPED_FIRST, *sorted(set(PAGES) - set(TYPED_FIRST))])]:
         found = [(language, text) for mark, language, text in BLOCK.findall(TEXTS[name]) if not mark]
