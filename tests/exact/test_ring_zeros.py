@@ -69,6 +69,18 @@ def test_the_kernel_as_it_is_misses_them(hubbard):
         assert weights @ energy / weights.sum() > 1e-2
 
 
+def test_pilots_and_nodes_measure_no_correlations(hubbard):
+    """The columns that are left are those of the whole, of no configurations, too."""
+    state, observables = hubbard
+    bare, units = observables.bare(), spins_of(sector_states(state.model), state.model.n_sites).astype(np.int8)
+    assert observables.hops and not bare.hops and state.ring_averages(bare) is None
+    np.testing.assert_array_equal(bare.measure(units), observables.measure(units)[:, : len(bare.names)])
+    assert bare.measure(units[:0]).shape == (0, len(bare.names))
+    assert observables.measure(units[:0]).shape == (0, len(observables.names))
+    ring = RingMeasurement(state, bare, SERIAL, 2, 64, 1.0, N_LINKS, -0.5, 64, 64, 0.0)
+    assert 0 < ring.pilot()["average_sign"] <= 1
+
+
 @pytest.mark.slow
 def test_sampled_rings_see_them(hubbard):
     """Energy and sign within 4.9 errors, a false alarm of 1e-6 each; 4e-3 of e is what the kernel as it is misses."""
