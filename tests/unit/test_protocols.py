@@ -19,7 +19,7 @@ PROTOCOLS = {
     System: {"Purification", "SpinSystem", "JointUnits"},
     Wavefunction: {
         "RBM", "PairProduct", "SpinPairs", "CorrelatorProduct", "MismatchFactor", "ExchangePermanent",
-        "SoftenedPermanent", "Product", "ProjectedState", "VariationalDBM", "BackflowDeterminant",
+        "SoftenedPermanent", "SoftenedDeterminant", "Product", "ProjectedState", "VariationalDBM", "BackflowDeterminant",
     },
     Sampler: {"Chains", "Enumeration", "Rings", "RingEnumeration", "KetBraChains"},
     Evolution: {"AdaptiveEvolution", "PermanentEvolution", "RingEvolution", "SummedEvolution"},
