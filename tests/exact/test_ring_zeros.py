@@ -59,7 +59,7 @@ def test_what_chains_measure_is_complete(hubbard):
 
 
 def test_control_variates_have_no_mean(hubbard):
-    """Their sums vanish to rounding, tiny ones too: the filled kernel is one function.  They do not where zeros stay."""
+    """Their sums vanish to rounding, even tiny ones: the filled kernel is one function.  With zeros they do not."""
     state, observables = hubbard
     density = sampling_density(state.wavefunction)
     batch, weights = summed(state, without_zeros(state.wavefunction), density)

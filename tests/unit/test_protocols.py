@@ -19,7 +19,8 @@ PROTOCOLS = {
     System: {"Purification", "SpinSystem", "JointUnits"},
     Wavefunction: {
         "RBM", "PairProduct", "SpinPairs", "CorrelatorProduct", "MismatchFactor", "ExchangePermanent",
-        "SoftenedPermanent", "SoftenedDeterminant", "Product", "ProjectedState", "VariationalDBM", "BackflowDeterminant",
+        "SoftenedPermanent", "Product", "ProjectedState", "VariationalDBM", "BackflowDeterminant",
+        "SoftenedDeterminant",
     },
     Sampler: {"Chains", "Enumeration", "Rings", "RingEnumeration", "KetBraChains"},
     Evolution: {"AdaptiveEvolution", "PermanentEvolution", "RingEvolution", "SummedEvolution"},
