@@ -8,7 +8,8 @@ Both vanish only where a row does, and where groups of orbitals hold odd numbers
 weight share B of the sample is what a mean wants, to rounding, however small the share.
 
 A state holds the lists of a `DeterminantAmplitude` and the values; every ratio is that of two values from scratch.
-Electrons keep their rows as there: ratios have no sign of the order of the orbitals.
+Electrons keep their rows as there: ratios have no sign of the order of the orbitals.  A zero is positive for electrons
+in this order, whatever their rows, so that the kernel is one function of the configuration.
 """
 
 from libc.math cimport INFINITY, exp, log, pi, sqrt
@@ -19,6 +20,17 @@ import numpy as np
 from hpc_nqs.kernels.amplitude cimport BLOCK, Amplitude
 from hpc_nqs.kernels.determinant cimport ANCILLA, PHYSICAL, DeterminantAmplitude
 from hpc_nqs.kernels.moves cimport Proposal
+
+
+cdef int order_sign(const Py_ssize_t *orbitals, Py_ssize_t size) noexcept nogil:
+    """Return the sign that brings orbitals into their order."""
+    cdef Py_ssize_t i, k
+    cdef int sign = 1
+    for i in range(size):
+        for k in range(i):
+            if orbitals[k] > orbitals[i]:
+                sign = -sign
+    return sign
 
 
 cdef class SoftenedDeterminantAmplitude(Amplitude):
@@ -75,7 +87,7 @@ cdef class SoftenedDeterminantAmplitude(Amplitude):
             log_magnitude = 0.5 * log((exp(2 * log_magnitude) if sign else 0) + self.share * self.share)
             sign = 1
         elif sign == 0:
-            log_magnitude, sign = log(self.share), 1
+            log_magnitude, sign = log(self.share), order_sign(rows, size) * order_sign(columns, size)
         log_value[0] = log_bound + log_magnitude
         return sign
 

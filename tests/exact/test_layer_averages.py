@@ -132,6 +132,17 @@ def test_probabilities_lead_back(monkeypatch):
             assert total == pytest.approx(1.0, abs=1e-12)
 
 
+def test_layers_are_led_back_to_their_neighbours():
+    layer = np.array([1, 1, 1, 1, -1, -1, -1, -1], dtype=np.int8)
+    kept = layer_averages.led_back(layer, layer, layer)
+    np.testing.assert_allclose(kept, 1 / (1 + 4 * layer_averages.LOST**2))
+    other = layer.copy()
+    other[[0, 4]] = -1, 1  # with p = 0 the layer it is led to differs from one neighbour there
+    lost, found = layer_averages.LOST, layer_averages.led_back(layer, other, layer)
+    assert found[0] == pytest.approx(lost / (lost + lost + 3 * lost**2), rel=1e-12)
+    assert found[1] == pytest.approx(1 / (1 + lost + 3 * lost**2), rel=1e-12)
+
+
 def test_a_lost_factor_is_seen(monkeypatch):
     """With every q the same the sums over layers in between are not the traces."""
     kernel = Kernel("clusters", 4)

@@ -11,6 +11,7 @@ from hpc_nqs.settings.parsing import parse_settings
 from hpc_nqs.settings.system import build
 from hpc_nqs.thermal.ansatz import build_state
 from hpc_nqs.thermal.rings.chains import RingChains
+from hpc_nqs.thermal.rings.controls import RingControls
 from hpc_nqs.thermal.rings.layers import links_of
 from hpc_nqs.thermal.rings.measurement import RingMeasurement
 from hpc_nqs.thermal.rings.meter import energies_of
@@ -57,6 +58,20 @@ def test_what_chains_measure_is_complete(hubbard):
     assert weights.sum() / np.abs(weights).sum() == pytest.approx(expected["average_sign"], abs=1e-8)
 
 
+def test_control_variates_have_no_mean(hubbard):
+    """Their sums vanish to rounding, even tiny ones: the filled kernel is one function.  With zeros they do not."""
+    state, observables = hubbard
+    density = sampling_density(state.wavefunction)
+    batch, weights = summed(state, without_zeros(state.wavefunction), density)
+    controls = RingControls(N_LINKS)
+    observed = observables.measure(batch.layers.reshape(-1, state.model.n_sites)).reshape(*batch.layers.shape[:3], -1)
+    for values in [*controls.shared(batch, -2.0)[0].T, *controls.own(batch, observed)[0].T]:
+        assert abs(weights @ values) <= 1e-12 * np.abs(weights) @ np.abs(values)
+    batch, weights = summed(state, state.wavefunction, density)
+    values = controls.shared(batch, -2.0)[0, :, 3]
+    assert weights @ values > 0.05 * np.abs(weights) @ np.abs(values)
+
+
 @pytest.mark.filterwarnings("ignore:invalid value encountered in subtract")  # of links that both vanish
 def test_the_kernel_as_it_is_misses_them(hubbard):
     """Neither the kernel nor its own density, nor a density without zeros alone, see all terms."""
@@ -67,6 +82,18 @@ def test_the_kernel_as_it_is_misses_them(hubbard):
         batch, weights = summed(state, kernel, density)
         energy, _ = (values[0] for values in energies_of(batch, expected["energy"]))
         assert weights @ energy / weights.sum() > 1e-2
+
+
+def test_pilots_and_nodes_measure_no_correlations(hubbard):
+    """The columns that are left are those of the whole, of no configurations, too."""
+    state, observables = hubbard
+    bare, units = observables.bare(), spins_of(sector_states(state.model), state.model.n_sites).astype(np.int8)
+    assert observables.hops and not bare.hops and state.ring_averages(bare) is None
+    np.testing.assert_array_equal(bare.measure(units), observables.measure(units)[:, : len(bare.names)])
+    assert bare.measure(units[:0]).shape == (0, len(bare.names))
+    assert observables.measure(units[:0]).shape == (0, len(observables.names))
+    ring = RingMeasurement(state, bare, SERIAL, 2, 64, 1.0, N_LINKS, -0.5, 64, 64, 0.0)
+    assert 0.5 < ring.pilot()["average_sign"] < 1.5
 
 
 @pytest.mark.slow
