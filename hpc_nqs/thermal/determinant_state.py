@@ -30,6 +30,7 @@ from hpc_nqs.wavefunctions.product import Product
 TOLERANCE = 2.5e-3  # of a step, times sqrt(N)
 RESIDUAL_LIMIT = {True: 0.003, False: 0.01}  # of kernels of rings, by whether configurations are summed
 COLDEST = 1.0  # kernel of rings, over the largest hop: colder ones lose weight where determinants vanish
+COLDEST_EXCHANGE = 0.5  # the same of chains where electrons exchange orbitals
 POWER_SHARE = 0.4  # of chains, as of permanents
 MAX_SIZE = 3  # orbitals of a table
 BOTH_HOP = 6, 9  # codes of a and b where the electron of the other spin hops between them, too
@@ -77,8 +78,12 @@ class DeterminantState(TableState):
 
     @property
     def coldest_kernel(self):
-        """Inverse temperature beyond which rings of more and hotter links are better at half filling."""
-        return COLDEST / self.step_scale
+        """Inverse temperature beyond which rings of more and hotter links are better at half filling.
+
+        Chains with pairs of hops have noisier steps and, on colder links, local energies with heavy tails.
+        """
+        noisy = len(self.model.hop2_sites) > 0 and not self.is_exact
+        return (COLDEST_EXCHANGE if noisy else COLDEST) / self.step_scale
 
     @property
     def residual_limit(self):
