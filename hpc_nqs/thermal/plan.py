@@ -8,6 +8,7 @@ from hpc_nqs.reconfiguration.cost_model import StepSizes, cheapest_solver, plan_
 from hpc_nqs.reconfiguration.equations import is_factored
 from hpc_nqs.reconfiguration.solvers import Regularization, resolved_solver
 from hpc_nqs.reconfiguration.velocity import DIAG_SCALE, MAX_DENSE
+from hpc_nqs.reports.sample_size import LEAST
 from hpc_nqs.runs.computation import MAX_SWEEPS
 from hpc_nqs.sampling.enumeration import n_configurations
 from hpc_nqs.settings.system import build
@@ -17,7 +18,7 @@ from hpc_nqs.thermal.evolution import StepControl
 from hpc_nqs.thermal.forecast import Forecast
 from hpc_nqs.thermal.state import HOT_BETA
 
-N_SAMPLES, N_CHAINS = 8192, 64
+N_SAMPLES, MOST_SAMPLES, N_CHAINS = 8192, 32768, 64
 LEAST_SHARE = 2 / 3  # of the samples of a report, before its errors are trusted
 TYPICAL_ERROR = 0.005  # of c, chi and S(q) with all samples of a report, relative
 MAX_GROWTH = 0.2  # of beta per step, relative
@@ -42,11 +43,16 @@ def regularization_of(settings, ansatz):
 
 
 def samples_per_step(settings, ansatz, beta=math.inf):
-    """Return the number of samples per step at an inverse temperature, over all ranks."""
+    """Return the number of samples per step at an inverse temperature, over all ranks.
+
+    "auto" is N_SAMPLES, more at high temperature and where there are many parameters: as many as `sample_size` asks
+    for, rounded up to whole sweeps of the chains, up to MOST_SAMPLES.
+    """
     wanted = settings.sampling.n_samples
     if wanted != "auto":
         return wanted
-    return N_SAMPLES * ansatz.sample_factor(beta)
+    enough = -(-LEAST * ansatz.wavefunction.n_params // N_CHAINS) * N_CHAINS
+    return max(N_SAMPLES * ansatz.sample_factor(beta), min(enough, MOST_SAMPLES))
 
 
 def samples_per_report(settings, ansatz):

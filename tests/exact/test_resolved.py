@@ -58,7 +58,7 @@ def test_the_numbers_are_those_that_were_used(files):
     assert resolved["thermal"]["beta_0"] == history["beta"][0]
     assert history["dtau"].max() <= resolved["thermal"]["max_dtau"]
     assert history["step_error"].max() <= 2 * resolved["thermal"]["step_tolerance"]
-    assert resolved["sampling"]["n_samples"] == 256 and resolved["thermal"]["n_samples_report"] == [8 * 256, 24 * 256]
+    assert resolved["sampling"]["n_samples"] == 256 and resolved["thermal"]["n_samples_report"] == [16 * 256, 24 * 256]
     assert resolved["sampling"]["n_chains"] == run_file.read_about(files["chains"][1])["n_chains"]
     network = run_file.read_network(files["chains"][1])
     assert resolved["wavefunction"]["kind"] == "permanent" and "exchange" in network
@@ -96,7 +96,7 @@ def test_a_stop_and_older_files(files, tmp_path, capsys):
     assert "were computed by numerical purification" in " ".join(capsys.readouterr().out.split())
     assert cli.main(["report", own, "-o", str(tmp_path / "run.html")]) == 0
     page = (tmp_path / "run.html").read_text()
-    assert "<h2>Methods</h2>" in page and "n_samples_report = [2048, 6144]" in page
+    assert "<h2>Methods</h2>" in page and "n_samples_report = [4096, 6144]" in page
     capsys.readouterr()
     parts = run_file.read_state(own), run_file.read_history(own), run_file.read_table(own), run_file.read_network(own)
     state, history, table, network = parts
