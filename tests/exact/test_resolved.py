@@ -96,7 +96,7 @@ def test_a_stop_and_older_files(files, tmp_path, capsys):
     assert "were computed by numerical purification" in " ".join(capsys.readouterr().out.split())
     assert cli.main(["report", own, "-o", str(tmp_path / "run.html")]) == 0
     page = (tmp_path / "run.html").read_text()
-    assert "<h2>Methods</h2>" in page and "n_samples_report = [4096, 6144]" in page
+    assert "<h2>Methods</h2>" in page and "# [4096, 6144]" in page
     capsys.readouterr()
     parts = run_file.read_state(own), run_file.read_history(own), run_file.read_table(own), run_file.read_network(own)
     state, history, table, network = parts
