@@ -15,8 +15,8 @@ def bond_matrices(lattice, couplings, of_cells, of_sites):
     couplings : three sequences of float
         Jx, Jy and Jz of first, second, third neighbours.
     of_cells : (str, sequence of (int, int, int, int, *numbers))
-        A key of the input and its entries (R1, R2, a, b, *numbers): spin a of every cell is the first one, spin b of the
-        cell R away the second one.
+        A key of the input and its entries (R1, R2, a, b, *numbers): spin a of every cell is the first one, spin b of
+        the cell R away the second one.
     of_sites : (str, sequence of (int, int, *numbers))
         A key of the input and its entries (i, j, *numbers).  Numbers are Jx, Jy, Jz, or all J^ab, row after row.
 
@@ -69,8 +69,10 @@ def _checked(entries, n_sites, key):
 def bond_terms(sites, matrices, shells):
     """Return the terms of bonds as keyword arguments of `SpinModel.of_terms`, elements complex.
 
-    With S^x = (S^+ + S^-) / 2 and S^y = (S^+ - S^-) / 2i the coefficient of S^+_i S^-_j is [Jxx + Jyy + i (Jxy - Jyx)] / 4,
-    of S^+_i S^+_j [Jxx - Jyy - i (Jxy + Jyx)] / 4, of S^+_i s_j (Jxz - i Jyz) / 4, of s_i S^+_j (Jzx - i Jzy) / 4.
+    With S^x = (S^+ + S^-) / 2, S^y = (S^+ - S^-) / 2i and S^z = s / 2 the coefficients are
+
+        S^+_i S^-_j: [Jxx + Jyy + i (Jxy - Jyx)] / 4,    S^+_i S^+_j: [Jxx - Jyy - i (Jxy + Jyx)] / 4,
+        S^+_i s_j: (Jxz - i Jyz) / 4,                    s_i S^+_j: (Jzx - i Jzy) / 4.
     """
     (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = np.moveaxis(matrices, 0, -1)
     return {

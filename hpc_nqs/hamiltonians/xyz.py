@@ -46,8 +46,8 @@ class XYZ(Model):
             "cell_bonds_xyz",
             (),
             symbol="J",
-            term=f"bonds besides these: [R1, R2, a, b, J] with {_NUMBERS} couples spin a of every cell to spin b of the "
-            "cell R away, both from 0",
+            term=f"bonds besides these: [R1, R2, a, b, J] with {_NUMBERS} couples spin a of every cell to spin b of "
+            "the cell R away, both from 0",
             kind=CELL_BONDS_XYZ,
             shown_at_default=False,
         ),

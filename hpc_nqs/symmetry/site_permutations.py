@@ -158,9 +158,9 @@ def _terms(model):
     sites = np.arange(model.n_sites)
     field = np.flatnonzero(model.site_field)
     is_directed = np.iscomplexobj(model.exchange_element)
-    exchange = model.exchange_sites, model.exchange_element
+    pairs, elements = exchange = model.exchange_sites, model.exchange_element
     if is_directed:
-        exchange = np.concatenate([exchange[0], exchange[0][:, ::-1]]), np.concatenate([exchange[1], exchange[1].conj()])
+        exchange = np.concatenate([pairs, pairs[:, ::-1]]), np.concatenate([elements, elements.conj()])
     parts = [
         (model.pair_sites, model.pair_coupling, False),
         (*exchange, is_directed),

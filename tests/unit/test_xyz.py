@@ -183,6 +183,12 @@ def test_any_couplings_and_fields_are_those_of_spin_operators(case):
     assert energy_bound(model) <= np.linalg.eigvalsh(expected)[0] + 1e-12
 
 
+def test_the_bound_of_one_bond_is_its_lowest_level():
+    """Both ends hold half of it, seen from either site."""
+    model = build_model(lattices.build("chain", [2], "open"), kind="xyz", **NOTHING, cell_bonds_xyz=[(1, 0, 0, 0, *MATRIX)])
+    assert energy_bound(model) == pytest.approx(np.linalg.eigvalsh(to_sparse(model).toarray())[0], abs=1e-11)
+
+
 @pytest.mark.parametrize(
     ("numbers", "is_real", "flip", "conserves_sz"),
     [
@@ -213,6 +219,7 @@ GAMMA += [[0, 1, 1, 0, 0.3, 0, 0.5, 0, -0.7, 0, 0.5, 0, 0.3]]  # Kitaev, Heisenb
         (("chain", [7]), {"cell_bonds_xyz": [(1, 0, 0, 0, *MOMENT)], "field_z": 0.3}),
         (("chain", [6]), {"cell_bonds_xyz": [(1, 0, 0, 0, *MOMENT)]}),
         (("chain", [6]), {"cell_bonds_xyz": [(1, 0, 0, 0, *MATRIX), (2, 0, 0, 0, 0.2, 0.2, 0.2)], "field_y": 0.3}),
+        (("chain", [6]), {"cell_bonds_xyz": [(1, 0, 0, 0, *SYMMETRIC)], "field_y": 0.3}),
         (("chain", [6]), {"cell_bonds_xyz": [(1, 0, 0, 0, *REAL)], "field_x": 0.2}),
         (("square", [3, 2]), {"cell_bonds_xyz": [(1, 0, 0, 0, *MATRIX), (0, 1, 0, 0, *MOMENT)]}),
         (("kagome", [2, 1]), {"cell_bonds_xyz": [(0, 0, 0, 1, *MOMENT), (0, 0, 1, 2, *MOMENT), (0, 0, 2, 0, *MOMENT)]}),
