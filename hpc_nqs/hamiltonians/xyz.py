@@ -1,9 +1,10 @@
 """Magnets of any couplings of two spins: XYZ, Kitaev, off-diagonal, Dzyaloshinskii-Moriya; fields in any direction."""
 
-from hpc_nqs.hamiltonians.model import Model
+from hpc_nqs.hamiltonians.model import Match, Model
 from hpc_nqs.hamiltonians.parameter import BONDS_XYZ, CELL_BONDS_XYZ, MAX_SITES, Parameter
 
 _COMPONENTS = ("couplings_x", "couplings_y", "couplings_z")
+_SITE_FIELDS = {"x": "site_fields_x", "y": "site_fields_y", "z": "site_fields"}
 _NUMBERS = "Jx, Jy, Jz, or all nine J^ab of J^ab S^a S^b row after row,"
 
 
@@ -66,6 +67,7 @@ class XYZ(Model):
     )
     spin = 0.5
     has_exchange = True
+    shell_keys, cell_key, site_key = _COMPONENTS, "cell_bonds_xyz", "bonds_xyz"
 
     @classmethod
     def build(cls, lattice, **given):
@@ -82,9 +84,9 @@ class XYZ(Model):
         values = cls.completed(given)
         lists = [(name, values[name]) for name in ("cell_bonds_xyz", "bonds_xyz")]
         bonds = bond_matrices(lattice, [values[name] for name in _COMPONENTS], *lists)
-        of_sites = {"x": "site_fields_x", "y": "site_fields_y", "z": "site_fields"}
         x, y, z = (
-            site_fields(lattice, values[f"field_{axis}"], 0.0, values[name], name) for axis, name in of_sites.items()
+            site_fields(lattice, values[f"field_{axis}"], 0.0, values[name], name)
+            for axis, name in _SITE_FIELDS.items()
         )
         return SpinModel.of_terms(
             cls.word,
@@ -94,3 +96,19 @@ class XYZ(Model):
             flips=(np.arange(lattice.n_sites, dtype=np.intp), -(x - 1j * y) / 2),
             field_z=z,
         )
+
+    @classmethod
+    def match(cls, terms):
+        """Return the `Match` of any terms."""
+        values = {}
+        for axis, name in _SITE_FIELDS.items():
+            h = terms.uniform(axis)
+            values |= {name: list(terms.fields[axis])} if h is None else {f"field_{axis}": h} if h else {}
+        remark = f"The model {cls.word} has exact results (`hpc-nqs exact`); runs of it are refused."
+        return Match(values, (remark,))
+
+    @classmethod
+    def bond_numbers(cls, matrix):
+        """Return Jx, Jy, Jz of a bond, all nine J^ab where others do not vanish, see `Model.bond_numbers`."""
+        off_diagonal = any(matrix[a][b] for a in range(3) for b in range(3) if a != b)
+        return tuple(x for row in matrix for x in row) if off_diagonal else tuple(matrix[a][a] for a in range(3))

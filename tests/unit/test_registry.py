@@ -55,10 +55,10 @@ class PlanarMagnet(Model):
 
     @classmethod
     def match(cls, terms):
-        if terms.is_ising or any(jz for _, jz in terms.pairs.values()):
+        if terms.is_ising or not terms.is_xxz or any(matrix[2][2] for matrix in terms.pairs.values()):
             return None
-        problems = ["a field along z"] if terms.field_z else []
-        return Match({pair: jxy for pair, (jxy, _) in terms.pairs.items()}, {"field_x": terms.field_x}, (), problems)
+        problems = ["a field along z"] if any(terms.fields["z"]) else []
+        return Match({"field_x": terms.uniform("x")}, (), problems)
 
 
 @pytest.fixture
@@ -224,23 +224,24 @@ def test_terms_of_other_programs_become_the_model_that_has_them(third_model):
     def imported(jz, field_x, field_z=0.0):
         terms = SpinTerms(6, ("chain", (6,)))
         for i in range(6):
-            terms.add_pair(i, (i + 1) % 6, 1.0, jz)
-        terms.field_x, terms.field_z = [field_x] * 6, [field_z] * 6
+            terms.add_pair(i, (i + 1) % 6, np.diag([1.0, 1.0, jz]))
+        terms.fields["x"], terms.fields["z"] = [field_x] * 6, [field_z] * 6
         return read_tables(input_text(terms, []))["model"]
 
     assert imported(0.0, 0.4) == {"kind": "planar", "couplings": [1.0], "field_x": 0.4}
     assert imported(0.0, 0.0) == {"kind": "heisenberg", "couplings": [1.0], "anisotropy": 0.0, "field_z": 0.0}
-    with pytest.raises(SettingsError, match="Gamma = 0.4: a transverse field"):
-        imported(0.0, 0.4, field_z=0.2)
+    general = {f"couplings_{axis}": [1.0] for axis in "xy"} | {"couplings_z": [0.0]}
+    assert imported(0.0, 0.4, field_z=0.2) == {"kind": "xyz"} | general | {"field_x": 0.4, "field_z": 0.2}
 
 
 def test_couplings_that_no_model_has_are_refused(monkeypatch):
-    monkeypatch.delitem(MODELS, "tfim")
+    for word in ("tfim", "xyz"):
+        monkeypatch.delitem(MODELS, word)
     terms = SpinTerms(2)
-    terms.add_pair(0, 1, 0.0, 1.0)
+    terms.add_pair(0, 1, np.diag([0.0, 0.0, 1.0]))
     with pytest.raises(SettingsError, match="those of no model here; there are heisenberg"):
         input_text(terms, [])
-    assert Model.match(BondTerms({}, 0.0, 0.0, 0.0)) is None
+    assert Model.match(BondTerms({}, {}, 0.0)) is None
 
 
 def test_models_that_disagree_about_a_key_are_refused():

@@ -185,7 +185,8 @@ def test_any_couplings_and_fields_are_those_of_spin_operators(case):
 
 def test_the_bound_of_one_bond_is_its_lowest_level():
     """Both ends hold half of it, seen from either site."""
-    model = build_model(lattices.build("chain", [2], "open"), kind="xyz", **NOTHING, cell_bonds_xyz=[(1, 0, 0, 0, *MATRIX)])
+    lattice = lattices.build("chain", [2], "open")
+    model = build_model(lattice, kind="xyz", **NOTHING, cell_bonds_xyz=[(1, 0, 0, 0, *MATRIX)])
     assert energy_bound(model) == pytest.approx(np.linalg.eigvalsh(to_sparse(model).toarray())[0], abs=1e-11)
 
 
