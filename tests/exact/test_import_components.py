@@ -246,6 +246,18 @@ def test_directions_keep_their_lattice():
     assert "couplings_x = [1.0]\ncouplings_y = [0.5]\ncouplings_z = [0.0, 0.25]\n" in shells
 
 
+def test_an_oblique_cell_has_directed_bonds():
+    """Five sites, n = w + 3 l mod 5, which is 0 for both periods (2, 1) and (-1, 2): listed bond by bond."""
+    lines = numbered(NINE, 0) + numbered(NINE, 1, -0.5) + numbered(MORIYA, 2)
+    text = imported(f"model = SpinGC\nlattice = triangular\na0W = 2\na0L = 1\na1W = -1\na1L = 2\n{lines}")
+    matrices = {name: matrix_of(name, keywords(lines)) for name in ("J0", "J1", "J2")}
+    steps = {"J0": 1, "J1": 3, "J2": 1 - 3}
+    bonds = [(n, (n + step) % 5, matrices[name]) for n in range(5) for name, step in steps.items()]
+    assert 'kind = "custom"' in text and "bonds_xyz = [" in text
+    levels = np.linalg.eigvalsh(hamiltonian(5, bonds, {}).toarray())
+    np.testing.assert_allclose(np.linalg.eigvalsh(matrix_of_text(text).toarray()), levels, atol=1e-12)
+
+
 def test_simpler_models_are_preferred():
     """Heisenberg and Ising magnets with a name of their own can be run."""
     kinds = {"J = 1.0\nh = 0.2\n": "heisenberg", "Jz = 1.0\nGamma = 0.5\n": "tfim", "Jx = 1.0\n": "xyz"}
@@ -386,6 +398,9 @@ def test_two_operators_of_one_spin_are_one(tmp_path):
     rows = [(0, 0, 0, 1, 0, 1, 0, 0, 0.7, 0.0)]  # c+_up c_down c+_down c_up, 1/2 + Sz
     terms, _ = read_expert([listed(tmp_path, "InterAll", rows), ising])
     assert terms.fields["z"][0] == pytest.approx(-0.7) and terms.constant == pytest.approx(0.35)
+    rows = [(0, 0, 0, 0, 0, 0, 0, 1, 0.3, 0.4), (0, 1, 0, 0, 0, 0, 0, 0, 0.3, -0.4)]  # (0.3 + 0.4i) S^+ + h.c.
+    terms, _ = read_expert([listed(tmp_path, "InterAll", rows), ising])
+    assert (terms.fields["x"][0], terms.fields["y"][0]) == pytest.approx((-0.6, 0.8))
     exchange = listed(tmp_path, "Exchange", [(0, 0, 0.5)])
     assert read_expert([exchange, ising])[0].constant == pytest.approx(0.5)
     with pytest.raises(SettingsError, match="not a term of exchange"):
