@@ -30,7 +30,7 @@ class XYZ(Model):
     latex = (
         r"H = \sum_{(ij)} \left[ J^x_{ij} S^x_i S^x_j + J^y_{ij} S^y_i S^y_j + J^z_{ij} S^z_i S^z_j \right]"
         r" + \sum_{(ij)} \sum_{a \neq b} J^{ab}_{ij} S^a_i S^b_j"
-        r" - h_x \sum_i S^x_i - h_y \sum_i S^y_i - h \sum_i S^z_i - \sum_{i, a} h_i^a S^a_i"
+        r" - \sum_i \left[ h_x S^x_i + h_y S^y_i + h S^z_i \right] - \sum_i \sum_a h_i^a S^a_i"
     )
     parameters = (
         *(
