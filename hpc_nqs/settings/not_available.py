@@ -8,7 +8,7 @@ _MEASURED = (
     "thermodynamics"
 )
 _INSTEAD = "; `hpc-nqs exact` gives the exact results of small systems"
-_BY_COMPONENT = f'model.kind = "{XYZ.word}" with all nine J^ab in entries of model.{XYZ.cell_key} or {XYZ.site_key}'
+_BY_COMPONENT = f'nine J^ab in entries of model.{XYZ.cell_key} or {XYZ.site_key} of "{XYZ.word}"; {_MODELS}'
 # What the words have in common, the words, and what there is instead.
 _WORDS = (
     ("spins other than 1/2", "spin s two_s 2s spin_length", "all spins are 1/2"),
