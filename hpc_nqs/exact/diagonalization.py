@@ -179,8 +179,8 @@ class Part:
         self.lattice = lattice
 
     def stars(self):
-        """Return lists of characters whose sectors symmetries or complex conjugation map onto each other."""
-        return stars(self.abelian, self.conjugations)
+        """Return lists of characters whose sectors symmetries or, of real H, conjugation map onto each other."""
+        return stars(self.abelian, self.conjugations, self.sector.model.is_real)
 
     def largest_block(self):
         """Return the number of states in the largest sector."""

@@ -43,10 +43,13 @@ class TimeCorrelations:
     Raises
     ------
     ValueError
-        More than 16 sites, a block of more than MAX_BLOCK states, or eigenvectors of more than MAX_NUMBERS numbers.
+        A complex H, more than 16 sites, a block of more than MAX_BLOCK states, or eigenvectors of more than MAX_NUMBERS
+        numbers.
     """
 
     def __init__(self, model, lattice, structure_factor=()):
+        if not model.is_real:  # <S^z_i(tau) S^z_j> is not symmetric in i and j
+            raise ValueError("correlations in imaginary time are available for H with real elements only")
         self.keys = [wave_vector_key(q) for q in structure_factor]
         self.n_sites, self.subtracts_means = model.n_sites, not model.spin_flip_symmetric
         group, parts = symmetry_parts(model, lattice)

@@ -7,7 +7,7 @@ orbit and S_a its stabilizer, the basis of the sector of character chi is
     |a, chi> = (|A| |S_a|)^(-1/2) sum_t chi(t)^* |t a>,   H_ba = sum_terms h chi(tau) sqrt(|S_b| / |S_a|)
 
 where a term takes a to tau b.  Sectors that a symmetry g maps onto their complex conjugates, chi(g t g^-1) =
-chi(t)^*, have a real basis: combinations of |a, chi> and g K |a, chi>, K complex conjugation.
+chi(t)^*, have a real basis where H is real: combinations of |a, chi> and g K |a, chi>, K complex conjugation.
 """
 
 import math
@@ -134,8 +134,11 @@ def conjugations(abelian, group):
     return [(np.array(key), g) for key, (g, _) in found.items()]
 
 
-def stars(abelian, conjugations_of_group):
-    """Return lists of characters whose sectors have the same energies: related by symmetry or complex conjugation."""
+def stars(abelian, conjugations_of_group, of_real=True):
+    """Return lists of characters whose sectors have the same energies: related by symmetry or complex conjugation.
+
+    Conjugation relates chi and chi^* only where H is real, `of_real`.
+    """
     numbers = {row.tobytes(): k for k, row in enumerate(abelian.angles)}
     unseen, found = set(range(len(abelian.angles))), []
     for k in range(len(abelian.angles)):
@@ -143,8 +146,9 @@ def stars(abelian, conjugations_of_group):
             continue
         star = set()
         for images, _ in conjugations_of_group:
-            for row in (abelian.angles[k][images], -abelian.angles[k][images] % abelian.exponent):
-                star.add(numbers[np.ascontiguousarray(row).tobytes()])
+            row = abelian.angles[k][images]
+            for related in (row, -row % abelian.exponent) if of_real else (row,):
+                star.add(numbers[np.ascontiguousarray(related).tobytes()])
         unseen -= star
         found.append(sorted(star))
     return found
@@ -218,10 +222,10 @@ class SymmetryBlock:
 
     def _collect_terms(self):
         parts = [(np.zeros(0, dtype=np.intp),) * 3 + (np.zeros(0),)]
-        for mask, kept, element in off_diagonal(self.model, self.representatives):
+        for mask, kept, values in off_diagonal(self.model, self.representatives):
             rows, elements = self._locate(self.representatives[kept] ^ mask)
             scale = np.sqrt(self._stabilizer_order[rows] / self._stabilizer_order[kept])
-            parts.append((rows, kept, elements, element * scale))
+            parts.append((rows, kept, elements, values * scale))
         return [np.concatenate(part) for part in zip(*parts, strict=True)]
 
     def kept(self, k):
@@ -239,18 +243,19 @@ class SymmetryBlock:
 
     def _matrix(self, k, diagonal_elements, terms, conjugations_of_group):
         """Return `block` as a sparse array, of an operator given by its elements between orbits."""
+        is_real = np.isrealobj(terms[3])
         kept = self.kept(k)
         place = np.full(len(self.representatives), -1)
         place[kept] = np.arange(len(kept))
         rows, columns, elements, values = terms
         inside = (place[rows] >= 0) & (place[columns] >= 0)
         entries = values[inside] * self.abelian.characters(k)[elements[inside]].conj()
-        if self.abelian.is_real(k):
+        if is_real and self.abelian.is_real(k):
             entries = entries.real
         shape = (len(kept), len(kept))
         matrix = scipy.sparse.coo_array((entries, (place[rows[inside]], place[columns[inside]])), shape=shape).tocsr()
         matrix = matrix + scipy.sparse.diags_array(diagonal_elements[kept])
-        if not self.abelian.is_real(k):
+        if is_real and not self.abelian.is_real(k):
             mirror = self._mirror(k, conjugations_of_group)
             if mirror is not None:
                 basis = self._real_basis(k, kept, place, mirror)

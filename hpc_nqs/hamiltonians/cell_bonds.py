@@ -33,21 +33,37 @@ def with_cell_bonds(lattice, bonds, entries, key="cell_bonds"):
     """
     if not entries:
         return bonds
-    if lattice.positions is None:
-        raise ValueError(f"model.{key}: a custom lattice has no cells; write the couplings into its bonds")
-    _check(entries, len(lattice.basis), key)
     sites, strengths, shells = [np.sort(bonds[0], axis=1)], [bonds[1]], [bonds[2]]
-    for number, entry in enumerate(entries, start=1):
-        pairs = _pairs(lattice, *entry[:4])
-        if not len(pairs) or np.any(pairs[:, 0] == pairs[:, 1]):
-            problem = "couples a spin with itself" if len(pairs) else "reaches no spin"
-            raise ValueError(f"{_shown(key, number, entry)}: on this lattice the entry {problem}")
+    for entry, pairs in zip(entries, entry_pairs(lattice, entries, key), strict=True):
         sites.append(np.sort(pairs, axis=1))
         strengths.append(np.full(len(pairs), entry[4]))
         shells.append(np.zeros(len(pairs), dtype=np.int8))
     distinct, first, place = np.unique(np.concatenate(sites), axis=0, return_index=True, return_inverse=True)
     sums = np.bincount(place.ravel(), weights=np.concatenate(strengths), minlength=len(distinct))
     return distinct.astype(np.intp), sums, np.concatenate(shells)[first]
+
+
+def entry_pairs(lattice, entries, key):
+    """Return the sites of every entry (R1, R2, a, b, *numbers), a list of (n, 2) intp: spin a and then spin b.
+
+    Raises
+    ------
+    ValueError
+        As `with_cell_bonds`.
+    """
+    if not entries:
+        return []
+    if lattice.positions is None:
+        raise ValueError(f"model.{key}: a custom lattice has no cells; write the couplings into its bonds")
+    _check(entries, len(lattice.basis), key)
+    found = []
+    for number, entry in enumerate(entries, start=1):
+        pairs = _pairs(lattice, *entry[:4])
+        if not len(pairs) or np.any(pairs[:, 0] == pairs[:, 1]):
+            problem = "couples a spin with itself" if len(pairs) else "reaches no spin"
+            raise ValueError(f"{shown_entry(key, number, entry)}: on this lattice the entry {problem}")
+        found.append(pairs)
+    return found
 
 
 def _pairs(lattice, r1, r2, a, b):
@@ -61,8 +77,8 @@ def _pairs(lattice, r1, r2, a, b):
 def _check(entries, n_basis, key):
     """Raise ValueError for entries that name spins which a cell does not have, or the same bonds twice."""
     seen = set()
-    for number, (r1, r2, a, b, strength) in enumerate(entries, start=1):
-        shown = _shown(key, number, (r1, r2, a, b, strength))
+    for number, entry in enumerate(entries, start=1):
+        shown, (r1, r2, a, b) = shown_entry(key, number, entry), entry[:4]
         if max(a, b) >= n_basis:
             allowed = f"are numbered from 0 to {n_basis - 1}" if n_basis > 1 else "have the number 0"
             raise ValueError(f"{shown}: the spins of a cell {allowed} on this lattice")
@@ -71,6 +87,6 @@ def _check(entries, n_basis, key):
         seen |= {(r1, r2, a, b), (-r1, -r2, b, a)}
 
 
-def _shown(key, number, entry):
-    r1, r2, a, b, strength = entry
-    return f"model.{key}, entry {number}, [{r1}, {r2}, {a}, {b}, {strength:g}]"
+def shown_entry(key, number, entry):
+    """Return the words for an entry of a list of the input, its number counted from 1."""
+    return f"model.{key}, entry {number}, [{', '.join(f'{part:g}' for part in entry)}]"

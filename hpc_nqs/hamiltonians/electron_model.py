@@ -254,6 +254,16 @@ class ElectronModel:
         return np.zeros((0, 2), dtype=np.intp)
 
     @property
+    def conditional_sites(self):
+        """Return (0, 2) intp: no site is flipped alone."""
+        return np.zeros((0, 2), dtype=np.intp)
+
+    @property
+    def conditional_element(self):
+        """Return (0,) float64, see `conditional_sites`."""
+        return np.zeros(0)
+
+    @property
     def parallel_element(self):
         """Return (0,) float64, see `parallel_sites`."""
         return np.zeros(0)

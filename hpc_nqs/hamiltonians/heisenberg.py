@@ -56,6 +56,7 @@ class Heisenberg(Model):
     not_all_zero = ("couplings", "cell_bonds")
     spin = 0.5
     has_exchange = True
+    cell_key = "cell_bonds"
 
     @classmethod
     def build(cls, lattice, **given):
@@ -79,19 +80,17 @@ class Heisenberg(Model):
 
     @classmethod
     def match(cls, terms):
-        """Return the `Match` of terms with xy couplings: one ratio jz/jxy, no transverse field."""
-        if terms.is_ising:
+        """Return the `Match` of terms with xy couplings: one ratio jz/jxy, fields along z."""
+        if terms.is_ising or not terms.is_xxz:
             return None
-        ratio, uneven = _anisotropy(terms.pairs)
+        ratio, uneven = _anisotropy({sites: (matrix[0][0], matrix[2][2]) for sites, matrix in terms.pairs.items()})
         problems = []
         if uneven:
             problems.append(f"{uneven}: the ratio of the z and xy couplings must be the same for all bonds")
-        if terms.field_x:
-            problems.append(
-                f"Gamma = {terms.field_x:g}: a transverse field is available for Ising couplings (Jx = Jy = 0) only"
-            )
-        strengths = {sites: jxy for sites, (jxy, _) in terms.pairs.items()}
-        return Match(strengths, {"anisotropy": ratio, "field_z": terms.field_z}, problems=problems)
+        problems += [f"a field along {axis}" for axis in "xy" if any(terms.fields[axis])]
+        h = terms.uniform("z")
+        field = {"field_z": h} if h is not None else {"site_fields": list(terms.fields["z"])}
+        return Match({"anisotropy": ratio} | field, problems=problems)
 
 
 def _anisotropy(pairs):

@@ -21,7 +21,7 @@ def spins_of(states, n_sites):
 
 
 def off_diagonal(model, states):
-    """Yield one (flipped bit mask, rows, element) per exchange, parallel or flip term.
+    """Yield one (flipped bit mask, rows, elements) per exchange, parallel, flip or conditional term.
 
     Parameters
     ----------
@@ -34,14 +34,24 @@ def off_diagonal(model, states):
         The term takes state s to s ^ mask.
     rows : (m,) intp
         The entries of `states` on which it does not vanish.
-    element : float
+    elements : (m,) float64 or complex128
+        <s ^ mask|H|s> of these rows.
     """
-    for (i, j), element in zip(model.exchange_sites.tolist(), model.exchange_element.tolist(), strict=True):
-        yield (1 << i) | (1 << j), np.flatnonzero(((states >> i) ^ (states >> j)) & 1), element
-    for (i, j), element in zip(model.parallel_sites.tolist(), model.parallel_element.tolist(), strict=True):
-        yield (1 << i) | (1 << j), np.flatnonzero(1 - ((states >> i) ^ (states >> j)) & 1), element
-    for i, element in zip(model.flip_sites.tolist(), model.flip_element.tolist(), strict=True):
-        yield 1 << i, np.arange(len(states)), element
+    for (i, j), element in zip(model.exchange_sites.tolist(), model.exchange_element, strict=True):
+        rows = np.flatnonzero(((states >> i) ^ (states >> j)) & 1)
+        yield (1 << i) | (1 << j), rows, _towards_up(element, states[rows], i)
+    for (i, j), element in zip(model.parallel_sites.tolist(), model.parallel_element, strict=True):
+        rows = np.flatnonzero(1 - ((states >> i) ^ (states >> j)) & 1)
+        yield (1 << i) | (1 << j), rows, _towards_up(element, states[rows], i)
+    for i, element in zip(model.flip_sites.tolist(), model.flip_element, strict=True):
+        yield 1 << i, np.arange(len(states)), _towards_up(element, states, i)
+    for (i, j), element in zip(model.conditional_sites.tolist(), model.conditional_element, strict=True):
+        yield 1 << i, np.arange(len(states)), (2 * ((states >> j) & 1) - 1) * _towards_up(element, states, i)
+
+
+def _towards_up(element, states, i):
+    """Return the element of terms that flip spin i of `states` upwards, its conjugate where they flip it downwards."""
+    return np.where((states >> i) & 1, np.conj(element), element)
 
 
 def to_sparse(model):
@@ -59,9 +69,9 @@ def to_sparse(model):
     states = np.arange(2**model.n_sites)
     diagonal_values = diagonal(model, spins_of(states, model.n_sites))
     rows, columns, elements = [states], [states], [diagonal_values]
-    for mask, kept, element in off_diagonal(model, states):
+    for mask, kept, values in off_diagonal(model, states):
         rows.append(states[kept] ^ mask)
         columns.append(states[kept])
-        elements.append(np.full(len(kept), element))
+        elements.append(values)
     entries = np.concatenate(elements), (np.concatenate(rows), np.concatenate(columns))
     return scipy.sparse.coo_array(entries, shape=(len(states), len(states))).tocsr()

@@ -42,6 +42,10 @@ class Model:
         electrons.
     ensembles : tuple of tuples of str
         Groups of parameters of which an input gives exactly one group, all of it; empty for spins.
+    shell_keys : tuple of str
+        Parameters with one number per shell of neighbours: one, or those of Jx, Jy and Jz; empty for the first one.
+    cell_key, site_key : str
+        Parameters that list bonds between cells and between sites; empty where there are none.
     has_exchange : bool
         Whether H exchanges spins of two sites.  Without exchange the world lines are those of an Ising model, which
         block Gibbs sampling can follow, too.
@@ -57,6 +61,8 @@ class Model:
     has_exchange: bool
     of_electrons = False
     ensembles = ()
+    shell_keys = ()
+    cell_key = site_key = ""
 
     @classmethod
     def build(cls, lattice, **given):
@@ -80,6 +86,11 @@ class Model:
     def match(cls, terms):
         """Return the `Match` of `BondTerms`, None where their couplings are of another kind; here for every model."""
         return None
+
+    @classmethod
+    def bond_numbers(cls, matrix):
+        """Return the numbers that the input has for a bond with the 3 x 3 matrix J^ab of `BondTerms` that match."""
+        return (matrix[0][0],)
 
     @classmethod
     def formula(cls):
@@ -118,27 +129,41 @@ class Model:
 
 @dataclass(frozen=True)
 class BondTerms:
-    """Terms of another program: H = sum_ij [jxy (SxSx + SySy) + jz SzSz] - h sum Sz - gamma sum Sx,  S = sigma/2.
+    """Terms of another program: H = sum_ij sum_ab J^ab_ij S^a_i S^b_j - sum_i sum_a h^a_i S^a_i,  S = sigma/2.
 
     Attributes
     ----------
-    pairs : dict of (int, int): (float, float)
-        jxy and jz.
-    field_z, field_x : float
-        h and gamma.
+    pairs : dict of (int, int): tuple of tuples of float
+        J^ab, rows for the components of the first spin.
+    fields : dict of str: tuple of float
+        "x", "y", "z" to the h^a_i of all sites.
     negligible : float
         Couplings up to here are zero.
     """
 
     pairs: dict
-    field_z: float
-    field_x: float
+    fields: dict
     negligible: float
 
     @property
     def is_ising(self):
-        """Whether no pair has an xy coupling."""
-        return all(abs(jxy) <= self.negligible for jxy, _ in self.pairs.values())
+        """Whether every pair has SzSz alone."""
+        others = [(a, b) for a in range(3) for b in range(3) if (a, b) != (2, 2)]
+        return all(abs(matrix[a][b]) <= self.negligible for matrix in self.pairs.values() for a, b in others)
+
+    @property
+    def is_xxz(self):
+        """Whether every pair has jxy (SxSx + SySy) + jz SzSz alone."""
+        return all(
+            abs(matrix[0][0] - matrix[1][1]) <= self.negligible
+            and all(abs(matrix[a][b]) <= self.negligible for a in range(3) for b in range(3) if a != b)
+            for matrix in self.pairs.values()
+        )
+
+    def uniform(self, axis):
+        """Return the field along an axis where it is the same on all sites, else None."""
+        fields = self.fields[axis]
+        return fields[0] if max(fields) - min(fields) <= self.negligible else None
 
 
 @dataclass(frozen=True)
@@ -147,17 +172,14 @@ class Match:
 
     Attributes
     ----------
-    strengths : dict of (int, int): float
-        Coupling of every pair, in the convention of the model.
-    values : dict of str: float
-        The other parameters.
+    values : dict of str: float or list of float
+        The parameters besides the couplings, which `Model.bond_numbers` gives.
     remarks : tuple of str
         Sentences for the reader.
     problems : list of str
         Why the model is not the same, one sentence each; empty where it is.
     """
 
-    strengths: dict
     values: dict
     remarks: tuple = ()
     problems: list = field(default_factory=list)

@@ -7,7 +7,9 @@ MAX_SHELLS = 3  # first, second and third neighbours
 MAX_SITES = 12288  # of a list with one number for every site
 NUMBER, INTEGER, SWITCH = "number", "integer", "switch"
 HOPS, CELL_BONDS, CELL_BONDS_XYZ = "hops", "cell bonds", "cell bonds by component"  # lists of (R1, R2, a, b, numbers)
+BONDS_XYZ = "bonds by component"  # of (i, j, numbers)
 OF_CELLS = (HOPS, CELL_BONDS, CELL_BONDS_XYZ)
+N_PLACES = dict.fromkeys(OF_CELLS, 4) | {BONDS_XYZ: 2}  # integers before the numbers of an entry
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,8 @@ class Parameter:
         Whether H without it commutes with the flip of all spins and with it does not.
     kind : str
         `NUMBER`, `INTEGER`, `SWITCH` (true or false), or a list of (R1, R2, a, b, number), cells and what they hold:
-        `HOPS` between orbitals, `CELL_BONDS` between spins, `CELL_BONDS_XYZ` with three numbers.
+        `HOPS` between orbitals, `CELL_BONDS` between spins, `CELL_BONDS_XYZ` with three or nine numbers; or, with three
+        or nine numbers, `BONDS_XYZ` of (site, site, numbers).
     limits : (int, int)
         Of an integer, both included.
     lengths : (int, int)
@@ -72,8 +75,8 @@ class Parameter:
         """Return the numbers of a value as a tuple; empty for what is not given or follows from others."""
         if value is None or isinstance(value, str):
             return ()
-        if self.kind in OF_CELLS:
-            return tuple(number for entry in value for number in entry[4:])
+        if self.kind in N_PLACES:
+            return tuple(number for entry in value for number in entry[N_PLACES[self.kind] :])
         return tuple(value) if self.is_list else (value,)
 
     def converted(self, value):
@@ -92,8 +95,9 @@ class Parameter:
             if value not in (True, False):
                 raise ValueError(f"model.{self.name} = {value}: allowed are True and False")
             return bool(value)
-        if self.kind in OF_CELLS:
-            return tuple((*map(int, entry[:4]), *map(float, entry[4:])) for entry in value)
+        if self.kind in N_PLACES:
+            n_places = N_PLACES[self.kind]
+            return tuple((*map(int, entry[:n_places]), *map(float, entry[n_places:])) for entry in value)
         numbers, (shortest, longest) = tuple(map(float, self.as_tuple(value))), self.lengths
         if self.is_list and not shortest <= len(numbers) <= longest:
             raise ValueError(

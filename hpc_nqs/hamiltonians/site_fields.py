@@ -1,12 +1,12 @@
-"""Fields along z that differ from site to site: staggered ones, and lists."""
+"""Fields that differ from site to site: staggered ones, and lists."""
 
 import numpy as np
 
 from hpc_nqs.hamiltonians.marshall import two_colouring
 
 
-def site_fields(lattice, uniform, staggered, listed):
-    """Return h_i of -sum_i h_i Sz_i, (n_sites,) float64: h + eps_i h_s + the number listed for the site.
+def site_fields(lattice, uniform, staggered, listed, key="site_fields"):
+    """Return h_i of -sum_i h_i S_i, (n_sites,) float64: h + eps_i h_s + the number listed for the site.
 
     Parameters
     ----------
@@ -15,6 +15,8 @@ def site_fields(lattice, uniform, staggered, listed):
         h and h_s; eps_i = +1 on the sublattice of site 0 and -1 on the other one.
     listed : sequence of float
         One number for every spin of a cell, or for every site, or none at all.
+    key : str
+        What messages call the list.
 
     Raises
     ------
@@ -30,7 +32,7 @@ def site_fields(lattice, uniform, staggered, listed):
             allowed = f"{lattice.n_sites}, one for every site"
             if n_cell < lattice.n_sites:
                 allowed = f"{n_cell}, for the spins of a cell, or {allowed}"
-            raise ValueError(f"model.site_fields: {len(listed)} numbers; allowed are {allowed}")
+            raise ValueError(f"model.{key}: {len(listed)} numbers; allowed are {allowed}")
         fields += np.tile(np.asarray(listed, dtype=np.float64), lattice.n_sites // len(listed))
     return fields
 

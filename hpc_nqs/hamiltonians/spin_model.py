@@ -1,7 +1,10 @@
 """Spin models as flat arrays of terms that kernels walk; one representation, no kernel per model.
 
-H = sum_pairs c s_i s_j + sum_i h_i s_i + sum_exchange e (|+-><-+| + |-+><+-|) + sum_parallel p (|++><--| + |--><++|)
-    + sum_flips f sigma^x_i,  s = +1/-1.
+H = sum_pairs c s_i s_j + sum_i h_i s_i + [sum_exchange e |+-><-+| + sum_parallel p |++><--| + sum_flips f |+><-|_i
+    + sum_conditional g |+><-|_i s_j + h.c.],  s = +1/-1.
+
+Elements are real, and f |+><-| + h.c. is f sigma^x, unless products of S^y with S^x or S^z or a field along y make H
+complex; the arrays that have to are complex then.
 
 The models of the input, one class in a file of its own each, say which terms they are.
 """
@@ -32,16 +35,20 @@ class SpinModel:
     site_field : (n_sites,) float64
         Coefficients h of s_i.
     exchange_sites : (n_exchange, 2) intp
-    exchange_element : (n_exchange,) float64
-        Elements e between |+-> and |-+>: J/2, or -J/2 across sublattices after the Marshall rotation.
+    exchange_element : (n_exchange,) float64 or complex128
+        Elements e = <+-|H|-+>: J/2, or -J/2 across sublattices after the Marshall rotation.
     exchange_shell : (n_exchange,) int8
         Shell of each exchange bond; 0 for a custom bond with its own coupling.
     flip_sites : (n_flips,) intp
-    flip_element : (n_flips,) float64
-        Coefficients f of sigma^x_i.
+    flip_element : (n_flips,) float64 or complex128
+        Elements f = <+|H|-> of one site; real ones are coefficients of sigma^x_i.
     parallel_sites : (n_parallel, 2) intp
-    parallel_element : (n_parallel,) float64
-        Elements p between |++> and |-->.
+    parallel_element : (n_parallel,) float64 or complex128
+        Elements p = <++|H|-->.
+    conditional_sites : (n_conditional, 2) intp
+        Of the spin that is flipped, and of the one whose s multiplies the element.
+    conditional_element : (n_conditional,) float64 or complex128
+        Elements g of the flip from - to +.
     sublattice : (n_sites,) int8 or None
         -1 on the sites that `marshall` rotated, +1 on the others; None where nothing was rotated.
     """
@@ -59,13 +66,17 @@ class SpinModel:
     flip_element: np.ndarray
     parallel_sites: np.ndarray
     parallel_element: np.ndarray
+    conditional_sites: np.ndarray
+    conditional_element: np.ndarray
     sublattice: np.ndarray | None = None
 
     def __post_init__(self):
         freeze_arrays(self)
 
     @classmethod
-    def of_terms(cls, kind, n_sites, spin, pairs=None, exchange=None, flips=None, parallel=None, field_z=0.0):
+    def of_terms(
+        cls, kind, n_sites, spin, pairs=None, exchange=None, flips=None, parallel=None, conditional=None, field_z=0.0
+    ):
         """Return the model of terms as arrays, not rotated; terms without strength are left out.
 
         Parameters
@@ -74,19 +85,21 @@ class SpinModel:
             As the attributes.
         pairs : (sites, couplings), optional
         exchange : (sites, elements, shells), optional
-        flips, parallel : (sites, elements), optional
-            See the attributes of the same names.
+        flips, parallel, conditional : (sites, elements), optional
+            See the attributes of the same names; complex elements without imaginary part become real.
         field_z : float or (n_sites,) float64
             h of -sum_i h_i (spin * sigma^z_i).
         """
         no_bonds, no_sites = np.zeros((0, 2), dtype=np.intp), np.zeros(0, dtype=np.intp)
         pairs = pairs or (no_bonds, np.zeros(0))
         exchange = exchange or (no_bonds, np.zeros(0), np.zeros(0, dtype=np.int8))
-        flips, parallel = flips or (no_sites, np.zeros(0)), parallel or (no_bonds, np.zeros(0))
+        flips = flips or (no_sites, np.zeros(0))
+        parallel, conditional = parallel or (no_bonds, np.zeros(0)), conditional or (no_bonds, np.zeros(0))
         site_field = np.full(n_sites, -spin * np.asarray(field_z, dtype=np.float64)) + 0.0  # no negative zeros
-        kept = ([part[terms[1] != 0] for part in terms] for terms in (pairs, exchange, flips, parallel))
-        (pair_sites, pair_coupling), exchange, flips, parallel = kept
-        return cls(kind, n_sites, spin, pair_sites, pair_coupling, site_field, *exchange, *flips, *parallel)
+        pairs, *others = (
+            [_real(part[terms[1] != 0]) for part in terms] for terms in (pairs, exchange, flips, parallel, conditional)
+        )
+        return cls(kind, n_sites, spin, *pairs, site_field, *(part for terms in others for part in terms))
 
     @property
     def n_lattice_sites(self):
@@ -126,7 +139,13 @@ class SpinModel:
     @property
     def conserves_sz(self):
         """Whether H commutes with sum Sz."""
-        return len(self.flip_sites) == 0 and len(self.parallel_sites) == 0
+        return not (len(self.flip_sites) or len(self.parallel_sites) or len(self.conditional_sites))
+
+    @property
+    def is_real(self):
+        """Whether all elements of H are real, so that complex conjugation is a symmetry."""
+        elements = self.exchange_element, self.flip_element, self.parallel_element, self.conditional_element
+        return all(map(np.isrealobj, elements))
 
     @property
     def has_exchange(self):
@@ -141,7 +160,8 @@ class SpinModel:
         """
         exchange = np.abs(self.exchange_element) + np.abs(self.parallel_element).max(initial=0.0)
         of_bonds = np.abs(self.pair_coupling) / self.spin**2, exchange / self.spin
-        return np.concatenate([*of_bonds, np.abs(self.flip_element)]).max()
+        of_pairs = np.abs(self.parallel_element) / self.spin, np.abs(self.conditional_element) / self.spin**2
+        return np.concatenate([*of_bonds, *of_pairs, np.abs(self.flip_element)]).max()
 
     @property
     def energy_scale(self):
@@ -164,8 +184,15 @@ class SpinModel:
 
     @property
     def spin_flip_symmetric(self):
-        """Whether H commutes with the flip of all spins."""
-        return not self.site_field.any()
+        """Whether H commutes with the flip of all spins, which conjugates elements and changes the sign of s."""
+        conjugated = self.exchange_element, self.flip_element, self.parallel_element
+        breaking = [np.imag(elements) for elements in conjugated] + [np.real(self.conditional_element)]
+        return not (self.site_field.any() or any(map(np.any, breaking)))
+
+
+def _real(array):
+    """Return a complex array without imaginary parts as float64, any other one as it is."""
+    return array.real if np.iscomplexobj(array) and not np.any(array.imag) else array
 
 
 def freeze_arrays(terms):

@@ -45,5 +45,12 @@ class TransverseFieldIsing(Model):
         if not terms.is_ising:
             return None
         remark = f"Ising couplings: the model {cls.word} in Pauli matrices, coupling = -Jz/4, field = Gamma/2."
-        strengths = {sites: -jz / 4 for sites, (_, jz) in terms.pairs.items()}
-        return Match(strengths, {"field": terms.field_x / 2, "field_z": terms.field_z / 2}, (remark,))
+        gamma, h = terms.uniform("x"), terms.uniform("z")
+        if gamma is None or h is None or any(terms.fields["y"]):
+            return Match({}, problems=["fields along y or that differ from site to site"])
+        return Match({"field": gamma / 2, "field_z": h / 2}, (remark,))
+
+    @classmethod
+    def bond_numbers(cls, matrix):
+        """Return the coupling of a bond, see `Model.bond_numbers`."""
+        return (-matrix[2][2] / 4,)

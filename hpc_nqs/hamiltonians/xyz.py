@@ -1,20 +1,36 @@
-"""Magnets whose couplings differ by component and by direction: XYZ, Kitaev, compass; fields along x and z."""
+"""Magnets of any couplings of two spins: XYZ, Kitaev, off-diagonal, Dzyaloshinskii-Moriya; fields in any direction."""
 
-from hpc_nqs.hamiltonians.model import Model
-from hpc_nqs.hamiltonians.parameter import CELL_BONDS_XYZ, Parameter
+from hpc_nqs.hamiltonians.model import Match, Model
+from hpc_nqs.hamiltonians.parameter import BONDS_XYZ, CELL_BONDS_XYZ, MAX_SITES, Parameter
 
 _COMPONENTS = ("couplings_x", "couplings_y", "couplings_z")
+_SITE_FIELDS = {"x": "site_fields_x", "y": "site_fields_y", "z": "site_fields"}
+_NUMBERS = "Jx, Jy, Jz, or all nine J^ab of J^ab S^a S^b row after row,"
+
+
+def _site_fields(name, axis, **options):
+    return Parameter(
+        name,
+        (),
+        symbol="h_i",
+        term=f"-sum h_i S{axis}_i besides field_{axis}: one for every spin of a cell, or for every site",
+        shown_at_default=False,
+        lengths=(0, MAX_SITES),
+        entries="the spins of a cell or the sites",
+        **options,
+    )
 
 
 class XYZ(Model):
-    """H = sum_b [Jx_b SxSx + Jy_b SySy + Jz_b SzSz] - h_x sum_i Sx_i - h sum_i Sz_i,  S = sigma/2."""
+    """H = sum_b sum_ab J^ab_b S^a S^b - sum_i [h^x_i Sx_i + h^y_i Sy_i + h^z_i Sz_i],  S = sigma/2."""
 
     word = "xyz"
     title = "XYZ"
-    summary = "XYZ, Kitaev"
+    summary = "XYZ, Kitaev, off-diagonal and Dzyaloshinskii-Moriya couplings"
     latex = (
         r"H = \sum_{(ij)} \left[ J^x_{ij} S^x_i S^x_j + J^y_{ij} S^y_i S^y_j + J^z_{ij} S^z_i S^z_j \right]"
-        r" - h_x \sum_i S^x_i - h \sum_i S^z_i"
+        r" + \sum_{(ij)} \sum_{a \neq b} J^{ab}_{ij} S^a_i S^b_j"
+        r" - \sum_i \left[ h_x S^x_i + h_y S^y_i + h S^z_i \right] - \sum_i \sum_a h_i^a S^a_i"
     )
     parameters = (
         *(
@@ -22,60 +38,77 @@ class XYZ(Model):
             for name, axis in zip(_COMPONENTS, "xyz", strict=True)
         ),
         Parameter("field_x", 0.0, symbol="h_x", term="-h_x sum Sx", shown_at_default=False),
+        Parameter("field_y", 0.0, symbol="h_y", term="-h_y sum Sy", shown_at_default=False, breaks_spin_flip=True),
         Parameter("field_z", 0.0, symbol="h", term="-h sum Sz", shown_at_default=False, breaks_spin_flip=True),
+        _site_fields("site_fields_x", "x"),
+        _site_fields("site_fields_y", "y", breaks_spin_flip=True),
+        _site_fields("site_fields", "z", breaks_spin_flip=True),
         Parameter(
             "cell_bonds_xyz",
             (),
             symbol="J",
-            term="bonds besides these: [R1, R2, a, b, Jx, Jy, Jz] couples spin a of every cell to spin b of the cell R "
-            "away, both from 0",
+            term=f"bonds besides these: [R1, R2, a, b, J] with {_NUMBERS} couples spin a of every cell to spin b of "
+            "the cell R away, both from 0",
             kind=CELL_BONDS_XYZ,
             shown_at_default=False,
         ),
+        Parameter(
+            "bonds_xyz",
+            (),
+            symbol="J",
+            term=f"bonds of single sites besides these: [i, j, J] with {_NUMBERS} couples site i to site j",
+            kind=BONDS_XYZ,
+            shown_at_default=False,
+        ),
     )
-    not_all_zero = (*_COMPONENTS, "cell_bonds_xyz", "field_x")
+    not_all_zero = (
+        *(*_COMPONENTS, "cell_bonds_xyz", "bonds_xyz"),
+        *("field_x", "field_y", "site_fields_x", "site_fields_y"),
+    )
     spin = 0.5
     has_exchange = True
+    shell_keys, cell_key, site_key = _COMPONENTS, "cell_bonds_xyz", "bonds_xyz"
 
     @classmethod
     def build(cls, lattice, **given):
         """Return the `SpinModel`, see `Model.build`.
 
-        Jx SxSx + Jy SySy is (Jx + Jy) / 4 between |+-> and |-+>, (Jx - Jy) / 4 between |++> and |-->.
+        Its elements are complex where products of S^y with S^x or S^z, or a field along y, want it.
         """
         import numpy as np
 
+        from hpc_nqs.hamiltonians.bond_matrices import bond_matrices, bond_terms
+        from hpc_nqs.hamiltonians.site_fields import site_fields
         from hpc_nqs.hamiltonians.spin_model import SpinModel
 
-        values, n = cls.completed(given), lattice.n_sites
-        sites, (jx, jy, jz), shells = _coupled(lattice, values)
+        values = cls.completed(given)
+        lists = [(name, values[name]) for name in ("cell_bonds_xyz", "bonds_xyz")]
+        bonds = bond_matrices(lattice, [values[name] for name in _COMPONENTS], *lists)
+        x, y, z = (
+            site_fields(lattice, values[f"field_{axis}"], 0.0, values[name], name)
+            for axis, name in _SITE_FIELDS.items()
+        )
         return SpinModel.of_terms(
             cls.word,
-            n,
+            lattice.n_sites,
             cls.spin,
-            pairs=(sites, jz / 4),
-            exchange=(sites, (jx + jy) / 4, shells),
-            parallel=(sites, (jx - jy) / 4),
-            flips=(np.arange(n, dtype=np.intp), np.full(n, -values["field_x"] / 2)),
-            field_z=values["field_z"],
+            **bond_terms(*bonds),
+            flips=(np.arange(lattice.n_sites, dtype=np.intp), -(x - 1j * y) / 2),
+            field_z=z,
         )
 
+    @classmethod
+    def match(cls, terms):
+        """Return the `Match` of any terms."""
+        values = {}
+        for axis, name in _SITE_FIELDS.items():
+            h = terms.uniform(axis)
+            values |= {name: list(terms.fields[axis])} if h is None else {f"field_{axis}": h} if h else {}
+        remark = f"The model {cls.word} has exact results (`hpc-nqs exact`); runs of it are refused."
+        return Match(values, (remark,))
 
-def _coupled(lattice, values):
-    """Return all coupled pairs (n, 2), their three couplings (3, n) and shells (n,)."""
-    import numpy as np
-
-    from hpc_nqs.hamiltonians.bonds import coupled_bonds
-    from hpc_nqs.hamiltonians.cell_bonds import with_cell_bonds
-
-    parts = []
-    for component, name in enumerate(_COMPONENTS):
-        entries = [(*entry[:4], entry[4 + component]) for entry in values["cell_bonds_xyz"]]
-        parts.append(with_cell_bonds(lattice, coupled_bonds(lattice, values[name]), entries, "cell_bonds_xyz"))
-    sites, first, place = np.unique(
-        np.sort(np.concatenate([part[0] for part in parts]), axis=1), axis=0, return_index=True, return_inverse=True
-    )
-    couplings, starts = np.zeros((3, len(sites))), np.cumsum([0, *(len(part[0]) for part in parts)])
-    for component, part in enumerate(parts):
-        np.add.at(couplings[component], place.ravel()[starts[component] : starts[component + 1]], part[1])
-    return sites.astype(np.intp), couplings, np.concatenate([part[2] for part in parts])[first]
+    @classmethod
+    def bond_numbers(cls, matrix):
+        """Return Jx, Jy, Jz of a bond, all nine J^ab where others do not vanish, see `Model.bond_numbers`."""
+        off_diagonal = any(matrix[a][b] for a in range(3) for b in range(3) if a != b)
+        return tuple(x for row in matrix for x in row) if off_diagonal else tuple(matrix[a][a] for a in range(3))

@@ -1,7 +1,8 @@
 """Expert-mode files of HPhi and mVMC: lists of pairs, fields and general two-body terms of spin-1/2 systems.
 
 Every term becomes a 4 x 4 matrix on its two spins, in the order up-up, up-down, down-up, down-down. The sum of a pair
-is then split into constant, fields, SzSz and exchange; what is left over is a term that this program does not have.
+is then split into constant, fields and products S^a S^b, of which every Hermitian matrix consists. Two operators of one
+spin are one operator.
 """
 
 import numpy as np
@@ -25,7 +26,8 @@ __all__ = ["is_namelist", "is_pair_file", "read_expert"]
 _LEFT_OVER = 1e-9  # of what makes a pair, relative to its largest element
 
 _UP, _DOWN = np.diag([1.0, 0.0]), np.diag([0.0, 1.0])
-_SZ, _SX, _ONE = (_UP - _DOWN) / 2, np.array([[0.0, 0.5], [0.5, 0.0]]), np.eye(2)
+_SPIN = {"x": np.array([[0.0, 0.5], [0.5, 0.0]]), "y": np.array([[0.0, -0.5j], [0.5j, 0.0]]), "z": (_UP - _DOWN) / 2}
+_SZ, _ONE = _SPIN["z"], np.eye(2)
 _RAISE = np.array([[0.0, 1.0], [0.0, 0.0]])  # from down to up
 _EXCHANGE = np.kron(_RAISE, _RAISE.T) + np.kron(_RAISE.T, _RAISE)
 # What one unit of each coupling adds to H. Exchange has the other sign in mVMC, which writes it with electrons.
@@ -116,9 +118,12 @@ def _add(kind, numbers, program, matrices, fields):
         if kind not in _PAIR_MATRICES:
             raise ValueError
         sign = -1.0 if kind == "exchange" and program == "mvmc" else 1.0
+        if sign < 0 and i == j and value:  # written with electrons: of one site it is no product of spins
+            raise ValueError
         matrix = sign * value * _PAIR_MATRICES[kind]
     if i == j:
-        raise ValueError
+        fields[i] = fields.get(i, 0) + np.einsum("akkd->ad", matrix.reshape(2, 2, 2, 2))
+        return
     if i > j:
         i, j, matrix = j, i, matrix.reshape(2, 2, 2, 2).transpose(1, 0, 3, 2).reshape(4, 4)
     matrices[i, j] = matrices.get((i, j), 0) + matrix
@@ -130,31 +135,24 @@ def _collect(terms, matrices, fields, problems):
     for (i, j), matrix in matrices.items():
         if not np.any(matrix):
             continue
-        jz, jxy = _component(matrix, np.kron(_SZ, _SZ)), 2 * _component(matrix, _EXCHANGE)
-        rest = matrix - jz * np.kron(_SZ, _SZ) - jxy / 2 * _EXCHANGE
-        shift = np.trace(matrix).real / 4
-        spread = rest.reshape(2, 2, 2, 2)
-        local = [np.einsum("ikjk->ij", spread) / 2, np.einsum("kikj->ij", spread) / 2]
-        local = [part - shift * _ONE for part in local]
-        left = rest - shift * np.eye(4) - np.kron(local[0], _ONE) - np.kron(_ONE, local[1])
-        if np.abs(left).max() > _LEFT_OVER * np.abs(matrix).max():
-            sentence = "@: terms such as PairLift, Jx different from Jy or off-diagonal Jab are not available"
-            problems.add(sentence, f"{i} {j}", "pair")
-        terms.constant += shift
-        for site, part in ((i, local[0]), (j, local[1])):
-            fields[site] = fields.get(site, 0) + part
-        if jz or jxy:
-            terms.add_pair(i, j, jxy, jz)
+        if np.abs(matrix - matrix.conj().T).max() > _LEFT_OVER * np.abs(matrix).max():
+            problems.add("@: the sum of the terms is not Hermitian", f"{i} {j}", "pair")
+        couplings = [[4 * _component(matrix, np.kron(first, second)) for second in _SPIN.values()]
+                     for first in _SPIN.values()]  # fmt: skip
+        couplings = np.where(np.abs(couplings) > _LEFT_OVER * np.abs(matrix).max(), couplings, 0.0)
+        terms.constant += _component(matrix, np.eye(4)) / 4
+        for site, own in ((i, lambda spin: np.kron(spin, _ONE)), (j, lambda spin: np.kron(_ONE, spin))):
+            fields[site] = fields.get(site, 0) + sum(_component(matrix, own(spin)) * spin for spin in _SPIN.values())
+        if np.any(couplings):
+            terms.add_pair(i, j, couplings)
     for site, matrix in fields.items():
-        shift = np.trace(matrix).real / 2
-        h, gamma = -_component(matrix, _SZ), -_component(matrix, _SX)
-        left = matrix - shift * _ONE + h * _SZ + gamma * _SX
-        if np.abs(left).max() > _LEFT_OVER * max(np.abs(matrix).max(), 1.0):
-            problems.add("@: a field along y, or terms that are not Hermitian, are not available", site, "site")
-        terms.constant += shift
-        terms.field_z[site], terms.field_x[site] = h, gamma
+        if np.abs(matrix - matrix.conj().T).max() > _LEFT_OVER * max(np.abs(matrix).max(), 1.0):
+            problems.add("@: the sum of the terms is not Hermitian", site, "site")
+        terms.constant += _component(matrix, _ONE) / 2
+        for axis, spin in _SPIN.items():
+            terms.fields[axis][site] = -2 * _component(matrix, spin)
 
 
 def _component(matrix, operator):
-    """Return the coefficient of an operator in a matrix, both as vectors; real."""
-    return float(np.vdot(operator, matrix).real / np.vdot(operator, operator))
+    """Return the real part of tr(operator^+ matrix)."""
+    return float(np.vdot(operator, matrix).real)

@@ -1,17 +1,20 @@
 """The standard-mode input of HPhi and mVMC (`stan.in`): its keywords, its lattices, its conventions.
 
-H = -h sum Sz - Gamma sum Sx + sum_bonds sum_a J^a S^a S^a in spin-1/2 operators (manual of HPhi, standard mode). Every
-cell adds its bonds, so a bond that a short period reaches in two ways is there twice; the couplings are added.
+H = -h sum Sz - Gamma sum Sx - Gamma_y sum Sy + D sum Sz^2 + sum_bonds sum_ab J^ab S^a_i S^b_j in spin-1/2 operators
+(manual of HPhi, standard mode), i the first site of a bond. Every cell adds its bonds, so a bond that a short period
+reaches in two ways is there twice; the couplings are added.
 """
+
+import numpy as np
 
 from hpc_nqs.hamiltonians import Hubbard
 from hpc_nqs.importers.electron_terms import ElectronTerms, filling_of
 from hpc_nqs.importers.expert_files import real_of
+from hpc_nqs.importers.spin_couplings import couplings_of
 from hpc_nqs.importers.spin_terms import SpinTerms
 from hpc_nqs.settings.parsing import SettingsError
 
 # Bonds of each cell: (name of the coupling, steps along W and L, the two sites inside their cells).
-_AXES = ("x", "y", "z")
 _CHAIN = (("J0", 0, 1, 0, 0), ("J0'", 0, 2, 0, 0), ("J0''", 0, 3, 0, 0))
 _SQUARE = (
     *(("J0", 1, 0, 0, 0), ("J1", 0, 1, 0, 0)),
@@ -48,7 +51,6 @@ _LATTICES = {name: name for name in (*_BONDS, "ladder")} | {"tetragonal": "squar
 
 _OF_SPINS = ("spin", "spingc", "spingccma", "spingcboost")
 _OF_ELECTRONS = tuple(f"{word}{end}" for word in (Hubbard.word, f"fermion{Hubbard.word}") for end in ("", "gc"))
-_COMPONENTS = ("", "x", "y", "z", "xy", "yx", "xz", "zx", "yz", "zy")
 # What these programs compute with, not what they compute; it has no place in our input.
 _NUMERICAL = (
     *("method", "restart", "outputmode", "eigenvecio", "hamio", "calcspec", "spectrumtype", "cdatafilehead"),
@@ -63,7 +65,7 @@ _NUMERICAL = (
 )
 _DRAWING = ("a", "wlength", "llength", "wx", "wy", "lx", "ly", "phase0", "phase1")  # phases act on hopping only
 _BOX = ("a0w", "a0l", "a1w", "a1l")
-_ZERO_ONLY = ("d", "gamma_y", "k")
+_ZERO_ONLY = ("k",)
 
 
 def read_standard(text, name):
@@ -88,8 +90,9 @@ def read_standard(text, name):
     if model in _OF_ELECTRONS:
         return _read_electrons(model, lattice, numbers, name)
     n_basis, cells, neighbour, regular = _cells(lattice, numbers, problems)
-    couplings = _couplings(lattice, numbers)
-    h, gamma = numbers.real("h"), numbers.real("gamma")
+    names = dict.fromkeys(name for name, *_ in _bonds_of(lattice, n_basis)) if lattice else ()
+    couplings = couplings_of(names, lattice != "ladder", numbers)
+    fields = {"x": numbers.real("gamma"), "y": numbers.real("gamma_y"), "z": numbers.real("h")}
     for keyword in _ZERO_ONLY:
         if numbers.real(keyword):
             problems.append(f"{keyword} = {given[keyword]}: not available here")
@@ -97,17 +100,32 @@ def read_standard(text, name):
         problems.append(f"2S = {given['2s']}: only spin 1/2 (2S = 1) is available")
     if numbers.integer("2sz", 0) != 0:
         problems.append(f"2Sz = {given['2sz']}: sectors of fixed magnetization are not available, 2Sz = 0 or none")
-    if gamma and model == "spin":
-        problems.append(f"Gamma = {gamma:g}: breaks the conservation of Sz, which wants model = SpinGC")
+    if model == "spin":
+        problems += _not_conserving(given, fields, couplings)
+    constant = numbers.real("d") / 4  # Sz^2
     _check_keywords(lattice, numbers, _DRAWING)
     terms = SpinTerms(n_basis * len(cells), regular)
-    terms.field_z, terms.field_x = [h] * terms.n_sites, [gamma] * terms.n_sites
+    terms.fields = {axis: [value] * terms.n_sites for axis, value in fields.items()}
+    terms.constant = constant * terms.n_sites
     for coupling, i, j in _pairs(lattice, n_basis, cells, neighbour, couplings):
-        terms.add_pair(i, j, *couplings[coupling])
+        terms.add_pair(i, j, couplings[coupling])
+    for coupling, (w, l), first, second in _bonds_of(lattice, n_basis):
+        if couplings[coupling].any():
+            place = {"chain": (l, w, 0, 0), "ladder": (l, second - first, 0, 0)}.get(lattice, (w, l, first, second))
+            terms.cell_bonds.append((*place, couplings[coupling]))
     remarks = _remarks(given, name)
     if model == "spin":
         remarks.append('Averages here are over all values of Sz, as with model = "SpinGC", not over 2Sz = 0 alone.')
     return terms, remarks
+
+
+def _not_conserving(given, fields, couplings):
+    """Return the problems of fields and couplings that do not conserve Sz, with a model that fixes it."""
+    found = [f"{name} = {given[name.lower()]}" for name, axis in (("Gamma", "x"), ("Gamma_y", "y")) if fields[axis]]
+    for name, matrix in couplings.items():
+        if matrix[0, 0] != matrix[1, 1] or matrix[0, 1] != -matrix[1, 0] or matrix[2, :2].any() or matrix[:2, 2].any():
+            found.append(f"{name} of such components")
+    return [f"{each}: breaks the conservation of Sz, which wants model = SpinGC" for each in found]
 
 
 def _read_electrons(model, lattice, numbers, name):
@@ -166,11 +184,11 @@ def _check_keywords(lattice, numbers, drawing):
 
 
 def _pairs(lattice, n_basis, cells, neighbour, couplings):
-    """Yield (coupling, site, site) of every bond of every cell whose coupling, a tuple, does not vanish."""
+    """Yield (coupling, site, site) of every bond of every cell whose coupling, an array, does not vanish."""
     for cell in cells:
         for coupling, steps, first, second in _bonds_of(lattice, n_basis):
             i, j = neighbour(cell, (0, 0), first), neighbour(cell, steps, second)
-            if not any(couplings[coupling]):
+            if not np.any(couplings[coupling]):
                 continue
             if i == j:
                 raise SettingsError([f"{coupling}: the lattice is so short that a site is its own neighbour"])
@@ -314,41 +332,3 @@ def _bonds_of(lattice, n_basis):
             yield "J0", (0, 0), leg, leg + 1
             yield "J2", (0, 1), leg, leg + 1
             yield "J2'", (0, -1), leg, leg + 1
-
-
-def _couplings(lattice, numbers):
-    """Return {coupling: (jxy, jz)}; J stands for J0, J1, J2 where these are not given (not on a ladder)."""
-    if lattice is None:
-        return {}
-    names = dict.fromkeys(name for name, *_ in _bonds_of(lattice, _N_BASIS.get(lattice, 2)))
-    found = {}
-    for name in names:
-        common = "J" + name.lstrip("J012") if lattice != "ladder" else None
-        own, shared = _matrix(name, numbers), _matrix(common, numbers) if common else {}
-        if own and shared:
-            numbers.problems.append(f"{common} and {name} are both given: give one of them")
-        matrix = own or shared
-        found[name] = (matrix.get("x", 0.0), matrix.get("z", 0.0))
-        shown, x, y = name if own else common, matrix.get("x", 0.0), matrix.get("y", 0.0)
-        if x != y:
-            numbers.problems.append(
-                f"{shown}x = {x:g}, {shown}y = {y:g}: different couplings of x and y are not available"
-            )
-        numbers.problems += [
-            f"{shown}{component} = {matrix[component]:g}: off-diagonal couplings are not available"
-            for component in _COMPONENTS[4:]
-            if matrix.get(component)
-        ]
-    return found
-
-
-def _matrix(name, numbers):
-    """Return the given components of one coupling, {"x": ..., "y": ..., "z": ...}; empty when there are none."""
-    values = {part: numbers.real((name + part).lower(), None) for part in _COMPONENTS}
-    values = {part: value for part, value in values.items() if value is not None}
-    if "" in values:
-        if set(_AXES) & set(values):
-            numbers.problems.append(f"{name} and {name}x, {name}y, {name}z are both given: give one of them")
-        isotropic = values.pop("")
-        values = dict.fromkeys(_AXES, isotropic) | values
-    return values

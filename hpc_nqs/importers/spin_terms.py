@@ -1,11 +1,14 @@
 """Spin Hamiltonians of other programs: the terms that were read, and the input of this program that means the same.
 
-H = sum_pairs [ jxy (SxSx + SySy) + jz SzSz ] - sum_i [ h_i Sz_i + gamma_i Sx_i ] + constant,   S = sigma/2.
+H = sum_pairs sum_ab J^ab S^a_i S^b_j - sum_i sum_a h^a_i S^a_i + constant,   S = sigma/2.
 """
 
 import math
 
+import numpy as np
+
 from hpc_nqs.hamiltonians import MODELS
+from hpc_nqs.hamiltonians.cell_bonds import entry_pairs
 from hpc_nqs.hamiltonians.model import BondTerms
 from hpc_nqs.hamiltonians.parameter import MAX_SHELLS
 from hpc_nqs.lattices import lattice as lattices
@@ -24,27 +27,30 @@ class SpinTerms:
     Attributes
     ----------
     n_sites : int
-    pairs : dict of (int, int): [float, float]
-        jxy and jz of the pairs i < j, summed over everything that names the pair.
-    field_z, field_x : list of float
-        h_i and gamma_i.
+    pairs : dict of (int, int): (3, 3) float64
+        J^ab of the pairs i < j, summed over everything that names the pair.
+    fields : dict of str: list of float
+        "x", "y", "z" to the h^a_i of all sites.
     constant : float
         Energy that multiplies the identity.
     regular : (str, tuple of int) or None
         Kind and lengths of the lattice of this program that has the same sites in the same order.
+    cell_bonds : list of (int, int, int, int, (3, 3) float64)
+        R1, R2, a, b, J of what couples spin a of every cell of this lattice to spin b of the cell R away; none where
+        only the pairs are known.
     """
 
     def __init__(self, n_sites, regular=None):
         self.n_sites, self.regular = n_sites, regular
-        self.pairs = {}
-        self.field_z, self.field_x = [0.0] * n_sites, [0.0] * n_sites
+        self.pairs, self.cell_bonds = {}, []
+        self.fields = {axis: [0.0] * n_sites for axis in ("x", "y", "z")}
         self.constant = 0.0
 
-    def add_pair(self, i, j, jxy, jz):
-        """Add a coupling between two different sites."""
-        pair = self.pairs.setdefault((min(i, j), max(i, j)), [0.0, 0.0])
-        pair[0] += jxy
-        pair[1] += jz
+    def add_pair(self, i, j, matrix):
+        """Add the coupling J^ab S^a_i S^b_j of two different sites, (3, 3)."""
+        matrix = np.asarray(matrix, dtype=np.float64)
+        i, j, matrix = (i, j, matrix) if i < j else (j, i, matrix.T)
+        self.pairs[i, j] = self.pairs.get((i, j), 0.0) + matrix
 
 
 def input_text(terms, remarks, temperatures=()):
@@ -64,7 +70,7 @@ def input_text(terms, remarks, temperatures=()):
         When this program has no such model; names every reason.
     """
     tables, own_remarks = tables_of(terms)
-    largest = max(abs(value) for pair in terms.pairs.values() for value in pair)
+    largest = float(max(np.abs(matrix).max() for matrix in terms.pairs.values()))
     return written(tables, remarks + own_remarks, temperatures, largest)
 
 
@@ -92,55 +98,109 @@ def written(tables, remarks, temperatures, largest):
 
 def tables_of(terms):
     """Return (the sections lattice and model of the terms, remarks for the reader); see `input_text`."""
-    scale = max((abs(value) for pair in terms.pairs.values() for value in pair), default=0.0)
-    pairs = {
-        sites: couplings
-        for sites, couplings in sorted(terms.pairs.items())
-        if max(map(abs, couplings)) > TOLERANCE * scale
-    }
-    problems = [] if pairs else ["no couplings between spins were found"]
-    problems += _uneven("longitudinal", "h", terms.field_z) + _uneven("transverse", "Gamma", terms.field_x)
-    h, gamma = (fields[0] if fields else 0.0 for fields in (terms.field_z, terms.field_x))
-    if not pairs:
-        raise SettingsError(problems)
-    model, match = _matching_model(BondTerms(pairs, h, gamma, TOLERANCE * scale))
-    if problems + match.problems:
-        raise SettingsError(problems + match.problems)
+    scale = max((float(np.abs(matrix).max()) for matrix in terms.pairs.values()), default=0.0)
+    if not scale:
+        raise SettingsError(["no couplings between spins were found"])
+    pairs = {sites: _clean(matrix, scale) for sites, matrix in sorted(terms.pairs.items())}
+    pairs = {sites: matrix for sites, matrix in pairs.items() if np.any(matrix)}
+    rows = {sites: tuple(map(tuple, matrix.tolist())) for sites, matrix in pairs.items()}
+    largest_field = max(map(abs, sum(terms.fields.values(), [])), default=0.0)
+    fields = {axis: tuple(_clean(values, largest_field).tolist()) for axis, values in terms.fields.items()}
+    model, match = _matching_model(BondTerms(rows, fields, TOLERANCE * scale))
+    if match.problems:
+        raise SettingsError(match.problems)
     remarks = []
     if abs(terms.constant) > TOLERANCE * max(scale, 1.0) * terms.n_sites:
         remarks.append(
             f"The constant {terms.constant / terms.n_sites:.10g} per site is left out: add it to energies to compare."
         )
     remarks += match.remarks
-    of_bonds, values = model.bond_parameter(), dict(match.values)
-    lattice, couplings = as_regular(terms.regular, match.strengths, MAX_SHELLS if of_bonds.is_list else 1)
-    if lattice is None:
-        lattice = {"kind": "custom", "bonds": [[i, j, float(value)] for (i, j), value in match.strengths.items()]}
-        free = sorted(set(range(terms.n_sites)) - {site for sites in match.strengths for site in sites})
-        if free:
-            lattice["n_sites"] = terms.n_sites
-            remarks.append(f"Sites without bonds, which count in averages per site: {', '.join(map(str, free))}.")
-        remarks.append("The bonds are listed one by one: they are not shells of neighbours with one coupling each.")
-    else:
-        values[of_bonds.name] = couplings if of_bonds.is_list else couplings[0]
+    tables = _of_shells(terms.regular, pairs, model) or _of_cells(terms, pairs, model, scale)
+    lattice, couplings, own_remarks = tables or _of_pairs(terms.n_sites, pairs, model)
+    remarks += own_remarks
+    values = match.values | couplings
     named = {parameter.name: values[parameter.name] for parameter in model.parameters if parameter.name in values}
     return {"lattice": lattice, "model": {"kind": model.word} | named}, remarks
 
 
+def _clean(numbers, scale):
+    """Return numbers as float64 with 0 in place of what is nothing but rounding beside `scale`."""
+    numbers = np.asarray(numbers, dtype=np.float64)
+    return np.where(np.abs(numbers) <= TOLERANCE * scale, 0.0, numbers)
+
+
 def _matching_model(terms):
-    """Return (model, its `Match`) of `BondTerms`: the first that says the same, else the first with its problems."""
-    matches = [(model, model.match(terms)) for model in MODELS.values()]
+    """Return (model, its `Match`) of `BondTerms`: the first that says the same, else the first with its problems.
+
+    Models of general couplings, which list single bonds themselves, come last.
+    """
+    ordered = sorted(MODELS.values(), key=lambda model: bool(model.site_key))
+    matches = [(model, model.match(terms)) for model in ordered]
     matches = [(model, match) for model, match in matches if match is not None]
     if not matches:
         raise SettingsError([f"the couplings are those of no model here; there are {', '.join(MODELS)}"])
     return next((found for found in matches if not found[1].problems), matches[0])
 
 
-def _uneven(name, symbol, fields):
-    if fields and max(fields) - min(fields) > TOLERANCE * max(map(abs, fields)):
-        found = f"{min(fields):g} to {max(fields):g}"
-        return [f"the {name} field {symbol} differs between sites ({found}): it must be uniform"]
-    return []
+def _shell_keys(model):
+    return model.shell_keys or (model.bond_parameter().name,)
+
+
+def _of_shells(regular, pairs, model):
+    """Return what `_of_pairs` does with couplings of shells of a regular lattice; None where they are no such."""
+    keys, values, lattice = _shell_keys(model), {}, None
+    numbers = {sites: model.bond_numbers(matrix.tolist()) for sites, matrix in pairs.items()}
+    if any(len(each) != len(keys) for each in numbers.values()):
+        return None
+    is_list = model.bond_parameter().is_list
+    for place, key in enumerate(keys):
+        strengths = {sites: each[place] for sites, each in numbers.items() if each[place]}
+        found, couplings = as_regular(regular, strengths, MAX_SHELLS if is_list else 1) if strengths else ({}, [0.0])
+        if found is None:
+            return None
+        lattice, values[key] = found or lattice, couplings if is_list else couplings[0]
+    return lattice, values, []
+
+
+def _of_cells(terms, pairs, model, scale):
+    """Return what `_of_pairs` does with bonds that repeat in every cell of a regular lattice; None for others."""
+    if not (terms.regular and terms.cell_bonds and model.cell_key):
+        return None
+    kind, lengths = terms.regular
+    entries = {}
+    for *places, matrix in terms.cell_bonds:
+        entries[*places, *model.bond_numbers(_clean(matrix, scale).tolist())] = matrix
+    try:
+        reached = entry_pairs(lattices.build(kind, lengths), list(entries), model.cell_key)
+    except ValueError:  # no such lattice here, or an entry given twice
+        return None
+    rebuilt = SpinTerms(terms.n_sites)
+    for bonds, matrix in zip(reached, entries.values(), strict=True):
+        for i, j in bonds.tolist():
+            rebuilt.add_pair(i, j, matrix)
+    for sites in rebuilt.pairs.keys() | pairs.keys():
+        if np.abs(rebuilt.pairs.get(sites, 0.0) - pairs.get(sites, np.zeros((3, 3)))).max() > TOLERANCE * scale:
+            return None
+    values = {key: [0.0] for key in _shell_keys(model)} | {model.cell_key: [list(entry) for entry in entries]}
+    return {"kind": kind, "lengths": list(lengths)}, values, []
+
+
+def _of_pairs(n_sites, pairs, model):
+    """Return ([lattice] table, {key of the model: its couplings}, remarks), here of bonds listed one by one."""
+    numbers = {sites: model.bond_numbers(matrix.tolist()) for sites, matrix in pairs.items()}
+    values = {}
+    if model.site_key:
+        bonds = [[i, j, 0.0] for i, j in numbers]
+        values[model.site_key] = [[i, j, *each] for (i, j), each in numbers.items()]
+    else:
+        bonds = [[i, j, *each] for (i, j), each in numbers.items()]
+    lattice, remarks = {"kind": "custom", "bonds": bonds}, []
+    free = sorted(set(range(n_sites)) - {site for sites in numbers for site in sites})
+    if free:
+        lattice["n_sites"] = n_sites
+        remarks.append(f"Sites without bonds, which count in averages per site: {', '.join(map(str, free))}.")
+    remarks.append("The bonds are listed one by one: they are not shells of neighbours with one coupling each.")
+    return lattice, values, remarks
 
 
 def as_regular(regular, strengths, n_shells):

@@ -6,7 +6,7 @@ import json
 import re
 
 from hpc_nqs.hamiltonians import MODELS
-from hpc_nqs.hamiltonians.parameter import CELL_BONDS, OF_CELLS, SWITCH
+from hpc_nqs.hamiltonians.parameter import CELL_BONDS, N_PLACES, SWITCH
 from hpc_nqs.hamiltonians.spin_model import SZ_WORDS
 from hpc_nqs.reports import lost
 from hpc_nqs.reports.columns import TEXT_WIDTH, aligned, aligned_columns, time_columns
@@ -156,7 +156,7 @@ def _model_words(given):
             continue
         if parameter.kind == SWITCH:
             words.append(f"{name} = {str(value).lower()}")
-        elif parameter.is_list and (parameter.kind in OF_CELLS[:1] + OF_CELLS[2:] or len(value) > MAX_NAMED):
+        elif parameter.is_list and (parameter.kind in {*N_PLACES} - {CELL_BONDS} or len(value) > MAX_NAMED):
             words.append(f"{len(value)} {name}")
         else:
             marks = _marks(parameter, value)

@@ -2,10 +2,21 @@
 
 import dataclasses
 
-from hpc_nqs.hamiltonians.parameter import CELL_BONDS_XYZ, HOPS, INTEGER, OF_CELLS, SWITCH
-from hpc_nqs.settings.rules import auto_or, between_cells, integer, list_of, number, option, word, written_options
+from hpc_nqs.hamiltonians.parameter import BONDS_XYZ, CELL_BONDS_XYZ, HOPS, INTEGER, OF_CELLS, SWITCH
+from hpc_nqs.settings.rules import (
+    auto_or,
+    between_cells,
+    between_sites,
+    integer,
+    list_of,
+    number,
+    option,
+    word,
+    written_options,
+)
 
 MAX_HOPS = 10**5  # of the list of one cell
+_BY_COMPONENT = ("Jx", "Jy", "Jz"), ("Jxx", "Jxy", "Jxz", "Jyx", "Jyy", "Jyz", "Jzx", "Jzy", "Jzz")
 
 
 class ModelSection:
@@ -72,8 +83,10 @@ def _rule(parameter):
         return word(True, False), bool
     if parameter.kind in OF_CELLS:
         places = "orbitals" if parameter.kind == HOPS else "spins of a cell"
-        numbers = ("Jx", "Jy", "Jz") if parameter.kind == CELL_BONDS_XYZ else ("x",)
-        return list_of(between_cells(places, numbers), 0, MAX_HOPS), tuple[tuple, ...]
+        numbers = _BY_COMPONENT if parameter.kind == CELL_BONDS_XYZ else (("x",),)
+        return list_of(between_cells(places, *numbers), 0, MAX_HOPS), tuple[tuple, ...]
+    if parameter.kind == BONDS_XYZ:
+        return list_of(between_sites(*_BY_COMPONENT), 0, MAX_HOPS), tuple[tuple, ...]
     rule, kind = (integer(*parameter.limits), int) if parameter.kind == INTEGER else (number(), float)
     if parameter.is_list:
         return list_of(rule, *parameter.lengths), tuple[kind, ...]

@@ -8,17 +8,22 @@ _MEASURED = (
     "thermodynamics"
 )
 _INSTEAD = "; `hpc-nqs exact` gives the exact results of small systems"
+_BY_COMPONENT = f'nine J^ab in entries of model.{XYZ.cell_key} or {XYZ.site_key} of "{XYZ.word}"; {_MODELS}'
 # What the words have in common, the words, and what there is instead.
 _WORDS = (
     ("spins other than 1/2", "spin s two_s 2s spin_length", "all spins are 1/2"),
-    ("Dzyaloshinskii-Moriya couplings", "dm dmi dm_vector d_vector dzyaloshinskii dzyaloshinskii_moriya", _MODELS),
+    (
+        "Dzyaloshinskii-Moriya couplings by name",
+        "dm dmi dm_vector d_vector dzyaloshinskii dzyaloshinskii_moriya",
+        _BY_COMPONENT,
+    ),
     (
         "keys for couplings of single components",
         "jx jy jz j_x j_y j_z jxy jyz jxz",
-        f'model.kind = "{XYZ.word}" with couplings_x, couplings_y, couplings_z, and model.cell_bonds for directions',
+        f'model.kind = "{XYZ.word}" with {", ".join(XYZ.shell_keys)}, and model.{XYZ.cell_key} for directions',
     ),
     ("Kitaev couplings by name", "kitaev k compass", f'model.kind = "{XYZ.word}", with an entry for each kind of bond'),
-    ("off-diagonal couplings", "gamma_prime off_diagonal", _MODELS),
+    ("off-diagonal couplings by name", "gamma_prime off_diagonal", _BY_COMPONENT),
     ("single-ion and biquadratic terms", "single_ion single_ion_anisotropy d biquadratic", _MODELS),
     ("couplings of more than two spins", "ring ring_exchange four_spin three_spin chirality", _MODELS),
     (
@@ -26,7 +31,11 @@ _WORDS = (
         f"t_j tj fermions bosons bose_{Hubbard.word} kondo holstein",
         _MODELS,
     ),
-    ("fields along y, and along x of this model", "field_x field_y hx hy h_x h_y", _MODELS),
+    (
+        "fields along x and y of this model",
+        "field_x field_y hx hy h_x h_y",
+        f'model.kind = "{XYZ.word}" with field_x, field_y; {_MODELS}',
+    ),
     (
         "random couplings and fields",
         "disorder random",

@@ -214,20 +214,36 @@ def bond():
     )
 
 
-def between_cells(what, numbers):
-    """Accept one [R1, R2, a, b, *numbers]: whole numbers of cells, `what` (orbitals or spins) from 0, named numbers."""
+def between_cells(what, *numbers):
+    """Accept one [R1, R2, a, b, *numbers]: whole numbers of cells, `what` (orbitals or spins) from 0, named numbers.
+
+    `numbers` are tuples of names, of which an entry has one.
+    """
     places = (*(integer(-1000, 1000),) * 2, *(integer(0, 1000),) * 2)
+    return _placed("R1, R2, a, b", places, f"integers R1, R2, {what} a, b from 0,", numbers)
+
+
+def between_sites(*numbers):
+    """Accept one [i, j, *numbers]: two sites from 0, and the numbers of one of the tuples of names `numbers`."""
+    return _placed("i, j", (integer(0, MAX_SITES - 1),) * 2, "sites i, j from 0", numbers)
+
+
+def _placed(letters, places, meaning, numbers):
+    """Return the rule of one [*places, *numbers] with the `letters` and the rules of its places."""
+    n_places = len(places)
 
     def convert(value):
-        if not isinstance(value, (list, tuple)) or len(value) != 4 + len(numbers):
+        if not isinstance(value, (list, tuple)) or len(value) - n_places not in map(len, numbers):
             raise ValueError
         # an array has one type for all its columns
-        whole = (int(part) if isinstance(part, float) and part.is_integer() else part for part in value[:4])
+        whole = (int(part) if isinstance(part, float) and part.is_integer() else part for part in value[:n_places])
         whole = (rule.convert(part) for rule, part in zip(places, whole, strict=True))
-        return (*whole, *(number().convert(part) for part in value[4:]))
+        return (*whole, *(number().convert(part) for part in value[n_places:]))
 
-    named, counted = ", ".join(numbers), "a number" if len(numbers) == 1 else "numbers"
-    return Rule(f"[R1, R2, a, b, {named}] with integers R1, R2, {what} a, b from 0, and {counted} {named}", convert)
+    shapes = " or ".join(f"[{letters}, {', '.join(names)}]" for names in numbers)
+    counted = "a number" if len(numbers[0]) == 1 else "numbers"
+    named = f"{counted} {', '.join(numbers[0])}" if len(numbers) == 1 else counted
+    return Rule(f"{shapes} with {meaning} and {named}", convert)
 
 
 def word_or(choice, rule):

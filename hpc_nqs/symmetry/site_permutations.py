@@ -124,7 +124,7 @@ def _verified(candidates, model):
 
 
 def is_symmetry(permutation, model):
-    """Return whether the permutation maps all pair, exchange, flip and field terms of the model onto themselves.
+    """Return whether the permutation maps all terms of the model on pairs and sites onto themselves.
 
     Of electrons pairs of hops, too.
 
@@ -150,40 +150,53 @@ def verify(group, model):
 
 
 def _terms(model):
-    """Return (sites (n, 2), element, kind) of all terms; one-site terms name their site twice."""
+    """Return (sites (n, 2), element, kind, whether i and j have different parts) of all terms.
+
+    One-site terms name their site twice.  An exchange i, j of a complex element is also the exchange j, i of its
+    conjugate: it stands there as both.
+    """
     sites = np.arange(model.n_sites)
     field = np.flatnonzero(model.site_field)
+    is_directed = np.iscomplexobj(model.exchange_element)
+    pairs, elements = exchange = model.exchange_sites, model.exchange_element
+    if is_directed:
+        exchange = np.concatenate([pairs, pairs[:, ::-1]]), np.concatenate([elements, elements.conj()])
     parts = [
-        (model.pair_sites, model.pair_coupling),
-        (model.exchange_sites, model.exchange_element),
-        (np.stack([sites[field]] * 2, axis=1), model.site_field[field]),
-        (np.stack([model.flip_sites] * 2, axis=1), model.flip_element),
-        (model.parallel_sites, model.parallel_element),
+        (model.pair_sites, model.pair_coupling, False),
+        (*exchange, is_directed),
+        (np.stack([sites[field]] * 2, axis=1), model.site_field[field], False),
+        (np.stack([model.flip_sites] * 2, axis=1), model.flip_element, False),
+        (model.parallel_sites, model.parallel_element, False),
+        (model.conditional_sites, model.conditional_element, True),
     ]
-    kinds = np.repeat(np.arange(len(parts)), [len(part[0]) for part in parts])
-    return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts]), kinds
+    counts = [len(part[0]) for part in parts]
+    kinds, directed = np.repeat(np.arange(len(parts)), counts), np.repeat([part[2] for part in parts], counts)
+    return *(np.concatenate([part[k] for part in parts]) for k in range(2)), kinds, directed
 
 
 def _term_keys(model):
-    """Return (sites, kind of each term as a number, sorted keys): equal multisets of keys are equal Hamiltonians."""
-    sites, elements, kinds = _terms(model)
-    scale = np.abs(elements).max(initial=1e-300)
-    rows = np.stack([kinds, np.round(elements / scale, 12)], axis=1)
+    """Return (sites, label, whether directed, sorted keys) of terms: equal multisets of keys are equal Hamiltonians.
+
+    Labels number kinds of terms with the same element.
+    """
+    sites, elements, kinds, directed = _terms(model)
+    elements = np.round(elements / np.abs(elements).max(initial=1e-300), 12)
+    rows = np.stack([kinds, elements.real, elements.imag], axis=1)
     labels = np.unique(rows, axis=0, return_inverse=True)[1].ravel()
-    return sites, labels, np.sort(_keys(sites, labels, model.n_sites))
+    return sites, labels, directed, np.sort(_keys(sites, labels, directed, model.n_sites))
 
 
-def _keys(sites, labels, n_sites):
-    low, high = np.minimum(*sites.T), np.maximum(*sites.T)
-    return (labels * n_sites + low) * n_sites + high
+def _keys(sites, labels, directed, n_sites):
+    first = np.where(directed, sites[:, 0], np.min(sites, axis=1))
+    return (labels * n_sites + first) * n_sites + np.sum(sites, axis=1) - first
 
 
 def _is_symmetry(permutation, model, keys):
     permutation = np.asarray(permutation)
     if not np.array_equal(np.sort(permutation), np.arange(model.n_sites)):
         return False
-    sites, labels, expected = keys
-    if not np.array_equal(np.sort(_keys(permutation[sites], labels, model.n_sites)), expected):
+    sites, labels, directed, expected = keys
+    if not np.array_equal(np.sort(_keys(permutation[sites], labels, directed, model.n_sites)), expected):
         return False
     return not _is_of_electrons(model) or model.keeps_pairs_of_hops(permutation)
 
@@ -262,15 +275,15 @@ def automorphisms(model, max_order=MAX_ORDER):
     after the other.  Returns only the identity when there are more than `max_order`.
     """
     n = model.n_sites
-    sites, labels, _ = _term_keys(model)
+    sites, labels, directed, _ = _term_keys(model)
     edges = [{} for _ in range(n)]
     own = [[] for _ in range(n)]
-    for (i, j), label in zip(sites.tolist(), labels.tolist(), strict=True):
+    for (i, j), label, is_directed in zip(sites.tolist(), labels.tolist(), directed.tolist(), strict=True):
         if i == j:
             own[i].append(label)
         else:
-            edges[i].setdefault(j, []).append(label)
-            edges[j].setdefault(i, []).append(label)
+            edges[i].setdefault(j, []).append((label, 1 if is_directed else 0))
+            edges[j].setdefault(i, []).append((label, -1 if is_directed else 0))
     edges = [{j: tuple(sorted(kinds)) for j, kinds in around.items()} for around in edges]
     colours = _stable_colours(edges, own)
     order = _search_order(edges, colours)

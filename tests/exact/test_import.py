@@ -86,7 +86,7 @@ SYSTEMS = {
         8,
         [(i, j, (1, 1, 1)) for i, j in square_cells(2, 4)[0]] + [(i, j, (0.5,) * 3) for i, j in square_cells(2, 4)[1]],
         {},
-        'kind = "custom"',
+        "cell_bonds = [[1, 0, 0, 0, 1.0], [0, 1, 0, 0, 1.0], [1, 1, 0, 0, 0.5], [1, -1, 0, 0, 0.5]]",
     ),
     "ladder with rungs and one diagonal": (
         'model = "SpinGC"\nlattice = "ladder"\nL = 4\nW = 2\nJ0 = 0.6\nJ1 = 1.0\nJ2 = 0.3',
@@ -96,7 +96,7 @@ SYSTEMS = {
         + [(i, i + 4, (0.6,) * 3) for i in range(4)]
         + [(i, (i + 1) % 4 + 4, (0.3,) * 3) for i in range(4)],
         {},
-        'kind = "custom"',
+        "cell_bonds = [[1, 0, 0, 0, 1.0], [0, 1, 0, 0, 0.6], [1, 1, 0, 0, 0.3]]",
     ),
     "triangular cell of eight sites, oblique": (
         'model = "SpinGC"\nlattice = "triangular"\na0W = 2\na0L = 1\na1W = -1\na1L = 2\nJ = 1.0',
@@ -174,18 +174,17 @@ def test_every_shell_of_every_lattice_is_recognized(lattice, n_shells):
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
-        ("Jx = 1\nJy = 2", "Jx = 1, Jy = 2: different couplings"),
-        ("J = 1\nJxy = 0.5", "Jxy = 0.5: off-diagonal"),
+        ("J = 1\nJxy = 0.5", "J and Jxy are both given: give Jx, Jy, Jz in place of it"),
+        ("J = 1\nJx = 0.5", "J and Jx are both given"),
+        ("Jxy = 1\nJ0x = 0.5", "J and J0 are both given"),
         ("J = 1\n2S = 2", "2S = 2: only spin 1/2"),
         ("J = 1\n2Sz = 2", "2Sz = 2: sectors"),
-        ("J = 1\nGamma = 0.5", "Gamma = 0.5: a transverse field"),
-        ("J = 1\nD = 0.5", "d = 0.5"),
+        ("J = 1\nK = 0.5", "k = 0.5"),
         ("J = 1\nJ0 = 2", "J and J0 are both given"),
         ("J = 1\nU = 4\nfoo = 1", "foo = 1: unsupported keyword"),
         ("J = one", "j = one: allowed is a number"),
         ("J = 1\nJ = 2", "j is given twice"),
         ("J 1", "a line is `keyword = value`"),
-        ("Jz = 1\nJ'x = 1\nJ'y = 1", "the ratio of the z and xy couplings"),
         ("h = 1", "no couplings"),
     ],
 )
@@ -277,12 +276,12 @@ def test_general_two_body_terms(tmp_path):
 
 
 def test_expert_mode_names_what_is_missing(tmp_path):
-    (tmp_path / "pairlift.def").write_text(listed("PairLift", [(0, 1, 0.5)]))
+    (tmp_path / "interall.def").write_text(listed("InterAll", [(0, 0, 0, 1, 1, 0, 1, 1, 0.5, 0.0)]))
     (tmp_path / "ising.def").write_text(listed("Ising", [(0, 1, 0.5), (1, 2, 0.5)]).replace("NIsing 2", "NIsing 3"))
     with pytest.raises(SettingsError) as caught:
-        read_expert([tmp_path / "pairlift.def", tmp_path / "ising.def"])
+        read_expert([tmp_path / "interall.def", tmp_path / "ising.def"])
     assert any("tells 3 terms, there are 2" in problem for problem in caught.value.problems)
-    assert any("pair 0 1: terms such as PairLift" in problem for problem in caught.value.problems)
+    assert any("pair 0 1: the sum of the terms is not Hermitian" in problem for problem in caught.value.problems)
 
 
 def test_a_namelist_with_unknown_terms(tmp_path):
@@ -463,9 +462,9 @@ def test_numbers_of_sites_that_are_none(value, tmp_path):
 
 
 def test_sixty_four_bonds_of_one_kind_are_one_problem(tmp_path):
-    rows = [(i, (i + 1) % 64, 0.5) for i in range(64)]
-    (problem, *others) = problems_of([written(tmp_path, "pairlift.def", "PairLift", rows)])
-    assert "pairs 0 1, 1 2, 2 3 and 61 more: terms such as PairLift" in problem
+    rows = [(i, 0, i, 1, (i + 1) % 64, 1, (i + 1) % 64, 0, 0.5, 0.0) for i in range(64)]
+    (problem, *others) = problems_of([written(tmp_path, "interall.def", "InterAll", rows)])
+    assert "pairs 0 1, 1 2, 2 3 and 61 more: the sum of the terms is not Hermitian" in problem
     assert len(others) <= 1
     rows = [(i, (i + 1) % 64, "nan") for i in range(64)]
     problems = problems_of([written(tmp_path, "exchange.def", "Exchange", rows)])

@@ -83,7 +83,7 @@ WORDS = [
     ({"model": {"kind": "heisenberg", "spin": 1}}, "model.spin: spins other than 1/2 are not available"),
     (
         {"model": {"kind": "heisenberg", "dm": [0, 0, 0.1]}},
-        "model.dm: Dzyaloshinskii-Moriya couplings are not available",
+        "model.dm: Dzyaloshinskii-Moriya couplings by name are not available",
     ),
     ({"model": {"kind": "heisenberg", "D": 0.1}}, "model.D: single-ion and biquadratic terms are not available"),
     ({"model": {"kind": "kitaev"}}, 'model.kind = "kitaev": Kitaev couplings by name are not available; there is: '),

@@ -13,7 +13,7 @@ from hpc_nqs.hamiltonians import MODELS, Heisenberg, TransverseFieldIsing, build
 from hpc_nqs.hamiltonians.electron_model import ElectronModel
 from hpc_nqs.hamiltonians.matrices import to_sparse
 from hpc_nqs.hamiltonians.model import BondTerms, Match, Model
-from hpc_nqs.hamiltonians.parameter import CELL_BONDS, CELL_BONDS_XYZ, Parameter
+from hpc_nqs.hamiltonians.parameter import BONDS_XYZ, CELL_BONDS, CELL_BONDS_XYZ, N_PLACES, Parameter
 from hpc_nqs.importers.spin_terms import SpinTerms, input_text
 from hpc_nqs.lattices import lattice as lattices
 from hpc_nqs.observables.diagonal import build_observables
@@ -55,10 +55,10 @@ class PlanarMagnet(Model):
 
     @classmethod
     def match(cls, terms):
-        if terms.is_ising or any(jz for _, jz in terms.pairs.values()):
+        if terms.is_ising or not terms.is_xxz or any(matrix[2][2] for matrix in terms.pairs.values()):
             return None
-        problems = ["a field along z"] if terms.field_z else []
-        return Match({pair: jxy for pair, (jxy, _) in terms.pairs.items()}, {"field_x": terms.field_x}, (), problems)
+        problems = ["a field along z"] if any(terms.fields["z"]) else []
+        return Match({"field_x": terms.uniform("x")}, (), problems)
 
 
 @pytest.fixture
@@ -123,9 +123,10 @@ def test_breaking_the_spin_flip_is_declared(model):
     """By every parameter of the models that have the symmetry without it."""
     lattice = lattices.build("chain", [4])
     for parameter in model.parameters:
-        numbers = {CELL_BONDS: 1, CELL_BONDS_XYZ: 3}.get(parameter.kind, 0)
-        of_cells = ((1, 0, 0, 0, *[0.7] * numbers),) if numbers else (0.7,)
-        value = of_cells if parameter.is_list else 0.7
+        numbers = {CELL_BONDS: 1, CELL_BONDS_XYZ: 3, BONDS_XYZ: 3}.get(parameter.kind, 0)
+        entry = (1, 0, 0, 0)[: N_PLACES[parameter.kind]] if numbers else ()
+        listed = ((*entry, *[0.7] * numbers),) if numbers else (0.7,)
+        value = listed if parameter.is_list else 0.7
         assert model.build(lattice, **{parameter.name: value}).spin_flip_symmetric != parameter.breaks_spin_flip
 
 
@@ -223,23 +224,24 @@ def test_terms_of_other_programs_become_the_model_that_has_them(third_model):
     def imported(jz, field_x, field_z=0.0):
         terms = SpinTerms(6, ("chain", (6,)))
         for i in range(6):
-            terms.add_pair(i, (i + 1) % 6, 1.0, jz)
-        terms.field_x, terms.field_z = [field_x] * 6, [field_z] * 6
+            terms.add_pair(i, (i + 1) % 6, np.diag([1.0, 1.0, jz]))
+        terms.fields["x"], terms.fields["z"] = [field_x] * 6, [field_z] * 6
         return read_tables(input_text(terms, []))["model"]
 
     assert imported(0.0, 0.4) == {"kind": "planar", "couplings": [1.0], "field_x": 0.4}
     assert imported(0.0, 0.0) == {"kind": "heisenberg", "couplings": [1.0], "anisotropy": 0.0, "field_z": 0.0}
-    with pytest.raises(SettingsError, match="Gamma = 0.4: a transverse field"):
-        imported(0.0, 0.4, field_z=0.2)
+    general = {f"couplings_{axis}": [1.0] for axis in "xy"} | {"couplings_z": [0.0]}
+    assert imported(0.0, 0.4, field_z=0.2) == {"kind": "xyz"} | general | {"field_x": 0.4, "field_z": 0.2}
 
 
 def test_couplings_that_no_model_has_are_refused(monkeypatch):
-    monkeypatch.delitem(MODELS, "tfim")
+    for word in ("tfim", "xyz"):
+        monkeypatch.delitem(MODELS, word)
     terms = SpinTerms(2)
-    terms.add_pair(0, 1, 0.0, 1.0)
+    terms.add_pair(0, 1, np.diag([0.0, 0.0, 1.0]))
     with pytest.raises(SettingsError, match="those of no model here; there are heisenberg"):
         input_text(terms, [])
-    assert Model.match(BondTerms({}, 0.0, 0.0, 0.0)) is None
+    assert Model.match(BondTerms({}, {}, 0.0)) is None
 
 
 def test_models_that_disagree_about_a_key_are_refused():

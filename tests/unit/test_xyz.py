@@ -7,9 +7,12 @@ import pytest
 
 from hpc_nqs.exact.diagonalization import diagonalize, thermal_rows
 from hpc_nqs.hamiltonians import build_model
+from hpc_nqs.hamiltonians.energy_bound import energy_bound
 from hpc_nqs.hamiltonians.matrices import to_sparse
 from hpc_nqs.lattices import lattice as lattices
-from hpc_nqs.settings.parsing import SettingsError, parse_settings
+from hpc_nqs.settings.parsing import SettingsError, parse_settings, read_tables
+from hpc_nqs.settings.system import build
+from hpc_nqs.symmetry.site_permutations import automorphisms, site_symmetries
 from hpc_nqs.tasks import plan
 
 # Rows and columns: Sz = -1/2, +1/2; site 0 is the lowest bit.
@@ -125,3 +128,171 @@ def test_runs_are_refused_by_name():
     )
     with pytest.raises(SettingsError, match='model.kind = "xyz": runs of magnets are available for "heisenberg"'):
         plan(settings)
+
+
+# ---------------------------------------------------------------- off-diagonal couplings, fields in any direction
+
+MATRIX = [0.7, 0.3, -0.5, -0.2, 0.4, 0.6, 0.1, -0.35, 0.9]  # nothing about it is symmetric
+SYMMETRIC = [0.7, 0.3, -0.5, 0.3, 0.4, 0.6, -0.5, 0.6, 0.9]
+MOMENT = [1.0, 0.45, 0.0, -0.45, 1.0, 0.0, 0.0, 0.0, 0.6]  # Dzyaloshinskii-Moriya along z
+REAL = [0.7, 0.0, -0.5, 0.0, 0.4, 0.0, 0.1, 0.0, 0.9]  # S^y with S^y alone
+FIELDS = {"site_fields_x": [0.2, -0.1, 0.3], "site_fields_y": [0.4, 0.0, -0.3], "site_fields": [-0.2, 0.5, 0.1]}
+
+
+def by_components(n_sites, bonds, fields):
+    """Return H from lists of (i, j, nine J^ab) and of {axis: h_i}."""
+    matrix = np.zeros((2**n_sites,) * 2, dtype=complex)
+    for i, j, numbers in bonds:
+        for coupling, (a, b) in zip(numbers, [(a, b) for a in "xyz" for b in "xyz"], strict=True):
+            matrix += coupling * product(n_sites, a, i) @ product(n_sites, b, j)
+    for axis, values in fields.items():
+        for i, value in enumerate(values):
+            matrix -= value * product(n_sites, axis, i)
+    return matrix
+
+
+GENERAL = {
+    "cells, from the higher site to the lower one": (
+        ("chain", [3], "open"),
+        {"cell_bonds_xyz": [(-1, 0, 0, 0, *MATRIX)]},
+        [(1, 0, MATRIX), (2, 1, MATRIX)],
+    ),
+    "sites, both orders and twice": (
+        ("custom", (), "open", [(0, 1, 0.0), (1, 2, 0.5)]),
+        {"bonds_xyz": [(2, 0, *MATRIX), (0, 2, *MOMENT), (0, 1, 0.1, 0.2, 0.3)]},
+        [(2, 0, MATRIX), (0, 2, MOMENT), (0, 1, np.diag([0.1, 0.2, 0.3]).ravel()), (1, 2, np.eye(3).ravel() / 2)],
+    ),
+    "a ring of two, from both sides": (
+        ("chain", [2]),
+        {"cell_bonds_xyz": [(1, 0, 0, 0, *MATRIX)]},
+        [(0, 1, MATRIX), (1, 0, MATRIX)],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", GENERAL)
+def test_any_couplings_and_fields_are_those_of_spin_operators(case):
+    lattice, options, bonds = GENERAL[case]
+    lattice = lattices.build(*lattice)
+    fields = {name: values[: lattice.n_sites] for name, values in FIELDS.items()}
+    model = build_model(lattice, kind="xyz", **NOTHING, **options, **fields, field_x=0.15, field_y=-0.25, field_z=0.35)
+    uniform = zip("xyz", fields.values(), (0.15, -0.25, 0.35), strict=True)
+    expected = by_components(model.n_sites, bonds, {axis: np.add(values, h) for axis, values, h in uniform})
+    np.testing.assert_allclose(to_sparse(model).toarray(), expected, atol=1e-14)
+    assert not model.is_real and not model.conserves_sz and not model.spin_flip_symmetric
+    assert energy_bound(model) <= np.linalg.eigvalsh(expected)[0] + 1e-12
+
+
+def test_the_bound_of_one_bond_is_its_lowest_level():
+    """Both ends hold half of it, seen from either site."""
+    lattice = lattices.build("chain", [2], "open")
+    model = build_model(lattice, kind="xyz", **NOTHING, cell_bonds_xyz=[(1, 0, 0, 0, *MATRIX)])
+    assert energy_bound(model) == pytest.approx(np.linalg.eigvalsh(to_sparse(model).toarray())[0], abs=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "is_real", "flip", "conserves_sz"),
+    [
+        (REAL, True, False, False),
+        (SYMMETRIC, False, False, False),
+        (MOMENT, False, False, True),
+        ([0.7, 0.0, 0.0, 0.0, 0.4, 0.6, 0.0, -0.2, 0.9], False, True, False),  # S^y S^z keeps the flip of all spins
+        ([0.7, 0.3, 0.0, 0.3, 0.7, 0.0, 0.0, 0.0, 0.9], False, False, False),
+        ([0.7, 0.0, 0.0, 0.0, 0.7, 0.0, 0.0, 0.0, 0.9], True, True, True),
+    ],
+)
+def test_what_a_matrix_conserves(numbers, is_real, flip, conserves_sz):
+    model = build_model(lattices.build("chain", [3]), kind="xyz", **NOTHING, cell_bonds_xyz=[(1, 0, 0, 0, *numbers)])
+    matrix = to_sparse(model).toarray()
+    sz = sum(product(3, "z", i) for i in range(3))
+    assert model.is_real == is_real == (not np.any(matrix.imag))
+    assert model.spin_flip_symmetric == flip == np.allclose(matrix[::-1, ::-1], matrix)
+    assert model.conserves_sz == conserves_sz == np.allclose(matrix @ sz, sz @ matrix)
+
+
+GAMMA = [[0, 0, 0, 1, 0.3, 0.5, 0, 0.5, 0.3, 0, 0, 0, -0.7], [1, 0, 1, 0, -0.7, 0, 0, 0, 0.3, 0.5, 0, 0.5, 0.3]]
+GAMMA += [[0, 1, 1, 0, 0.3, 0, 0.5, 0, -0.7, 0, 0.5, 0, 0.3]]  # Kitaev, Heisenberg and Gamma on the bonds z, x and y
+
+
+@pytest.mark.parametrize(
+    ("lattice", "options"),
+    [
+        (("chain", [7]), {"cell_bonds_xyz": [(1, 0, 0, 0, *MOMENT)], "field_z": 0.3}),
+        (("chain", [6]), {"cell_bonds_xyz": [(1, 0, 0, 0, *MOMENT)]}),
+        (("chain", [6]), {"cell_bonds_xyz": [(1, 0, 0, 0, *MATRIX), (2, 0, 0, 0, 0.2, 0.2, 0.2)], "field_y": 0.3}),
+        (("chain", [6]), {"cell_bonds_xyz": [(1, 0, 0, 0, *SYMMETRIC)], "field_y": 0.3}),
+        (("chain", [6]), {"cell_bonds_xyz": [(1, 0, 0, 0, *REAL)], "field_x": 0.2}),
+        (("square", [3, 2]), {"cell_bonds_xyz": [(1, 0, 0, 0, *MATRIX), (0, 1, 0, 0, *MOMENT)]}),
+        (("kagome", [2, 1]), {"cell_bonds_xyz": [(0, 0, 0, 1, *MOMENT), (0, 0, 1, 2, *MOMENT), (0, 0, 2, 0, *MOMENT)]}),
+        (("honeycomb", [2, 2]), {"cell_bonds_xyz": GAMMA, "site_fields_x": [0.2, -0.2]}),
+        (
+            ("custom", (), "open", [(0, 1, 0.0)]),
+            {"bonds_xyz": [(i, (i + 1) % 6, *MOMENT) for i in range(6)]} | {"n_sites": 6},
+        ),
+    ],
+)
+def test_levels_and_structure_factors_in_blocks_are_those_of_the_whole(lattice, options):
+    """Of complex H: a momentum and its negative have levels of their own unless a symmetry connects them."""
+    options = dict(options)
+    lattice = lattices.build(*lattice, n_sites=options.pop("n_sites", None))
+    model = build_model(lattice, kind="xyz", **NOTHING, **options)
+    waves = [] if lattice.positions is None else [(1.0, 0.0)]
+    levels = diagonalize(model, lattice, waves)
+    energies, vectors = np.linalg.eigh(to_sparse(model).toarray())
+    np.testing.assert_allclose(levels.energies, energies, atol=1e-12)
+    spins = ((np.arange(len(energies))[:, None] >> np.arange(model.n_sites)) & 1) - 0.5
+    for q in waves:
+        exact = (np.abs(spins @ lattice.wave_vector(q)) ** 2 / model.n_sites) @ np.abs(vectors) ** 2
+        row = thermal_rows(levels, [1.3])[0]
+        weights = np.exp(-1.3 * (energies - energies[0]))
+        ((found, _),) = row["structure_factor"].values()
+        assert found == pytest.approx(exact @ weights / weights.sum(), abs=1e-12)
+
+
+def test_a_rotating_frame_removes_the_moriya_coupling():
+    """On an open chain a rotation by atan(D/J) per bond leaves an XXZ chain with sqrt(J^2 + D^2)."""
+    lattice = lattices.build("chain", [6], "open")
+    chain = build_model(lattice, kind="xyz", **NOTHING, cell_bonds_xyz=[(1, 0, 0, 0, *MOMENT)])
+    j = np.hypot(1.0, 0.45)
+    plain = build_model(lattice, couplings=[j], anisotropy=0.6 / j)
+    np.testing.assert_allclose(diagonalize(chain, lattice).energies, diagonalize(plain, lattice).energies, atol=1e-12)
+
+
+def test_a_directed_ring_has_no_reflections():
+    """D along z has a direction: translations are left, reflections are not; with D = 0 there are both."""
+    for numbers, order in ((MOMENT, 6), ([1.0, 0, 0, 0, 1.0, 0, 0, 0, 0.6], 12), (REAL, 6)):
+        bonds = [(i, (i + 1) % 6, *numbers) for i in range(6)]
+        ring = lattices.build("custom", (), "open", [(0, 1, 0.0)], n_sites=6)
+        model = build_model(ring, kind="xyz", **NOTHING, bonds_xyz=bonds)
+        assert len(automorphisms(model)) == len(site_symmetries(ring, model)) == order
+        chain = lattices.build("chain", [6])
+        of_cells = build_model(chain, kind="xyz", **NOTHING, cell_bonds_xyz=[(1, 0, 0, 0, *numbers)])
+        assert len(site_symmetries(chain, of_cells)) == order
+        for g in automorphisms(model):
+            image = [sum(((state >> g[k]) & 1) << k for k in range(6)) for state in range(64)]
+            matrix = to_sparse(model).toarray()
+            np.testing.assert_allclose(matrix[np.ix_(image, image)], matrix, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("bonds_xyz = [[0, 9, 1.0, 1.0, 1.0]]", "bonds_xyz, entry 1, .* two different sites from 0 to 3"),
+        ("bonds_xyz = [[1, 1, 1.0, 1.0, 1.0]]", "bonds_xyz, entry 1, .* two different sites from 0 to 3"),
+        ("bonds_xyz = [[0, 1, 1.0, 1.0]]", "bonds_xyz.*Jx, Jy, Jz. or .i, j, Jxx, Jxy"),
+        ("cell_bonds_xyz = [[1, 0, 0, 0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]]", "cell_bonds_xyz.*Jx, Jy, Jz. or .R1, R2"),
+        ("site_fields_y = [0.1, 0.2]", "site_fields_y: 2 numbers; allowed are 1, for the spins of a cell, or 4"),
+    ],
+)
+def test_entries_that_are_none_are_named(line, problem):
+    text = f'[lattice]\nkind = "chain"\nlengths = [4]\n[model]\nkind = "xyz"\n{line}\n[thermal]\ntemperatures = [1.0]\n'
+    with pytest.raises(SettingsError, match=problem):
+        build(parse_settings(read_tables(text)))
+
+
+def test_imaginary_time_of_complex_magnets_is_refused():
+    from hpc_nqs.exact.imaginary_time import TimeCorrelations
+
+    lattice = lattices.build("chain", [4])
+    with pytest.raises(ValueError, match="real elements only"):
+        TimeCorrelations(build_model(lattice, kind="xyz", **NOTHING, cell_bonds_xyz=[(1, 0, 0, 0, *MOMENT)]), lattice)
