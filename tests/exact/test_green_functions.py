@@ -212,7 +212,7 @@ def test_tables_have_them():
 def test_the_page_of_momenta():
     run = hpc_nqs.diagonalize(hpc_nqs.make_input(**INPUT | {"model": INPUT["model"] | {"field_z": 0.5}}))
     axes = figures.momentum([run.table], ["ring"]).axes
-    assert [axis.get_ylabel() for axis in axes] == [r"$n_\sigma(k)$", r"$\beta\, G_\sigma(k, \beta/2)$  [1/J]"]
+    assert [axis.get_ylabel() for axis in axes] == [r"$n_\sigma(k)$", r"$\beta\, G_\sigma(k, \beta/2)$  [1/t]"]
     for axis, name in zip(axes, ("n_k", "spectral_proxy"), strict=True):
         drawn = [container.lines[0].get_xydata() for container in axis.containers]
         assert len(drawn) == 4  # two temperatures, two spins that differ
