@@ -77,9 +77,10 @@ def test_figures_have_the_units_of_their_tables(table):
     assert both.axes[-1].get_xlabel() == "temperature  $T$  [J]"
 
 
-@pytest.mark.parametrize("wrong", ["98.2", "98.2 J", "-1 K", "K 98.2"])
+@pytest.mark.parametrize("wrong", ["98.2", "98.2 J", "-1 K", "K 98.2", 98.2, True])
 def test_wrong_units_are_refused(wrong):
-    with pytest.raises(SettingsError, match=r'units.J = "' + wrong + r'" \(.*\): allowed is a number with one of the'):
+    shown = f'"{wrong}"' if isinstance(wrong, str) else str(wrong).lower()
+    with pytest.raises(SettingsError, match=rf"units.J = {shown} \(.*\): allowed is a number with one of the"):
         parse_settings(INPUT | {"units": {"J": wrong}})
 
 
