@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def with_cell_bonds(lattice, bonds, entries, key="cell_bonds"):
+def with_cell_bonds(lattice, bonds, entries, key="cell_bonds", component=0):
     """Return bonds with those of the list `model.cell_bonds` added.
 
     Every entry (R1, R2, a, b, J) couples spin a of the cell r with spin b of the cell r + R1 a1 + R2 a2 by J, for all
@@ -16,9 +16,11 @@ def with_cell_bonds(lattice, bonds, entries, key="cell_bonds"):
         With positions.
     bonds : (sites (n, 2), strengths (n,), shells (n,))
         As `coupled_bonds` returns them.
-    entries : sequence of (int, int, int, int, float)
+    entries : sequence of (int, int, int, int, float, ...)
     key : str
         What messages call the list.
+    component : int
+        Which of the numbers at the end of an entry is J.
 
     Returns
     -------
@@ -43,7 +45,7 @@ def with_cell_bonds(lattice, bonds, entries, key="cell_bonds"):
             problem = "couples a spin with itself" if len(pairs) else "reaches no spin"
             raise ValueError(f"{_shown(key, number, entry)}: on this lattice the entry {problem}")
         sites.append(np.sort(pairs, axis=1))
-        strengths.append(np.full(len(pairs), entry[4]))
+        strengths.append(np.full(len(pairs), entry[4 + component]))
         shells.append(np.zeros(len(pairs), dtype=np.int8))
     distinct, first, place = np.unique(np.concatenate(sites), axis=0, return_index=True, return_inverse=True)
     sums = np.bincount(place.ravel(), weights=np.concatenate(strengths), minlength=len(distinct))
@@ -61,8 +63,8 @@ def _pairs(lattice, r1, r2, a, b):
 def _check(entries, n_basis, key):
     """Raise ValueError for entries that name spins which a cell does not have, or the same bonds twice."""
     seen = set()
-    for number, (r1, r2, a, b, strength) in enumerate(entries, start=1):
-        shown = _shown(key, number, (r1, r2, a, b, strength))
+    for number, entry in enumerate(entries, start=1):
+        (r1, r2, a, b), shown = entry[:4], _shown(key, number, entry)
         if max(a, b) >= n_basis:
             allowed = f"are numbered from 0 to {n_basis - 1}" if n_basis > 1 else "have the number 0"
             raise ValueError(f"{shown}: the spins of a cell {allowed} on this lattice")
@@ -72,5 +74,4 @@ def _check(entries, n_basis, key):
 
 
 def _shown(key, number, entry):
-    r1, r2, a, b, strength = entry
-    return f"model.{key}, entry {number}, [{r1}, {r2}, {a}, {b}, {strength:g}]"
+    return f"model.{key}, entry {number}, [{', '.join(f'{part:g}' for part in entry)}]"

@@ -70,8 +70,8 @@ def _coupled(lattice, values):
 
     parts = []
     for component, name in enumerate(_COMPONENTS):
-        entries = [(*entry[:4], entry[4 + component]) for entry in values["cell_bonds_xyz"]]
-        parts.append(with_cell_bonds(lattice, coupled_bonds(lattice, values[name]), entries, "cell_bonds_xyz"))
+        bonds = coupled_bonds(lattice, values[name])
+        parts.append(with_cell_bonds(lattice, bonds, values["cell_bonds_xyz"], "cell_bonds_xyz", component))
     sites, first, place = np.unique(
         np.sort(np.concatenate([part[0] for part in parts]), axis=1), axis=0, return_index=True, return_inverse=True
     )

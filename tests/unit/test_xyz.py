@@ -125,3 +125,10 @@ def test_runs_are_refused_by_name():
     )
     with pytest.raises(SettingsError, match='model.kind = "xyz": runs of magnets are available for "heisenberg"'):
         plan(settings)
+
+
+def test_a_wrong_bond_is_shown_as_it_was_given():
+    lattice = lattices.build("chain", [6])
+    bonds = [(1, 0, 0, 0, 0.0, 0.0, 1.0), (-1, 0, 0, 0, 0.5, 0.0, 0.0)]
+    with pytest.raises(ValueError, match=r"cell_bonds_xyz, entry 2, \[-1, 0, 0, 0, 0.5, 0, 0\]: it repeats"):
+        build_model(lattice, kind="xyz", cell_bonds_xyz=bonds)
