@@ -50,6 +50,8 @@ class Levels:
         momentum (in units of 2 pi / L; None without translations), sz, spin_parity (None where no quantum number),
         dimension, and energy, the lowest of the sector.
     largest_block : int
+    in_field : bool
+        Whether <Sz> may differ from zero.
     """
 
     n_sites: int
@@ -59,6 +61,7 @@ class Levels:
     sectors: list
     largest_block: int
     correlation: dict = field(default_factory=dict)
+    in_field: bool = False
 
     @property
     def ground_state_energy(self):
@@ -111,6 +114,7 @@ def diagonalize(model, lattice, structure_factor=(), correlations=False):
         correlation=_in_order(values, "correlation", order),
         sectors=sorted(sectors, key=lambda sector: sector["energy"]),
         largest_block=largest,
+        in_field=bool(np.any(model.site_field)),
     )
 
 
@@ -245,7 +249,8 @@ def thermal_rows(levels, betas):
     """Return one table row per inverse temperature, per site, with errors of 0.
 
     Z = sum_n e^{-beta E_n}; e, c = beta^2 var(E)/N, ln_z = ln Z / N, s = ln_z + beta e, f = -ln_z / beta,
-    chi = beta var(M)/N (where Sz is conserved), S(q).  beta = 0 has no temperature and no free energy.
+    chi = beta var(M)/N and, in a field, m = <M>/N (where Sz is conserved), S(q).  beta = 0 has no temperature and no
+    free energy.
 
     Parameters
     ----------
@@ -274,6 +279,8 @@ def _thermal_row(levels, beta):
         values["free_energy"] = -ln_z / beta
     if levels.sz is not None:
         values["susceptibility"] = beta * variance(weights, levels.sz) / n
+        if levels.in_field:
+            values["magnetization"] = float(weights @ levels.sz) / n
     row = exact_row(beta, values)
     for name in ("structure_factor", "correlation"):
         if getattr(levels, name):

@@ -216,10 +216,16 @@ def _symmetries(settings, lattice, model, sector):
 
 
 def _values_of_sz(model):
-    """Return the values of Sz that may hold the lowest level and are not those of parallel spins."""
-    n = model.n_sites
-    sign = -1.0 if model.site_field.sum() > 0 else 1.0  # E = E_0(|Sz|) - h Sz
-    return [sign * (up - n / 2) for up in range((n + 1) // 2, n)]
+    """Return the values of Sz that may hold the lowest level and are not those of parallel spins, smallest |Sz| first.
+
+    E = E_0(|Sz|) - h Sz in a uniform field.  Fields that differ may have their lowest level on either side, also
+    against their sum.
+    """
+    n, fields = model.n_sites, model.site_field
+    if np.all(fields == fields[0]):
+        sign = -1.0 if fields[0] > 0 else 1.0  # of c sigma, c = -h/2
+        return [sign * (up - n / 2) for up in range((n + 1) // 2, n)]
+    return sorted((up - n / 2 for up in range(1, n)), key=lambda sz: (abs(sz), sz < 0))
 
 
 def _with_states(settings, lattice, model, sectors):

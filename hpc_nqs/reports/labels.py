@@ -3,11 +3,12 @@
 from fractions import Fraction
 
 from hpc_nqs.hamiltonians import MODELS
+from hpc_nqs.hamiltonians.parameter import CELL_BONDS, OF_CELLS
 from hpc_nqs.observables.molar_units import UNITS
 from hpc_nqs.reports.series import QUANTITIES
-from hpc_nqs.reports.text import describe
+from hpc_nqs.reports.text import describe, marks
 from hpc_nqs.reports.units import MOLAR
-from hpc_nqs.settings.sweep import moving_entry
+from hpc_nqs.settings.sweep import PLACE_OF_COUPLING, moving_entry
 
 MAX_DENOMINATOR = 64  # of wave vectors in units of pi
 LETTERS = {"structure_factor": "S", "charge_structure_factor": "N"}  # of quantities over wave vectors
@@ -145,7 +146,15 @@ def _letter_of(name, values):
         moving = moving_entry(values)
         if moving is None:
             return "", "", ""
+        if parameter.kind in OF_CELLS:
+            return _letter_of_bond(parameter, values, moving), parameter.unit, ""
         place = f"_{moving + 1}"
-    letter = parameter.symbol
+    letter = parameter.symbol.removesuffix("_i")
     letter = f"\\{letter}" if letter in GREEK else letter
     return letter + place, parameter.unit, WORDS.get(key, "")
+
+
+def _letter_of_bond(parameter, values, moving):
+    """Return J(R1,R2) of the bond between cells whose coupling alone differs; empty for other lists of cells."""
+    is_coupling = moving_entry([value[moving] for value in values]) == PLACE_OF_COUPLING
+    return marks(parameter, values[0])[moving] if parameter.kind == CELL_BONDS and is_coupling else ""

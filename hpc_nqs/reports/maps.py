@@ -36,7 +36,8 @@ def draw_map(figure, axis, runs, label, limits):
         Of the colours.
     """
     if not runs or not all(finite(value) for value, _ in runs):
-        say(axis, "no numbers to draw")
+        say(axis, "no map: the swept values are no numbers" if runs else "no numbers to draw")
+        axis.set(xticks=[], yticks=[])
         return
     coordinates = [(value, temperature, number) for value, found in runs for temperature, number, *_ in found]
     x, y, z = zip(*coordinates, strict=True)

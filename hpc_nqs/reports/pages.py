@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from hpc_nqs.exact import table as exact_table
+from hpc_nqs.hamiltonians import MODELS
 from hpc_nqs.reports.series import has_correlations, has_momenta, has_times, read_reference
 from hpc_nqs.reports.units import MOLAR, in_its_units, rows_beside
 from hpc_nqs.settings.parsing import SettingsError, parse_settings
@@ -41,6 +42,11 @@ def _are_levels(tables):
     return tables[0].get("task") == "ground_state"
 
 
+def _is_of_electrons(table):
+    model = MODELS.get(table.get("settings", {}).get("model", {}).get("kind"))
+    return model is not None and model.of_electrons
+
+
 def checked(page, tables):
     """Return the page to draw, by default the first one.
 
@@ -56,6 +62,8 @@ def checked(page, tables):
     if page is None or page in there:
         return page or there[0]
     if page in PAGES and not _are_levels(tables):
+        if page == MOMENTUM and not any(_is_of_electrons(table) for table in tables):
+            raise PageError(f"page {page}: it is of electrons; allowed are {', '.join(there)}")
         what, key = {
             CORRELATIONS: ("correlations", "structure_factor=[[1,1]]"),
             MOMENTUM: ("momentum distributions", "structure_factor=[[0,0]]"),
@@ -113,7 +121,7 @@ class Drawing:
         pages = [pages] if isinstance(pages, str) else pages
         if references and not {FIRST, CORRELATIONS} & set(pages):
             raise PageError(f"reference data have temperatures, which page {pages[0]} has not")
-        self.references = [read_reference(str(written)) for written in references]
+        self.references = [read_reference(str(written), self.tables[0].get(MOLAR)) for written in references]
         if exact and {FIRST, CORRELATIONS} & set(pages):
             found, self.skipped = exact_table.curves(self.sources, self.names, CORRELATIONS in pages)
             self.curves = [(name, rows_beside(rows, self.tables[0])) for name, rows in found]

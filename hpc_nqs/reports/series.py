@@ -104,7 +104,7 @@ def finite(value):
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def read_reference(written):
+def read_reference(written, units=None):
     """Return (label, rows) of reference data, such as a Monte Carlo run.
 
     Parameters
@@ -113,6 +113,9 @@ def read_reference(written):
         ``FILE`` or ``FILE:key=value``, which keeps the rows where a column has this value, for example
         ``qmc.json:L=6``. JSON with "rows" (as ``show --json`` and ``exact --json`` print it) or a list of rows, or CSV
         with the same columns (as ``show --csv``): temperature or beta, energy, energy_error and so on.
+    units : MolarUnits, optional
+        Of the figure.  JSON tables of this program, which have settings, are in units of the couplings and are
+        converted; all other data are taken to be in the units of the figure.
 
     Raises
     ------
@@ -127,7 +130,7 @@ def read_reference(written):
             f"reference {path}: {getattr(error, 'strerror', None) or 'not a text file'}"
         ) from error
     try:
-        rows = _json_rows(text) if text.lstrip()[:1] in ("{", "[") else _csv_rows(text)
+        rows = _json_rows(text, units) if text.lstrip()[:1] in ("{", "[") else _csv_rows(text)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ReferenceDataError(f"reference {path}: neither a JSON table nor CSV with a heading ({error})") from error
     for key, value in selection.items():
@@ -165,9 +168,11 @@ def _same(found, wanted):
         return str(found) == wanted
 
 
-def _json_rows(text):
+def _json_rows(text, units):
     data = json.loads(text)
-    return [dict(row) for row in (data["rows"] if isinstance(data, dict) else data)]
+    rows = [dict(row) for row in (data["rows"] if isinstance(data, dict) else data)]
+    own = units is not None and isinstance(data, dict) and "settings" in data
+    return [units.converted(row) for row in rows] if own else rows
 
 
 def _csv_rows(text):

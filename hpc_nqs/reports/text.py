@@ -159,12 +159,12 @@ def _model_words(given):
         elif parameter.is_list and (parameter.kind in {*N_PLACES} - {CELL_BONDS} or len(value) > MAX_NAMED):
             words.append(f"{len(value)} {name}")
         else:
-            marks = _marks(parameter, value)
-            words += [f"{mark} = {number:g}" for mark, number in zip(marks, parameter.as_tuple(value), strict=True)]
+            named = zip(marks(parameter, value), parameter.as_tuple(value), strict=True)
+            words += [f"{mark} = {number:g}" for mark, number in named]
     return words
 
 
-def _marks(parameter, value):
+def marks(parameter, value):
     """Return how the numbers of a parameter are called: J1, J2 of shells, J(1,0) of bonds between cells."""
     symbol = parameter.symbol or parameter.name
     if parameter.kind == CELL_BONDS:

@@ -107,6 +107,8 @@ def energy_with_unit():
     """Accept an energy with its unit, such as "98.2 K", or an empty text."""
 
     def convert(value):
+        if not isinstance(value, str):
+            raise ValueError("no text")
         if value != "":
             kelvin_of(value)
         return value

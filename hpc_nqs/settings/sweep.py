@@ -9,6 +9,7 @@ from hpc_nqs.settings.parsing import Settings, SettingsError, parse_settings, re
 from hpc_nqs.settings.system import validate
 from hpc_nqs.settings.toml_text import format_tables, format_value
 
+PLACE_OF_COUPLING = 4  # in a bond [R1, R2, a, b, J] between cells
 MAX_RUNS = 10000
 
 
@@ -141,12 +142,17 @@ def _standing_alone(run):
 def numbers_of(values):
     """Return the values of one parameter over the runs as something to plot against.
 
-    A list, such as model.couplings, is replaced by its entry that differs between the runs, where only one does.
+    A list, such as model.couplings, is replaced by its entry that differs between the runs, where only one does; a bond
+    [R1, R2, a, b, J] by its J, where nothing else differs.
     """
     if not all(isinstance(value, (list, tuple)) for value in values):
         return list(values)
     moving = moving_entry(values)
-    return [format_value(value) if moving is None else value[moving] for value in values]
+    found = values if moving is None else [value[moving] for value in values]
+    if moving is not None and moving_entry(found) == PLACE_OF_COUPLING:
+        found = [bond[PLACE_OF_COUPLING] for bond in found]
+    plain = not any(isinstance(value, (list, tuple)) for value in found)
+    return found if plain else [format_value(value) for value in values]
 
 
 def moving_entry(values):

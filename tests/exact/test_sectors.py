@@ -90,6 +90,18 @@ def test_the_field_chooses_sz(tmp_path):
     assert polarized_energy(model) == (pytest.approx(4 * 0.25 - 10 * 2), 2.0)
 
 
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_fields_that_differ_are_searched_at_both_signs_of_sz(sign, tmp_path):
+    """The field of a single site may win over the sum of all fields: Sz = -1, where the sum points up."""
+    fields = [sign * field for field in (3.0, -0.8, -0.7, -0.8)]
+    settings = settings_of([4], model={"couplings": [0.3], "site_fields": fields})
+    (row,) = hpc_nqs.run(settings, tmp_path / "run.h5").table["rows"]
+    levels = hpc_nqs.diagonalize(settings).table["rows"]
+    lowest = min(levels, key=lambda level: level["energy"])
+    assert row["energy"] == pytest.approx(lowest["energy"], abs=1e-6)
+    assert row["lowest_of"] == ALL and row["sz"] == lowest["sz"] == -sign
+
+
 @pytest.mark.parametrize(
     ("settings", "n_sectors", "lowest_of"),
     [

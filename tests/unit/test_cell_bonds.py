@@ -129,3 +129,6 @@ def test_coolings_agree_with_all_levels(kind, lengths, model, limits, tmp_path):
     exact = thermal_rows(diagonalize(build_model(lattice, **model), lattice), [0.5, 1.0])
     errors = np.abs(np.asarray(run["energy"]) - [row["energy"] for row in exact])
     assert np.all(errors < limits), errors
+    if "site_fields" in model:
+        np.testing.assert_allclose(run["m"], [row["magnetization"] for row in exact], atol=limits[1])
+        assert exact[1]["magnetization"] > 0.005

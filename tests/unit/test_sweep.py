@@ -11,6 +11,7 @@ import pytest
 import hpc_nqs
 from hpc_nqs.cli import parser as cli
 from hpc_nqs.reports import sweep_table
+from hpc_nqs.reports.labels import parameter_title
 from hpc_nqs.settings import sweep
 from hpc_nqs.settings.parsing import SettingsError, read_settings
 
@@ -96,6 +97,17 @@ def test_parameters_as_numbers():
     assert sweep.numbers_of([0.1, 0.2]) == [0.1, 0.2]
     assert sweep.numbers_of([[1.0, 0.0], [1.0, 0.5]]) == [0.0, 0.5], "the entry that moves"
     assert sweep.numbers_of([[1.0, 0.0], [2.0, 0.5]]) == ["[1.0, 0.0]", "[2.0, 0.5]"]
+
+
+def test_couplings_by_direction_and_fields_of_sites_have_their_letters():
+    along = [1, 0, 0, 0, 1.0]
+    coupled = [[along, [0, 1, 0, 0, 0.3]], [along, [0, 1, 0, 0, 0.6]]]
+    assert sweep.numbers_of(coupled) == [0.3, 0.6]
+    assert parameter_title("model.cell_bonds", coupled, "J") == "$J(0,1)$  [J]"
+    turned = [[along, [0, 1, 0, 0, 0.3]], [along, [1, 1, 0, 0, 0.3]]]
+    assert sweep.numbers_of(turned)[1] == "[[1, 0, 0, 0, 1.0], [1, 1, 0, 0, 0.3]]"
+    assert parameter_title("model.cell_bonds", turned, "J") == "cell bonds"
+    assert parameter_title("model.site_fields", [[0.0, 0.1], [0.0, 0.2]], "J") == "$h_2$  [J]"
 
 
 def test_from_expansion_to_phase_diagram(tmp_path, driver, monkeypatch, capsys):

@@ -9,8 +9,8 @@ from hpc_nqs.cli.parser import main
 from hpc_nqs.exact.table import exact_table
 from hpc_nqs.observables.molar_units import CURIE, GAS_CONSTANT, MolarUnits
 from hpc_nqs.reports.lost import is_lost
-from hpc_nqs.reports.pages import Drawing
-from hpc_nqs.reports.text import csv_text, table_text
+from hpc_nqs.reports.pages import Drawing, PageError, checked
+from hpc_nqs.reports.text import csv_text, json_text, table_text
 from hpc_nqs.reports.units import MOLAR, in_its_units
 from hpc_nqs.settings.parsing import SettingsError, parse_settings
 
@@ -77,9 +77,29 @@ def test_figures_have_the_units_of_their_tables(table):
     assert both.axes[-1].get_xlabel() == "temperature  $T$  [J]"
 
 
-@pytest.mark.parametrize("wrong", ["98.2", "98.2 J", "-1 K", "K 98.2"])
+def test_references_of_the_program_are_converted_and_others_are_not(table, tmp_path):
+    (tmp_path / "own.json").write_text(json_text(table))
+    (tmp_path / "measured.csv").write_text("temperature,specific_heat\n98.2,2.0\n")
+    drawing = Drawing([table], ["a"], [{}])
+    drawing.compare("thermodynamics", False, [tmp_path / "own.json", tmp_path / "measured.csv"])
+    (_, own), (_, measured) = drawing.references
+    assert own[-1]["temperature"] == 196.4
+    assert own[-1]["energy"] == pytest.approx(in_its_units(table)["rows"][0]["energy"])
+    assert measured == [{"temperature": 98.2, "specific_heat": 2.0}]
+    plain = Drawing([table | {"settings": table["settings"] | {"units": {}}}], ["a"], [{}])
+    plain.compare("thermodynamics", False, [tmp_path / "own.json"])
+    assert plain.references[0][1][-1]["energy"] == table["rows"][0]["energy"]
+
+
+def test_the_page_of_momenta_is_of_electrons(table):
+    with pytest.raises(PageError, match="page momentum: it is of electrons; allowed are thermodynamics"):
+        checked("momentum", [table])
+
+
+@pytest.mark.parametrize("wrong", ["98.2", "98.2 J", "-1 K", "K 98.2", 98.2, True])
 def test_wrong_units_are_refused(wrong):
-    with pytest.raises(SettingsError, match=r'units.J = "' + wrong + r'" \(.*\): allowed is a number with one of the'):
+    shown = f'"{wrong}"' if isinstance(wrong, str) else str(wrong).lower()
+    with pytest.raises(SettingsError, match=rf"units.J = {shown} \(.*\): allowed is a number with one of the"):
         parse_settings(INPUT | {"units": {"J": wrong}})
 
 

@@ -296,3 +296,10 @@ def test_imaginary_time_of_complex_magnets_is_refused():
     lattice = lattices.build("chain", [4])
     with pytest.raises(ValueError, match="real elements only"):
         TimeCorrelations(build_model(lattice, kind="xyz", **NOTHING, cell_bonds_xyz=[(1, 0, 0, 0, *MOMENT)]), lattice)
+
+
+def test_a_wrong_bond_is_shown_as_it_was_given():
+    lattice = lattices.build("chain", [6])
+    bonds = [(1, 0, 0, 0, 0.0, 0.0, 1.0), (-1, 0, 0, 0, 0.5, 0.0, 0.0)]
+    with pytest.raises(ValueError, match=r"cell_bonds_xyz, entry 2, \[-1, 0, 0, 0, 0.5, 0, 0\]: it repeats"):
+        build_model(lattice, kind="xyz", cell_bonds_xyz=bonds)
