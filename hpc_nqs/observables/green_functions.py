@@ -4,8 +4,8 @@ Of Psi(x, x') = <x|e^{-beta K/2}|x'>, K = H - mu N, with electrons of either spi
 
     G_ij(beta/2) = Tr[e^{-beta K/2} c_i e^{-beta K/2} c+_j] / Z = < r >,    r = Psi(x + j, x' + i) / Psi(x, x'),
 
-a ratio without signs but with heavy tails.  What (x, x') and (x + j, x' + i) add to it, Psi Psi', is shared between both,
-Psi Psi' = Psi^2 r/(1 + r^2) + Psi'^2 r'/(1 + r'^2) with r' = 1/r, so that
+a ratio without signs but with heavy tails.  What (x, x') and (x + j, x' + i) add to it, Psi Psi', is shared between
+both, Psi Psi' = Psi^2 r/(1 + r^2) + Psi'^2 r'/(1 + r'^2) with r' = 1/r, so that
 
     G_ij(beta/2) = < r/(1 + r^2) >
 
@@ -54,6 +54,12 @@ class GreenFunctions:
     def n_columns(self):
         """Number of means: of spin up, then of spin down, or of both where they are alike."""
         return self.weights.shape[1]
+
+    @property
+    def names(self):
+        """Names of `entries`, a set."""
+        local = [f"local_spectral_proxy_{word}{end}" for word in SPINS for end in ("", "_error")]
+        return {*local, *(f"spectral_proxy_{word}" for word in SPINS if self.keys)}
 
     def entries(self, estimate, first, beta):
         """Return spectral_proxy_up, spectral_proxy_down and their means over k, see `ElectronObservables.entries`."""

@@ -110,7 +110,7 @@ class DeterminantState(TableState):
         return Meter(self, observables, sampler, team)
 
     def spin_averages(self, observables):
-        """Return the `OperatorAverages` of both layers and Green functions, None where nothing asks for ratios but H."""
+        """Return the averages of layer sums and Green functions, None where nothing asks for ratios but H."""
         averages, green = self._averages(observables, (0, 1)), observables.green
         if green is None:
             return averages
