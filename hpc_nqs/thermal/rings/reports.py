@@ -131,6 +131,8 @@ class RingReports:
         n_links = self.first[target]["links"]
         for links in self.policy.other(target, n_links, crossing):
             colder = links < n_links
+            if 2 * target / links < self.path.betas[0] * (1 - CLOSE):
+                continue  # hotter than the seed
             if colder and target <= self.reach and not self.path.holds(2 * target / links):
                 continue
             if not colder and self.policy.needs_pilot(target, links):
