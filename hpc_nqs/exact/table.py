@@ -110,7 +110,13 @@ def rows_beside(table):
     if table["task"] == "ground_state":
         sectors = sector_rows(settings)[1]
         return [_level_beside(row, sectors, settings.ground_state) for row in table["rows"]]
-    return thermal_rows(equal_times(settings), [row["beta"] for row in table["rows"]])[1]
+    betas = [row["beta"] for row in table["rows"]]
+    if _is_of_electrons(settings):
+        try:
+            return thermal_rows(settings, betas)[1]
+        except SettingsError:  # Green functions have a smaller limit
+            pass
+    return thermal_rows(equal_times(settings), betas)[1]
 
 
 def equal_times(settings):

@@ -38,6 +38,7 @@ class Observables:
     distances: dict = field(default_factory=dict)
     layers: LayerCorrelations | None = None
     layer_sums: ClassVar[tuple] = ()  # of electrons
+    green: ClassVar[None] = None
 
     @property
     def has_components(self):

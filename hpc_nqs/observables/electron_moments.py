@@ -42,6 +42,8 @@ def _means_of_numbers(model):
     n, m = model.n_lattice_sites, model.n_levels
     energy = (cumulants(model)[0] + model.mu * m) / n
     variances = {"compressibility": 0.5 * m / n, "susceptibility": 0.125 * m / n}
+    green = [f"{local}spectral_proxy_{spin}" for local in ("", "local_") for spin in ("up", "down")]
+    variances |= dict.fromkeys(green, 0.5 * m / n)  # G(k, beta/2) = 1/2 of every orbital
     return {"filling": m / n, "hamiltonian_energy": energy} | variances
 
 

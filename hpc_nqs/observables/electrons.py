@@ -11,6 +11,7 @@ import numpy as np
 
 from hpc_nqs.lattices.lattice import wave_vector_key
 from hpc_nqs.observables.diagonal import pairs_by_distance
+from hpc_nqs.observables.green_functions import GreenFunctions
 from hpc_nqs.observables.layer_sums import LayerSum
 
 DOUBLE, MOMENT, FIRST_DENSITY = range(3)  # columns
@@ -29,17 +30,21 @@ class ElectronObservables:
         Weights of all pairs of sites at each distance; they sum to 1.
     images : (order, n_units) intp
         Symmetries as permutations of the units, those that exchange the spins included.
+    imaginary_time : bool
+        Green functions at beta/2, too; in the grand canonical ensemble alone.
 
     Attributes
     ----------
+    green : GreenFunctions or None
+        Of a cooled state; rings of more than two links have none at beta/2.
     layer_sums : list of LayerSum
         Of several orbitals S_i^2 per site.  With wave vectors, of spin up, then of spin down, or of both where they are
         alike: where numbers are not fixed n_i, then Re <c+_i c_j> of every orbit of pairs of sites, over all orbitals.
     """
 
-    layers = None  # no correlations in imaginary time
+    layers = None  # no diagonal correlations in imaginary time
 
-    def __init__(self, model, phases, distances, images):
+    def __init__(self, model, phases, distances, images, imaginary_time=False):
         self.model, self.phases, self.distances = model, phases, distances
         n, m, n_orbitals = model.n_lattice_sites, model.n_levels, model.n_orbitals
         self.n_sites = n
@@ -63,16 +68,19 @@ class ElectronObservables:
             self._site_average[row, np.arange(n)] += 1 / len(sites)
             place = np.argsort(row)
             self._pair_weights += self._weights[:, place[:, None], place] / len(sites)
+        waves = self._pair_weights[: len(phases)]
+        self.green = GreenFunctions(model, phases, waves, self._spins_alike) if imaginary_time else None
 
     def bare(self):
-        """Return the same without correlations, densities and hops."""
+        """Return the same without correlations, densities, hops and Green functions."""
         bare = copy.copy(self)
         bare.phases, bare.distances, bare.layer_sums = {}, {}, self.layer_sums[: self._first_number]
         bare._weights = bare._pair_weights = self._weights[:0]
+        bare.green = None
         return bare
 
     def at_equal_times(self):
-        """Return the same: there are no correlations in imaginary time."""
+        """Return the same: rings, of which this is asked, have no Green functions."""
         return self
 
     @property
@@ -235,4 +243,4 @@ def build_electron_observables(settings, lattice, model, images):
     phases = {wave_vector_key(q): lattice.wave_vector(q) for q in settings.observables.structure_factor}
     distances = pairs_by_distance(lattice) if settings.observables.correlations else {}
     dense = {key: 0.5 * (weights + weights.T).toarray() for key, weights in distances.items()}
-    return ElectronObservables(model, phases, dense, images)
+    return ElectronObservables(model, phases, dense, images, settings.observables.imaginary_time)

@@ -35,6 +35,11 @@ def contradictions(sections):
     if betas and thermal.get("beta_0", "auto") != "auto" and thermal["beta_0"] > min(betas):
         highest = f"1/T of the highest temperature, {shown(min(betas))}"
         report("thermal", "beta_0", f"the run starts from here; allowed is at most {highest}")
+    elif betas and {"beta_0", "rings"} <= thermal.keys() and "auto" not in (thermal["beta_0"], thermal["rings"]):
+        links, highest = thermal["rings"][0], min(betas) / thermal["rings"][0]
+        if links > 2 and thermal["beta_0"] > highest:
+            why = f"rings of {links} links at the highest temperature need hotter states"
+            report("thermal", "beta_0", f"{why}; allowed is at most {shown(highest)}, or 2 in thermal.rings")
     if "spin_flip" in sections["wavefunction"].get("symmetries", ()):
         breaking = (part.name for kind in MODELS.values() for part in kind.parameters if part.breaks_spin_flip)
         for key in filter(model.get, dict.fromkeys(breaking)):

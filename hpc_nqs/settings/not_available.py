@@ -63,8 +63,8 @@ def refuse_runs(settings):
     Raises
     ------
     ValueError
-        For magnets whose couplings differ by component; for electrons in their ground state, with exchange between
-        cells, and for their Green functions.
+        For magnets whose couplings differ by component; for electrons in their ground state and with exchange between
+        cells.
     """
     model = MODELS[settings.model.kind]
     if model is XYZ:
@@ -74,8 +74,6 @@ def refuse_runs(settings):
         return
     if settings.run.task == "ground_state":
         raise ValueError(f'run.task = "ground_state": with model.kind = "{model.word}" allowed is "thermal"{_INSTEAD}')
-    if settings.observables.imaginary_time:
-        raise ValueError(f"observables.imaginary_time = true: runs measure no Green functions{_INSTEAD}")
     if settings.model.exchanges:
         raise ValueError(f"model.exchanges: runs have no exchange between cells{_INSTEAD}")
 

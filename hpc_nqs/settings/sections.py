@@ -381,7 +381,7 @@ class ObservablesSettings:
         word(True, False),
         False,
         about="measure S^z correlations in imaginary time, too, in thermal runs (numerical method); of electrons "
-        "with mu, in exact results, beta G(k, beta/2)",
+        "with mu beta G(k, beta/2), in runs from one cooled state",
     )
 
 

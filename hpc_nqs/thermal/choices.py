@@ -219,16 +219,19 @@ def _refuse(kind, model, unfrustrated, is_complex):
 
 
 def choose_beta_0(thermal, model, n_slices=1, kind=NETWORK):
-    """Return the inverse temperature of the seed, of all slices together: below every reported one, or the smallest."""
+    """Return the inverse temperature of the seed, of all slices together: at most the smallest that results need."""
     if thermal.beta_0 != "auto":
         return thermal.beta_0
+    hottest = min(thermal.report_betas)
+    if thermal.rings != "auto" and thermal.rings[0] > 2:
+        hottest = hottest / thermal.rings[0]  # half of that of the links, as no state is measured without a ring
     if kind == DETERMINANT:
         of_hops, of_all = ELECTRON_BETA_0
         largest = np.abs(model.exchange_element).max(initial=1e-300)
-        return min(of_hops / largest, of_all / model.energy_scale, *thermal.report_betas)
+        return min(of_hops / largest, of_all / model.energy_scale, hottest)
     if kind == PERMANENT or (kind == TABLES and model.conserves_sz):
-        return min(TABLE_BETA_0 / model.energy_scale, *thermal.report_betas)
-    return min(n_slices * BETA_0 / model.energy_scale, 0.5 * min(thermal.report_betas))
+        return min(TABLE_BETA_0 / model.energy_scale, hottest)
+    return min(n_slices * BETA_0 / model.energy_scale, 0.5 * hottest)
 
 
 def choose_symmetries(choice, kind, lattice, model):

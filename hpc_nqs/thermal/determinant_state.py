@@ -15,6 +15,7 @@ from scipy.linalg import expm
 
 from hpc_nqs.hilbert.purification import purify
 from hpc_nqs.observables.electrons import build_electron_observables
+from hpc_nqs.observables.green_functions import GreenAverages
 from hpc_nqs.observables.layer_sums import OperatorAverages
 from hpc_nqs.thermal.meter import Meter
 from hpc_nqs.thermal.table_state import TableState
@@ -109,8 +110,11 @@ class DeterminantState(TableState):
         return Meter(self, observables, sampler, team)
 
     def spin_averages(self, observables):
-        """Return the `OperatorAverages` of both layers, None where nothing asks for ratios but H."""
-        return self._averages(observables, (0, 1))
+        """Return the averages of layer sums and Green functions, None where nothing asks for ratios but H."""
+        averages, green = self._averages(observables, (0, 1)), observables.green
+        if green is None:
+            return averages
+        return GreenAverages(green, self.wavefunction, len(self.model.off_diagonal_elements), averages)
 
     def ring_averages(self, observables):
         """Return the `OperatorAverages` of the first layer, None where nothing asks for ratios but H."""

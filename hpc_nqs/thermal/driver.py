@@ -26,7 +26,7 @@ from hpc_nqs.thermal.plan import (
     samples_per_step,
 )
 from hpc_nqs.thermal.remeasurement import Remeasurement
-from hpc_nqs.thermal.rings.reports import COOLED, PILOT, RingReports
+from hpc_nqs.thermal.rings.reports import BESIDE, COOLED, PILOT, RingReports
 from hpc_nqs.thermal.soundness import frozen_problem, seed_problem
 from hpc_nqs.thermal.table import finished_rows
 
@@ -101,16 +101,17 @@ class Cooling(Computation):
             task = self.rings.next(target, self.history, self.rows)
             if task is None:
                 return self.rings.finish(target), None
-            if task.stage == COOLED and self._is_passed(target):
-                return self._passed(target)
-            if self.evolution.beta < task.kernel_beta:
-                code = self._step(task.kernel_beta)
+            of_state = task.stage in (COOLED, BESIDE)
+            if of_state and self._is_passed(target):
+                row, code = self._passed(target)
+            elif self.evolution.beta < task.kernel_beta:
+                row, code = None, self._step(task.kernel_beta)
             else:
-                row, code = self._cooled(target) if task.stage == COOLED else self._measure(task)
-                if row is not None:
-                    return row, None
-            if code is not None:
-                return None, code
+                row, code = self._cooled(target) if of_state else self._measure(task)
+            if row is not None and task.stage == BESIDE:
+                row = self.rings.take(task, row)
+            if row is not None or code is not None:
+                return row, code
 
     def _measure(self, task):
         """Measure a ring; return (raw results of a reported temperature or None, exit code to stop with or None)."""

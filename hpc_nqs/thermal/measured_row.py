@@ -29,7 +29,7 @@ def measured_row(estimate, energy, variance, model, observables, beta, n_links, 
     averages : Statistics, optional
         Over the spin components, of all columns but M and M^2, behind them those of `LayerAverages`; those of Sz alone
         then stand beside them, NAME_z.  Of electrons of `ElectronObservables.layer_sums`, which else follow the columns
-        of `observables`.
+        of `observables`, and of its Green functions.
 
     Returns
     -------
@@ -49,7 +49,9 @@ def measured_row(estimate, energy, variance, model, observables, beta, n_links, 
     if model.of_electrons:
         row |= observables.entries(estimate, first, energy, beta)
         if averages is not None:
-            return row | observables.local_entries(averages.estimate, 0)
+            row |= observables.local_entries(averages.estimate, 0)
+            green, behind = observables.green, len(observables.layer_sums)
+            return row if green is None else row | green.entries(averages.estimate, behind, beta)
         return row | observables.local_entries(estimate, first + len(observables.names))
     if model.conserves_sz:
         put("susceptibility", lambda means: beta * (means[:, first + 1] - means[:, first] ** 2) / n)

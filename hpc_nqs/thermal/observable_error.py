@@ -24,9 +24,11 @@ SHARE = 2.0  # B of means that the evolution changes directly, calibrated
 CONSERVED = ("susceptibility", "magnetization")  # B = 1: M and M^2 keep their pace, see `conserved`
 IN_TIME = ("time_correlation", "static_susceptibility", "local_time_correlation")
 KEYED = ("structure_factor", "correlation", "neighbour_correlation", *IN_TIME)
-OF_ELECTRONS = ("double_occupancy", "local_moment", "filling", "compressibility", "hamiltonian_energy")
-KEYED_OF_ELECTRONS = ("charge_structure_factor", "charge_correlation", "n_k_up", "n_k_down")
-SUSCEPTIBILITIES = ("susceptibility", "static_susceptibility", "compressibility")
+GREEN = ("spectral_proxy_up", "spectral_proxy_down")
+LOCAL_GREEN = tuple(f"local_{name}" for name in GREEN)
+OF_ELECTRONS = ("double_occupancy", "local_moment", "filling", "compressibility", "hamiltonian_energy", *LOCAL_GREEN)
+KEYED_OF_ELECTRONS = ("charge_structure_factor", "charge_correlation", "n_k_up", "n_k_down", *GREEN)
+SUSCEPTIBILITIES = ("susceptibility", "static_susceptibility", "compressibility", *GREEN, *LOCAL_GREEN)  # beta O
 AT_INFINITE_TEMPERATURE = dict.fromkeys((*SUSCEPTIBILITIES[:2], *IN_TIME, "structure_factor"), SZ**2)  # of chi: T chi
 HEATS = ("specific_heat", "specific_heat_slope")
 ALONE = "_z"  # ending of what was measured from Sz alone

@@ -23,14 +23,16 @@ ORBITALS = {"kind": "kanamori", "U": 4.0, "J_hund": 1.0, "n_up": 2, "n_down": 1}
     ids=["n", "mu", "orbitals"],
 )
 def test_a_run_of_electrons_on_rings_is_the_same_after_stops(runs, tmp_path, model, length):
-    """Momentum distributions, too."""
+    """Momentum distributions, too, and with mu Green functions of the cooled states beside."""
     sections = ELECTRONS | {"model": model, "lattice": {"kind": "chain", "lengths": [length]}}
-    settings = runs.settings_of([0.3, 0.6], OVERRIDES, **sections)
+    overrides = [*OVERRIDES, f"observables.imaginary_time={str('mu' in model).lower()}"]
+    settings = runs.settings_of([0.3, 0.6], overrides, **sections)
     whole = tmp_path / "whole.h5"
     assert runs.cool(settings, whole) == DONE
     expected, in_the_midst = runs.contents(whole), 0
     assert [row["links"] for row in expected["table"]["rows"]] == [3, 3]
     assert all(set(row["n_k_up"]) == {"1,0"} for row in expected["table"]["rows"])
+    assert all(("spectral_proxy_up" in row) == ("mu" in model) for row in expected["table"]["rows"])
     for n_looks in (4, 9, 14):
         stopped = tmp_path / f"{n_looks}.h5"
         assert runs.cool(settings, stopped, runs.StopAfter(n_looks)) == STOPPED

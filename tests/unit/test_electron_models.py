@@ -298,10 +298,8 @@ def test_an_override_of_the_filling_replaces_the_other_ensemble():
 
 def test_runs_of_ground_states_are_refused():
     many = {"kind": "kanamori", "U": 4.0, "n_up": 2, "n_down": 2}
-    grand = {"kind": "hubbard", "U": 4.0, "mu": 2.0}
     for sections, text in (
         ({"model": many, "run": {"task": "ground_state"}}, r'^run.task = "ground_state": with model.kind = "kanamori"'),
-        ({"model": grand, "observables": {"imaginary_time": True}}, "^observables.imaginary_time = true: runs measure"),
         ({"model": HALF | {"exchanges": [[1, 0, 0, 0, 0.5]]}}, "^model.exchanges: runs have no exchange between"),
         ({"model": HALF, "run": {"task": "ground_state"}}, r'^run.task = "ground_state": with model.kind = "hubbard"'),
     ):

@@ -1,6 +1,7 @@
 """Temperatures below the reach of one kernel: what a run measures on rings, in which order, and what it keeps.
 
-A temperature is measured in stages: pilots, one batch each, that find the sign; the ring itself; and a second ring with
+A temperature is measured in stages: pilots, one batch each, that find the sign; the ring itself; where Green functions
+of electrons are asked for, which rings have not at beta/2, the state cooled to that temperature; and a second ring with
 another number of links, whose difference goes into the systematic errors.  Between reported temperatures that lie far
 apart nodes are measured with fewer samples: energy and entropy are integrals over all of them.
 """
@@ -16,9 +17,10 @@ from hpc_nqs.thermal.rings.meter import traced_row
 from hpc_nqs.thermal.rings.policy import Policy
 from hpc_nqs.thermal.rings.traces import RingTraces
 
-COOLED, PILOT, RING, NODE, OTHER = "cooled", "pilot", "ring", "node", "other"
+COOLED, PILOT, RING, NODE, BESIDE, OTHER = "cooled", "pilot", "ring", "node", "beside", "other"
 MAX_SAMPLES = 64  # of a ring, in units of the samples per step
 CERTAIN = 2.0  # standard errors by which the sign of a pilot must be below its floor
+CLOSE = 1e-9  # relative; two inverse temperatures that are the same
 SHARE = {RING: 1.0, NODE: 0.25, OTHER: 0.25}  # of MAX_SAMPLES
 COMPARED = ("energy", "specific_heat", "susceptibility", "structure_factor", "correlation", "neighbour_correlation")
 COMPARED += ("double_occupancy", "local_moment", "charge_structure_factor", "charge_correlation", "n_k_up", "n_k_down")
@@ -105,7 +107,7 @@ class RingReports:
             return Task(target, 2, COOLED)
         crossing = self.crossing(history)
         if target in self.first:
-            return self._second(target, crossing or self.path.coldest)
+            return self._beside(target) or self._second(target, crossing or self.path.coldest)
         missing = []
         if crossing is not None and crossing < target:
             known = [row["beta"] for row in rows + self.nodes if row["beta"] < target]
@@ -117,11 +119,20 @@ class RingReports:
         stage = PILOT if self.policy.needs_pilot(beta, links) else NODE if missing else RING
         return Task(beta, links, stage)
 
+    def _beside(self, target):
+        """Return the task of the cooled state, None where nothing is asked of it or no kernel is good."""
+        green = self.observables.green
+        if green is None or green.names <= self.first[target].keys() or target > self.policy.coldest * (1 + CLOSE):
+            return None
+        return Task(target, 2, BESIDE) if target > self.reach or self.path.holds(target) else None
+
     def _second(self, target, crossing):
         """Return the task of a second ring, or of its pilot; None where no ring can be compared with the first."""
         n_links = self.first[target]["links"]
         for links in self.policy.other(target, n_links, crossing):
             colder = links < n_links
+            if 2 * target / links < self.path.betas[0] * (1 - CLOSE):
+                continue  # hotter than the seed
             if colder and target <= self.reach and not self.path.holds(2 * target / links):
                 continue
             if not colder and self.policy.needs_pilot(target, links):
@@ -181,6 +192,8 @@ class RingReports:
             self.nodes.append(row)
         elif task.stage == RING:
             self.first[task.beta] = row
+        elif task.stage == BESIDE:
+            self.first[task.beta] |= {name: row[name] for name in self.observables.green.names}
         else:
             return self.finish(task.beta, row)
         return None

@@ -13,7 +13,7 @@ import numpy as np
 
 from hpc_nqs.hamiltonians.spin_model import SZ
 from hpc_nqs.observables import electron_moments, thermodynamics
-from hpc_nqs.thermal.observable_error import ALONE, MISSED, SHARE, asymmetry
+from hpc_nqs.thermal.observable_error import ALONE, GREEN, LOCAL_GREEN, MISSED, SHARE, SUSCEPTIBILITIES, asymmetry
 from hpc_nqs.thermal.systematic_error import SHARED
 
 POWER = 2.0
@@ -61,8 +61,8 @@ def ring_rows(rows, nodes, path, off, model, crossing, cooled):
         row |= thermodynamics.entropy_and_free_energy(row, integrals[k], integral_errors[k], start)
         slope, error = thermodynamics.specific_heat_from_slope(betas, energies, errors, beta, n_least=4)
         row |= {"specific_heat_slope": slope, "specific_heat_slope_error": error}
-        kernel = _kernel_meters(path, off, row["kernel_beta"])
-        finished.append(row | _systematic_errors(row, row.pop("other", None), before[-1:], kernel, starts))
+        kernel, own = (_kernel_meters(path, off, each) for each in (row["kernel_beta"], beta))
+        finished.append(row | _systematic_errors(row, row.pop("other", None), before[-1:], kernel, starts, own))
     return finished
 
 
@@ -89,7 +89,7 @@ def _kernel_meters(path, off, beta):
     return relative, of_state, unexplained / heat if heat > 0 else 0.0, entropy
 
 
-def _systematic_errors(row, other, before, kernel, starts):
+def _systematic_errors(row, other, before, kernel, starts, own):
     """Return the systematic errors of a row of a ring, NAME_systematic: a number, or a dict {key: number}.
 
     Parameters
@@ -103,20 +103,23 @@ def _systematic_errors(row, other, before, kernel, starts):
         `_kernel_meters`.
     starts : dict
         Means at infinite temperature, 0 where there is none.
+    own : (float, float, float, float)
+        `_kernel_meters` at the temperature of the row, from whose state Green functions come.
     """
     label, of_state, _, entropy = kernel
     beta, found = row["beta"], {}
     of_label = label * row["specific_heat"] / beta  # beta Var(H) label
     energy = float(np.hypot(of_label, of_state))
     for name, value in row.items():
-        start = starts.get(name, 0.0) * (beta if name in ("susceptibility", "compressibility") else 1.0)
+        start = starts.get(name, 0.0) * (beta if name in SUSCEPTIBILITIES else 1.0)
+        meters = own if name in (*GREEN, *LOCAL_GREEN) else kernel
         if isinstance(value, dict) and not name.endswith(("_systematic", ALONE)):
             others = (other or {}).get(name, {})
             earlier = before[0].get(name, {}) if before and name not in IN_TIME else {}
             of_rule = row.get(f"{name}_systematic", {})  # of an integral over imaginary time
             found[f"{name}_systematic"] = {
                 key: float(np.linalg.norm([
-                    _of_mean(start, pair, others.get(key), earlier.get(key), row, other, before, kernel),
+                    _of_mean(start, pair, others.get(key), earlier.get(key), row, other, before, meters),
                     of_rule.get(key, 0.0), asymmetry(row, name, key),
                 ]))
                 for key, pair in value.items()
@@ -126,7 +129,7 @@ def _systematic_errors(row, other, before, kernel, starts):
         elif f"{name}_error" in row and name not in ("energy", "average_sign", "entropy", "free_energy"):
             earlier = (before[0][name], 0.0) if before and name in before[0] else None
             pair, second = (value, row[f"{name}_error"]), (other or {}).get(name)
-            found[f"{name}_systematic"] = _of_mean(start, pair, second, earlier, row, other, before, kernel)
+            found[f"{name}_systematic"] = _of_mean(start, pair, second, earlier, row, other, before, meters)
     if "relaxation_proxy" in row:
         of_time = found["local_time_correlation_systematic"]
         found["relaxation_proxy_systematic"] = beta**2 * of_time[str(row["links"] // 2)]
