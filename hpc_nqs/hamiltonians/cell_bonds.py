@@ -7,16 +7,17 @@ def with_cell_bonds(lattice, bonds, entries, key="cell_bonds"):
     """Return bonds with those of the list `model.cell_bonds` added.
 
     Every entry (R1, R2, a, b, J) couples spin a of the cell r with spin b of the cell r + R1 a1 + R2 a2 by J, for all
-    cells r; what leaves an open lattice is left out.  Several couplings of the same two spins are added up, also where
-    an entry reaches a spin from both sides around a periodic lattice.
+    cells r; in three dimensions it is (R1, R2, R3, a, b, J).  What leaves an open lattice is left out.  Several
+    couplings of the same two spins are added up, also where an entry reaches a spin from both sides around a periodic
+    lattice.
 
     Parameters
     ----------
     lattice : Lattice
-        With positions.
+        With cells.
     bonds : (sites (n, 2), strengths (n,), shells (n,))
         As `coupled_bonds` returns them.
-    entries : sequence of (int, int, int, int, float)
+    entries : sequence of (int, ..., float)
     key : str
         What messages call the list.
 
@@ -33,44 +34,55 @@ def with_cell_bonds(lattice, bonds, entries, key="cell_bonds"):
     """
     if not entries:
         return bonds
-    if lattice.positions is None:
+    if lattice.vectors is None:
         raise ValueError(f"model.{key}: a custom lattice has no cells; write the couplings into its bonds")
-    _check(entries, len(lattice.basis), key)
+    _check(entries, lattice, key)
     sites, strengths, shells = [np.sort(bonds[0], axis=1)], [bonds[1]], [bonds[2]]
     for number, entry in enumerate(entries, start=1):
-        pairs = _pairs(lattice, *entry[:4])
+        pairs = _pairs(lattice, *entry[:-1])
         if not len(pairs) or np.any(pairs[:, 0] == pairs[:, 1]):
             problem = "couples a spin with itself" if len(pairs) else "reaches no spin"
             raise ValueError(f"{_shown(key, number, entry)}: on this lattice the entry {problem}")
         sites.append(np.sort(pairs, axis=1))
-        strengths.append(np.full(len(pairs), entry[4]))
+        strengths.append(np.full(len(pairs), entry[-1]))
         shells.append(np.zeros(len(pairs), dtype=np.int8))
     distinct, first, place = np.unique(np.concatenate(sites), axis=0, return_index=True, return_inverse=True)
     sums = np.bincount(place.ravel(), weights=np.concatenate(strengths), minlength=len(distinct))
     return distinct.astype(np.intp), sums, np.concatenate(shells)[first]
 
 
-def _pairs(lattice, r1, r2, a, b):
+def _pairs(lattice, *place):
     """Return (spin a of every cell, spin b of the cell R away), (n, 2) intp, without what leaves the lattice."""
+    *cell, a, b = place
     first = np.arange(a, lattice.n_sites, len(lattice.basis))
-    step = r1 * lattice.vectors[0] + r2 * lattice.vectors[1] + lattice.basis[b] - lattice.basis[a]
+    step = cell @ lattice.primitive + lattice.basis[b] - lattice.basis[a]
     second = lattice.site_at(lattice.positions[first] + step)
     return np.stack([first, second], axis=1)[second >= 0]
 
 
-def _check(entries, n_basis, key):
+def check_cells(lattice, shown, cell):
+    """Raise ValueError for an entry whose cell has not as many numbers as the lattice has primitive vectors."""
+    dimension = len(lattice.primitive)
+    if len(cell) != dimension:
+        named = ", ".join(f"R{number}" for number in range(1, dimension + 1))
+        raise ValueError(f"{shown}: the cells of lattice.kind = \"{lattice.kind}\" are {named}")
+
+
+def _check(entries, lattice, key):
     """Raise ValueError for entries that name spins which a cell does not have, or the same bonds twice."""
-    seen = set()
-    for number, (r1, r2, a, b, strength) in enumerate(entries, start=1):
-        shown = _shown(key, number, (r1, r2, a, b, strength))
+    seen, n_basis = set(), len(lattice.basis)
+    for number, entry in enumerate(entries, start=1):
+        *cell, a, b, _ = entry
+        shown = _shown(key, number, entry)
+        check_cells(lattice, shown, cell)
         if max(a, b) >= n_basis:
             allowed = f"are numbered from 0 to {n_basis - 1}" if n_basis > 1 else "have the number 0"
             raise ValueError(f"{shown}: the spins of a cell {allowed} on this lattice")
-        if (r1, r2, a, b) in seen:
+        if (*cell, a, b) in seen:
             raise ValueError(f"{shown}: it repeats an earlier entry, in one direction or the other")
-        seen |= {(r1, r2, a, b), (-r1, -r2, b, a)}
+        seen |= {(*cell, a, b), (*(-r for r in cell), b, a)}
 
 
 def _shown(key, number, entry):
-    r1, r2, a, b, strength = entry
-    return f"model.{key}, entry {number}, [{r1}, {r2}, {a}, {b}, {strength:g}]"
+    *place, strength = entry
+    return f"model.{key}, entry {number}, [{', '.join(map(str, place))}, {strength:g}]"

@@ -64,6 +64,11 @@ class Parameter:
         return isinstance(self.default, tuple)
 
     @property
+    def n_numbers(self):
+        """Numbers of every entry of a list of cells, behind the cells and what they hold."""
+        return 3 if self.kind == CELL_BONDS_XYZ else 1
+
+    @property
     def meaning(self):
         """What the key means, in the input reference."""
         return f"{self.symbol} of {self.term}" if self.symbol else self.term
@@ -73,7 +78,7 @@ class Parameter:
         if value is None or isinstance(value, str):
             return ()
         if self.kind in OF_CELLS:
-            return tuple(number for entry in value for number in entry[4:])
+            return tuple(number for entry in value for number in entry[-self.n_numbers :])
         return tuple(value) if self.is_list else (value,)
 
     def converted(self, value):
@@ -93,7 +98,8 @@ class Parameter:
                 raise ValueError(f"model.{self.name} = {value}: allowed are True and False")
             return bool(value)
         if self.kind in OF_CELLS:
-            return tuple((*map(int, entry[:4]), *map(float, entry[4:])) for entry in value)
+            n = self.n_numbers
+            return tuple((*map(int, entry[:-n]), *map(float, entry[-n:])) for entry in value)
         numbers, (shortest, longest) = tuple(map(float, self.as_tuple(value))), self.lengths
         if self.is_list and not shortest <= len(numbers) <= longest:
             raise ValueError(

@@ -70,7 +70,7 @@ def _coupled(lattice, values):
 
     parts = []
     for component, name in enumerate(_COMPONENTS):
-        entries = [(*entry[:4], entry[4 + component]) for entry in values["cell_bonds_xyz"]]
+        entries = [(*entry[:-3], entry[component - 3]) for entry in values["cell_bonds_xyz"]]
         parts.append(with_cell_bonds(lattice, coupled_bonds(lattice, values[name]), entries, "cell_bonds_xyz"))
     sites, first, place = np.unique(
         np.sort(np.concatenate([part[0] for part in parts]), axis=1), axis=0, return_index=True, return_inverse=True

@@ -107,7 +107,9 @@ def energy_with_unit():
     """Accept an energy with its unit, such as "98.2 K", or an empty text."""
 
     def convert(value):
-        if value != "":
+        if not isinstance(value, str):
+            raise ValueError
+        if value:
             kelvin_of(value)
         return value
 
@@ -215,19 +217,25 @@ def bond():
 
 
 def between_cells(what, numbers):
-    """Accept one [R1, R2, a, b, *numbers]: whole numbers of cells, `what` (orbitals or spins) from 0, named numbers."""
-    places = (*(integer(-1000, 1000),) * 2, *(integer(0, 1000),) * 2)
+    """Accept one [R1, R2, a, b, *numbers] or [R1, R2, R3, a, b, *numbers].
+
+    The first ones are whole numbers of cells, `what` (orbitals or spins) is counted from 0, then come named numbers.
+    """
+    cell, place = integer(-1000, 1000), integer(0, 1000)
 
     def convert(value):
-        if not isinstance(value, (list, tuple)) or len(value) != 4 + len(numbers):
+        if not isinstance(value, (list, tuple)) or len(value) - len(numbers) not in (4, 5):
             raise ValueError
+        n_places = len(value) - len(numbers)
+        rules = (*(cell,) * (n_places - 2), place, place)
         # an array has one type for all its columns
-        whole = (int(part) if isinstance(part, float) and part.is_integer() else part for part in value[:4])
-        whole = (rule.convert(part) for rule, part in zip(places, whole, strict=True))
-        return (*whole, *(number().convert(part) for part in value[4:]))
+        whole = (int(part) if isinstance(part, float) and part.is_integer() else part for part in value[:n_places])
+        whole = (rule.convert(part) for rule, part in zip(rules, whole, strict=True))
+        return (*whole, *(number().convert(part) for part in value[n_places:]))
 
     named, counted = ", ".join(numbers), "a number" if len(numbers) == 1 else "numbers"
-    return Rule(f"[R1, R2, a, b, {named}] with integers R1, R2, {what} a, b from 0, and {counted} {named}", convert)
+    shape = f"[R1, R2, a, b, {named}], in three dimensions [R1, R2, R3, a, b, {named}],"
+    return Rule(f"{shape} with integers R, {what} a, b from 0, and {counted} {named}", convert)
 
 
 def word_or(choice, rule):
@@ -239,14 +247,20 @@ def word_or(choice, rule):
 
 
 def wave_vector():
-    """Accept one wave vector [qx] or [qx, qy] in units of pi; stored with two components."""
-    pair = list_of(number(-100.0, 100.0), 1, 2)
+    """Accept one wave vector [qx], [qx, qy] or [qx, qy, qz] in units of pi; stored with two components if qz = 0."""
+    several = list_of(number(-100.0, 100.0), 1, 3)
 
     def convert(value):
-        components = pair.convert(value)
-        return components if len(components) == 2 else (components[0], 0.0)
+        qx, qy, qz = (*several.convert(value), 0.0, 0.0)[:3]
+        return (qx, qy, qz) if qz else (qx, qy)
 
-    return Rule("a wave vector [qx, qy]", convert)
+    return Rule("a wave vector [qx, qy] or [qx, qy, qz]", convert)
+
+
+def vector():
+    """Accept one vector (x, y) or (x, y, z)."""
+    components = list_of(number(-1e6, 1e6), 2, 3)
+    return Rule("a vector [x, y] or [x, y, z]", components.convert)
 
 
 def plain(value):
