@@ -129,7 +129,6 @@ NAN, INFINITY = math.nan, math.inf
         ("lattice", "lengths", [2, 2, 2, 2]),
         ("lattice", "box", [2, 2]),
         ("lattice", "box", [[2.5, 0], [0, 2]]),
-        ("lattice", "box", [[100, 0], [0, 100]]),
         ("lattice", "positions", [[0.0, 0.0]]),
         ("lattice", "boundary", "twisted"),
         ("lattice", "boundary", ["open", 1]),
