@@ -39,7 +39,7 @@ def with_cell_bonds(lattice, bonds, entries, key="cell_bonds"):
     _check(entries, lattice, key)
     sites, strengths, shells = [np.sort(bonds[0], axis=1)], [bonds[1]], [bonds[2]]
     for number, entry in enumerate(entries, start=1):
-        pairs = _pairs(lattice, *entry[:-1])
+        pairs = cell_pairs(lattice, *entry[:-1])
         if not len(pairs) or np.any(pairs[:, 0] == pairs[:, 1]):
             problem = "couples a spin with itself" if len(pairs) else "reaches no spin"
             raise ValueError(f"{_shown(key, number, entry)}: on this lattice the entry {problem}")
@@ -51,8 +51,14 @@ def with_cell_bonds(lattice, bonds, entries, key="cell_bonds"):
     return distinct.astype(np.intp), sums, np.concatenate(shells)[first]
 
 
-def _pairs(lattice, *place):
-    """Return (spin a of every cell, spin b of the cell R away), (n, 2) intp, without what leaves the lattice."""
+def cell_pairs(lattice, *place):
+    """Return (spin a of every cell, spin b of the cell R away), (n, 2) intp, without what leaves the lattice.
+
+    Parameters
+    ----------
+    lattice : Lattice
+    place : R1, R2 (, R3), a, b
+    """
     *cell, a, b = place
     first = np.arange(a, lattice.n_sites, len(lattice.basis))
     step = cell @ lattice.primitive + lattice.basis[b] - lattice.basis[a]

@@ -338,9 +338,10 @@ def _custom(bonds, n_sites, positions, periods):
     dimension = len(positions[0])
     if any(len(vector) != dimension for vector in (*positions, *periods)):
         raise ValueError("lattice.positions and lattice.periods: some have 2 components, others 3")
-    if len(periods) > dimension or np.linalg.matrix_rank(np.reshape(periods, (-1, dimension))) < len(periods):
+    vectors = np.array(periods, dtype=np.float64).reshape(len(periods), dimension)
+    if len(periods) and np.linalg.matrix_rank(vectors) < len(periods):
         raise ValueError(f"lattice.periods = {[list(row) for row in periods]}: they are linearly dependent")
-    periods = short.reduced(np.reshape(np.array(periods, dtype=np.float64), (-1, dimension)))
+    periods = short.reduced(vectors)
     lattice = Lattice(
         "custom", (), (), n_sites, _read_only(positions), None, None, custom, periods=_read_only(periods)
     )
