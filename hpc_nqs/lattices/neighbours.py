@@ -15,26 +15,15 @@ def bonds_of_shell(lattice, shell):
     Raises
     ------
     ValueError
-        When the kind names fewer shells, or bonds wrap onto nearer neighbours, onto the site itself or onto bonds of
-        another shell.
+        When the kind names fewer shells, or bonds wrap onto nearer neighbours or onto the site itself.
     """
     named = GEOMETRIES[lattice.kind].bonds
     if not named:
         return _pairs(lattice, shell, *_at_distance(lattice, shell))
     if shell > len(named):
         raise ValueError(f"{lattice.kind} has no {SHELL_NAMES[shell]} neighbours: its couplings are {len(named)}")
-    found = {number: _pairs(lattice, number, *_named(lattice, rows)) for number, rows in enumerate(named, start=1)}
-    for other in found:
-        if other != shell and _distinct(found[other]) & _distinct(found[shell]):
-            raise ValueError(
-                f"{lattice.named()} is too small: bonds of its {SHELL_NAMES[shell]} and {SHELL_NAMES[other]} "
-                "neighbours wrap around onto each other"
-            )
-    return found[shell]
-
-
-def _distinct(pairs):
-    return {tuple(sorted(pair)) for pair in np.reshape(pairs, (-1, 2)).tolist()}
+    table = np.array(named[shell - 1])
+    return _pairs(lattice, shell, table, _vectors(lattice, table))
 
 
 def _at_distance(lattice, shell):
@@ -54,11 +43,6 @@ def _at_distance(lattice, shell):
     shells = ordered[np.flatnonzero(np.diff(ordered) > TOLERANCE) + 1]
     chosen = np.abs(lengths - shells[shell - 1]) < TOLERANCE
     return table[chosen], vectors[chosen]
-
-
-def _named(lattice, rows):
-    table = np.array(rows)
-    return table, _vectors(lattice, table)
 
 
 def _vectors(lattice, table):

@@ -62,8 +62,8 @@ def columns(rows):
     -------
     dict
         One-dimensional arrays over `temperature` (or `row`); S(q) and correlations are two-dimensional, with the
-        coordinates `qx` and `qy` (and `qz` in three dimensions) over `q`, `shell` or `distance`.  Correlations in imaginary time have the last
-        dimension `k`; `tau` is the time over `temperature` and `k`.
+        coordinates `qx` and `qy` (and `qz` in three dimensions) over `q`, `shell` or `distance`.  Correlations in
+        imaginary time have the last dimension `k`; `tau` is the time over `temperature` and `k`.
     """
     along = "temperature" if rows and all(_number(row.get("temperature")) for row in rows) else "row"
     found = {along: ((along,), np.arange(len(rows), dtype=np.float64), "1")}

@@ -1,9 +1,11 @@
 """Magnets on the lattices of three dimensions, on named bonds, in boxes and on custom bonds with positions."""
 
+import h5py
 import numpy as np
 import pytest
 from scipy.sparse.linalg import eigsh
 
+import hpc_nqs
 from hpc_nqs.exact import diagonalization as exact
 from hpc_nqs.hamiltonians import build_model
 from hpc_nqs.hamiltonians.matrices import to_sparse
@@ -177,3 +179,38 @@ def test_custom_bonds_with_positions_are_the_lattice_that_they_describe():
     for name in ("structure_factor", "correlation"):
         for key, (value, _) in rows[1][name].items():
             assert rows[0][name][key][0] == pytest.approx(value, abs=1e-11), (name, key)
+
+
+INPUT = {
+    "run": {"seed": 1},
+    "lattice": {"kind": "cubic", "lengths": [2, 2, 2]},
+    "model": {"kind": "heisenberg", "couplings": [1.0, 0.2]},
+    "thermal": {"temperatures": [2.0, 1.0]},
+    "observables": {"structure_factor": [[1, 1, 1], [1, 0, 0]]},
+}
+
+
+def test_cooling_of_eight_sites_of_the_cubic_lattice_by_sums(tmp_path):
+    """Limits above what the network leaves: e within 3e-4, chi and S(q) within 5e-3 of all levels at T = 2 and 1."""
+    settings = hpc_nqs.make_input(**INPUT)
+    run, levels = hpc_nqs.run(settings, tmp_path / "run.h5"), hpc_nqs.diagonalize(settings)
+    assert run["S(1,1,1)"] == pytest.approx(levels["S(pi,pi,pi)"], rel=5e-3)
+    assert run["S(1,0,0)"] == pytest.approx(levels["S(1,0)"], rel=5e-3)
+    assert run["energy"] == pytest.approx(levels["energy"], abs=3e-4)
+    assert run["chi"] == pytest.approx(levels["chi"], rel=5e-3)
+    with h5py.File(tmp_path / "run.h5") as file:
+        vectors = [file["results"][name][()].tolist() for name in ("qx", "qy", "qz")]
+    assert vectors == [[1.0, 1.0], [1.0, 0.0], [1.0, 0.0]]
+
+
+def test_samples_of_sixteen_sites_in_three_dimensions(tmp_path):
+    """The pyrochlore cube at T = 20 beside e = (-beta <H^2> + beta^2 <H^3> / 2) / N of infinite temperature.
+
+    <H^2> = 3/16 for each of 48 bonds; <H^3> = -3/32 for each, and 6 orders of 3/64 for each of 32 triangles.
+    """
+    lattice = {"kind": "pyrochlore", "box": [[-1, 1, 1], [1, -1, 1], [1, 1, -1]]}
+    few = {"sampling": {"method": "metropolis", "n_samples": 256, "n_chains": 16}}
+    changes = {"lattice": lattice, "model": {"kind": "heisenberg"}, "thermal": {"temperatures": [20.0]}}
+    run = hpc_nqs.run(hpc_nqs.make_input(**INPUT | few | changes | {"observables": {}}), tmp_path / "run.h5")
+    series = (-48 * 3 / 16 / 20 + (-48 * 3 / 32 + 6 * 32 * 3 / 64) / 20**2 / 2) / 16
+    assert run["energy"][0] == pytest.approx(series, abs=5e-5)  # of the next term 2e-5
