@@ -6,12 +6,16 @@ import numpy as np
 import pytest
 
 from hpc_nqs.cli import parser as cli
+from hpc_nqs.hamiltonians import build_model
 from hpc_nqs.lattices import periods
 from hpc_nqs.lattices.geometry import GEOMETRIES
 from hpc_nqs.lattices.lattice import build, wave_vector_key
+from hpc_nqs.observables.structure_factors import build_correlations
 from hpc_nqs.reports import lattice_drawing
 from hpc_nqs.settings.parsing import SettingsError, parse_settings
+from hpc_nqs.settings.system import build as build_system
 from hpc_nqs.settings.system import validate
+from hpc_nqs.symmetry.quantum_numbers import Sector, projector
 
 # Neighbours of a site and their distance for every shell, as textbooks have them.
 SHELLS = {
@@ -72,6 +76,8 @@ def test_every_second_square_of_the_checkerboard_is_crossed():
     apart = np.linalg.norm(lattice.minimum_image(middles[:, None] - middles[None, :]), axis=-1)
     assert np.all(np.sum(apart < 1e-6, axis=1) == 2)  # the other diagonal of the same square
     assert np.min(apart[apart > 1e-6]) == pytest.approx(np.sqrt(2))
+    above = lattice.minimum_image(middles - lattice.positions[0] - [0.5, 0.5])  # the square above a site b = 0
+    assert np.min(np.linalg.norm(above, axis=1)) < 1e-6
 
 
 @pytest.mark.parametrize(
@@ -200,6 +206,30 @@ def test_wave_vectors_of_inputs_are_checked_in_three_dimensions():
     assert len(problems) == 2
     assert problems[0].startswith("observables.structure_factor = [1.0, 0.5]: not a wave vector of this periodic")
     assert problems[1].endswith("the nearest is [1.0, 0.0, 0.0]")
+
+
+def test_projectors_onto_momenta_in_three_dimensions():
+    """P of one flipped spin at site 0 is the wave e^{i K r}, K = 2 pi (k1/L1, k2/L2, k3/L3)."""
+    lattice = build("cubic", [3, 2, 4])
+    images, coefficients = projector(Sector((1, 1, 3)), lattice, build_model(lattice), n_up=1)
+    wave = np.zeros(lattice.n_sites, dtype=complex)
+    np.add.at(wave, images.sources[:, 0], coefficients)
+    expected = np.exp(2j * np.pi * lattice.positions @ (np.array([1, 1, 3]) / (3, 2, 4)))
+    np.testing.assert_allclose(wave, expected, atol=1e-12)
+    with pytest.raises(ValueError, match='point_group = "A1": representations are those of rotations in a plane'):
+        projector(Sector(None, "A1"), lattice, build_model(lattice), n_up=1)
+
+
+@pytest.mark.parametrize(("kind", "lengths", "n_waves"), [("triangular", [4, 4], 2), ("fcc", [2, 2, 4], 3)])
+def test_dimers_alternate_with_their_wave_vector(kind, lengths, n_waves):
+    settings = settings_of(kind, lengths=lengths)
+    lattice, model = build_system(settings)
+    dimers = build_correlations(settings, lattice, model).dimers
+    assert len(dimers) == n_waves
+    for key, (bonds, signs) in dimers.items():
+        waves = lattice.wave_vector([float(part) for part in key.split(",")])
+        np.testing.assert_allclose(waves, signs, atol=1e-4)  # keys have six digits
+        np.testing.assert_allclose(np.linalg.norm(lattice.displacement(*bonds.T), axis=1), 1.0, atol=1e-9)
 
 
 def drawn(settings):
