@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from hpc_nqs.cli.errors import DONE, CommandError
-from hpc_nqs.cli.inputs import exact_rows_of, read_run_file
+from hpc_nqs.cli.inputs import exact_rows_of, read_input, read_run_file, stored_settings
 from hpc_nqs.reports import pages
 from hpc_nqs.reports.series import ReferenceDataError, reference_path
 from hpc_nqs.runs.output_paths import check_output
@@ -14,8 +14,10 @@ TITLES = {page: page.capitalize().replace("_", " ") for page in (*pages.PAGES, p
 
 
 def plot(options):
-    """Draw pages of several run files."""
+    """Draw pages of several run files, or the lattice of an input or a run file."""
     import_plotting()
+    if options.page == pages.LATTICE:
+        return _plot_lattice(options)
     tables = [read_run_file(path, "read_table") for path in options.runs]
     histories = [read_run_file(path, "read_history") for path in options.runs]
     drawing = pages.Drawing(tables, pages.labels_of(options.runs), histories)
@@ -30,6 +32,24 @@ def plot(options):
         except pages.PageError as error:
             raise SettingsError([f"--{error}"]) from error
         save(figure, path)
+    return DONE
+
+
+def _plot_lattice(options):
+    """Draw the lattice of one input or run file."""
+    given = {"--exact": options.exact, "--reference": options.reference, "several files": len(options.runs) > 1}
+    if any(given.values()):
+        words = ", ".join(word for word, there in given.items() if there)
+        raise SettingsError([f"--page lattice: {words}: one file alone is drawn"])
+    path = options.runs[0]
+    settings = stored_settings(path) if Path(path).suffix == ".h5" else read_input(path, [])
+    output = Path(options.output) if options.output else Path(path).with_suffix(".png")
+    _check_outputs(options, options.runs, [output])
+    try:
+        figure = pages.lattice_figure(settings, options.width)
+    except pages.PageError as error:
+        raise SettingsError([f"--{error}"]) from error
+    save(figure, output)
     return DONE
 
 

@@ -137,7 +137,7 @@ def _add_plot(commands):
     plot = _command(
         commands,
         "plot",
-        "draw runs: thermodynamics, correlations, convergence; energies of ground states",
+        "draw runs: thermodynamics, correlations, convergence; energies of ground states; a lattice",
         "hpc-nqs plot a.h5 b.h5 --exact --reference qmc.json:L=6 -o compare.pdf",
     )
     plot.add_argument("runs", metavar="RUN.h5", nargs="+")
@@ -152,10 +152,10 @@ def _add_plot(commands):
     plot.add_argument(
         "--page",
         metavar="PAGE",
-        choices=("thermodynamics", "correlations", "imaginary_time", "momentum", "convergence", "all"),
+        choices=("thermodynamics", "correlations", "imaginary_time", "momentum", "convergence", "lattice", "all"),
         help="of thermal runs: thermodynamics (default), correlations, imaginary_time, momentum (of electrons), "
         "convergence, or all: NAME.png, NAME-correlations.png, NAME-convergence.png and, where they were measured, "
-        "NAME-imaginary_time.png and NAME-momentum.png",
+        "NAME-imaginary_time.png and NAME-momentum.png; lattice: sites and bonds of an input or a run file",
     )
     plot.add_argument("--width", metavar="INCHES", type=float, help="7 by default; below 4.5 one column of panels")
     plot.add_argument(

@@ -164,14 +164,14 @@ def momentum_of(lattice, turn_of):
         The character of a translation, given as a permutation of the lattice sites, as a part of 2 pi; None where it is
         no symmetry.
     """
-    if lattice.positions is None:
+    if lattice.vectors is None:
         return None
     momentum = []
     for direction, length in enumerate(lattice.lengths):
         if not lattice.wraps[direction]:
             momentum.append(0)
             continue
-        turn = turn_of(lattice.site_at(lattice.positions + lattice.vectors[direction]))
+        turn = turn_of(lattice.translated(np.eye(len(lattice.grid))[direction]))
         if turn is None:
             return None
         momentum.append(int(round(turn * length)) % length)

@@ -224,7 +224,7 @@ def choose_kind(choice, rotated, balanced, sector, lattice):
     "auto" is a pair product times an RBM for a frustrated magnet at Sz = 0 whose characters are real, else an RBM.
     """
     real = sector.momentum is None or all(
-        2 * k % length == 0 for k, length in zip((*sector.momentum, 0)[:2], lattice.grid, strict=True)
+        2 * k % length == 0 for k, length in zip(sector.momentum, lattice.grid, strict=False)
     )
     possible = balanced and real and choice.parameters != "complex"
     if choice.kind == "auto":
@@ -310,7 +310,7 @@ def _network(alpha, lattice, system, symmetries, is_complex, stream):
 def _pairs(lattice, model, symmetries, stream):
     """Return a pair product that starts from a mean-field state of fermions with hopping and d-wave pairs."""
     n = model.n_sites
-    shared = "translation" in symmetries and lattice.positions is not None
+    shared = "translation" in symmetries
     images = translations(lattice, model) if shared else np.arange(n)[None, :]
     column, length = _columns(lattice)
     flux = antiperiodic(lattice)
@@ -323,7 +323,7 @@ def _pairs(lattice, model, symmetries, stream):
 
 def _columns(lattice):
     """Return the first cell index of every site, (n_sites,) intp, and the number of cells in that direction."""
-    if lattice.positions is None:
+    if lattice.vectors is None:
         return np.zeros(lattice.n_sites, dtype=np.intp), 1
     return (np.arange(lattice.n_sites) // len(lattice.basis)) % lattice.grid[0], lattice.grid[0]
 
@@ -334,7 +334,7 @@ def antiperiodic(lattice):
     That closes their shell at half filling: on rings of 4 m sites, and in two dimensions, where it also avoids the
     nodes of d-wave pairs.
     """
-    if lattice.positions is None or not lattice.wraps[0]:
+    if lattice.vectors is None or lattice.box or not lattice.wraps[0]:  # columns of boxes are no straight lines
         return False
     return lattice.kind != "chain" or lattice.n_sites % 4 == 0
 

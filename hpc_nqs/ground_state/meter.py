@@ -105,14 +105,14 @@ class LevelMeter:
 
     def _momentum(self, probes, base):
         lattice = self.ansatz.lattice
-        if lattice.positions is None or not any(lattice.wraps):
+        if not any(lattice.wraps):
             return {}
         momentum = []
         for direction in range(len(lattice.lengths)):
             if not lattice.wraps[direction]:
                 momentum.append(0)
                 continue
-            step = lattice.site_at(lattice.positions + lattice.vectors[direction])
+            step = lattice.translated(np.eye(len(lattice.grid))[direction])
             phase = self._character(probes, base, probes[:, step])
             if phase is None:
                 return {}

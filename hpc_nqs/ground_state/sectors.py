@@ -132,7 +132,7 @@ def polarized_energy(model):
 def polarized_row(model, lattice):
     """Return the row of the better one of the two states with all spins parallel, which need no network."""
     energy, sz = polarized_energy(model)
-    row = {"momentum": [0] * len(lattice.lengths)} if lattice.positions is not None and any(lattice.wraps) else {}
+    row = {"momentum": [0] * len(lattice.lengths)} if any(lattice.wraps) else {}
     exact = {"energy": energy / model.n_sites, "energy_error": 0.0, "variance": 0.0, "variance_error": 0.0}
     exact |= {"v_score": 0.0, "v_score_error": 0.0, "n_steps": 0, "converged": True, "lowest_of": ALL_SECTORS}
     return row | {"sz": sz} | exact
@@ -201,11 +201,10 @@ def _positive_sector(settings, lattice, model, sector):
 
 def _symmetries(settings, lattice, model, sector):
     """Return all pairs of momentum and parity at one Sz, those of `sector` first; none without all translations."""
-    if lattice.positions is None or not any(lattice.wraps):
+    if not any(lattice.wraps):
         return []
     n_up = system_of(settings, model, sector).n_up
-    n_cells = np.prod([length for length, wrap in zip(lattice.grid, lattice.wraps, strict=True) if wrap])
-    if len(translations(lattice, model)) != n_cells:
+    if len(translations(lattice, model)) != len(lattice.steps()):
         return []
     found = every_sector(lattice, parities_of(model, n_up))
     momentum = sector.momentum or (0,) * len(lattice.lengths)
@@ -242,7 +241,7 @@ def _remark(settings, sector, lattice, model, knows_symmetry, knows_sz):
     """Return what a row is the lowest of, and what it leaves open, as sentences."""
     found = []
     if not knows_symmetry:
-        moves = lattice.positions is not None and any(lattice.wraps)
+        moves = any(lattice.wraps)
         searches = 'ground_state.sectors = "all"' if moves else "a state with wavefunction.symmetries = []"
         shares = moves and sector.momentum is None
         shared = "; weights shared over translations mean momentum 0" if shares else ""

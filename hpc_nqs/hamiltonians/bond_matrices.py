@@ -4,6 +4,7 @@ import numpy as np
 
 from hpc_nqs.hamiltonians.bonds import coupled_bonds
 from hpc_nqs.hamiltonians.cell_bonds import entry_pairs, shown_entry
+from hpc_nqs.hamiltonians.parameter import CELL_BONDS_XYZ, split_entry
 
 
 def bond_matrices(lattice, couplings, of_cells, of_sites):
@@ -15,8 +16,8 @@ def bond_matrices(lattice, couplings, of_cells, of_sites):
     couplings : three sequences of float
         Jx, Jy and Jz of first, second, third neighbours.
     of_cells : (str, sequence of (int, int, int, int, *numbers))
-        A key of the input and its entries (R1, R2, a, b, *numbers): spin a of every cell is the first one, spin b of
-        the cell R away the second one.
+        A key of the input and its entries (R1, R2, a, b, *numbers), in three dimensions with R3: spin a of every cell
+        is the first one, spin b of the cell R away the second one.
     of_sites : (str, sequence of (int, int, *numbers))
         A key of the input and its entries (i, j, *numbers).  Numbers are Jx, Jy, Jz, or all J^ab, row after row.
 
@@ -42,8 +43,9 @@ def bond_matrices(lattice, couplings, of_cells, of_sites):
         parts.append((sites, matrices, shells))
     (cell_key, cell_entries), (site_key, site_entries) = of_cells, of_sites
     listed = [(np.array(entry[:2]), entry[2:]) for entry in _checked(site_entries, lattice.n_sites, site_key)]
-    reached = entry_pairs(lattice, cell_entries, cell_key)
-    listed += [(pairs, entry[4:]) for pairs, entry in zip(reached, cell_entries, strict=True)]
+    reached = entry_pairs(lattice, cell_entries, cell_key, CELL_BONDS_XYZ)
+    numbers = [split_entry(CELL_BONDS_XYZ, entry)[1] for entry in cell_entries]
+    listed += zip(reached, numbers, strict=True)
     for pairs, numbers in listed:
         sites = pairs.reshape(-1, 2)
         matrix = np.diag(numbers) if len(numbers) == 3 else np.reshape(numbers, (3, 3))

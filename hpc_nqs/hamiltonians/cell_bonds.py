@@ -2,21 +2,24 @@
 
 import numpy as np
 
+from hpc_nqs.hamiltonians.parameter import CELL_BONDS, split_entry
+
 
 def with_cell_bonds(lattice, bonds, entries, key="cell_bonds"):
     """Return bonds with those of the list `model.cell_bonds` added.
 
     Every entry (R1, R2, a, b, J) couples spin a of the cell r with spin b of the cell r + R1 a1 + R2 a2 by J, for all
-    cells r; what leaves an open lattice is left out.  Several couplings of the same two spins are added up, also where
-    an entry reaches a spin from both sides around a periodic lattice.
+    cells r; in three dimensions it is (R1, R2, R3, a, b, J).  What leaves an open lattice is left out.  Several
+    couplings of the same two spins are added up, also where an entry reaches a spin from both sides around a periodic
+    lattice.
 
     Parameters
     ----------
     lattice : Lattice
-        With positions.
+        With cells.
     bonds : (sites (n, 2), strengths (n,), shells (n,))
         As `coupled_bonds` returns them.
-    entries : sequence of (int, int, int, int, float)
+    entries : sequence of (int, ..., float)
     key : str
         What messages call the list.
 
@@ -36,15 +39,17 @@ def with_cell_bonds(lattice, bonds, entries, key="cell_bonds"):
     sites, strengths, shells = [np.sort(bonds[0], axis=1)], [bonds[1]], [bonds[2]]
     for entry, pairs in zip(entries, entry_pairs(lattice, entries, key), strict=True):
         sites.append(np.sort(pairs, axis=1))
-        strengths.append(np.full(len(pairs), entry[4]))
+        strengths.append(np.full(len(pairs), entry[-1]))
         shells.append(np.zeros(len(pairs), dtype=np.int8))
     distinct, first, place = np.unique(np.concatenate(sites), axis=0, return_index=True, return_inverse=True)
     sums = np.bincount(place.ravel(), weights=np.concatenate(strengths), minlength=len(distinct))
     return distinct.astype(np.intp), sums, np.concatenate(shells)[first]
 
 
-def entry_pairs(lattice, entries, key):
+def entry_pairs(lattice, entries, key, kind=CELL_BONDS):
     """Return the sites of every entry (R1, R2, a, b, *numbers), a list of (n, 2) intp: spin a and then spin b.
+
+    In three dimensions entries are (R1, R2, R3, a, b, *numbers).  `kind` is that of the `Parameter`.
 
     Raises
     ------
@@ -53,38 +58,55 @@ def entry_pairs(lattice, entries, key):
     """
     if not entries:
         return []
-    if lattice.positions is None:
+    if lattice.vectors is None:
         raise ValueError(f"model.{key}: a custom lattice has no cells; write the couplings into its bonds")
-    _check(entries, len(lattice.basis), key)
+    places = [split_entry(kind, entry)[0] for entry in entries]
+    shown = [shown_entry(key, number, entry) for number, entry in enumerate(entries, start=1)]
+    _check(places, shown, lattice)
     found = []
-    for number, entry in enumerate(entries, start=1):
-        pairs = _pairs(lattice, *entry[:4])
+    for place, words in zip(places, shown, strict=True):
+        pairs = cell_pairs(lattice, *place)
         if not len(pairs) or np.any(pairs[:, 0] == pairs[:, 1]):
             problem = "couples a spin with itself" if len(pairs) else "reaches no spin"
-            raise ValueError(f"{shown_entry(key, number, entry)}: on this lattice the entry {problem}")
+            raise ValueError(f"{words}: on this lattice the entry {problem}")
         found.append(pairs)
     return found
 
 
-def _pairs(lattice, r1, r2, a, b):
-    """Return (spin a of every cell, spin b of the cell R away), (n, 2) intp, without what leaves the lattice."""
+def cell_pairs(lattice, *place):
+    """Return (spin a of every cell, spin b of the cell R away), (n, 2) intp, without what leaves the lattice.
+
+    Parameters
+    ----------
+    lattice : Lattice
+    place : R1, R2 (, R3), a, b
+    """
+    *cell, a, b = place
     first = np.arange(a, lattice.n_sites, len(lattice.basis))
-    step = r1 * lattice.vectors[0] + r2 * lattice.vectors[1] + lattice.basis[b] - lattice.basis[a]
+    step = cell @ lattice.primitive + lattice.basis[b] - lattice.basis[a]
     second = lattice.site_at(lattice.positions[first] + step)
     return np.stack([first, second], axis=1)[second >= 0]
 
 
-def _check(entries, n_basis, key):
+def check_cells(lattice, shown, cell):
+    """Raise ValueError for an entry whose cell has not as many numbers as the lattice has primitive vectors."""
+    dimension = len(lattice.primitive)
+    if len(cell) != dimension:
+        named = ", ".join(f"R{number}" for number in range(1, dimension + 1))
+        raise ValueError(f"{shown}: the cells of lattice.kind = \"{lattice.kind}\" are {named}")
+
+
+def _check(places, shown, lattice):
     """Raise ValueError for entries that name spins which a cell does not have, or the same bonds twice."""
-    seen = set()
-    for number, entry in enumerate(entries, start=1):
-        shown, (r1, r2, a, b) = shown_entry(key, number, entry), entry[:4]
+    seen, n_basis = set(), len(lattice.basis)
+    for (*cell, a, b), words in zip(places, shown, strict=True):
+        check_cells(lattice, words, cell)
         if max(a, b) >= n_basis:
             allowed = f"are numbered from 0 to {n_basis - 1}" if n_basis > 1 else "have the number 0"
-            raise ValueError(f"{shown}: the spins of a cell {allowed} on this lattice")
-        if (r1, r2, a, b) in seen:
-            raise ValueError(f"{shown}: it repeats an earlier entry, in one direction or the other")
-        seen |= {(r1, r2, a, b), (-r1, -r2, b, a)}
+            raise ValueError(f"{words}: the spins of a cell {allowed} on this lattice")
+        if (*cell, a, b) in seen:
+            raise ValueError(f"{words}: it repeats an earlier entry, in one direction or the other")
+        seen |= {(*cell, a, b), (*(-r for r in cell), b, a)}
 
 
 def shown_entry(key, number, entry):

@@ -2,11 +2,14 @@
 
 import numpy as np
 
+from hpc_nqs.hamiltonians.cell_bonds import check_cells
+
 
 def with_cell_hops(lattice, n_orbitals, hops, entries):
     """Return (hops, energies of the orbitals) with those of `model.hops` added.
 
-    Every entry (R1, R2, a, b, h) is h (c+_{r a} c_{r + R, b} + h.c.) for all cells r, R = R1 a1 + R2 a2.  What reaches
+    Every entry (R1, R2, a, b, h) is h (c+_{r a} c_{r + R, b} + h.c.) for all cells r, R = R1 a1 + R2 a2, in three
+    dimensions (R1, R2, R3, a, b, h).  What reaches
     the same pair of orbitals around a periodic lattice is added up, as in the Bloch sum at its wave vectors; what
     reaches the orbital itself is an energy 2 h.
 
@@ -18,7 +21,7 @@ def with_cell_hops(lattice, n_orbitals, hops, entries):
         Of a site.
     hops : (orbitals (n, 2), elements (n,), shells (n,))
         As `ElectronModel.of_terms` takes them.
-    entries : sequence of (int, int, int, int, float)
+    entries : sequence of (int, ..., float)
 
     Raises
     ------
@@ -43,12 +46,13 @@ def with_cell_hops(lattice, n_orbitals, hops, entries):
     return (distinct.astype(np.intp), sums, np.concatenate(shells)[first]), energies
 
 
-def orbitals_reached(lattice, n_orbitals, r1, r2, a, b):
+def orbitals_reached(lattice, n_orbitals, *place):
     """Return the orbitals (r, a) of all cells r and (r + R, b) around a periodic lattice, two (n,) intp.
 
     Cells whose r + R lies beyond an open end are left out.
     """
-    targets = lattice.site_at(lattice.positions + r1 * lattice.vectors[0] + r2 * lattice.vectors[1])
+    *cell, a, b = place
+    targets = lattice.site_at(lattice.positions + cell @ lattice.primitive)
     inside = targets >= 0
     return np.flatnonzero(inside) * n_orbitals + a, targets[inside] * n_orbitals + b
 
@@ -61,15 +65,16 @@ def check_entries(key, lattice, n_orbitals, entries, of_itself=None):
     of_itself : str, optional
         What an entry of one orbital with itself would be; None where it is allowed.
     """
-    if entries and (lattice.positions is None or len(lattice.basis) != 1):
+    if entries and (lattice.basis is None or len(lattice.basis) != 1):
         raise ValueError(f"model.{key}: lattice.kind = {lattice.kind}: needed is a lattice with one site in a cell")
     seen = set()
-    for number, (r1, r2, a, b, element) in enumerate(entries, start=1):
-        shown = f"model.{key}, entry {number}, [{r1}, {r2}, {a}, {b}, {element:g}]"
+    for number, (*cell, a, b, element) in enumerate(entries, start=1):
+        shown = f"model.{key}, entry {number}, [{', '.join(map(str, cell))}, {a}, {b}, {element:g}]"
+        check_cells(lattice, shown, cell)
         if max(a, b) >= n_orbitals:
             raise ValueError(f"{shown}: orbitals are numbered from 0 to {n_orbitals - 1}")
-        if of_itself and (r1, r2, a) == (0, 0, b):
+        if of_itself and a == b and not any(cell):
             raise ValueError(f"{shown}: this is {of_itself}")
-        if (r1, r2, a, b) in seen:
+        if (*cell, a, b) in seen:
             raise ValueError(f"{shown}: it repeats an earlier entry, or its conjugate")
-        seen |= {(r1, r2, a, b), (-r1, -r2, b, a)}
+        seen |= {(*cell, a, b), (*(-r for r in cell), b, a)}

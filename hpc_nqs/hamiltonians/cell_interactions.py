@@ -25,7 +25,7 @@ def cell_repulsions(lattice, n_orbitals, entries):
         Of cells with one site.
     n_orbitals : int
         Of a site.
-    entries : sequence of (int, int, int, int, float)
+    entries : sequence of (int, ..., float)
 
     Raises
     ------
@@ -36,12 +36,12 @@ def cell_repulsions(lattice, n_orbitals, entries):
     check_entries("repulsions", lattice, n_orbitals, entries)
     m = lattice.n_sites * n_orbitals
     units, strengths = [np.zeros((0, 2), dtype=np.intp)], [np.zeros(0)]
-    for r1, r2, a, b, v in entries:
-        if (r1, r2, a) == (0, 0, b):
+    for *cell, a, b, v in entries:
+        if a == b and not any(cell):
             up = np.arange(lattice.n_sites) * n_orbitals + a
             parts = [np.stack([up, up + m], axis=1)]
         else:
-            pairs = _different_orbitals("repulsions", lattice, n_orbitals, (r1, r2, a, b), v)
+            pairs = _different_orbitals("repulsions", lattice, n_orbitals, (*cell, a, b), v)
             parts = [pairs + [s * m, t * m] for s in (0, 1) for t in (0, 1)]
         units += parts
         strengths += [np.full(len(part), v) for part in parts]
@@ -82,9 +82,8 @@ def _different_orbitals(key, lattice, n_orbitals, place, strength):
     """Return the pairs of orbitals (n, 2) of an entry; ValueError where it leads around the lattice to itself."""
     pairs = np.stack(orbitals_reached(lattice, n_orbitals, *place), axis=1)
     if np.any(pairs[:, 0] == pairs[:, 1]):
-        r1, r2, a, b = place
         raise ValueError(
-            f"model.{key}: [{r1}, {r2}, {a}, {b}, {strength:g}] leads around lattice.lengths = {list(lattice.lengths)} "
-            "to the orbital itself; allowed are cells nearer than that"
+            f"model.{key}: [{', '.join(map(str, place))}, {strength:g}] leads around lattice.lengths = "
+            f"{list(lattice.lengths)} to the orbital itself; allowed are cells nearer than that"
         )
     return pairs

@@ -9,7 +9,23 @@ NUMBER, INTEGER, SWITCH = "number", "integer", "switch"
 HOPS, CELL_BONDS, CELL_BONDS_XYZ = "hops", "cell bonds", "cell bonds by component"  # lists of (R1, R2, a, b, numbers)
 BONDS_XYZ = "bonds by component"  # of (i, j, numbers)
 OF_CELLS = (HOPS, CELL_BONDS, CELL_BONDS_XYZ)
-N_PLACES = dict.fromkeys(OF_CELLS, 4) | {BONDS_XYZ: 2}  # integers before the numbers of an entry
+# Of an entry of a list: how many integers it may start with, and how many numbers may follow.
+PLACES = dict.fromkeys(OF_CELLS, (4, 5)) | {BONDS_XYZ: (2,)}
+NUMBERS = dict.fromkeys(OF_CELLS, (1,)) | {CELL_BONDS_XYZ: (3, 9), BONDS_XYZ: (3, 9)}
+
+
+def split_entry(kind, entry):
+    """Return (integers, numbers) of an entry of a list of one of `PLACES`, two tuples.
+
+    Raises
+    ------
+    ValueError
+        When it is none: of another length.
+    """
+    for n in NUMBERS[kind]:
+        if len(entry) - n in PLACES[kind]:
+            return tuple(entry[:-n]), tuple(entry[-n:])
+    raise ValueError(f"{list(entry)}: {len(entry)} numbers")
 
 
 @dataclass(frozen=True)
@@ -75,8 +91,8 @@ class Parameter:
         """Return the numbers of a value as a tuple; empty for what is not given or follows from others."""
         if value is None or isinstance(value, str):
             return ()
-        if self.kind in N_PLACES:
-            return tuple(number for entry in value for number in entry[N_PLACES[self.kind] :])
+        if self.kind in PLACES:
+            return tuple(number for entry in value for number in split_entry(self.kind, entry)[1])
         return tuple(value) if self.is_list else (value,)
 
     def converted(self, value):
@@ -95,9 +111,9 @@ class Parameter:
             if value not in (True, False):
                 raise ValueError(f"model.{self.name} = {value}: allowed are True and False")
             return bool(value)
-        if self.kind in N_PLACES:
-            n_places = N_PLACES[self.kind]
-            return tuple((*map(int, entry[:n_places]), *map(float, entry[n_places:])) for entry in value)
+        if self.kind in PLACES:
+            parts = [split_entry(self.kind, entry) for entry in value]
+            return tuple((*map(int, places), *map(float, numbers)) for places, numbers in parts)
         numbers, (shortest, longest) = tuple(map(float, self.as_tuple(value))), self.lengths
         if self.is_list and not shortest <= len(numbers) <= longest:
             raise ValueError(

@@ -27,7 +27,7 @@ def site_fields(lattice, uniform, staggered, listed, key="site_fields"):
     if staggered:
         fields += staggered * _sublattices(lattice, f"model.field_staggered = {staggered:g}")
     if len(listed):
-        n_cell = len(lattice.basis) if lattice.positions is not None else lattice.n_sites
+        n_cell = len(lattice.basis) if lattice.basis is not None else lattice.n_sites
         if len(listed) not in (n_cell, lattice.n_sites):
             allowed = f"{lattice.n_sites}, one for every site"
             if n_cell < lattice.n_sites:

@@ -167,11 +167,12 @@ def _of_cells(terms, pairs, model, scale):
     if not (terms.regular and terms.cell_bonds and model.cell_key):
         return None
     kind, lengths = terms.regular
+    of_entries = next(each.kind for each in model.parameters if each.name == model.cell_key)
     entries = {}
     for *places, matrix in terms.cell_bonds:
         entries[*places, *model.bond_numbers(_clean(matrix, scale).tolist())] = matrix
     try:
-        reached = entry_pairs(lattices.build(kind, lengths), list(entries), model.cell_key)
+        reached = entry_pairs(lattices.build(kind, lengths), list(entries), model.cell_key, of_entries)
     except ValueError:  # no such lattice here, or an entry given twice
         return None
     rebuilt = SpinTerms(terms.n_sites)

@@ -97,7 +97,12 @@ class LayerCorrelations:
         return found
 
     def pair_weights(self):
-        """Return the weights w_ij of S^z_i(l) S^z_j(l + k), (n_wave_vectors + 1, n_sites, n_sites); the last: local."""
+        """Return the weights w_ij of S^z_i(l) S^z_j(l + k), (n_wave_vectors + 1, n_sites, n_sites); the last: local.
+
+        Averaged over the group where there is one.
+        """
+        if self._weights is not None:
+            return self._weights
         waves = np.einsum("qi,qj->qij", self._turns, self._turns.conj()).real / self.n_sites
         return np.concatenate([waves, np.eye(self.n_sites)[None] / self.n_sites])
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hpc_nqs.hamiltonians.spin_model import SZ
-from hpc_nqs.lattices.lattice import reduced_periods, wave_vector_key
+from hpc_nqs.lattices.lattice import wave_vector_key
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,12 @@ def build_correlations(settings, lattice, model):
     """Return the `Correlations` of the settings; dimers on lattices with one site per cell."""
     phases = {wave_vector_key(q): lattice.wave_vector(q) for q in settings.observables.structure_factor}
     near, dimers = {}, {}
-    if lattice.positions is not None and any(lattice.wraps):
-        steps = 2 * np.pi * np.linalg.pinv(reduced_periods(lattice.vectors, lattice.grid, lattice.wraps)).T
+    if len(lattice.periods):
+        steps = 2 * np.pi * np.linalg.pinv(lattice.periods).T
         turns = np.exp(1j * lattice.positions @ np.concatenate([steps, -steps]).T).T
         near = {key: turns * at for key, at in phases.items()}
-        if len(lattice.basis) == 1:
-            dimers = dict(filter(None, (_dimers(lattice, direction) for direction in range(2))))
+        if lattice.basis is not None and len(lattice.basis) == 1 and not lattice.box:
+            dimers = dict(filter(None, (_dimers(lattice, direction) for direction in range(len(lattice.grid)))))
     return Correlations(phases, near, dimers)
 
 
@@ -69,7 +69,7 @@ def _dimers(lattice, direction):
     if not lattice.wraps[direction] or length % 2:
         return None
     sites = np.arange(lattice.n_sites)
-    cells = np.stack([sites % lattice.grid[0], sites // lattice.grid[0]], axis=1)
-    ends = lattice.site_at(lattice.positions + lattice.vectors[direction])
-    wave_vector = np.linalg.solve(lattice.vectors, np.eye(2)[direction])
-    return wave_vector_key(np.round(wave_vector, 6)), (np.stack([sites, ends], axis=1), (-1.0) ** cells[:, direction])
+    step = np.eye(len(lattice.grid))[direction]
+    wave_vector = np.linalg.solve(lattice.vectors, step)
+    bonds = np.stack([sites, lattice.translated(step)], axis=1)
+    return wave_vector_key(np.round(wave_vector, 6)), (bonds, (-1.0) ** lattice.cells()[:, direction])

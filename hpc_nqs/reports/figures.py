@@ -32,10 +32,10 @@ from hpc_nqs.reports.momenta import draw_momenta, momentum_panels, momentum_titl
 from hpc_nqs.reports.panels import draw_all, say
 from hpc_nqs.reports.profiles import draw_radial, draw_times, time_panels
 from hpc_nqs.reports.series import QUANTITIES, keys_of, measured
+from hpc_nqs.reports.style import NARROW, STYLE, metadata_of, style_of
 from hpc_nqs.reports.traces import convergence_panels, draw_descent, draw_meter, draw_variances, level_panels
 
 WIDTH = 7.0  # inches; two columns of a journal
-NARROW = 4.5  # inches; below, the panels stand in one column
 DPI = 150
 MAX_VECTORS = 8  # panels of S(q)
 MAX_GROUPS = 8  # rows of panels of a phase diagram
@@ -47,7 +47,7 @@ class Page(Figure):
 
     def _repr_png_(self):
         stream = io.BytesIO()
-        with matplotlib.rc_context(_STYLE):
+        with matplotlib.rc_context(STYLE):
             self.savefig(stream, format="png", dpi=DPI)
         return stream.getvalue()
 
@@ -62,8 +62,8 @@ def save(figure, path):
     OSError
         When the file cannot be written.
     """
-    with matplotlib.rc_context(_STYLE):
-        figure.savefig(path, dpi=DPI, metadata=_metadata(path))
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(path, dpi=DPI, metadata=metadata_of(path))
 
 
 def svg_text(figure, prefix="figure"):
@@ -76,8 +76,8 @@ def svg_text(figure, prefix="figure"):
         Of all names inside the element; elements of one page need different ones.
     """
     stream = io.StringIO()
-    with matplotlib.rc_context(_STYLE | {"svg.fonttype": "none"}):  # text as text: half the size, can be searched
-        figure.savefig(stream, format="svg", metadata=_metadata("x.svg"))
+    with matplotlib.rc_context(STYLE | {"svg.fonttype": "none"}):  # text as text: half the size, can be searched
+        figure.savefig(stream, format="svg", metadata=metadata_of("x.svg"))
     return svg.inline(stream.getvalue(), prefix)
 
 
@@ -97,7 +97,7 @@ def thermodynamics(tables, names, exact_curves=(), references=(), width=WIDTH):
     width : float
         Inches.
     """
-    with matplotlib.rc_context(_style(width)):
+    with matplotlib.rc_context(style_of(width)):
         quantities = with_curves(tables, [(quantity, None) for quantity in measured(tables)])
         figure, axes = _panels(max(len(quantities), 1), width, share_x=True)
         names, symbol = [plain_label(name) for name in names], energy_symbol(tables)
@@ -123,7 +123,7 @@ def correlation_panels(tables):
 def correlations(tables, names, exact_curves=(), references=(), width=WIDTH):
     """Return the page of structure factors against temperature and of correlations against distance."""
     panels, radial = correlation_panels(tables)
-    with matplotlib.rc_context(_style(width)):
+    with matplotlib.rc_context(style_of(width)):
         figure, axes = _panels(max(len(panels) + len(radial), 1), width)
         labels, symbol = [plain_label(name) for name in names], energy_symbol(tables)
         for axis in axes[1 : len(panels)]:
@@ -154,7 +154,7 @@ def imaginary_time(tables, names, exact_rows=None, width=WIDTH):
     width : float
         Inches.
     """
-    with matplotlib.rc_context(_style(width)):
+    with matplotlib.rc_context(style_of(width)):
         panels, symbol = time_panels(tables)[: (MAX_VECTORS + 1) * max(len(tables), 1)], energy_symbol(tables)
         figure, axes = _panels(max(len(panels), 1), width)
         for axis, (position, quantity, vector) in zip(axes, panels, strict=False):
@@ -179,7 +179,7 @@ def momentum(tables, names, exact_rows=None, width=WIDTH):
     width : float
         Inches.
     """
-    with matplotlib.rc_context(_style(width)):
+    with matplotlib.rc_context(style_of(width)):
         panels = [(position, name) for position, table in enumerate(tables) for name in momentum_panels(table)]
         figure, axes = _panels(max(len(panels), 1), width)
         for axis, (position, name) in zip(axes, panels, strict=False):
@@ -206,7 +206,7 @@ def convergence(histories, names, tables=(), width=WIDTH):
         Inches.
     """
     panels, symbol = convergence_panels(histories), energy_symbol(tables)
-    with matplotlib.rc_context(_style(width)):
+    with matplotlib.rc_context(style_of(width)):
         figure, axes = _panels(max(len(panels), 1), width, share_x=True)
         names = [plain_label(name) for name in names]
         for axis, panel in zip(axes, panels, strict=False):
@@ -233,7 +233,7 @@ def ground_states(tables, histories, names, exact_rows=None, width=WIDTH):
     width : float
         Inches.
     """
-    with matplotlib.rc_context(_style(width)):
+    with matplotlib.rc_context(style_of(width)):
         panels = level_panels(tables, histories)
         figure, axes = _panels(max(len(panels), 1), width)
         names, symbol = [plain_label(name) for name in names], energy_symbol(tables)
@@ -272,7 +272,7 @@ def phase_diagram(sweep, quantity="specific_heat", width=WIDTH):
     kept = [(words, [(place, kept_points(rows, quantity)[0]) for place, _, rows, _ in runs]) for words, runs in groups]
     kept = [(words, [run for run in runs if run[1]]) for words, runs in kept]
     limits = limits_of([run for _, runs in kept for run in runs]) if any(runs for _, runs in kept) else (0.0, 0.0)
-    with matplotlib.rc_context(_style(width)):
+    with matplotlib.rc_context(style_of(width)):
         figure, axes = _panels(2 * len(groups), max(width, NARROW))
         for number, ((words, runs), (_, found)) in enumerate(zip(groups, kept, strict=True)):
             of_map, of_curves = axes[2 * number : 2 * number + 2]
@@ -292,32 +292,6 @@ def phase_diagram(sweep, quantity="specific_heat", width=WIDTH):
     return figure
 
 
-# ---- the frame of a page -------------------------------------------------------------------------------------------
-
-_STYLE = {"svg.fonttype": "path", "svg.hashsalt": "hpc_nqs", "pdf.fonttype": 42}
-
-
-def _style(width):
-    size = 9.0 if width >= NARROW else 8.0
-    return _STYLE | {
-        "font.size": size,
-        "axes.titlesize": size,
-        "figure.titlesize": size + 1,
-        "legend.fontsize": size - 0.5,
-        "axes.linewidth": 0.8,
-        "xtick.direction": "in",
-        "ytick.direction": "in",
-        "xtick.top": True,
-        "ytick.right": True,
-    }
-
-
-def _metadata(path):
-    """Return metadata without a date, so that the same run gives the same file."""
-    ending = str(path).rpartition(".")[2].lower()
-    return {"svg": {"Date": None}, "pdf": {"CreationDate": None, "ModDate": None}}.get(ending)
-
-
 def fitted(data, model, problem_title, quantity_name, width=WIDTH):
     """Return a measured curve with its errors and the fitted one, and the deviations in units of the errors.
 
@@ -333,7 +307,7 @@ def fitted(data, model, problem_title, quantity_name, width=WIDTH):
     width : float
         Inches.
     """
-    with matplotlib.rc_context(_style(width)):
+    with matplotlib.rc_context(style_of(width)):
         figure, axes = _panels(1 if data.error is None else 2, width)
         style = {"color": "0.1", "marker": "o", "markersize": 3.5, "linestyle": "none", "capsize": 1.5}
         axes[0].errorbar(data.temperature, data.value, yerr=data.error, label="measured", **style)
@@ -348,6 +322,21 @@ def fitted(data, model, problem_title, quantity_name, width=WIDTH):
             axis.set_xlabel("temperature  $T$  [K]")
         _finish(figure, axes, ["measured", "fit"], problem_title)
     return figure
+
+
+def lattice(drawing, title, width=WIDTH):
+    """Return the drawing of a lattice and its bonds, a `lattice_drawing.Drawing`."""
+    with matplotlib.rc_context(style_of(width)):
+        figure = Page(figsize=(width, width * drawing.height + 0.9), layout="constrained")
+        FigureCanvasAgg(figure)
+        axis = figure.subplots()
+        drawing.draw(axis)
+        figure.legend(loc="outside lower center", frameon=False, ncols=2 if width < NARROW else 3)
+        figure.suptitle(folded(title, width))
+    return figure
+
+
+# ---- the frame of a page -------------------------------------------------------------------------------------------
 
 
 def _panels(count, width, share_x=False):

@@ -25,7 +25,7 @@ def momentum_title(name, symbol):
 
 def along(keys):
     """Return the distances of wave vectors "qx,qy" along their path, in units of pi."""
-    vectors = [tuple(map(float, key.split(","))) for key in keys]
+    vectors = [(*map(float, key.split(",")), 0.0)[:3] for key in keys]
     steps = [math.dist(*pair) for pair in zip(vectors, vectors[1:], strict=False)]
     return [sum(steps[:k]) for k in range(len(vectors))]
 

@@ -46,11 +46,11 @@ def resolve(name, rows, found):
 
 
 def _vector(written):
-    """Return the two components of a wave vector in units of pi; None for what is none."""
+    """Return the three components of a wave vector in units of pi; None for what is none."""
     parts = [_multiple(part) for part in written.split(",")]
-    if None in parts or len(parts) > 2:
+    if None in parts or len(parts) > 3:
         return None
-    return (*parts, 0.0)[:2]
+    return (*parts, 0.0, 0.0)[:3]
 
 
 def _multiple(part):

@@ -4,7 +4,9 @@ from pathlib import Path
 
 from hpc_nqs.exact import table as exact_table
 from hpc_nqs.hamiltonians import MODELS
+from hpc_nqs.reports import lattice_drawing
 from hpc_nqs.reports.series import has_correlations, has_momenta, has_times, read_reference
+from hpc_nqs.reports.text import describe
 from hpc_nqs.reports.units import MOLAR, in_its_units, rows_beside
 from hpc_nqs.settings.parsing import SettingsError, parse_settings
 
@@ -12,6 +14,7 @@ FIRST, CORRELATIONS, MOMENTUM, IN_TIME = "thermodynamics", "correlations", "mome
 CONVERGENCE = "convergence"
 PAGES = (FIRST, CORRELATIONS, MOMENTUM, IN_TIME, CONVERGENCE)  # of thermal runs
 LEVELS = "energies"  # of ground states
+LATTICE = "lattice"  # of an input
 N_TIMES = 64  # parts of beta in exact curves
 LEAST_WIDTH, MOST_WIDTH = 2.0, 40.0  # inches
 
@@ -151,9 +154,7 @@ class Drawing:
         """
         from hpc_nqs.reports import figures
 
-        width = figures.WIDTH if width is None else width
-        if not LEAST_WIDTH <= width <= MOST_WIDTH:
-            raise PageError(f"width {width:g}: allowed is a number of inches from {LEAST_WIDTH:g} to {MOST_WIDTH:g}")
+        width = _checked_width(width)
         if page == LEVELS:
             return figures.ground_states(self.tables, self.histories, self.names, self.levels, width)
         if page == CONVERGENCE:
@@ -164,6 +165,35 @@ class Drawing:
             return figures.imaginary_time(self.tables, self.names, self.in_time, width)
         draw = figures.correlations if page == CORRELATIONS else figures.thermodynamics
         return draw(self.tables, self.names, self.curves, self.references, width)
+
+
+def lattice_figure(settings, width=None):
+    """Return the drawing of the lattice of `Settings` and of the bonds that the model couples.
+
+    Raises
+    ------
+    PageError
+        A width that is none.
+    SettingsError
+        Settings that describe no lattice.
+    ImportError
+        Without matplotlib.
+    """
+    from hpc_nqs.reports import figures
+
+    drawing = lattice_drawing.Drawing(settings)
+    title = describe(settings.to_dict(), drawing.lattice.n_sites)
+    return figures.lattice(drawing, title, _checked_width(width))
+
+
+def _checked_width(width):
+    """Return the width of a figure in inches, the usual one for None."""
+    from hpc_nqs.reports import figures
+
+    width = figures.WIDTH if width is None else width
+    if not LEAST_WIDTH <= width <= MOST_WIDTH:
+        raise PageError(f"width {width:g}: allowed is a number of inches from {LEAST_WIDTH:g} to {MOST_WIDTH:g}")
+    return width
 
 
 def _time_rows(table):

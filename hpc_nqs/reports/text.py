@@ -6,7 +6,7 @@ import json
 import re
 
 from hpc_nqs.hamiltonians import MODELS
-from hpc_nqs.hamiltonians.parameter import CELL_BONDS, N_PLACES, SWITCH
+from hpc_nqs.hamiltonians.parameter import CELL_BONDS, PLACES, SWITCH
 from hpc_nqs.hamiltonians.spin_model import SZ_WORDS
 from hpc_nqs.reports import lost
 from hpc_nqs.reports.columns import TEXT_WIDTH, aligned, aligned_columns, time_columns
@@ -133,6 +133,8 @@ def describe(settings, n_sites=None):
     model, lattice = settings.get("model", {}), settings.get("lattice", {})
     words = _model_words(model)
     place = str(lattice.get("kind", "")) + " " + "x".join(str(length) for length in lattice.get("lengths", []))
+    if lattice.get("box"):
+        place = f"{lattice['kind']} box " + ", ".join(f"({' '.join(map(str, row))})" for row in lattice["box"])
     boundary = lattice.get("boundary", "periodic")
     if lattice.get("kind") == "custom":
         place = "custom lattice"
@@ -156,7 +158,7 @@ def _model_words(given):
             continue
         if parameter.kind == SWITCH:
             words.append(f"{name} = {str(value).lower()}")
-        elif parameter.is_list and (parameter.kind in {*N_PLACES} - {CELL_BONDS} or len(value) > MAX_NAMED):
+        elif parameter.is_list and (parameter.kind in {*PLACES} - {CELL_BONDS} or len(value) > MAX_NAMED):
             words.append(f"{len(value)} {name}")
         else:
             named = zip(marks(parameter, value), parameter.as_tuple(value), strict=True)
@@ -168,8 +170,8 @@ def marks(parameter, value):
     """Return how the numbers of a parameter are called: J1, J2 of shells, J(1,0) of bonds between cells."""
     symbol = parameter.symbol or parameter.name
     if parameter.kind == CELL_BONDS:
-        spins = [f";{a}{b}" if (a, b) != (0, 0) else "" for _, _, a, b, _ in value]
-        return [f"{symbol}({r1},{r2}{spin})" for (r1, r2, *_), spin in zip(value, spins, strict=True)]
+        places = [(",".join(map(str, cell)), f";{a}{b}" if (a, b) != (0, 0) else "") for *cell, a, b, _ in value]
+        return [f"{symbol}({cell}{spin})" for cell, spin in places]
     if not parameter.is_list:
         return [symbol] * len(parameter.as_tuple(value))  # none of what follows from others
     return [f"{symbol.removesuffix('_i')}{number}" for number in range(1, len(parameter.as_tuple(value)) + 1)]

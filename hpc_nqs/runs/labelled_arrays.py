@@ -62,8 +62,8 @@ def columns(rows):
     -------
     dict
         One-dimensional arrays over `temperature` (or `row`); S(q) and correlations are two-dimensional, with the
-        coordinates `qx` and `qy` over `q`, `shell` or `distance`.  Correlations in imaginary time have the last
-        dimension `k`; `tau` is the time over `temperature` and `k`.
+        coordinates `qx` and `qy` (and `qz` in three dimensions) over `q`, `shell` or `distance`.  Correlations in
+        imaginary time have the last dimension `k`; `tau` is the time over `temperature` and `k`.
     """
     along = "temperature" if rows and all(_number(row.get("temperature")) for row in rows) else "row"
     found = {along: ((along,), np.arange(len(rows), dtype=np.float64), "1")}
@@ -77,7 +77,9 @@ def columns(rows):
             continue
         keys = list(dict.fromkeys(key for row in rows for key in row.get(name) or {}))
         dimension, parts, unit = KEYS.get(quantity_of(name), (name + "_key", (name + "_key",), "1"))
-        numbers = _key_numbers(keys, len(parts))
+        if unit == "pi" and any(key.count(",") == 2 for key in keys):
+            parts = (*parts, parts[0].replace("x", "z"))
+        numbers = _key_numbers(keys, parts)
         if dimension not in parts:
             found[dimension] = ((dimension,), np.arange(len(keys), dtype=np.float64), "1")
         for part, coordinate in zip(parts, numbers.T, strict=True):
@@ -105,9 +107,10 @@ def _in_time(rows, name, along):
     found = {"k": (("k",), np.arange(n_times, dtype=np.float64), "1"), "tau": ((along, "k"), taus, unit_of("tau"))}
     dimensions = (along, "k")
     if vectors != [""]:
-        numbers = _key_numbers(vectors, 2)
+        parts = ("qx", "qy", "qz") if any(vector.count(",") == 2 for vector in vectors) else ("qx", "qy")
+        numbers = _key_numbers(vectors, parts)
         found |= {"q": (("q",), np.arange(len(vectors), dtype=np.float64), "1")}
-        found |= {part: (("q",), values, "pi") for part, values in zip(("qx", "qy"), numbers.T, strict=True)}
+        found |= {part: (("q",), values, "pi") for part, values in zip(parts, numbers.T, strict=True)}
         dimensions = (along, "q", "k")
     else:
         pairs = pairs[:, 0]
@@ -155,13 +158,16 @@ def _pair(value):
     return tuple(value) if isinstance(value, (list, tuple)) else (value, np.nan)
 
 
-def _key_numbers(keys, count):
-    """Return the numbers in keys such as "1,0.5", (n_keys, count); not a number where a key has none."""
-    numbers = np.full((len(keys), count), np.nan)
+def _key_numbers(keys, parts):
+    """Return the numbers in keys such as "1,0.5", (n_keys, n_parts); not a number where a key has none.
+
+    A third component that "1,0.5" leaves out is 0.
+    """
+    numbers = np.full((len(keys), len(parts)), np.nan)
     for number, key in enumerate(keys):
-        parts = key.split(",")
-        if len(parts) == count:
-            for place, part in enumerate(parts):
+        found = key.split(",") + ["0"] * (len(parts) == 3 and key.count(",") == 1)
+        if len(found) == len(parts):
+            for place, part in enumerate(found):
                 try:
                     numbers[number, place] = float(part)
                 except ValueError:

@@ -3,8 +3,11 @@
 import math
 from functools import partial
 
+import numpy as np
+
 from hpc_nqs.hamiltonians import MODELS
-from hpc_nqs.settings.sections import MAX_CELLS, REGULAR_KINDS
+from hpc_nqs.lattices.geometry import GEOMETRIES
+from hpc_nqs.settings.lattice_section import MAX_CELLS, REGULAR_KINDS
 from hpc_nqs.settings.toml_text import shown
 
 _ENSEMBLES = {model.ensembles for model in MODELS.values() if model.ensembles}
@@ -12,6 +15,7 @@ _ENSEMBLES = {model.ensembles for model in MODELS.values() if model.ensembles}
 EXCLUSIVE = (
     ("thermal", ("temperatures",), ("betas",)),
     ("lattice", ("bonds_file",), ("bonds",)),
+    ("lattice", ("lengths",), ("box",)),
     *(("model", *groups) for groups in sorted(_ENSEMBLES)),
 )
 
@@ -21,8 +25,10 @@ def contradictions(sections):
     lattice, model, sampling, thermal = (sections[name] for name in ("lattice", "model", "sampling", "thermal"))
     problems = []
     report = partial(_report, problems, sections)
-    if lattice.get("kind") in REGULAR_KINDS and math.prod(lattice.get("lengths", ())) > MAX_CELLS:
-        report("lattice", "lengths", f"{math.prod(lattice['lengths'])} unit cells; allowed are up to {MAX_CELLS}")
+    if lattice.get("kind") in REGULAR_KINDS:
+        for key, n_cells in (("lengths", math.prod(lattice.get("lengths", ()))), ("box", _cells(lattice.get("box")))):
+            if n_cells > MAX_CELLS:
+                report("lattice", key, f"{n_cells} unit cells; allowed are up to {MAX_CELLS}")
     for section, *alternatives in EXCLUSIVE:
         given = [[f"{section}.{key}" for key in group if key in sections[section]] for group in alternatives]
         if all(given):
@@ -175,13 +181,21 @@ def _contradictions_of_task(sections):
     return problems
 
 
+def _cells(box):
+    """Return the cells of a box, the absolute value of its determinant; 0 where it is not square."""
+    if not box or any(len(row) != len(box) for row in box):
+        return 0
+    return round(abs(np.linalg.det(np.array(box, dtype=np.float64))))
+
+
 def missing(sections, tables):
     """Return the problems of keys that a kind of lattice or a task cannot do without."""
     lattice, thermal = tables["lattice"], tables["thermal"]
     problems = []
     kind = sections["lattice"].get("kind")
-    if kind in REGULAR_KINDS and "lengths" not in lattice:
-        example = {"chain": [16], "ladder": [8, 2]}.get(kind, [4, 4])
+    if kind in REGULAR_KINDS and not {"lengths", "box"} & set(lattice):
+        directions = GEOMETRIES[kind].n_lengths
+        example = {"chain": [16], "ladder": [8, 2]}.get(kind, [4, 4] if directions == 2 else [2, 2, 4])
         problems.append(f'lattice.lengths is missing: needed for kind = "{kind}", for example lengths = {example}')
     if kind == "custom" and not lattice.get("bonds_file") and "bonds" not in lattice:
         problems.append('lattice.bonds_file is missing: needed for kind = "custom"')

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hpc_nqs.settings import sections as parts
 from hpc_nqs.settings.contradictions import EXCLUSIVE, contradictions, missing
+from hpc_nqs.settings.lattice_section import LatticeSettings
 from hpc_nqs.settings.not_available import not_available
 from hpc_nqs.settings.rules import plain, written_options
 from hpc_nqs.settings.toml_text import format_tables, format_value, shortened, shown
@@ -17,7 +18,7 @@ class Settings:
     """All settings of one run, checked; made by `read_settings` or `parse_settings`."""
 
     run: parts.RunSettings
-    lattice: parts.LatticeSettings
+    lattice: LatticeSettings
     model: parts.ModelSettings
     wavefunction: parts.WavefunctionSettings
     sampling: parts.SamplingSettings

@@ -217,35 +217,40 @@ def bond():
 
 
 def between_cells(what, *numbers):
-    """Accept one [R1, R2, a, b, *numbers]: whole numbers of cells, `what` (orbitals or spins) from 0, named numbers.
+    """Accept one [R1, R2, a, b, *numbers], in three dimensions [R1, R2, R3, a, b, *numbers].
 
-    `numbers` are tuples of names, of which an entry has one.
+    The first ones are whole numbers of cells, `what` (orbitals or spins) is counted from 0.  `numbers` are tuples of
+    names, of which an entry has one.
     """
-    places = (*(integer(-1000, 1000),) * 2, *(integer(0, 1000),) * 2)
-    return _placed("R1, R2, a, b", places, f"integers R1, R2, {what} a, b from 0,", numbers)
+    cell, place = integer(-1000, 1000), integer(0, 1000)
+    places = {(cell,) * 2 + (place,) * 2: "R1, R2, a, b", (cell,) * 3 + (place,) * 2: "R1, R2, R3, a, b"}
+    return _placed(places, f"integers R, {what} a, b from 0,", numbers)
 
 
 def between_sites(*numbers):
     """Accept one [i, j, *numbers]: two sites from 0, and the numbers of one of the tuples of names `numbers`."""
-    return _placed("i, j", (integer(0, MAX_SITES - 1),) * 2, "sites i, j from 0", numbers)
+    return _placed({(integer(0, MAX_SITES - 1),) * 2: "i, j"}, "sites i, j from 0", numbers)
 
 
-def _placed(letters, places, meaning, numbers):
-    """Return the rule of one [*places, *numbers] with the `letters` and the rules of its places."""
-    n_places = len(places)
+def _placed(places, meaning, numbers):
+    """Return the rule of one [*places, *numbers]; `places` are {rules: letters}."""
+    shapes = {len(rules) + len(names): rules for rules in places for names in numbers}
 
     def convert(value):
-        if not isinstance(value, (list, tuple)) or len(value) - n_places not in map(len, numbers):
+        if not isinstance(value, (list, tuple)) or len(value) not in shapes:
             raise ValueError
+        rules = shapes[len(value)]
         # an array has one type for all its columns
-        whole = (int(part) if isinstance(part, float) and part.is_integer() else part for part in value[:n_places])
-        whole = (rule.convert(part) for rule, part in zip(places, whole, strict=True))
-        return (*whole, *(number().convert(part) for part in value[n_places:]))
+        whole = (int(part) if isinstance(part, float) and part.is_integer() else part for part in value[: len(rules)])
+        whole = (rule.convert(part) for rule, part in zip(rules, whole, strict=True))
+        return (*whole, *(number().convert(part) for part in value[len(rules) :]))
 
-    shapes = " or ".join(f"[{letters}, {', '.join(names)}]" for names in numbers)
+    first, *others = places.values()
+    words = " or ".join(f"[{first}, {', '.join(names)}]" for names in numbers)
+    words += f", in three dimensions {others[0]} before the numbers," if others else ""
     counted = "a number" if len(numbers[0]) == 1 else "numbers"
     named = f"{counted} {', '.join(numbers[0])}" if len(numbers) == 1 else counted
-    return Rule(f"{shapes} with {meaning} and {named}", convert)
+    return Rule(f"{words} with {meaning} and {named}", convert)
 
 
 def word_or(choice, rule):
@@ -257,14 +262,20 @@ def word_or(choice, rule):
 
 
 def wave_vector():
-    """Accept one wave vector [qx] or [qx, qy] in units of pi; stored with two components."""
-    pair = list_of(number(-100.0, 100.0), 1, 2)
+    """Accept one wave vector [qx], [qx, qy] or [qx, qy, qz] in units of pi; stored with two components if qz = 0."""
+    several = list_of(number(-100.0, 100.0), 1, 3)
 
     def convert(value):
-        components = pair.convert(value)
-        return components if len(components) == 2 else (components[0], 0.0)
+        qx, qy, qz = (*several.convert(value), 0.0, 0.0)[:3]
+        return (qx, qy, qz) if qz else (qx, qy)
 
-    return Rule("a wave vector [qx, qy]", convert)
+    return Rule("a wave vector [qx, qy] or [qx, qy, qz]", convert)
+
+
+def vector():
+    """Accept one vector (x, y) or (x, y, z)."""
+    components = list_of(number(-1e6, 1e6), 2, 3)
+    return Rule("a vector [x, y] or [x, y, z]", components.convert)
 
 
 def plain(value):

@@ -6,16 +6,14 @@ The input reference, the commented inputs of `hpc-nqs init` and the error messag
 import dataclasses
 
 from hpc_nqs.hamiltonians import MODELS
+from hpc_nqs.settings.lattice_section import MAX_CELLS
 from hpc_nqs.settings.model_section import model_section
 from hpc_nqs.settings.rules import (
-    MAX_SITES,
     auto_or,
-    bond,
     energy_with_unit,
     integer,
     list_of,
     number,
-    one_or_list_of,
     option,
     range_or,
     sorted_numbers,
@@ -26,12 +24,8 @@ from hpc_nqs.settings.rules import (
 )
 
 MAX_ENERGY = 1e12  # of temperatures and, inverted, of imaginary times: couplings may be in any unit
-MAX_CELLS = 4096  # unit cells of a lattice; above, tables of distances no longer fit into memory
-REGULAR_KINDS = ("chain", "square", "triangular", "honeycomb", "kagome", "ladder")
 
 _TEMPERATURES = range_or(list_of(number(1 / MAX_ENERGY, MAX_ENERGY), 1, 10000, distinct=True), 10000)
-_CUSTOM = ("kind", ("custom",))
-_REGULAR = ("kind", REGULAR_KINDS)
 _ISING = ", ".join(model.word for model in MODELS.values() if not model.has_exchange)
 _NUMERICAL, _ANALYTIC = ("method", ("numerical",)), ("method", ("analytic",))
 
@@ -51,42 +45,6 @@ class RunSettings:
         number(0.0, 1e5), 10.0, about="time between two checkpoints, 0: after every step", unit="minutes"
     )
     threads: int = option(integer(1, 1024), 1, about="threads of every rank; the chains and the results are the same")
-
-
-@dataclasses.dataclass(frozen=True)
-class LatticeSettings:
-    """Sites and bonds."""
-
-    kind: str = option(word(*REGULAR_KINDS, "custom"), about="lattice")
-    lengths: tuple[int, ...] = option(
-        list_of(integer(1, MAX_CELLS), 1, 2), (), about="unit cells per direction", only_for=_REGULAR
-    )
-    boundary: str | tuple[str, ...] = option(
-        one_or_list_of(word("periodic", "open"), 2),
-        "periodic",
-        about="boundary condition, one for all directions or one per direction",
-        only_for=_REGULAR,
-    )
-    bonds_file: str = option(
-        text(),
-        "",
-        about="file with one bond `i j shell-or-coupling` per line; stored as bonds",
-        only_for=_CUSTOM,
-        example="bonds.txt",
-    )
-    bonds: tuple[tuple, ...] = option(
-        list_of(bond(), 1, 10**6),
-        (),
-        about="the bonds themselves, instead of bonds_file",
-        only_for=_CUSTOM,
-        example=((0, 1, 1), (1, 2, 0.5)),
-    )
-    n_sites: int | str = option(
-        auto_or(integer(2, MAX_SITES)),
-        "auto",
-        about="sites, free ones without bonds included; auto: those of the bonds",
-        only_for=_CUSTOM,
-    )
 
 
 ModelSettings = model_section(MODELS)
@@ -297,7 +255,7 @@ class GroundStateSettings:
 
     n_steps: int = option(integer(1, 10**9), 500, about="steps, at most")
     momentum: tuple[int, ...] | str = option(
-        auto_or(word_or("none", list_of(integer(-MAX_CELLS, MAX_CELLS), 1, 2))),
+        auto_or(word_or("none", list_of(integer(-MAX_CELLS, MAX_CELLS), 1, 3))),
         "auto",
         about="total momentum that the state is projected onto, per direction; none: no projection (weights shared "
         "over translations mean momentum 0 all the same); auto: that of Marshall's sign rule for frustrated magnets "
@@ -322,7 +280,7 @@ class GroundStateSettings:
         about="total Sz, where it is conserved; auto: 0, or 1/2 for an odd number of sites",
     )
     sectors: tuple[tuple[int, ...], ...] | str = option(
-        auto_or(word_or("all", list_of(list_of(integer(-MAX_CELLS, MAX_CELLS), 2, 3), 1, 10000, distinct=True))),
+        auto_or(word_or("all", list_of(list_of(integer(-MAX_CELLS, MAX_CELLS), 2, 4), 1, 10000, distinct=True))),
         "auto",
         about="several sectors one after the other, each [momentum..., spin_parity]; all: every momentum (one of K "
         "and -K) and parity (none where the flip of all spins is no symmetry) with states; auto: the one above, or, "

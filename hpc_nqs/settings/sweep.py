@@ -9,7 +9,7 @@ from hpc_nqs.settings.parsing import Settings, SettingsError, parse_settings, re
 from hpc_nqs.settings.system import validate
 from hpc_nqs.settings.toml_text import format_tables, format_value
 
-PLACE_OF_COUPLING = 4  # in a bond [R1, R2, a, b, J] between cells
+LENGTHS_OF_BONDS = (5, 6)  # [R1, R2, a, b, J] between cells, in three dimensions with R3
 MAX_RUNS = 10000
 
 
@@ -149,8 +149,10 @@ def numbers_of(values):
         return list(values)
     moving = moving_entry(values)
     found = values if moving is None else [value[moving] for value in values]
-    if moving is not None and moving_entry(found) == PLACE_OF_COUPLING:
-        found = [bond[PLACE_OF_COUPLING] for bond in found]
+    if moving is not None and moving_entry(found) is not None:
+        last = len(found[0]) - 1
+        if last + 1 in LENGTHS_OF_BONDS and moving_entry(found) == last:
+            found = [bond[last] for bond in found]
     plain = not any(isinstance(value, (list, tuple)) for value in found)
     return found if plain else [format_value(value) for value in values]
 

@@ -23,7 +23,7 @@ def validate(settings):
             problems.append(f"observables.structure_factor = {shown(q)}: {error}")
             continue
         if nearest is not None:
-            n_components = len(nearest) if len(lattice.lengths) > 1 or nearest[1] else 1
+            n_components = len(nearest) if lattice.kind != "chain" or nearest[1] else 1
             near = [float(f"{component:.6g}") for component in nearest[:n_components]]
             asked = list(q[:n_components]) if not any(q[n_components:]) else list(q)
             problems.append(
@@ -61,7 +61,16 @@ def build(settings):
     part = settings.lattice
     try:
         n_sites = None if part.n_sites == "auto" else part.n_sites
-        lattice = lattices.build(part.kind, part.lengths, part.boundary, bonds=part.bonds or None, n_sites=n_sites)
+        lattice = lattices.build(
+            part.kind,
+            part.lengths,
+            part.boundary,
+            bonds=part.bonds or None,
+            n_sites=n_sites,
+            box=part.box,
+            positions=part.positions,
+            periods=part.periods,
+        )
     except ValueError as error:
         raise SettingsError([_in_section("lattice", "lattice", error)]) from error
     keywords = settings.model.keywords()

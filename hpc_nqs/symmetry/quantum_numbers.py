@@ -15,7 +15,7 @@ from math import lcm
 import numpy as np
 
 from hpc_nqs.symmetry.signed_permutations import SignedPermutations
-from hpc_nqs.symmetry.site_permutations import compose, point_group, translations
+from hpc_nqs.symmetry.site_permutations import compose, orthogonal_matrices, point_group, translations
 
 # Signs of the generators: a rotation by the smallest angle and a reflection in the axis along the first direction.
 IRREPS = {"A1": (1, 1), "A2": (1, -1), "B1": (-1, 1), "B2": (-1, -1)}
@@ -60,10 +60,10 @@ def every_sector(lattice, parities=(1, -1)):
     ValueError
         The lattice has no translations.
     """
-    if lattice.positions is None or not any(lattice.wraps):
+    if not any(lattice.wraps):
         raise ValueError('ground_state.sectors = "all": the system has no translations')
     found, n_directions = {}, len(lattice.lengths)
-    for step in _steps(lattice):
+    for step in lattice.steps():
         opposite = tuple(-k % length for k, length in zip(step, lattice.grid, strict=True))
         if opposite not in found:
             found[step] = [Sector(step[:n_directions], None, parity) for parity in parities]
@@ -76,12 +76,12 @@ def marshall_momentum(lattice, model, n_up):
     That is the ground state of an unfrustrated magnet (Marshall's sign rule), and a guess for a frustrated one;
     None where the model does not have all translations of the lattice.
     """
-    steps = _steps(lattice) if lattice.positions is not None else []
+    steps = lattice.steps()
     if len(steps) < 2 or len(translations(lattice, model)) != len(steps):
         return None
     momentum = []
     for direction in range(len(lattice.lengths)):
-        image = lattice.site_at(lattice.positions + lattice.wraps[direction] * lattice.vectors[direction])
+        image = lattice.translated(lattice.wraps[direction] * np.eye(len(lattice.grid))[direction])
         momentum.append(0 if marshall_sign(image, model, n_up) > 0 else lattice.grid[direction] // 2)
     return tuple(momentum)
 
@@ -172,27 +172,25 @@ def marshall_sign(image, model, n_up):
     )
 
 
-def _steps(lattice):
-    """Return the translations (n1, n2) of the periodic grid, the identity first."""
-    ranges = [range(length) if wrap else range(1) for length, wrap in zip(lattice.grid, lattice.wraps, strict=True)]
-    return [(n1, n2) for n2 in ranges[1] for n1 in ranges[0]]
+def _padded(momentum, lattice):
+    """Return the momentum with an entry for every primitive vector."""
+    return (*momentum, *(0,) * len(lattice.grid))[: len(lattice.grid)]
 
 
 def _translation_characters(momentum, lattice, model):
-    if lattice.positions is None or not any(lattice.wraps):
+    if not any(lattice.wraps):
         raise ValueError(
             f"ground_state.momentum = {list(momentum)}: the system has no translations; allowed is \"auto\""
         )
-    momentum = (*momentum, 0)[:2]
+    momentum = _padded(momentum, lattice)
     for direction, (k, wrap) in enumerate(zip(momentum, lattice.wraps, strict=True)):
         if k and not wrap:
             raise ValueError(
                 f"ground_state.momentum = {list(momentum)}: direction {direction + 1} is not periodic; "
                 "its entry must be 0"
             )
-    steps = _steps(lattice)
-    a1, a2 = lattice.vectors[:2]
-    images = [lattice.site_at(lattice.positions + n1 * a1 + n2 * a2) for n1, n2 in steps]
+    steps = lattice.steps()
+    images = [lattice.translated(step) for step in steps]
     if len(translations(lattice, model)) != len(steps):
         raise ValueError(f"ground_state.momentum = {list(momentum)}: not every translation leaves the model unchanged")
     common = lcm(*lattice.grid)
@@ -206,8 +204,13 @@ def _translation_characters(momentum, lattice, model):
 def _point_group_characters(sector, lattice, model):
     """Return the elements of the little group of the momentum and their signs in a one-dimensional representation."""
     name = sector.point_group
+    if lattice.vectors is not None and len(lattice.vectors) > 2:
+        raise ValueError(
+            f'ground_state.point_group = "{name}": representations are those of rotations in a plane; in three '
+            'dimensions allowed are "auto" and "none"'
+        )
     group = point_group(lattice, model)
-    if lattice.positions is None or len(group) == 1:
+    if lattice.vectors is None or len(group) == 1:
         raise ValueError(f'ground_state.point_group = "{name}": the system has no point group')
     matrices = [_matrix(lattice, image) for image in group]
     kept = [
@@ -230,12 +233,10 @@ def _matrix(lattice, image):
     order = np.argsort(np.linalg.norm(near, axis=1), kind="stable")
     chosen = order[1 : 1 + min(len(order) - 1, 6)]
     source, target = near[chosen], lattice.displacement(image[0], image[chosen])
-    for angle in np.arange(12) * np.pi / 6:
-        cos, sin = np.cos(angle), np.sin(angle)
-        for matrix in (np.array([[cos, -sin], [sin, cos]]), np.array([[cos, sin], [sin, -cos]])):
-            if np.abs(lattice.minimum_image(source @ matrix.T - target)).max() < 1e-6:
-                if _maps_sites(lattice, image, matrix):
-                    return matrix
+    for matrix in orthogonal_matrices(2):
+        if np.abs(lattice.minimum_image(source @ matrix.T - target)).max() < 1e-6:
+            if _maps_sites(lattice, image, matrix):
+                return matrix
     raise ValueError("a point operation of the lattice is no rotation and no reflection")
 
 
@@ -248,7 +249,7 @@ def _maps_sites(lattice, image, matrix):
 def _keeps(matrix, momentum, lattice):
     """Return whether M K = K up to a reciprocal vector: e^{i K M a} = e^{i K a} for all lattice vectors a."""
     vectors = lattice.vectors[np.array(lattice.wraps)]
-    fractions = np.array([k / length for k, length in zip((*momentum, 0)[:2], lattice.grid, strict=True)])
+    fractions = np.array([k / length for k, length in zip(_padded(momentum, lattice), lattice.grid, strict=True)])
     turned = np.linalg.solve(lattice.vectors.T, (vectors @ matrix.T).T).T @ fractions
     straight = np.linalg.solve(lattice.vectors.T, vectors.T).T @ fractions
     return bool(np.all(np.abs((turned - straight) - np.round(turned - straight)) < 1e-9))

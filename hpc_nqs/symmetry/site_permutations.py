@@ -5,6 +5,7 @@ An element g acts on a configuration as (g x)_i = x[g[i]], one of the `SignedPer
 always the same.
 """
 
+import itertools
 from collections import Counter
 
 import numpy as np
@@ -58,11 +59,9 @@ def translations(lattice, model):
     if _is_of_electrons(model):
         return _verified(model.on_units(translations(lattice, model.site_graph())), model)
     identity = np.arange(model.n_sites, dtype=np.intp)
-    if lattice.positions is None:
+    if lattice.vectors is None:
         return identity[None, :]
-    ranges = [range(length) if wrap else range(1) for length, wrap in zip(lattice.grid, lattice.wraps, strict=True)]
-    steps = [n1 * lattice.vectors[0] + n2 * lattice.vectors[1] for n2 in ranges[1] for n1 in ranges[0]]
-    return _verified([lattice.site_at(lattice.positions + step) for step in steps], model)
+    return _verified([lattice.translated(step) for step in lattice.steps()], model)
 
 
 def _is_of_electrons(model):
@@ -73,13 +72,14 @@ def _is_of_electrons(model):
 def point_group(lattice, model):
     """Return the rotations and reflections about the best centre that leave the model unchanged.
 
-    Candidates are all rotations by multiples of 30 degrees and reflections in axes at multiples of 15 degrees
-    about the centre of the lattice, a site, and midpoints of pairs of sites; what does not map sites onto sites or
-    fails the check against the couplings is dropped.  Where several centres have equally many, the first is taken.
+    Candidates are all rotations by multiples of 30 degrees and reflections in axes at multiples of 15 degrees, in three
+    dimensions the 48 operations of the cube, about the centre of the lattice, a site, midpoints of pairs of sites and
+    the centre of a cell; what does not map sites onto sites or fails the check against the couplings is dropped.  Where
+    several centres have equally many, the first is taken.
     """
-    if lattice.positions is None:
+    if lattice.vectors is None:
         return automorphisms(model)
-    operations = [matrix for matrix in _orthogonal_matrices() if _maps_periods(lattice, matrix)]
+    operations = [matrix for matrix in orthogonal_matrices(len(lattice.vectors)) if _maps_periods(lattice, matrix)]
     best = np.arange(model.n_sites, dtype=np.intp)[None, :]
     for centre in _centres(lattice):
         if len(best) == len(operations):
@@ -91,7 +91,11 @@ def point_group(lattice, model):
     return closure(best)
 
 
-def _orthogonal_matrices():
+def orthogonal_matrices(dimension):
+    """Return the candidates of a point group in two or three dimensions as (D, D) matrices, the identity first."""
+    if dimension == 3:
+        signs = itertools.product((1.0, -1.0), repeat=3)
+        return [np.array(s)[:, None] * np.eye(3)[list(p)] for s in signs for p in itertools.permutations(range(3))]
     matrices = []
     for turn in np.arange(12) * np.pi / 6:
         cos, sin = np.cos(turn), np.sin(turn)
@@ -101,12 +105,11 @@ def _orthogonal_matrices():
 
 def _maps_periods(lattice, matrix):
     """Return whether the matrix maps the periods of the lattice onto periods."""
-    periods = [lattice.vectors[d] * lattice.grid[d] for d in range(2) if lattice.wraps[d]]
-    return not periods or np.abs(lattice.minimum_image(np.array(periods) @ matrix.T)).max() < 1e-6
+    return not len(lattice.periods) or np.abs(lattice.minimum_image(lattice.periods @ matrix.T)).max() < 1e-6
 
 
 def _centres(lattice):
-    """Return the candidate centres: of the lattice, site 0, and midpoints of site 0 with others, nearest first.
+    """Return the candidate centres: of the lattice, site 0, midpoints of site 0 with others, nearest first, and a cell.
 
     Symmetries of a lattice without periodic directions all fix its centre.
     """
@@ -114,7 +117,8 @@ def _centres(lattice):
         return [lattice.positions.mean(axis=0)]
     vectors = lattice.displacement(0, np.arange(lattice.n_sites))
     nearest = np.argsort(np.round(np.linalg.norm(vectors, axis=1), 6), kind="stable")
-    return [lattice.positions.mean(axis=0), *(lattice.positions[0] + vectors[nearest] / 2)]
+    cell = lattice.positions[: len(lattice.basis)].mean(axis=0)
+    return [lattice.positions.mean(axis=0), *(lattice.positions[0] + vectors[nearest] / 2), cell]
 
 
 def _verified(candidates, model):

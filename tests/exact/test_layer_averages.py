@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import hpc_nqs
 from hpc_nqs.observables import layer_averages
 from hpc_nqs.observables.diagonal import Observables, build_observables
 from hpc_nqs.observables.layer_averages import LayerAverages
@@ -152,3 +153,19 @@ def test_a_lost_factor_is_seen(monkeypatch):
     columns = measured.measure(rings, 2, THREADS)[:, 0]
     wrong = np.abs(weights @ columns / weights.sum() - kernel.traces(4))
     assert wrong[:4].max() < 1e-12 and wrong[4:].max() > 1e-2
+
+
+def test_wave_vectors_that_symmetries_turn_into_each_other_in_sums_over_orbits(tmp_path):
+    """One configuration of every orbit is summed: S.S at tau = beta/2 has to be averaged over the group, as S^z is."""
+    settings = hpc_nqs.make_input(
+        run={"seed": 1},
+        lattice={"kind": "cubic", "lengths": [2, 2, 2]},
+        model={"kind": "heisenberg"},
+        thermal={"temperatures": [2.0]},
+        observables={"structure_factor": [[1, 0, 0]], "imaginary_time": True},
+    )
+    run, levels = hpc_nqs.run(settings, tmp_path / "run.h5"), hpc_nqs.diagonalize(settings)
+    (row,), (exact,) = run.table["rows"], levels.table["rows"]
+    assert row["links"] == 2
+    value, middle = row["time_correlation"]["1,0,1"][0], exact["links"] // 2
+    assert value == pytest.approx(exact["time_correlation"][f"1,0,{middle}"][0], rel=1e-3)

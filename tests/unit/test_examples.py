@@ -7,8 +7,8 @@ import pytest
 
 import hpc_nqs
 from hpc_nqs.hamiltonians import MODELS, XYZ
+from hpc_nqs.settings.lattice_section import REGULAR_KINDS
 from hpc_nqs.settings.parsing import parse_settings, read_settings, read_tables
-from hpc_nqs.settings.sections import REGULAR_KINDS
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "jobscripts" / "examples").glob("*.toml"))

@@ -117,7 +117,7 @@ def test_wave_vectors_are_cartesian_in_units_of_pi():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("cubic", [4]), "lattice.kind = 'cubic': allowed are chain, ladder"),
+        (("cube", [4]), "lattice.kind = 'cube': allowed are chain, ladder"),
         (("square", [4]), r"lattice.lengths = \[4\]: square needs 2 lengths"),
         (("chain", [4, 4]), r"lattice.lengths = \[4, 4\]: chain needs 1 length$"),
         (("ladder", [8]), r"lattice.lengths = \[8\]: ladder needs 2 lengths \(sites along a leg, legs\)"),

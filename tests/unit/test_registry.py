@@ -13,7 +13,7 @@ from hpc_nqs.hamiltonians import MODELS, Heisenberg, TransverseFieldIsing, build
 from hpc_nqs.hamiltonians.electron_model import ElectronModel
 from hpc_nqs.hamiltonians.matrices import to_sparse
 from hpc_nqs.hamiltonians.model import BondTerms, Match, Model
-from hpc_nqs.hamiltonians.parameter import BONDS_XYZ, CELL_BONDS, CELL_BONDS_XYZ, N_PLACES, Parameter
+from hpc_nqs.hamiltonians.parameter import BONDS_XYZ, CELL_BONDS, CELL_BONDS_XYZ, PLACES, Parameter
 from hpc_nqs.importers.spin_terms import SpinTerms, input_text
 from hpc_nqs.lattices import lattice as lattices
 from hpc_nqs.observables.diagonal import build_observables
@@ -124,7 +124,7 @@ def test_breaking_the_spin_flip_is_declared(model):
     lattice = lattices.build("chain", [4])
     for parameter in model.parameters:
         numbers = {CELL_BONDS: 1, CELL_BONDS_XYZ: 3, BONDS_XYZ: 3}.get(parameter.kind, 0)
-        entry = (1, 0, 0, 0)[: N_PLACES[parameter.kind]] if numbers else ()
+        entry = (1, 0, 0, 0)[: PLACES[parameter.kind][0]] if numbers else ()
         listed = ((*entry, *[0.7] * numbers),) if numbers else (0.7,)
         value = listed if parameter.is_list else 0.7
         assert model.build(lattice, **{parameter.name: value}).spin_flip_symmetric != parameter.breaks_spin_flip

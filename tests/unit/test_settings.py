@@ -68,7 +68,7 @@ def test_round_trip_is_exact(data):
 
 def test_every_default_is_written_back():
     tables = read_tables(parse_settings(changed(("run", "seed", 1))).to_toml())
-    only_elsewhere = {"bonds_file", "bonds", "n_sites", "coupling", "field", "betas"}
+    only_elsewhere = {"bonds_file", "bonds", "n_sites", "positions", "periods", "box", "coupling", "field", "betas"}
     only_elsewhere |= {"dtau", "trotter_order", "entropy"}  # analytic
     others = [kind for word, kind in MODELS.items() if word != tables["model"]["kind"]]
     only_elsewhere |= {part.name for kind in others for part in kind.parameters} - set(tables["model"])
@@ -126,7 +126,10 @@ NAN, INFINITY = math.nan, math.inf
         ("lattice", "lengths", [4, True]),
         ("lattice", "lengths", [100, 100]),
         ("lattice", "lengths", 4),
-        ("lattice", "lengths", [2, 2, 2]),
+        ("lattice", "lengths", [2, 2, 2, 2]),
+        ("lattice", "box", [2, 2]),
+        ("lattice", "box", [[2.5, 0], [0, 2]]),
+        ("lattice", "positions", [[0.0, 0.0]]),
         ("lattice", "boundary", "twisted"),
         ("lattice", "boundary", ["open", 1]),
         ("lattice", "bonds_file", "bonds.txt"),
@@ -176,7 +179,7 @@ NAN, INFINITY = math.nan, math.inf
         ("ground_state", "momentum", [0.5]),
         ("ground_state", "spin_parity", 0),
         ("observables", "structure_factor", [1, 1]),
-        ("observables", "structure_factor", [[1, 1, 1]]),
+        ("observables", "structure_factor", [[1, 1, 1, 1]]),
         ("observables", "structure_factor", [[]]),
         ("observables", "structure_factor", [[1], [1, 0]]),
         ("observables", "structure_factor", [[NAN, 0]]),

@@ -17,7 +17,7 @@ def test_the_template_is_an_input_and_shows_every_option(task):
     uncommented = "\n".join(
         line[1:] if line.startswith("#") and line[1:2] not in (" ", "") else line
         for line in text.splitlines()
-        if "betas =" not in line and "mu =" not in line
+        if not any(f"{key} =" in line for key in ("betas", "mu", "box"))
     )
     again = parse_settings(read_tables(uncommented))
     assert again == settings.with_seed(1), "the commented lines are the defaults"
