@@ -43,7 +43,7 @@ def contradictions(sections):
         report("thermal", "beta_0", f"the run starts from here; allowed is at most {highest}")
     elif betas and {"beta_0", "rings"} <= thermal.keys() and "auto" not in (thermal["beta_0"], thermal["rings"]):
         links, highest = thermal["rings"][0], min(betas) / thermal["rings"][0]
-        if links > 2 and thermal["beta_0"] > highest:
+        if links > 2 and thermal["beta_0"] > highest * (1 + 1e-9):
             why = f"rings of {links} links at the highest temperature need hotter states"
             report("thermal", "beta_0", f"{why}; allowed is at most {shown(highest)}, or 2 in thermal.rings")
     if "spin_flip" in sections["wavefunction"].get("symmetries", ()):
