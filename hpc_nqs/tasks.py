@@ -71,6 +71,7 @@ def measure(settings, team, source, output_path, stop=NEVER, watch=NOBODY):
     """
     from hpc_nqs.thermal.driver import Cooling
 
+    refusing(refuse_runs, settings)
     with Progress(team.rank) as progress:
         minutes = settings.run.checkpoint_minutes
         recorder = Recorder(output_path, team, stop, minutes, progress.message, source, watch)

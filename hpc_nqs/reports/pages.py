@@ -65,8 +65,9 @@ def checked(page, tables):
     if page is None or page in there:
         return page or there[0]
     if page in PAGES and not _are_levels(tables):
-        if page == MOMENTUM and not any(_is_of_electrons(table) for table in tables):
-            raise PageError(f"page {page}: it is of electrons; allowed are {', '.join(there)}")
+        kinds = {MOMENTUM: (True, "electrons"), IN_TIME: (False, "magnets")}
+        if page in kinds and not any(_is_of_electrons(table) == kinds[page][0] for table in tables):
+            raise PageError(f"page {page}: it is of {kinds[page][1]}; allowed are {', '.join(there)}")
         what, key = {
             CORRELATIONS: ("correlations", "structure_factor=[[1,1]]"),
             MOMENTUM: ("momentum distributions", "structure_factor=[[0,0]]"),

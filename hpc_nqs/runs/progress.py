@@ -49,7 +49,8 @@ class Progress:
         seconds_left : callable, optional
             Returns the seconds that the run still takes, or None; asked when a line is printed.
         **values : float or None
-            energy, energy_error (per site), acceptance, residual, v_score.
+            energy, energy_error (per site), acceptance, residual, v_score; with_mu, whether the energy is that of
+            H - mu N.
         """
         if self._silent:
             return
@@ -120,7 +121,8 @@ def format_line(step, beta, end, values, seconds_left):
     if _known(values.get("energy")):
         error = values.get("energy_error")
         known = _known(error) and error > 0.0
-        parts.append(f"e {value_text(values['energy'], error) if known else format(values['energy'], '.6g')}")
+        shown = value_text(values["energy"], error) if known else format(values["energy"], ".6g")
+        parts.append(f"{'e - mu n' if values.get('with_mu') else 'e'} {shown}")
     if _known(values.get("v_score")):
         parts.append(f"V-score {values['v_score']:.2g}")
     if seconds_left is not None:

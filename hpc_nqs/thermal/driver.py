@@ -216,7 +216,7 @@ class Cooling(Computation):
             step=len(self.history), beta=beta, beta_end=self.settings.thermal.report_betas[-1],
             seconds_left=self._seconds_left,
             energy=measured["energy"], energy_error=measured["energy_error"], acceptance=measured["acceptance"],
-            residual=measured["tdvp_residual"],
+            residual=measured["tdvp_residual"], with_mu=self.model.mu is not None,
         )
 
     def _seconds_left(self):

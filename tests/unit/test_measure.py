@@ -115,6 +115,16 @@ def test_files_that_hold_no_states(tmp_path, capsys):
     assert sorted(tmp_path.iterdir()) == files
 
 
+def test_runs_of_electrons_measure_no_green_functions(tmp_path, capsys):
+    electrons = {"lattice": {"kind": "chain", "lengths": [2]}, "model": {"kind": "hubbard", "U": 2.0, "mu": 1.0}}
+    made("electrons.h5", thermal={"temperatures": [2.0]}, **electrons)
+    assert cli.main(["measure", "electrons.h5", "--set", "observables.imaginary_time=true"]) == 2
+    assert "observables.imaginary_time = true: runs measure no Green functions" in capsys.readouterr().err
+    assert not (tmp_path / "electrons-measured.h5").exists()
+    assert cli.main(["plot", "electrons.h5", "--page", "imaginary_time"]) == 1
+    assert "page imaginary_time: it is of magnets; allowed are thermodynamics" in capsys.readouterr().err
+
+
 def test_a_run_without_results_needs_temperatures(run, capsys):
     without_rows("run.h5")
     assert cli.main(["measure", "run.h5"]) == 2

@@ -353,3 +353,9 @@ numbers = st.none() | st.floats() | st.floats(-10, 10)
 def test_the_line_never_exceeds_79_columns(step, beta, values, left):
     line = format_line(step, beta, 1e300, values, left)
     assert len(line) <= 79 and line.isprintable()
+
+
+@pytest.mark.parametrize(("with_mu", "name"), [(True, "e - mu n"), (False, "e")])
+def test_the_line_says_where_the_energy_holds_mu(with_mu, name):
+    line = format_line(3, 0.5, 2.0, {"energy": -0.9, "with_mu": with_mu}, None)
+    assert line == f"step 3  beta 0.5/2  T 2  {name} -0.9"
