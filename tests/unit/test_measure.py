@@ -115,12 +115,12 @@ def test_files_that_hold_no_states(tmp_path, capsys):
     assert sorted(tmp_path.iterdir()) == files
 
 
-def test_runs_of_electrons_measure_no_green_functions(tmp_path, capsys):
+def test_green_functions_of_a_run_of_electrons_are_measured_afterwards(tmp_path, capsys):
     electrons = {"lattice": {"kind": "chain", "lengths": [2]}, "model": {"kind": "hubbard", "U": 2.0, "mu": 1.0}}
     made("electrons.h5", thermal={"temperatures": [2.0]}, **electrons)
-    assert cli.main(["measure", "electrons.h5", "--set", "observables.imaginary_time=true"]) == 2
-    assert "observables.imaginary_time = true: runs measure no Green functions" in capsys.readouterr().err
-    assert not (tmp_path / "electrons-measured.h5").exists()
+    assert cli.main(["measure", "electrons.h5", "--set", "observables.imaginary_time=true"]) == 0
+    assert "local_spectral_proxy_up" in run_file.read_table("electrons-measured.h5")["rows"][0]
+    capsys.readouterr()
     assert cli.main(["plot", "electrons.h5", "--page", "imaginary_time"]) == 1
     assert "page imaginary_time: it is of magnets; allowed are thermodynamics" in capsys.readouterr().err
 
