@@ -137,7 +137,7 @@ def _add_plot(commands):
     plot = _command(
         commands,
         "plot",
-        "draw runs: thermodynamics, correlations, convergence; energies of ground states; a lattice",
+        "draw runs: thermodynamics, correlations, convergence; energies; a lattice",
         "hpc-nqs plot a.h5 b.h5 --exact --reference qmc.json:L=6 -o compare.pdf",
     )
     plot.add_argument("runs", metavar="RUN.h5", nargs="+")
