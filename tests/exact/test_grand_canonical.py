@@ -8,7 +8,7 @@ from hpc_nqs.exact import electrons
 from hpc_nqs.observables import electron_moments
 from hpc_nqs.parallel.team import Team
 from hpc_nqs.runs import run_file
-from hpc_nqs.settings.parsing import parse_settings
+from hpc_nqs.settings.parsing import SettingsError, parse_settings
 from hpc_nqs.settings.system import build
 from hpc_nqs.thermal.ansatz import build_state
 
@@ -82,6 +82,17 @@ def test_coolings_reach_what_all_levels_say(tmp_path, model, limits):
         assert row["free_energy"] == pytest.approx(free, abs=1e-12)  # the grand potential
 
 
+def test_rings_of_three_links_alone_begin_hot_enough(tmp_path):
+    """At the highest temperature, too, whose links are hotter than it; a beta_0 below which they lie is refused."""
+    settings = settings_of({"U": 4.0, "mu": 1.3}, betas=[0.06, 0.09], rings=[3])
+    rows, wanted = rows_of(settings, tmp_path), exact_rows(settings)
+    assert [row["links"] for row in rows] == [3, 3]
+    for row, right in zip(rows, wanted, strict=True):
+        assert row["energy"] == pytest.approx(right["energy"], abs=1e-5)
+    with pytest.raises(SettingsError, match=r"beta_0 = 0.05: rings of 3 links .* need hotter states; .* at most 0.02"):
+        settings_of({"U": 4.0, "mu": 1.3}, betas=[0.06, 0.09], rings=[3], beta_0=0.05)
+
+
 def test_what_is_measured_at_infinite_temperature():
     """Of single orbitals: 1/4 of the states each."""
     settings = settings_of({"U": 4.0, "mu": 1.3}, boundary="open")
@@ -90,6 +101,7 @@ def test_what_is_measured_at_infinite_temperature():
     assert means["hamiltonian_energy"] == pytest.approx(4.0 / 4)
     assert (means["filling"], means["compressibility"], means["susceptibility"]) == (1.0, 0.5, 0.125)
     assert (means["double_occupancy"], means["local_moment"], means["n_k_up"]) == (0.25, 0.375, 0.5)
+    assert (means["spectral_proxy_up"], means["local_spectral_proxy_down"]) == (0.5, 0.5)  # times beta
     assert electron_moments.entropy(model) == pytest.approx(8 * np.log(2))
 
 

@@ -88,9 +88,11 @@ def assert_same_numbers(found, expected, where=""):
 )
 def test_the_table_does_not_depend_on_the_number_of_ranks(run, model, method, n_chains, wavefunction):
     text = INPUT.format(model=model, method=method, n_chains=n_chains, wavefunction=wavefunction)
+    text += "imaginary_time = true\n" * (model == ANY_NUMBERS)
     table, state, history = run(1, text)
     assert table["finished"]
     assert [row["beta"] for row in table["rows"]] == [0.12, 0.2]
+    assert all(("spectral_proxy_up" in row) == (model == ANY_NUMBERS) for row in table["rows"])
     for n_ranks in (2, 3):
         other, other_state, other_history = run(n_ranks, text)
         assert other["n_ranks"] == n_ranks
