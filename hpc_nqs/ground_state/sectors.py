@@ -221,7 +221,7 @@ def _values_of_sz(model):
     against their sum.
     """
     n, fields = model.n_sites, model.site_field
-    if np.all(fields == fields[0]):
+    if model.has_uniform_field:
         sign = -1.0 if fields[0] > 0 else 1.0  # of c sigma, c = -h/2
         return [sign * (up - n / 2) for up in range((n + 1) // 2, n)]
     return sorted((up - n / 2 for up in range(1, n)), key=lambda sz: (abs(sz), sz < 0))

@@ -137,6 +137,11 @@ class SpinModel:
         return np.concatenate([self.exchange_element, self.flip_element])
 
     @property
+    def has_uniform_field(self):
+        """Whether the field along z is the same on all sites, and commutes with all exchange."""
+        return bool(np.all(self.site_field == self.site_field[:1]))
+
+    @property
     def conserves_sz(self):
         """Whether H commutes with sum Sz."""
         return not (len(self.flip_sites) or len(self.parallel_sites) or len(self.conditional_sites))

@@ -9,6 +9,11 @@ from hpc_nqs.hamiltonians.marshall import marshall
 from hpc_nqs.path_integral.trial import sign_trial
 from hpc_nqs.settings.system import build
 
+_IN_FIELDS = (
+    "The numerical method has no sign problem; its variational error stands in square brackets. The analytic one does "
+    "not take fields that differ from site to site."
+)
+
 
 def advice(settings):
     """Return what to know about the method of a thermal run, as a list of sentences."""
@@ -18,7 +23,10 @@ def advice(settings):
     rotated = marshall(model, lattice)
     has_sign = bool(np.any(np.concatenate([rotated.exchange_element, rotated.flip_element]) > 0))
     analytic = settings.thermal.method == "analytic"
-    found = _frustrated(settings, lattice, model, analytic) if has_sign else [_positive(analytic)]
+    if not model.has_uniform_field:
+        found = [_IN_FIELDS]
+    else:
+        found = _frustrated(settings, lattice, model, analytic) if has_sign else [_positive(analytic)]
     if model.n_sites <= MAX_SITES:
         found.append(f"With {model.n_sites} sites `hpc-nqs exact` gives all of it exactly.")
     return found
