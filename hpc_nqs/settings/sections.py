@@ -67,7 +67,7 @@ class WavefunctionSettings:
     slices: int | str = option(
         auto_or(integer(1, 64)),
         "auto",
-        about="learned short-time slices of a deep purified state, 1 is one network; dbm: Trotter slices of the start",
+        about="learned slices, 1 is one network, more are kept for old runs; dbm: Trotter slices at the start",
     )
     symmetries: tuple[str, ...] | str = option(
         auto_or(list_of(word("translation", "point_group", "layer_exchange", "spin_flip"), 0, 4, distinct=True)),

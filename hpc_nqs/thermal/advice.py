@@ -27,9 +27,21 @@ def advice(settings):
         found = [_IN_FIELDS]
     else:
         found = _frustrated(settings, lattice, model, analytic) if has_sign else [_positive(analytic)]
+    if not analytic and model.conserves_sz:
+        found += _of_slices(settings.wavefunction)
     if model.n_sites <= MAX_SITES:
         found.append(f"With {model.n_sites} sites `hpc-nqs exact` gives all of it exactly.")
     return found
+
+
+def _of_slices(choice):
+    """Return the sentence about learned slices of a magnet that conserves Sz, in a list; others are not measured."""
+    if choice.kind == "dbm" or choice.slices in ("auto", 1):  # slices of dbm are those of its start
+        return []
+    return [
+        f"wavefunction.slices = {choice.slices}: the default state and rings of it are more accurate in the same time; "
+        "leave wavefunction.slices out."
+    ]
 
 
 def _of_electrons(model):

@@ -79,6 +79,21 @@ def test_hopeless_inputs_are_checked_in_seconds(method, temperatures, tmp_path, 
     assert found["seconds"] > 1e2 and time.monotonic() - begin < 30
 
 
+def test_learned_slices_are_not_the_best():
+    """Said of learned slices of exchange magnets: those of a `dbm` are of its start, an analytic run has none."""
+
+    def is_said(slices, kind="auto", method="numerical", model="heisenberg"):
+        sections = {"lattice": {"kind": "chain", "lengths": [4]}, "model": {"kind": model}}
+        sections |= {"wavefunction": {"slices": slices, "kind": kind}}
+        sections |= {"thermal": {"temperatures": [4.0], "method": method}}
+        said = f"wavefunction.slices = {slices}: the default state and rings of it are more accurate in the same time"
+        return any(sentence.startswith(said) for sentence in tasks.advice(parse_settings(sections)))
+
+    assert is_said(2) and is_said(3)
+    assert not is_said(1) and not is_said("auto")
+    assert not is_said(2, kind="dbm") and not is_said(2, method="analytic") and not is_said(2, model="tfim")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("lengths", "couplings", "task", "method"),
