@@ -30,7 +30,7 @@ class Heisenberg(Model):
             (),
             symbol="J",
             term="bonds besides couplings: [R1, R2, a, b, J] couples spin a of every cell to spin b of the cell R "
-            "away, both from 0: couplings that differ by direction",
+            "away, both from 0: couplings that differ by direction; along a period of two cells it counts twice",
             kind=CELL_BONDS,
             shown_at_default=False,
         ),
