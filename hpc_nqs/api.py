@@ -171,7 +171,7 @@ def measure(
     path: FilePath,
     overrides: Overrides = (),
     *,
-    temperatures: Sequence[float] | float | None = None,
+    temperatures: Sequence[float] | float | dict[str, Any] | None = None,
     output: FilePath | None = None,
     overwrite: bool = False,
     on_step: Watcher | None = None,
@@ -186,7 +186,7 @@ def measure(
     path : path-like
     overrides : dict or sequence of str
         As for `resume`, for example ``{"observables.correlations": True}``.
-    temperatures : sequence of float, or float, optional
+    temperatures : sequence of float, float, or {"from": x, "to": y, "n": number}, optional
         By default those with results.
     output : path-like, optional
         Run file to write, by default NAME-measured.h5 beside NAME.h5.
@@ -205,7 +205,7 @@ def measure(
         As for `run`.
     """
     temperatures = plain(temperatures)
-    temperatures = temperatures if temperatures is None or isinstance(temperatures, list) else [temperatures]
+    temperatures = temperatures if temperatures is None or isinstance(temperatures, (list, dict)) else [temperatures]
     asked = override_texts(overrides), temperatures, output or measured_path(path), overwrite
     with _stopping() as stop:
         return _measure(stop, path, *asked, Watch(on_step, on_result))

@@ -27,7 +27,8 @@ def override_texts(overrides):
         return list(overrides)
     texts, problems = [], []
     for name, value in overrides.items():
-        places = {f"{name}.{key}": each for key, each in value.items()} if isinstance(value, Mapping) else {name: value}
+        is_section = isinstance(value, Mapping) and "." not in str(name)  # else a range {from, to, n}
+        places = {f"{name}.{key}": each for key, each in value.items()} if is_section else {name: value}
         for place, each in places.items():
             try:
                 texts.append(f"{place}={format_value(plain(each))}")

@@ -286,6 +286,8 @@ def plain(value):
         value = value.__fspath__()
     if isinstance(value, (list, tuple, range)):
         return [plain(entry) for entry in value]
+    if isinstance(value, dict):
+        return {key: plain(entry) for key, entry in value.items()}
     return value
 
 

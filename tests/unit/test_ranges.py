@@ -1,7 +1,9 @@
 """Temperatures and inverse temperatures as ranges: what they stand for, and what is no range."""
 
+import numpy as np
 import pytest
 
+import hpc_nqs
 from hpc_nqs.settings.parsing import SettingsError, parse_settings
 from hpc_nqs.settings.toml_text import format_value
 
@@ -43,3 +45,16 @@ def test_a_range_is_the_list_it_stands_for(scale, expected):
 def test_what_is_no_range_is_refused(given, message):
     with pytest.raises(SettingsError, match=r"thermal.temperatures = \{from = .*" + message):
         parse_settings(SYSTEM | {"thermal": {"temperatures": given}})
+
+
+def test_ranges_from_python(tmp_path):
+    """Numbers of NumPy in them; as changes of a run, and of a measurement."""
+    given = {"from": np.float64(2.0), "to": 1.0, "n": np.int64(2)}
+    settings = hpc_nqs.make_input(**SYSTEM, thermal={"temperatures": given})
+    assert settings.thermal.temperatures == (2.0, 1.0)
+    path = tmp_path / "run.h5"
+    hpc_nqs.run(settings, path)
+    colder = hpc_nqs.resume(path, {"thermal.temperatures": {"from": 1.0, "to": 0.5, "n": 2}})
+    assert colder["T"].tolist() == [2.0, 1.0, 0.5]
+    measured = hpc_nqs.measure(path, temperatures={"from": 1.5, "to": 1.0, "n": 2}, output=tmp_path / "other.h5")
+    assert measured["T"].tolist() == [1.5, 1.0]
