@@ -7,6 +7,7 @@ from hpc_nqs.exact.table import thermal_rows
 from hpc_nqs.experiments.measured_curve import DECAY, QUANTITIES
 from hpc_nqs.experiments.theory_curve import EXACT_RANGE, N_EXACT, TheoryCurve, TheoryFamily
 from hpc_nqs.hamiltonians import MODELS
+from hpc_nqs.hamiltonians.parameter import CELL_BONDS
 from hpc_nqs.settings.parsing import SettingsError, parse_settings
 
 
@@ -86,18 +87,26 @@ def _family(inputs, curves):
 
 
 def _numbers(tables):
-    """Return {(section, key, place in a list): value} of the sections that define a system."""
+    """Return {(section, key, places in lists): value} of the sections that define a system."""
     found = {}
     for section in ("lattice", "model"):
         for key, value in tables[section].items():
-            entries = enumerate(value) if isinstance(value, (list, tuple)) else [(None, value)]
-            found |= {(section, key, place): entry for place, entry in entries}
+            found |= {(section, key, place): entry for place, entry in _entries(value)}
     return {key: value for key, value in found.items() if value is not None}
+
+
+def _entries(value, place=()):
+    """Yield (places in lists and lists of lists, number or word) of a value."""
+    if not isinstance(value, (list, tuple)):
+        yield place, value
+        return
+    for k, entry in enumerate(value):
+        yield from _entries(entry, (*place, k))
 
 
 def _shown(key):
     section, name, place = key
-    return f"{section}.{name}" + ("" if place is None else f"[{place}]")
+    return f"{section}.{name}" + "".join(f"[{k}]" for k in place)
 
 
 def _symbol_and_unit(tables, key):
@@ -106,9 +115,15 @@ def _symbol_and_unit(tables, key):
     for parameter in MODELS[tables["model"]["kind"]].parameters:
         if parameter.name == name:
             unit = "J" if parameter.unit == "energy" else ""
-            symbol = parameter.symbol and f"{parameter.symbol}{'' if place is None else place + 1}"
-            return symbol or _shown(key), unit
+            of_shell = f"{place[0] + 1}" if place else ""
+            symbol = _bond(parameter, tables["model"][name][place[0]]) if len(place) > 1 else ""
+            return symbol or (len(place) < 2 and parameter.symbol and parameter.symbol + of_shell) or _shown(key), unit
     return _shown(key), ""
+
+
+def _bond(parameter, entry):
+    """Return J(R1,R2) of a bond between cells, empty for entries of other lists."""
+    return parameter.marks([entry])[0] if parameter.kind == CELL_BONDS else ""
 
 
 def _largest_energy(settings):

@@ -95,6 +95,18 @@ class Parameter:
             return tuple(number for entry in value for number in split_entry(self.kind, entry)[1])
         return tuple(value) if self.is_list else (value,)
 
+    def marks(self, value):
+        """Return how the numbers of a value are called: J1, J2 of shells, J(1,0) of bonds between cells."""
+        symbol = self.symbol or self.name
+        if self.kind == CELL_BONDS:
+            places = [split_entry(self.kind, entry)[0] for entry in value]
+            spins = [f";{a}{b}" if (a, b) != (0, 0) else "" for *_, a, b in places]
+            cells = [",".join(map(str, cell)) for *cell, _, _ in places]
+            return [f"{symbol}({cell}{spin})" for cell, spin in zip(cells, spins, strict=True)]
+        if not self.is_list:
+            return [symbol] * len(self.as_tuple(value))  # none of what follows from others
+        return [f"{symbol.removesuffix('_i')}{number}" for number in range(1, len(self.as_tuple(value)) + 1)]
+
     def converted(self, value):
         """Return the value as float, int, bool or tuple of float; None and "auto" as they are where they are allowed.
 

@@ -6,7 +6,7 @@ from hpc_nqs.hamiltonians import MODELS
 from hpc_nqs.hamiltonians.parameter import CELL_BONDS, OF_CELLS
 from hpc_nqs.observables.molar_units import UNITS
 from hpc_nqs.reports.series import QUANTITIES
-from hpc_nqs.reports.text import describe, marks
+from hpc_nqs.reports.text import describe
 from hpc_nqs.reports.units import MOLAR
 from hpc_nqs.settings.sweep import moving_entry
 
@@ -157,4 +157,4 @@ def _letter_of(name, values):
 def _letter_of_bond(parameter, values, moving):
     """Return J(R1,R2) of the bond between cells whose coupling alone differs; empty for other lists of cells."""
     is_coupling = moving_entry([value[moving] for value in values]) == len(values[0][moving]) - 1
-    return marks(parameter, values[0])[moving] if parameter.kind == CELL_BONDS and is_coupling else ""
+    return parameter.marks(values[0])[moving] if parameter.kind == CELL_BONDS and is_coupling else ""

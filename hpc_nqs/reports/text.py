@@ -161,20 +161,9 @@ def _model_words(given):
         elif parameter.is_list and (parameter.kind in {*PLACES} - {CELL_BONDS} or len(value) > MAX_NAMED):
             words.append(f"{len(value)} {name}")
         else:
-            named = zip(marks(parameter, value), parameter.as_tuple(value), strict=True)
+            named = zip(parameter.marks(value), parameter.as_tuple(value), strict=True)
             words += [f"{mark} = {number:g}" for mark, number in named]
     return words
-
-
-def marks(parameter, value):
-    """Return how the numbers of a parameter are called: J1, J2 of shells, J(1,0) of bonds between cells."""
-    symbol = parameter.symbol or parameter.name
-    if parameter.kind == CELL_BONDS:
-        places = [(",".join(map(str, cell)), f";{a}{b}" if (a, b) != (0, 0) else "") for *cell, a, b, _ in value]
-        return [f"{symbol}({cell}{spin})" for cell, spin in places]
-    if not parameter.is_list:
-        return [symbol] * len(parameter.as_tuple(value))  # none of what follows from others
-    return [f"{symbol.removesuffix('_i')}{number}" for number in range(1, len(parameter.as_tuple(value)) + 1)]
 
 
 def status(table, n_rows):

@@ -140,6 +140,8 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "sweep.toml").write_text(INPUT + '[sweep]\n"model.anisotropy" = [0.5, 0.9, 1.1, 1.5]\n')
     two = '[sweep]\n"model.anisotropy" = [0.5, 1.0]\n"lattice.lengths" = [[4], [6]]\n'
     (tmp_path / "two.toml").write_text(INPUT + two)
+    bonds = ", ".join(f"[[2, 0, 0, 0, {x}]]" for x in (-0.2, -0.1, 0.1, 0.2))
+    (tmp_path / "bonds.toml").write_text(INPUT + f'[sweep]\n"model.cell_bonds" = [{bonds}]\n')
     (tmp_path / "few.toml").write_text(INPUT + '[sweep]\n"model.anisotropy" = [0.5, 1.0]\n')
     return tmp_path
 
@@ -163,6 +165,9 @@ def test_the_command_prints_what_was_put_in(folder, capsys):
     text = capsys.readouterr().out
     assert "Delta = 0.99" in text or "Delta = 1.00" in text
     assert "g = 2.1 (held)" in text and "chi^2 = " in text
+    assert main(["fit", "chi.csv", "bonds.toml", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["parameters"]
+    assert found["J(2,0)"]["unit"] == "J" and abs(found["J(2,0)"]["value"]) < 3 * found["J(2,0)"]["error"]
 
 
 def test_runs_are_sources_and_know_where_they_end(folder, capsys):
