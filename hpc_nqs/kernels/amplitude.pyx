@@ -73,5 +73,6 @@ def log_derivs(Amplitude amplitude, const int8_t[:, ::1] configurations, double[
         while first < configurations.shape[0]:
             n = min(configurations.shape[0] - first, BLOCK)
             amplitude.refresh(&configurations[first, 0], n)
-            amplitude.log_derivs(&configurations[first, 0], n, &out[first, 0], out.shape[1])
+            if out.shape[1] > 0:  # a density has no parameters
+                amplitude.log_derivs(&configurations[first, 0], n, &out[first, 0], out.shape[1])
             first += n
