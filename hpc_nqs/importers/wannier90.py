@@ -263,7 +263,7 @@ def remarks_on_cells(n_orbitals, levels, filling, missing=()):
     if not filling:
         remarks.append(
             "The ensemble is grand canonical with mu in the middle of the on-site energies, for lack of a better one: "
-            "`import --filling N_UP,N_DOWN` fixes the numbers of electrons instead, as runs need it."
+            "`import --filling N_UP,N_DOWN` fixes the numbers of electrons instead."
         )
     remarks.append(
         "Cells stand on a square lattice: wave vectors are in units of pi along its reciprocal vectors, whatever the "

@@ -131,8 +131,9 @@ class Lattice:
 
     def cells(self):
         """Return the cells (n1, n2, ...) in the order of their sites, (n_cells, D) intp; [()] for a custom lattice."""
-        cells = np.indices(self.grid[::-1], dtype=np.intp).reshape(len(self.grid), -1)[::-1].T
-        return cells if self.grid else np.zeros((1, 0), dtype=np.intp)
+        if not self.grid:
+            return np.zeros((1, 0), dtype=np.intp)
+        return np.indices(self.grid[::-1], dtype=np.intp).reshape(len(self.grid), -1)[::-1].T
 
     def site_of(self, cells, b):
         """Return the sites b of `cells` (n, D) inside the grid, (n,) intp."""

@@ -298,7 +298,7 @@ def test_a_run_from_input_to_figures(tmp_path, capsys, monkeypatch):
             chi, error = row["static_susceptibility"][key][0], row["static_susceptibility_systematic"][key]
             assert chi == pytest.approx(expected["static_susceptibility"][key][0], abs=error)
         assert row["relaxation_proxy"] == pytest.approx(expected["relaxation_proxy"], rel=5e-3)
-        assert row["local_time_correlation_systematic"]["0"] == 0.0
+        assert row["local_time_correlation_systematic"]["0"] < 1e-15  # 1/4, whatever the state
     assert cli.main(["show", "ring.h5", "--csv"]) == 0
     heading = capsys.readouterr().out.splitlines()[0]
     assert '"time_correlation(1,0,1)"' in heading and "local_time_correlation_error(1)" in heading

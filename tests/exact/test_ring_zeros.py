@@ -88,7 +88,7 @@ def test_pilots_and_nodes_measure_no_correlations(hubbard):
     """The columns that are left are those of the whole, of no configurations, too."""
     state, observables = hubbard
     bare, units = observables.bare(), spins_of(sector_states(state.model), state.model.n_sites).astype(np.int8)
-    assert observables.hops and not bare.hops and state.ring_averages(bare) is None
+    assert observables.layer_sums and not bare.layer_sums and state.ring_averages(bare) is None
     np.testing.assert_array_equal(bare.measure(units), observables.measure(units)[:, : len(bare.names)])
     assert bare.measure(units[:0]).shape == (0, len(bare.names))
     assert observables.measure(units[:0]).shape == (0, len(observables.names))
