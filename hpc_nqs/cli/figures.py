@@ -27,11 +27,7 @@ def plot(options):
     _check_outputs(options, options.runs, outputs)
     _compare(options, drawing, wanted)
     for page, path in zip(wanted, outputs, strict=True):
-        try:
-            figure = drawing.figure(page, options.width)
-        except pages.PageError as error:
-            raise SettingsError([f"--{error}"]) from error
-        save(figure, path)
+        save(_drawn(drawing.figure, page, options.width), path)
     return DONE
 
 
@@ -45,12 +41,16 @@ def _plot_lattice(options):
     settings = stored_settings(path) if Path(path).suffix == ".h5" else read_input(path, [])
     output = Path(options.output) if options.output else Path(path).with_suffix(".png")
     _check_outputs(options, options.runs, [output])
+    save(_drawn(pages.lattice_figure, settings, options.width), output)
+    return DONE
+
+
+def _drawn(draw, *arguments):
+    """Return draw(*arguments), with a page that there is not as a problem of the command's options."""
     try:
-        figure = pages.lattice_figure(settings, options.width)
+        return draw(*arguments)
     except pages.PageError as error:
         raise SettingsError([f"--{error}"]) from error
-    save(figure, output)
-    return DONE
 
 
 def _wanted(options, tables):
@@ -126,11 +126,8 @@ def report(options):
 def draw_exact(table, name, output, page=None):
     """Draw a page of exact results."""
     import_plotting()
-    try:
-        figure = pages.Drawing([table], [name], [{}]).figure(pages.checked(page, [table]))
-    except pages.PageError as error:
-        raise SettingsError([f"--{error}"]) from error
-    save(figure, output, sys.stderr)
+    drawing = pages.Drawing([table], [name], [{}])
+    save(_drawn(drawing.figure, _drawn(pages.checked, page, [table])), output, sys.stderr)
 
 
 def _check_outputs(options, runs, outputs):

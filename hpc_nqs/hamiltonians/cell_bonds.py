@@ -41,7 +41,15 @@ def with_cell_bonds(lattice, bonds, entries, key="cell_bonds"):
         sites.append(np.sort(pairs, axis=1))
         strengths.append(np.full(len(pairs), entry[-1]))
         shells.append(np.zeros(len(pairs), dtype=np.int8))
-    distinct, first, place = np.unique(np.concatenate(sites), axis=0, return_index=True, return_inverse=True)
+    return added_up(sites, strengths, shells)
+
+
+def added_up(pairs, strengths, shells):
+    """Return lists of (n, 2) sorted pairs, (n,) strengths and (n,) shells as one of each, every pair once.
+
+    Strengths of the same pair are added up; its shell is the first one.
+    """
+    distinct, first, place = np.unique(np.concatenate(pairs), axis=0, return_index=True, return_inverse=True)
     sums = np.bincount(place.ravel(), weights=np.concatenate(strengths), minlength=len(distinct))
     return distinct.astype(np.intp), sums, np.concatenate(shells)[first]
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hpc_nqs.hamiltonians.cell_bonds import check_cells
+from hpc_nqs.hamiltonians.cell_bonds import added_up, check_cells
 
 
 def with_cell_hops(lattice, n_orbitals, hops, entries):
@@ -41,9 +41,7 @@ def with_cell_hops(lattice, n_orbitals, hops, entries):
         pairs.append(np.sort(np.stack([first, second], axis=1)[~same], axis=1))
         elements.append(np.full(len(pairs[-1]), element))
         shells.append(np.zeros(len(pairs[-1]), dtype=np.int8))
-    distinct, first, place = np.unique(np.concatenate(pairs), axis=0, return_index=True, return_inverse=True)
-    sums = np.bincount(place.ravel(), weights=np.concatenate(elements), minlength=len(distinct))
-    return (distinct.astype(np.intp), sums, np.concatenate(shells)[first]), energies
+    return added_up(pairs, elements, shells), energies
 
 
 def orbitals_reached(lattice, n_orbitals, *place):
