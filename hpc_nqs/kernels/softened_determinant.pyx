@@ -2,10 +2,12 @@
 
 The bound of Hadamard, B = prod_a |A_a| over the rows of the matrix, is how large |det A| can be.  Of either spin
 
-    density: sqrt(det^2 + share^2 B^2),      kernel: det, and share B where det = 0.
+    density: sqrt(det^2 + share^n B^2),      kernel: det, and share B where det = 0,
 
-Both vanish only where a row does, and where groups of orbitals hold odd numbers of electrons, as H Phi does there.  Local energies of the kernel are right at its zeros: (H Phi) / (share B) times the
-weight share B of the sample is what a mean wants, to rounding, however small the share.
+with n electrons of that spin: |det| / B falls exponentially with n, and a share that does not would be all of the
+density.  Both vanish only where a row does, and where groups of orbitals hold odd numbers of electrons, as H Phi does
+there.  Local energies of the kernel are right at its zeros: (H Phi) / (share B) times the weight share B of the sample
+is what a mean wants, to rounding, however small the share.
 
 A state holds the lists of a `DeterminantAmplitude` and the values; every ratio is that of two values from scratch.
 Electrons keep their rows as there: ratios have no sign of the order of the orbitals.  A zero is positive for electrons
@@ -84,7 +86,7 @@ cdef class SoftenedDeterminantAmplitude(Amplitude):
         sign = self.plain.determinant(size, &log_magnitude)
         log_magnitude += log_scale - log_bound
         if self.is_density:
-            log_magnitude = 0.5 * log((exp(2 * log_magnitude) if sign else 0) + self.share * self.share)
+            log_magnitude = 0.5 * log((exp(2 * log_magnitude) if sign else 0) + self.share ** size)
             sign = 1
         elif sign == 0:
             log_magnitude, sign = log(self.share), order_sign(rows, size) * order_sign(columns, size)

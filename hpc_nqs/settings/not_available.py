@@ -63,8 +63,7 @@ def refuse_runs(settings):
     Raises
     ------
     ValueError
-        For magnets whose couplings differ by component; for electrons in their ground state and with exchange between
-        cells.
+        For magnets whose couplings differ by component; for electrons in their ground state.
     """
     model = MODELS[settings.model.kind]
     if model is XYZ:
@@ -74,8 +73,6 @@ def refuse_runs(settings):
         return
     if settings.run.task == "ground_state":
         raise ValueError(f'run.task = "ground_state": with model.kind = "{model.word}" allowed is "thermal"{_INSTEAD}')
-    if settings.model.exchanges:
-        raise ValueError(f"model.exchanges: runs have no exchange between cells{_INSTEAD}")
 
 
 def not_available(word):

@@ -180,7 +180,11 @@ def seed_propagator(model, beta_0):
         found[spin] += 0.5 * ((over @ own + own @ over) * apart)[..., None] * (first | second)
         found[spin] += 0.5 * (over @ hops * apart)[..., None] * first
         found[spin] += 0.5 * (hops @ over * apart)[..., None] * second
-        found[spin][..., list(BOTH_HOP)] += (over * ~apart)[..., None]
+    together = (amplitudes != 0) & ~apart
+    both_hop = (parts[0] * parts[1] + signs[0] * amplitudes**2)[together]
+    for spin, sign in enumerate((np.sign(both_hop), 1.0)):
+        for code in BOTH_HOP:
+            found[spin, together, code] = sign * np.sqrt(np.abs(both_hop))
     return found
 
 
@@ -281,8 +285,9 @@ def fill_seed(tables, model, beta_0):
     """Fill the tables with ln e^{-beta_0 V/4} of both layers, V the repulsions between their own spin-orbitals.
 
     And on the two orbitals of a term J, tau = beta_0/2, with ln cosh(tau J) where one electron of either spin is there
-    on both layers, and with -ln(1 - tanh(tau J)) where two of one spin are and the other spin changes: the determinant
-    lets both go over, which H does not.
+    on both layers, with -tau J where one of them hops alone, which is a hop, or the other one's hop and K_up K_down,
+    and with -ln(1 - tanh(tau J)) where two of one spin are and the other spin changes: the determinant lets both go
+    over, which H does not.
     """
     m, strengths, exchanges = model.n_levels, {}, _exchanges(model)
     for (p, q), coupling in zip(model.pair_sites.tolist(), model.pair_coupling.tolist(), strict=True):
@@ -295,17 +300,18 @@ def fill_seed(tables, model, beta_0):
         orbitals = frozenset(unit % m for unit in place)
         repulsions = strengths.get(orbitals, ())
         energy = sum(v * (layer[place[p]] * layer[place[q]]) for p, q, v in repulsions for layer in (first, second))
-        exchange = abs(exchanges.get(tuple(sorted(orbitals)), 0.0))
+        exchange = exchanges.get(tuple(sorted(orbitals)), 0.0)
         return -0.25 * beta_0 * energy + (_exchange_term(0.5 * beta_0 * exchange, first, second) if exchange else 0.0)
 
     tables.fill(term)
 
 
 def _exchange_term(angle, first, second):
-    """Return what `fill_seed` adds for J, from tau |J| and the occupations (4,) of both orbitals and spins."""
+    """Return what `fill_seed` adds for J, from tau J and the occupations (4,) of both orbitals and spins."""
     first, second = first.reshape(2, 2), second.reshape(2, 2)
     numbers = np.stack([first.sum(axis=1), second.sum(axis=1)])
+    hopping = [np.any(first[spin] != second[spin]) for spin in range(2)]
     if (numbers == 1).all():
-        return np.log(np.cosh(angle))
-    blocked = [(numbers[:, spin] == 2).all() and np.any(first[1 - spin] != second[1 - spin]) for spin in range(2)]
-    return -np.log1p(-np.tanh(angle)) * sum(blocked)
+        return -angle if sum(hopping) == 1 else np.log(np.cosh(angle))
+    blocked = [(numbers[:, spin] == 2).all() and hopping[1 - spin] for spin in range(2)]
+    return -np.log1p(-np.tanh(abs(angle))) * sum(blocked)

@@ -3,7 +3,7 @@
 From three links on Tr H Phi^R has terms (H Phi)(L, L') with Phi(L, L') = 0.  Chains see them where they visit these
 links and where local energies are kept there.  So rings are sampled from the density
 
-    prod_s sqrt(det_s^2 + SHARE^2 B_s^2) x tables,    B_s = prod_a |A_a|, Hadamard's bound of |det_s|,
+    prod_s sqrt(det_s^2 + SHARE^N_s B_s^2) x tables,    B_s = prod_a |A_a|, Hadamard's bound of |det_s|,
 
 and measured on the kernel Phi with ZERO B_s in place of every det_s that vanishes: a mean then has the weight ZERO B_s
 times a local energy (H Phi) / (ZERO B_s).  What the kernel adds elsewhere is of the order of ZERO.
@@ -30,7 +30,7 @@ class SoftenedDeterminant(Wavefunction):
     ----------
     determinant : BackflowDeterminant
     share : float
-        At a zero of a determinant, in units of its bound.
+        At a zero of a kernel, in units of its bound; of a density of N electrons of a spin the power N/2 of it.
     is_density : bool
         Whether it is positive and softened around zeros, too.
 

@@ -27,9 +27,9 @@ def settings_of(model, **sections):
     return parse_settings(tables | {"thermal": {"betas": [1.0]}, "sampling": {"method": "exact_sum"}} | sections)
 
 
-def infidelity(model, beta):
+def infidelity(model, beta, **sections):
     """Return the distance squared of the seed at beta from <x|e^{-beta H/2}|x'>, both normalized."""
-    settings = settings_of(model, thermal={"beta_0": beta, "betas": [2 * beta]})
+    settings = settings_of(model, thermal={"beta_0": beta, "betas": [2 * beta]}, **sections)
     state = build_state(settings, *build(settings), 1)
     states, n = electron_moments.sector_states(state.model), state.model.n_sites
     spins = (2 * ((states[:, None] >> np.arange(n)) & 1) - 1).astype(np.int8)
@@ -64,6 +64,48 @@ def test_the_error_of_the_seed(model, largest, power):
     at, half = infidelity(model, 0.1), infidelity(model, 0.05)
     assert half < largest
     assert 0.8 * 2**power < at / half < 1.2 * 2**power
+
+
+# ---- exchange between cells -----------------------------------------------------------------------------------------
+
+DIMER = {"kind": "hubbard", "U": 4.0, "n_up": 1, "n_down": 1}
+RING = {"kind": "chain", "lengths": [4]}
+
+
+@pytest.mark.parametrize("strength", [0.5, -0.5])
+def test_the_seed_with_exchange_between_cells(strength):
+    """One pair of orbitals: exact without hops, right to second order with them."""
+    model = DIMER | {"exchanges": [[1, 0, 0, 0, strength]]}
+    open_chain = {"kind": "chain", "lengths": [2], "boundary": "open"}
+    assert infidelity(model | {"hopping": [1e-9]}, 0.5, lattice=open_chain) < 1e-15
+    at, half = (infidelity(model, beta, lattice=open_chain) for beta in (0.1, 0.05))
+    assert 0.8 * 2**6 < at / half < 1.2 * 2**6
+
+
+@pytest.mark.parametrize(
+    ("sites", "model", "limits"),
+    [
+        # largest errors of e, double occupancy, c, s at beta = 0.5, 1, 2
+        (RING, DIMER | {"n_up": 2, "exchanges": [[1, 0, 0, 0, 0.5]]}, (3e-3, 5e-4, 2e-2, 5e-3)),
+        (RING, DIMER | {"n_up": 2, "n_down": 2, "exchanges": [[1, 0, 0, 0, 0.5]]}, (3e-3, 5e-4, 5e-3, 5e-3)),
+        (RING, DIMER | {"n_up": 2, "n_down": 2, "exchanges": [[1, 0, 0, 0, -0.3]]}, (1.8e-2, 4e-3, 6e-2, 1.6e-2)),
+        ({}, HUND | {"n_up": 2, "n_down": 1, "exchanges": [[1, 0, 0, 0, 0.5]]}, (5e-3, 1e-3, 1e-2, 5e-3)),
+    ],
+    ids=["doped", "half", "minus", "kanamori"],
+)
+def test_coolings_with_exchange_between_cells(tmp_path, sites, model, limits):
+    sections = {"lattice": sites} if sites else {}
+    settings = settings_of(model, thermal={"betas": [0.5, 1, 2]}, **sections)
+    path = str(tmp_path / "run.h5")
+    assert tasks.run(settings, Team.serial(), path) == 0
+    lattice, model = build(settings)
+    wanted = electrons.thermal_rows(electrons.diagonalize(model, lattice), settings.thermal.report_betas)
+    for row, right in zip(run_file.read_table(path)["rows"], wanted, strict=True):
+        for name, limit in zip(("energy", "double_occupancy", "specific_heat", "entropy"), limits, strict=True):
+            assert row[name] == pytest.approx(right[name], abs=limit), name
+
+
+# ---- densities and exchange on a site -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -81,11 +81,14 @@ def free_electrons():
     """Return a ring of four with A of free electrons, whose determinants vanish by symmetry."""
     case = Electrons(*CASES["ring"])
     case.is_free = True
-    hops = -(np.roll(np.eye(4), 1, axis=0) + np.roll(np.eye(4), -1, axis=0))
-    values, vectors = np.linalg.eigh(hops)
-    free = (vectors * np.exp(-0.3 * values)) @ vectors.T
-    case.wavefunction = BackflowDeterminant(RING, np.broadcast_to(free, (2, 4, 4)), True)
+    case.wavefunction = BackflowDeterminant(RING, np.broadcast_to(free_propagator(4, 0.6), (2, 4, 4)), True)
     return case
+
+
+def free_propagator(n, beta):
+    """Return e^{-beta h/2} of free electrons on a ring."""
+    values, vectors = np.linalg.eigh(-(np.roll(np.eye(n), 1, axis=0) + np.roll(np.eye(n), -1, axis=0)))
+    return (vectors * np.exp(-0.5 * beta * values)) @ vectors.T
 
 
 @pytest.fixture(params=CASES | EXCHANGING)
@@ -305,6 +308,20 @@ def test_softened_ratios_along_a_path_are_those_of_the_twin(softened_case, team)
     np.testing.assert_array_equal(visible, here)
     assert np.exp(last) == pytest.approx(np.exp(twin.log_psi(here)), rel=1e-8)
     assert zeros > 20 or not system.is_free
+
+
+def test_the_density_of_many_electrons_is_that_of_the_determinant():
+    """Samples of the density count for 87 % with a share of the bound that is the same for any number of electrons."""
+    case = Electrons(8, "periodic", 4, 0, np.arange(8)[None, :], True)
+    state = BackflowDeterminant(np.arange(8)[None, :], np.broadcast_to(free_propagator(8, 1.0), (2, 8, 8)), True)
+    spins = np.full((70, 16), -1, dtype=np.int8)
+    for row, orbitals in zip(spins, itertools.combinations(range(8), 4), strict=True):
+        row[list(orbitals)] = 1
+    configurations = np.concatenate([np.repeat(spins, 70, axis=0), np.tile(-spins, (70, 1))], axis=1)
+    softened, plain = (np.exp(2 * log_psi(each, case.moves, configurations).real)
+                       for each in (SoftenedDeterminant(state), state))
+    weights = plain / softened
+    assert 0.99 < plain.sum() ** 2 / (softened.sum() * np.sum(softened * weights**2)) < 0.998
 
 
 def test_a_share_must_be_one():

@@ -300,7 +300,6 @@ def test_runs_of_ground_states_are_refused():
     many = {"kind": "kanamori", "U": 4.0, "n_up": 2, "n_down": 2}
     for sections, text in (
         ({"model": many, "run": {"task": "ground_state"}}, r'^run.task = "ground_state": with model.kind = "kanamori"'),
-        ({"model": HALF | {"exchanges": [[1, 0, 0, 0, 0.5]]}}, "^model.exchanges: runs have no exchange between"),
         ({"model": HALF, "run": {"task": "ground_state"}}, r'^run.task = "ground_state": with model.kind = "hubbard"'),
     ):
         settings = parse_settings(BASE | sections)

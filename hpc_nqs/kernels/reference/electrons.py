@@ -71,7 +71,7 @@ class DeterminantAmplitude(Amplitude):
 
 
 class SoftenedDeterminantAmplitude(DeterminantAmplitude):
-    """prod_s sqrt(det^2 + share^2 B^2), or det and share B where it vanishes; B is the product of the norms of rows."""
+    """prod_s sqrt(det^2 + share^n B^2), n electrons, or det and share B where it vanishes; B: norms of all rows."""
 
     zero = 1e-11  # of a determinant relative to B
 
@@ -88,7 +88,7 @@ class SoftenedDeterminantAmplitude(DeterminantAmplitude):
             matrix = self.propagator[self.entries(visible, spin)]
             bound, value = np.prod(np.linalg.norm(matrix, axis=1)), np.linalg.det(matrix)
             if self.is_density:
-                value = np.hypot(value, self.share * bound)
+                value = np.hypot(value, self.share ** (len(matrix) / 2) * bound)
             elif abs(value) <= self.zero * bound:
                 value = self.share * bound
             total *= value
