@@ -1,1 +1,1 @@
-"""The analytic method: Trotter networks sampled as world lines, extrapolated to dtau = 0."""
+"""The analytic method: Trotter networks sampled as world lines, at dtau = 0 or extrapolated to it."""

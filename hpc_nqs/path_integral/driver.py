@@ -1,9 +1,11 @@
-"""Analytic purification: sample deep Boltzmann machines written down gate by gate, and extrapolate dtau to 0.
+"""Analytic purification: sample deep Boltzmann machines written down gate by gate, in the limit dtau = 0.
 
-Method I of Y. Nomura, N. Yoshioka, F. Nori, PRL 127, 060601 (2021).  Every temperature and dtau is an
-ensemble of its own, so a run may be extended by temperatures anywhere.
+Method I of Y. Nomura, N. Yoshioka, F. Nori, PRL 127, 060601 (2021).  The limit is taken in the world lines, which then
+lie in continuous time, or with given dtau by extrapolation.  Every temperature, and dtau, is an ensemble of its own, so
+a run may be extended by temperatures anywhere.
 """
 
+import dataclasses
 import json
 import math
 
@@ -12,9 +14,10 @@ import numpy as np
 from hpc_nqs.hamiltonians.marshall import marshall
 from hpc_nqs.hamiltonians.spin_model import SZ
 from hpc_nqs.observables.diagonal import build_observables
+from hpc_nqs.path_integral.continuous import ContinuousWorldLines
 from hpc_nqs.path_integral.ensemble import Ensemble
 from hpc_nqs.path_integral.ladder import reduced_beta, slice_numbers
-from hpc_nqs.path_integral.plan import Workload, n_chains_of, points, resolved
+from hpc_nqs.path_integral.plan import Workload, n_chains_of, network_dtaus, points, resolved
 from hpc_nqs.path_integral.table import path_rows
 from hpc_nqs.path_integral.trotter import is_isotropic, network_of, trotter_product
 from hpc_nqs.path_integral.world_lines import Measurement, world_lines
@@ -40,13 +43,17 @@ class PathIntegral(Computation):
         # the rotated estimate needs averages over flips, which signs forbid
         self.rotates = is_isotropic(self.model) and not self.model.has_positive_exchange
         self.scale = self.model.largest_coupling
-        self.dtaus, self.betas, self.ladder = points(settings, self.model)
         self.n_chains = n_chains_of(settings)
-        self.workload, self.pace = Workload(settings, self.model), None
+        self._plan()
         self.results, self.current = [], None
         lowest = self.betas[-1]
-        self.largest = network_of(self._product(lowest, slice_numbers(lowest, self.dtaus)[-1])).arrays()
-        self.largest |= {"beta": lowest, "n_slices": slice_numbers(lowest, self.dtaus)[-1]}
+        n_slices = slice_numbers(lowest, network_dtaus(settings, self.model))[-1]
+        self.largest = network_of(self._product(lowest, n_slices)).arrays() | {"beta": lowest, "n_slices": n_slices}
+
+    def _plan(self):
+        """Take temperatures, dtau and samples from the settings."""
+        self.dtaus, self.betas, self.ladder = points(self.settings, self.model)
+        self.workload, self.pace = Workload(self.settings, self.model), None
 
     # ---- the run ---------------------------------------------------------------------------------------------------
 
@@ -94,7 +101,8 @@ class PathIntegral(Computation):
         sign = found.get("average_sign")
         if sign and sign[0] < self.settings.thermal.sign_floor:
             return None, sign
-        about = {"beta": beta, "n_slices": n_slices, "dtau": beta / (2 * n_slices), "seconds": self.elapsed()}
+        dtau = beta / (2 * n_slices) if n_slices else 0.0
+        about = {"beta": beta, "n_slices": n_slices, "dtau": dtau, "seconds": self.elapsed()}
         self.results.append(about | {"n_samples": ensemble.n_samples * self.n_chains, "found": found})
         self.current = None
         return None, None
@@ -105,9 +113,10 @@ class PathIntegral(Computation):
 
     def _hopeless(self, sign, beta, n_slices):
         value, error = sign
+        where = f" at dtau = {beta / (2 * n_slices):.3g}" if n_slices else ""
         return (
-            f"stopped at T = {1.0 / beta:.6g}: the average sign of the weights is {value:.2g} +- {error:.1g} at dtau = "
-            f"{beta / (2 * n_slices):.3g}, below thermal.sign_floor = {self.settings.thermal.sign_floor:g}; positive "
+            f"stopped at T = {1.0 / beta:.6g}: the average sign of the weights is {value:.2g} +- {error:.1g}{where}, "
+            f"below thermal.sign_floor = {self.settings.thermal.sign_floor:g}; positive "
             'and negative weights cancel in this frustrated model, and the cost grows exponentially; use '
             f'thermal.method = "numerical". What was reached is in {self.recorder.path}'
         )
@@ -120,11 +129,12 @@ class PathIntegral(Computation):
 
     def _ensemble(self, beta, n_slices):
         sampling = self.settings.sampling
-        lines = world_lines(self._product(beta, n_slices))
+        is_continuous = not n_slices
+        lines = ContinuousWorldLines(self.model, beta) if is_continuous else world_lines(self._product(beta, n_slices))
         seed, method = self.settings.run.seed, sampling.method
         wanted = self.workload.samples(beta)
         # measured on 4x4 and 8x8: close to the combination of least variance from T = 2 to 0.25
-        rotation = max(0.0, 1.0 - 0.25 * beta * self.scale) if self.rotates else 0.0
+        rotation = max(0.0, 1.0 - 0.25 * beta * self.scale) if self.rotates and not is_continuous else 0.0
         return Ensemble(
             self.team, lines, self.measurement, beta, reduced_beta(beta, self.scale), n_slices, self.n_chains, seed,
             method, self.sweeps, wanted, rotation,
@@ -158,6 +168,7 @@ class PathIntegral(Computation):
         return {
             "results": json.dumps(self.results),
             "sampling": json.dumps(self._sampling()),
+            "dtau": json.dumps([float(dtau) for dtau in self.dtaus]),
             "current": json.dumps(None if self.current is None else [self.current.beta, self.current.n_slices]),
             "chains": current,
             "seconds": self.elapsed(),
@@ -186,12 +197,21 @@ class PathIntegral(Computation):
         ]
         if problems:
             raise SettingsError(problems)
+        if "dtau" not in state and self.workload.is_continuous:
+            self._keep_steps()
         self.results, self.seconds = json.loads(state["results"]), state["seconds"]
         current = json.loads(state["current"])
         points = [(beta, n) for beta in [*self.betas, *self.ladder] for n in slice_numbers(beta, self.dtaus)]
         if current is not None and tuple(current) in points:
             self.current = self._ensemble(*current)
             self.current.restore(self.team, state["chains"])
+
+    def _keep_steps(self):
+        """Continue a run of before continuous time with the Trotter steps it has: they become those of the settings."""
+        thermal = dataclasses.replace(self.settings.thermal, dtau=network_dtaus(self.settings, self.model))
+        self.settings = dataclasses.replace(self.settings, thermal=thermal)
+        self._plan()
+        self.progress.message(f"the run has Trotter steps and keeps them: thermal.dtau = {list(thermal.dtau)}")
 
     def last_step(self):
         """Return the numbers of the last finished ensemble."""

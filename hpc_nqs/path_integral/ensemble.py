@@ -1,15 +1,17 @@
-"""Chains of world lines at one temperature and one dtau, and what their samples say.
+"""Chains of world lines at one temperature, in continuous time or at one dtau, and what their samples say.
 
 The chains of all ranks together are one ensemble.  A chain draws from Philox with key (seed, chain) and a counter that
-starts at (0, 0, n_slices, bits of beta in units of the inverse largest coupling), so that every ensemble has streams of
-its own which do not depend on the other temperatures of the run, on the unit of energy or on the number of ranks.
+starts at (0, 0, n_slices, bits of beta in units of the inverse largest coupling; no slices in continuous time), so that
+every ensemble has streams of its own which do not depend on the other temperatures of the run, on the unit of energy or
+on the number of ranks.
 """
 
 import numpy as np
-from numpy.random import Generator, Philox
+from numpy.random import Philox
 
 from hpc_nqs.path_integral.world_lines import ESTIMATE, FIRST, MAGNETIZATION, N_FIXED, SECOND, SIGN
 from hpc_nqs.sampling.streams import restore_stream, stream_words
+from hpc_nqs.statistics.control_variates import least_variance
 from hpc_nqs.statistics.jackknife import Jackknife
 from hpc_nqs.statistics.markov_chains import split_r_hat
 
@@ -17,23 +19,25 @@ N_BINS = 128  # of the error bars, at least
 NODES_PER_BATCH = 300_000  # of one chain: about 10 ms
 MIN_BATCHES = 8
 # Quantities averaged over a batch, with D the derivative of ln(weight) by beta.  Multiplied by the sign: 1, the
-# estimate of D, D, D^2 + D', M; as they are: the estimate of D and its square; then, signed, wave vectors and pairs.
+# estimate of D, D, D^2 + D', M; as they are: the estimate of D and its square; then, signed, wave vectors and pairs,
+# and further estimates of D (`ContinuousWorldLines.estimates`).
 # E = -<D>, Var(H) = <D^2 + D'> - <D>^2.  Rotations in spin space give a second estimate of an isotropic model's energy,
 # three times its diagonal part, averaged over the flips of loops: the better one at high temperature.
 AVERAGE_SIGN, ESTIMATED, DERIVATIVE, DERIVATIVE_SQUARED, MAGNET, PLAIN, PLAIN_SQUARED, N_LEADING = range(8)
 
 
 class Ensemble:
-    """Samples of |Psi|^2 of one Trotter network, summed over all units.
+    """Samples of |Psi|^2 of one network, summed over all units.
 
     Parameters
     ----------
     team : Team
-    world_lines : WorldLines
+    world_lines : WorldLines or ContinuousWorldLines
     measurement : Measurement
     beta, reduced : float
         Inverse temperature, and the same as `ladder.reduced_beta`.
     n_slices : int
+        0 in continuous time.
     n_chains : int
         Over all ranks.
     seed : int
@@ -43,7 +47,8 @@ class Ensemble:
     n_wanted : int
         Samples of all chains that are planned; they come in MIN_BATCHES batches at least.
     rotation : float
-        Weight of three times the last list of pairs, which then is the diagonal energy, in the estimate of E.
+        Weight of three times the last list of pairs, which then is the diagonal energy, in the estimate of E; 0 in
+        continuous time, where the weights of all estimates follow from the samples.
     """
 
     def __init__(
@@ -60,14 +65,10 @@ class Ensemble:
             Philox(key=np.array([seed, c], dtype=np.uint64), counter=np.array(place, dtype=np.uint64))
             for c in range(first, stop)
         ]
-        rows = [world_lines.first_spins(Generator(stream)) for stream in self.streams]
-        self.spins = np.array(rows, dtype=np.int8).reshape(len(rows), world_lines.n_nodes)
-        improved = not (world_lines.has_sign or len(world_lines.bias))
-        if method == "gibbs":
-            self.sampler = world_lines.unit_sampler(measurement)
-        else:
-            self.sampler = world_lines.sampler(measurement, improved)
-        self.batches = np.zeros((len(rows), 0, N_LEADING + measurement.n_columns - N_FIXED))
+        self.paths = world_lines.paths(measurement, self.streams, method)
+        n_columns = N_LEADING + measurement.n_columns - N_FIXED
+        self.n_further = len(world_lines.estimates(self._values(1))) - 1
+        self.batches = np.zeros((len(self.streams), 0, n_columns + self.n_further))
 
     @property
     def batch_size(self):
@@ -83,26 +84,28 @@ class Ensemble:
     def warm_up(self, n_sweeps):
         """Advance all chains by `n_sweeps` sweeps."""
         if n_sweeps:
-            self.sampler(self.spins, n_sweeps, self.streams, self._values(1))
+            self.paths.sample(n_sweeps, self._values(1))
 
     def advance(self):
         """Add one batch to every chain."""
         values = self._values(self.batch_size)
-        self.sampler(self.spins, self.sweeps_per_sample, self.streams, values)
-        lines = self.world_lines
-        signs = values[:, :, SIGN]
-        outside = lines.energy_offset[0] * values[:, :, MAGNETIZATION]
-        derivative, estimate = (values[:, :, column] / lines.n_factors - outside for column in (FIRST, ESTIMATE))
+        self.paths.sample(self.sweeps_per_sample, values)
+        lines, stop = self.world_lines, self.measurement.n_columns
+        signs, magnet = values[:, :, SIGN], values[:, :, MAGNETIZATION]
+        derivative = values[:, :, FIRST] / lines.n_factors - lines.energy_offset[0] * magnet
+        estimate, *further = lines.estimates(values)
         if self.rotation:
-            estimate = (1.0 - self.rotation) * estimate - self.rotation * 3.0 * values[:, :, -1]
+            estimate = (1.0 - self.rotation) * estimate - self.rotation * 3.0 * values[:, :, stop - 1]
         squared = derivative**2 + values[:, :, SECOND] / lines.n_factors**2
-        signed = [np.ones_like(signs), estimate, derivative, squared, values[:, :, MAGNETIZATION]]
-        leading = [signs * column for column in signed] + [estimate, estimate**2]
-        columns = np.concatenate([np.stack(leading, axis=2), signs[:, :, None] * values[:, :, N_FIXED:]], axis=2)
+        leading = [signs * column for column in (np.ones_like(signs), estimate, derivative, squared, magnet)]
+        leading, further = [*leading, estimate, estimate**2], [column[:, :, None] for column in further]
+        diagonal = signs[:, :, None] * values[:, :, N_FIXED:stop]
+        columns = np.concatenate([np.stack(leading, axis=2), diagonal, *further], axis=2)
         self.batches = np.concatenate([self.batches, columns.mean(axis=1, keepdims=True)], axis=1)
 
     def _values(self, n_samples):
-        return np.zeros((len(self.spins), n_samples, self.measurement.n_columns))
+        n_columns = self.measurement.n_columns + self.world_lines.n_extra_columns
+        return np.zeros((len(self.streams), n_samples, n_columns))
 
     def results(self, team, spin, phases, shells):
         """Return the results of all samples so far, the same on every rank.  *Collective*.
@@ -135,7 +138,10 @@ class Ensemble:
         def mean(means, column):
             return means[:, column] / means[:, AVERAGE_SIGN]
 
-        put("energy", lambda means: -mean(means, ESTIMATED) / n)
+        chosen = [ESTIMATED, *range(batches.shape[2] - self.n_further, batches.shape[2])]
+        weights, inflation = least_variance(batches.reshape(-1, batches.shape[2])[:, chosen])
+        put("energy", lambda means: -(means[:, chosen] @ weights) / means[:, AVERAGE_SIGN] / n)
+        found["energy"][1] *= inflation
         put(
             "specific_heat",
             lambda means: beta**2 * (mean(means, DERIVATIVE_SQUARED) - mean(means, DERIVATIVE) ** 2) / n,
@@ -169,7 +175,7 @@ class Ensemble:
     def state(self, team):
         """Return what continues the ensemble, arrays in global chain order (rank 0; None elsewhere).  *Collective*."""
         words = np.array([stream_words(stream) for stream in self.streams], dtype=np.uint64).reshape(-1, 13)
-        parts = {"spins": self.spins, "streams": words, "batches": self.batches}
+        parts = {**self.paths.arrays(team), "streams": words, "batches": self.batches}
         gathered = {name: team.gather_rows(part, self.n_chains) for name, part in parts.items()}
         if not team.is_root:
             return None
@@ -177,10 +183,10 @@ class Ensemble:
 
     def restore(self, team, state):
         """Take over what `state` returned, given on rank 0.  *Collective*."""
-        found = {
-            name: team.scatter_rows(state[name] if team.is_root else None) for name in ("spins", "streams", "batches")
-        }
-        self.spins, self.batches = found["spins"], found["batches"]
+        names = (*self.paths.names, "streams", "batches")
+        found = {name: team.scatter_rows(state[name] if team.is_root else None) for name in names}
+        self.paths.restore({name: found[name] for name in self.paths.names})
+        self.batches = found["batches"]
         for stream, words in zip(self.streams, found["streams"], strict=True):
             restore_stream(stream, words)
 

@@ -19,8 +19,11 @@ def reduced_beta(beta, scale):
 def slice_numbers(beta, dtaus):
     """Return the numbers of slices M (n,), all different, for the wished dtau (n,): beta / (2 M) is at most that.
 
-    M = ceil(beta / (2 dtau)) from the largest dtau on; where two would coincide the later one is one larger.
+    M = ceil(beta / (2 dtau)) from the largest dtau on; where two would coincide the later one is one larger.  Without
+    dtau time is continuous, one ensemble with 0 in place of M.
     """
+    if not len(dtaus):
+        return [0]
     numbers = []
     for dtau in sorted(dtaus, reverse=True):
         n_slices = max(1, int(np.ceil(beta / (2.0 * dtau) - 1e-9)))

@@ -1,4 +1,4 @@
-"""The table of an analytic run: extrapolated and raw values, entropy and free energy from the integral of e."""
+"""The table of an analytic run: values (with dtau, extrapolated and raw ones), entropy and free energy from the integral of e."""
 
 import numpy as np
 
@@ -26,7 +26,7 @@ def path_rows(results, betas, temperatures, ladder, model):
     Returns
     -------
     list of dict
-        Extrapolated values, and under NAME_raw {dtau: [value, error]} those at each dtau.
+        Values of continuous time; or extrapolated ones, and under NAME_raw {dtau: [value, error]} those at each dtau.
     """
     points = {beta: extrapolated(results, beta, model) for beta in [*betas, *ladder]}
     rows = []
@@ -60,7 +60,8 @@ def extrapolated(results, beta, model):
         else:
             row[quantity], row[f"{quantity}_error"] = fit.value, fit.error
             labels = [f"dtau={dtau:.6g}" for dtau in dtaus]
-        raw.setdefault(f"{quantity}_raw", {}).update(zip(labels, pairs, strict=True))
+        if any(dtaus):
+            raw.setdefault(f"{quantity}_raw", {}).update(zip(labels, pairs, strict=True))
         if quantity == "energy" and fit.n_free:
             row["extrapolation_chi2"] = fit.chi_squared / fit.n_free
     row["autocorrelation"] = max(result["found"]["autocorrelation"] for result in chosen)

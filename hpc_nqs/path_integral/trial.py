@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from hpc_nqs.hamiltonians.marshall import marshall
 from hpc_nqs.observables.diagonal import build_observables
 from hpc_nqs.parallel.team import Team
+from hpc_nqs.path_integral.continuous import ContinuousWorldLines
 from hpc_nqs.path_integral.driver import measurement_of
 from hpc_nqs.path_integral.ensemble import AVERAGE_SIGN, Ensemble
-from hpc_nqs.path_integral.ladder import ladder, reduced_beta, slice_numbers
-from hpc_nqs.path_integral.plan import DTAU, Workload, n_chains_of, sampler_of
-from hpc_nqs.path_integral.trotter import trotter_product, unit_counts
+from hpc_nqs.path_integral.ladder import ladder, reduced_beta
+from hpc_nqs.path_integral.plan import Workload, n_chains_of, sampler_of
+from hpc_nqs.path_integral.trotter import trotter_product
 from hpc_nqs.path_integral.world_lines import world_lines
 from hpc_nqs.runs.pace import SECONDS, timed
 from hpc_nqs.settings.system import build
@@ -22,7 +23,10 @@ SAMPLES, WARM_UP = 2**14, 50  # of a trial of the sign, and sweeps: an error of 
 def _ensemble(settings, lattice, model, beta, n_slices, n_wanted):
     """Return an `Ensemble` of few chains and few samples."""
     observables = build_observables(settings, lattice, model)
-    lines = world_lines(trotter_product(model, beta / (2 * n_slices), n_slices, settings.thermal.trotter_order))
+    if n_slices:
+        lines = world_lines(trotter_product(model, beta / (2 * n_slices), n_slices, settings.thermal.trotter_order))
+    else:
+        lines = ContinuousWorldLines(model, beta)
     method = sampler_of(settings) if settings.thermal.method == "analytic" else "cluster"
     place = beta, reduced_beta(beta, model.largest_coupling), n_slices, N_CHAINS, settings.run.seed or 0
     return Ensemble(Team.serial(), lines, measurement_of(observables, model), *place, method, 1, n_wanted)
@@ -40,21 +44,21 @@ def run_seconds(settings, lattice, model):
     """
     model = marshall(model, lattice)
     workload = Workload(settings, model)
-    rates = []
-    few = [each for each in workload.ensembles if each[1] * workload.nodes_per_slice <= MOST_NODES]
+    few = [each for each in workload.ensembles if workload.nodes(*each) <= MOST_NODES]
     tried = [few[0], few[-1]] if few else [workload.ensembles[0]] * 2
+    counts, times = [workload.nodes(*each) for each in tried], []
     for beta, n_slices in tried:
         ensemble = _ensemble(settings, lattice, model, beta, n_slices, SAMPLES * N_CHAINS)
+        ensemble.warm_up(min(WARM_UP, settings.sampling.n_warm_up))  # the first paths have no kinks
         _, seconds = timed(ensemble.advance)
-        rates.append(seconds / (ensemble.batch_size * N_CHAINS * workload.nodes_per_slice * n_slices))
+        times.append(seconds / (ensemble.batch_size * N_CHAINS))
     # a sample has a fixed cost, too: what a node of it costs falls with their number
-    counts = [m for _, m in tried]
-    first, last = rates[0] * counts[0], rates[1] * counts[1]  # per sample
-    slope = (last - first) / (counts[1] - counts[0]) if counts[1] > counts[0] else last / counts[1]
+    slope = (times[1] - times[0]) / (counts[1] - counts[0]) if counts[1] > counts[0] else times[1] / counts[1]
     slope = max(slope, 0.0)
     total = 0.0
-    for beta, m in workload.ensembles:
-        total += workload.work(beta, m) / m * max(last - slope * (counts[1] - m), slope * m)
+    for point in workload.ensembles:
+        n = workload.nodes(*point)
+        total += workload.work(*point) / n * max(times[1] - slope * (counts[1] - n), slope * n)
     return total, workload
 
 
@@ -80,28 +84,26 @@ class SignTrial:
 def sign_trial(settings, lattice, model):
     """Return the `SignTrial` of a frustrated magnet from high temperature down to the lowest reported one.
 
-    The largest default Trotter step is taken: the sign of smaller ones is about the same.
+    In continuous time: the sign of Trotter steps is about the same.
     """
     model = marshall(model, lattice)
-    scale, lowest = model.largest_coupling, settings.thermal.report_betas[-1]
-    betas = [*ladder(model.has_exchange, scale, [lowest]), lowest]
+    lowest = settings.thermal.report_betas[-1]
+    betas = [*ladder(model.has_exchange, model.largest_coupling, [lowest]), lowest]
     kept, sign, spent = float("inf"), 1.0, 0.0
-    n_nodes = 2 * unit_counts(trotter_product(model, 1 / scale, 1))["deep"]  # of a slice
     for beta in betas:
-        n_slices = slice_numbers(beta, [DTAU[model.has_exchange][0] / scale])[0]
-        sign, seconds = timed(lambda b=beta, m=n_slices: _average_sign(settings, lattice, model, b, m))
+        sign, seconds = timed(lambda b=beta: _average_sign(settings, lattice, model, b))
         spent += seconds
         if sign < settings.thermal.sign_floor:
             return SignTrial(kept, 1 / beta, sign)
         kept = 1 / beta
-        if spent > SECONDS or n_slices * n_nodes > MOST_NODES:
+        if spent > SECONDS or ContinuousWorldLines(model, beta).n_nodes > MOST_NODES:
             break
     return SignTrial(kept, None, sign)
 
 
-def _average_sign(settings, lattice, model, beta, n_slices):
+def _average_sign(settings, lattice, model, beta):
     """Return the average sign."""
-    ensemble = _ensemble(settings, lattice, model, beta, n_slices, SAMPLES)
+    ensemble = _ensemble(settings, lattice, model, beta, 0, SAMPLES)
     ensemble.warm_up(WARM_UP)
     while ensemble.n_samples * N_CHAINS < SAMPLES:
         ensemble.advance()
@@ -115,7 +117,7 @@ def forecast(settings, n_ranks=1):
     n_chains = n_chains_of(settings)
     share = -(-n_chains // n_ranks) / n_chains
     return {
-        "names": ("networks", "reported temperatures"),
+        "names": ("ensembles", "reported temperatures"),
         "steps": len(workload.ensembles),
         "reports": len(workload.betas),
         "seconds_per_step": seconds * share / len(workload.ensembles),

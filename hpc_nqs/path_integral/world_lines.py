@@ -18,6 +18,7 @@ import numpy as np
 from hpc_nqs.kernels import ising_worldlines as ising_kernel
 from hpc_nqs.kernels import worldlines as kernel
 from hpc_nqs.path_integral.gates import exchange_weights, two_body
+from hpc_nqs.path_integral.paths import GatePaths
 from hpc_nqs.path_integral.trotter import EXCHANGE, FIELD
 
 # Columns of measured values; wave vectors and pairs follow.
@@ -65,12 +66,29 @@ class WorldLines:
     """
 
     has_sign = False
+    n_extra_columns = 0  # of measured values, behind those of a `Measurement`
 
     def __init__(self, product):
         self.n_factors = 2 * product.n_slices
         self.n_sites = product.n_sites
         ket = product.step * product.n_slices
         self._trace(product, ket + ket[::-1], len(product.step))
+
+    @property
+    def averages_flips(self):
+        """Whether averages over flips of clusters replace values: positive weights, no field."""
+        return not (self.has_sign or len(self.bias))
+
+    def paths(self, measurement, streams, method):
+        """Return the `GatePaths` of chains with these streams; the method is "cluster" or "gibbs"."""
+        improved = self.averages_flips
+        gibbs = method == "gibbs"
+        sampler = self.unit_sampler(measurement) if gibbs else self.sampler(measurement, improved)
+        return GatePaths(self, streams, sampler)
+
+    def estimates(self, values):
+        """Return the estimate of d ln(weight) / d beta with the least variance, in a list as in continuous time."""
+        return [values[:, :, ESTIMATE] / self.n_factors - self.energy_offset[0] * values[:, :, MAGNETIZATION]]
 
     def _borders(self, layer, n_step, product):
         """Return whether diagonal operators are measured before this layer of the circle: between ket and bra."""

@@ -45,11 +45,12 @@ def extrapolate(dtaus, values, errors):
         raise ValueError(f"dtau = {list(dtaus)}: all must differ")
     n_coefficients = min(len(squares), 2 if len(squares) <= 3 else 3)
     scales = errors if (errors > 0.0).all() else np.ones(len(errors))
-    design = (squares / squares.max())[:, None] ** np.arange(n_coefficients) / scales[:, None]
+    largest = squares.max() or 1.0  # a single value may stand at dtau = 0
+    design = (squares / largest)[:, None] ** np.arange(n_coefficients) / scales[:, None]
     inverse = np.linalg.inv(design.T @ design)
     solution = inverse @ design.T @ (values / scales)
     residuals = values / scales - design @ solution
-    to_units = squares.max() ** -np.arange(n_coefficients, dtype=np.float64)
+    to_units = largest ** -np.arange(n_coefficients, dtype=np.float64)
     covariance = inverse * np.outer(to_units, to_units)
     if scales is not errors:
         covariance = 0.0 * covariance

@@ -11,7 +11,7 @@ def load_start(settings, team):
     """Return the arrays of the network in the file `thermal.start`, read by rank 0.  *Collective*.
 
     What the file knows at that temperature stands in "known": "integral", (value, error) of int_0^beta e dbeta' per
-    site, and "energy", (value, error) extrapolated from several dtau.
+    site, and "energy", (value, error) of continuous time or extrapolated from several dtau.
 
     Raises
     ------
@@ -42,7 +42,9 @@ def _read(settings):
         return None, [f"its settings cannot be read: {problem}" for problem in error.problems]
     except ValueError as error:
         return None, [f'{error}; allowed are runs with thermal.method = "analytic" or wavefunction.kind = "dbm"']
-    network["known"] = _known([row for row in rows if row["beta"] == network["beta"]])
+    rows = [row for row in rows if row["beta"] == network["beta"]]
+    is_continuous = stored.thermal.method == "analytic" and not any("energy_raw" in row for row in rows)
+    network["known"] = _known(rows, is_continuous)
     problems = []
     for section in ("lattice", "model"):
         ours, theirs = getattr(settings, section), getattr(stored, section)
@@ -62,13 +64,16 @@ def _read(settings):
     return network, problems
 
 
-def _known(rows):
-    """Return what the table of the start says at its temperature; `rows` holds one row or none."""
+def _known(rows, is_continuous):
+    """Return what the table of the start says at its temperature; `rows` holds one row or none.
+
+    The energy is known without the error of dtau where time is continuous, or several dtau were extrapolated.
+    """
     known = {}
     for row in rows:
         if "free_energy" in row:  # ln Z / N = ln 2 - int e dbeta' = -beta f
             integral = math.log(2.0) + row["beta"] * row["free_energy"]
             known["integral"] = [integral, row["beta"] * row["free_energy_error"]]
-        if len(row.get("energy_raw", ())) > 1:
+        if is_continuous or len(row.get("energy_raw", ())) > 1:
             known["energy"] = [row["energy"], row["energy_error"]]
     return known
