@@ -127,7 +127,7 @@ def resolved(settings, workload):
             "sweeps_per_sample": workload.sweeps,
         },
         "thermal": {
-            "dtau": [float(dtau) for dtau in workload.dtaus],
+            "dtau": [float(dtau) for dtau in workload.dtaus] or 0.0,
             "slices_lowest": [] if workload.is_continuous else [int(m) for m in slices],
             "between": len(workload.ladder),
             "networks": len(workload.ensembles),

@@ -141,7 +141,6 @@ def _ground_state(settings, resolved, table):
 
 def _analytic(settings, resolved, table):
     sampling, thermal = resolved["sampling"], resolved["thermal"]
-    dtaus = ", ".join(f"{dtau:.3g}" for dtau in thermal["dtau"])
     method = {"cluster": "loop and cluster updates", "gibbs": "block Gibbs sampling"}[sampling["method"]]
     signs = "All weights are positive." if thermal["positive"] else "Averages are reweighted by the signs of weights."
     between = (
@@ -150,16 +149,27 @@ def _analytic(settings, resolved, table):
         if thermal["between"]
         else ""
     )
+    if thermal["dtau"]:
+        dtaus = ", ".join(f"{dtau:.3g}" for dtau in thermal["dtau"])
+        network = (
+            f"The thermal state is a deep Boltzmann machine written down gate by gate as a Trotter product of order "
+            f"{settings['thermal'].get('trotter_order', 2)} with steps of at most {dtaus} in inverse energies "
+            f"({', '.join(map(str, thermal['slices_lowest']))} slices at the lowest temperature), without optimization; "
+            "results are extrapolated to dtau = 0 in dtau^2."
+        )
+        lines, each = f"world lines of {thermal['nodes']} sites in space and time", " for each step"
+    else:
+        network = (
+            "The thermal state is a deep Boltzmann machine written down gate by gate in the limit of infinitely short "
+            "gates, without optimization."
+        )
+        lines, each = "world lines in continuous imaginary time", ""
     return [
         f"Thermal states of the model {_magnet(settings, table)}, were computed by analytic purification "
         "(PRL 127, 060601 (2021), method I).",
-        f"The thermal state is a deep Boltzmann machine written down gate by gate as a Trotter product of order "
-        f"{settings['thermal'].get('trotter_order', 2)} with steps of at most {dtaus} in inverse energies "
-        f"({', '.join(map(str, thermal['slices_lowest']))} slices at the lowest temperature), without optimization; "
-        "results are extrapolated to dtau = 0 in dtau^2.",
-        f"Its units were sampled as world lines of {thermal['nodes']} sites in space and time by {method} in "
-        f"{sampling['n_chains']} Markov chains, {sampling['n_samples']:,} samples for each step at the lowest "
-        f"temperature. {signs}{between}",
+        network,
+        f"Its units were sampled as {lines} by {method} in {sampling['n_chains']} Markov chains, "
+        f"{sampling['n_samples']:,} samples{each} at the lowest temperature. {signs}{between}",
     ]
 
 

@@ -105,7 +105,7 @@ class SamplingSettings:
         "auto",
         about="exact_sum replaces chains by the sum over all states of a small system; auto: where that is cheaper; "
         "analytic method: cluster (loops, space-time clusters; auto) or "
-        f"gibbs ({_ISING}: all units of a layer at once)",
+        f"gibbs ({_ISING}: all units of a layer at once, in Trotter steps)",
     )
     n_samples: int | str = option(auto_or(integer(2, 10**10)), "auto", about="samples per step, over all ranks")
     n_chains: int | str = option(auto_or(integer(1, 10**7)), "auto", about="Markov chains, over all ranks")
@@ -211,11 +211,14 @@ class ThermalSettings:
     dtau: tuple[float, ...] | str = option(
         auto_or(sorted_numbers(list_of(number(0.0, MAX_ENERGY, above=True), 1, 16, distinct=True), True)),
         "auto",
-        about="Trotter steps of the extrapolation; the nearest at or below that divide beta / 2 are taken",
+        about="auto: continuous time; Trotter steps: an extrapolation in dtau^2, the nearest at or below that divide "
+        "beta / 2 are taken",
         unit="1/energy",
         only_for=_ANALYTIC,
     )
-    trotter_order: int = option(word(1, 2), 2, about="order of the Trotter product", only_for=_ANALYTIC)
+    trotter_order: int = option(
+        word(1, 2), 2, about="order of the Trotter product, of the network in the file too", only_for=_ANALYTIC
+    )
     entropy: bool = option(
         word(True, False),
         True,

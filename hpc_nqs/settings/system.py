@@ -45,11 +45,12 @@ def validate(settings):
             units = "sites" if model.n_sites == lattice.n_sites else "spin-orbitals"
             largest = f"allowed up to {MAX_VISIBLE // n_layers} {units}, here are {model.n_sites}"
             problems.append(f'sampling.method = "exact_sum": {largest}')
-    of_world_lines = settings.run.task == "thermal" and settings.thermal.method == "analytic"
-    if of_world_lines and not MODELS[settings.model.kind].of_electrons and not model.has_uniform_field:
+    analytic = settings.run.task == "thermal" and settings.thermal.method == "analytic"
+    of_gates = analytic and (settings.thermal.dtau != "auto" or settings.sampling.method == "gibbs")
+    if of_gates and not MODELS[settings.model.kind].of_electrons and not model.has_uniform_field:
         problems.append(
-            'thermal.method = "analytic": world lines have one field along z for all sites; fields that differ, '
-            'model.field_staggered and model.site_fields, need "numerical"'
+            "world lines between Trotter gates have one field along z for all sites; fields that differ, "
+            'model.field_staggered and model.site_fields, need thermal.dtau = "auto", continuous time'
         )
     return problems
 

@@ -9,12 +9,6 @@ from hpc_nqs.hamiltonians.marshall import marshall
 from hpc_nqs.path_integral.trial import sign_trial
 from hpc_nqs.settings.system import build
 
-_IN_FIELDS = (
-    "The numerical method has no sign problem; its variational error stands in square brackets. The analytic one does "
-    "not take fields that differ from site to site."
-)
-
-
 def advice(settings):
     """Return what to know about the method of a thermal run, as a list of sentences."""
     lattice, model = build(settings)
@@ -23,10 +17,7 @@ def advice(settings):
     rotated = marshall(model, lattice)
     has_sign = bool(np.any(np.concatenate([rotated.exchange_element, rotated.flip_element]) > 0))
     analytic = settings.thermal.method == "analytic"
-    if not model.has_uniform_field:
-        found = [_IN_FIELDS]
-    else:
-        found = _frustrated(settings, lattice, model, analytic) if has_sign else [_positive(analytic)]
+    found = _frustrated(settings, lattice, model, analytic) if has_sign else [_positive(settings)]
     if not analytic and model.conserves_sz:
         found += _of_slices(settings.wavefunction)
     if model.n_sites <= MAX_SITES:
@@ -54,9 +45,10 @@ def _of_electrons(model):
     return found
 
 
-def _positive(analytic):
-    if analytic:
-        return "No sign problem: the errors are statistical, and that of dtau is extrapolated away."
+def _positive(settings):
+    if settings.thermal.method == "analytic":
+        steps = settings.thermal.dtau != "auto" or settings.sampling.method == "gibbs"
+        return "No sign problem: the errors are statistical" + (", and that of dtau is extrapolated away." if steps else ".")
     return (
         'No sign problem: thermal.method = "analytic" has no variational error here. This run has one; the numbers '
         "in square brackets estimate it."

@@ -45,8 +45,9 @@ def test_a_magnet_without_a_sign_problem(tmp_path, capsys):
     assert "hpc-nqs exact" in out
     out = " ".join(checked(write(tmp_path, [8], [1.0], method="analytic"), capsys).split())
     assert "No sign problem: the errors are statistical" in out
-    for word in ("gates (largest network)", "sweeps of the run", "sites of world lines", "dtau at the lowest"):
+    for word in ("gates (network in the file)", "sweeps of the run", "break-ups tried per sweep, and sites"):
         assert word in out
+    assert "dtau at the lowest" not in out and "extrapolated" not in out
 
 
 def test_where_the_analytic_sign_is_lost(tmp_path, capsys):
