@@ -6,8 +6,9 @@ is a rate per unit of imaginary time here, `break_up_rates`; kernels draw the br
 (B. B. Beard and U.-J. Wiese, PRL 77, 5130 (1996); H. Rieger and N. Kawashima, Eur. Phys. J. B 9, 233 (1999)).
 
 The weight of a path is prod_kinks abs(e) dtau * exp(-int of the diagonal energy), so with n kinks
-d ln(weight) / d beta = D = n / beta - mean diagonal energy, and D' = -n / beta^2.  E = -<D> has other estimates with the
-same mean, `ContinuousWorldLines.estimates`; the ensemble takes their combination of least variance.
+d ln(weight) / d beta = D = n / beta - mean diagonal energy, and D' = -n / beta^2.  E = -<D> and Var(H) = <D^2 + D'> -
+<D>^2 have other estimates with the same mean, `ContinuousWorldLines.estimates` and `squares`; the ensemble takes their
+combinations of least variance.
 """
 
 import numpy as np
@@ -90,9 +91,9 @@ class ContinuousWorldLines:
         """Return estimates of d ln(weight) / d beta with the same mean, a list of arrays.
 
         The derivative itself, in a transverse field averaged over the world line of each site given the others; where
-        flips of clusters may be averaged over, also: the break-ups, whose number without a constant is distributed as
-        the order of the high-temperature series; the derivative with averaged kinks, its diagonal part as the mean
-        over time or over flips at the times of measurement; and of an isotropic model three times the latter.
+        flips of clusters may be averaged over, also: that without the average; the number of break-ups without a
+        constant, as in a high-temperature series; the derivative with averaged kinks, its diagonal part as the mean
+        over time, or over flips at the times of measurement; and of an isotropic model three times the latter.
 
         Parameters
         ----------
@@ -110,6 +111,37 @@ class ContinuousWorldLines:
         if self.is_isotropic:
             found.append(-3.0 * diagonal)
         return found
+
+    @property
+    def n_estimates(self):
+        """Length of the list of `estimates`."""
+        return 4 + self.flips_spins + self.is_isotropic if self.averages_flips else 1
+
+    @property
+    def square_factors(self):
+        """Numbers (k, l) of the two factors of each of `squares` in the list of estimates."""
+        if not self.averages_flips:
+            return []
+        plain = 1 if self.flips_spins else 0
+        series, averaged = plain + 1, plain + 3
+        isotropic = [(averaged + 1, series)] if self.is_isotropic else []
+        return [(plain, plain), (plain, series), (series, series), (averaged, series), *isotropic]
+
+    def squares(self, values, estimates):
+        """Return estimates of <X_k X_l> whose connected part is Var(H), (k, l) of `square_factors`, a list of arrays.
+
+        Means over paths X of functions of spins, or of break-ups with all flips averaged, obey d<X> / d beta =
+        <dX / d beta> + <X Y> - <X><Y>, with Y the derivative D of the weight of paths or that of break-ups, their
+        number per beta; D is the mean of Y over all break-ups that fit a path.
+        """
+        if not self.averages_flips:
+            return []
+        kinks, averaged = -self.beta * values[:, :, SECOND], values[:, :, AVERAGED] - values[:, :, FIRST]
+        plain, zero = kinks / self.beta, 0.0
+        series, averaged = values[:, :, BREAK_UPS] / self.beta, (kinks + averaged) / self.beta
+        explicit = [plain, plain, series, averaged, zero]
+        factors = self.square_factors
+        return [estimates[k] * estimates[m] - e for (k, m), e in zip(factors, explicit[: len(factors)], strict=True)]
 
 
 def break_up_rates(coupling, element, mixing=0.0):

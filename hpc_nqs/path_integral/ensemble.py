@@ -20,7 +20,7 @@ NODES_PER_BATCH = 300_000  # of one chain: about 10 ms
 MIN_BATCHES = 8
 # Quantities averaged over a batch, with D the derivative of ln(weight) by beta.  Multiplied by the sign: 1, the
 # estimate of D, D, D^2 + D', M; as they are: the estimate of D and its square; then, signed, wave vectors and pairs,
-# and further estimates of D (`ContinuousWorldLines.estimates`).
+# and where all weights are positive further estimates of D and of its squares (`ContinuousWorldLines`).
 # E = -<D>, Var(H) = <D^2 + D'> - <D>^2.  Rotations in spin space give a second estimate of an isotropic model's energy,
 # three times its diagonal part, averaged over the flips of loops: the better one at high temperature.
 AVERAGE_SIGN, ESTIMATED, DERIVATIVE, DERIVATIVE_SQUARED, MAGNET, PLAIN, PLAIN_SQUARED, N_LEADING = range(8)
@@ -67,8 +67,9 @@ class Ensemble:
         ]
         self.paths = world_lines.paths(measurement, self.streams, method)
         n_columns = N_LEADING + measurement.n_columns - N_FIXED
-        self.n_further = len(world_lines.estimates(self._values(1))) - 1
-        self.batches = np.zeros((len(self.streams), 0, n_columns + self.n_further))
+        self.estimates, self.squares = _columns_of(world_lines, n_columns)
+        n_columns += len(self.estimates) - 1 + len(self.squares)
+        self.batches = np.zeros((len(self.streams), 0, n_columns))
 
     @property
     def batch_size(self):
@@ -98,7 +99,8 @@ class Ensemble:
             estimate = (1.0 - self.rotation) * estimate - self.rotation * 3.0 * values[:, :, stop - 1]
         squared = derivative**2 + values[:, :, SECOND] / lines.n_factors**2
         leading = [signs * column for column in (np.ones_like(signs), estimate, derivative, squared, magnet)]
-        leading, further = [*leading, estimate, estimate**2], [column[:, :, None] for column in further]
+        leading = [*leading, estimate, estimate**2]
+        further = [column[:, :, None] for column in (*further, *lines.squares(values, [estimate, *further]))]
         diagonal = signs[:, :, None] * values[:, :, N_FIXED:stop]
         columns = np.concatenate([np.stack(leading, axis=2), diagonal, *further], axis=2)
         self.batches = np.concatenate([self.batches, columns.mean(axis=1, keepdims=True)], axis=1)
@@ -138,14 +140,11 @@ class Ensemble:
         def mean(means, column):
             return means[:, column] / means[:, AVERAGE_SIGN]
 
-        chosen = [ESTIMATED, *range(batches.shape[2] - self.n_further, batches.shape[2])]
-        weights, inflation = least_variance(batches.reshape(-1, batches.shape[2])[:, chosen])
-        put("energy", lambda means: -(means[:, chosen] @ weights) / means[:, AVERAGE_SIGN] / n)
+        samples = batches.reshape(-1, batches.shape[2])
+        weights, inflation = least_variance(samples[:, self.estimates])
+        put("energy", lambda means: -(means[:, self.estimates] @ weights) / means[:, AVERAGE_SIGN] / n)
         found["energy"][1] *= inflation
-        put(
-            "specific_heat",
-            lambda means: beta**2 * (mean(means, DERIVATIVE_SQUARED) - mean(means, DERIVATIVE) ** 2) / n,
-        )
+        found["specific_heat"] = self._specific_heat(samples, statistics)
         put("magnetization", lambda means: spin * mean(means, MAGNET) / n)
         put(
             "susceptibility",
@@ -158,6 +157,30 @@ class Ensemble:
         if self.world_lines.has_sign:
             put("average_sign", lambda means: means[:, AVERAGE_SIGN])
         return found | self._quality(batches, bins)
+
+    def _specific_heat(self, samples, statistics):
+        """Return value and error of c, from all estimates of Var(H) where there are several."""
+        factor = self.beta**2 / self.world_lines.n_sites
+        if not self.squares:
+            columns = [DERIVATIVE, DERIVATIVE_SQUARED]
+
+            def variance(means):
+                first, second = (means[:, columns] / means[:, [AVERAGE_SIGN]]).T
+                return factor * (second - first**2)
+
+            return [float(part) for part in statistics.estimate(variance)]
+        squares, first, second = np.array(self.squares).T
+
+        def variances(means, about=None):
+            """Return all estimates, of means; of batches to first order around the means of all."""
+            x, y = means[:, first], means[:, second]
+            if about is None:
+                return means[:, squares] - x * y
+            return means[:, squares] - about[first] * y - about[second] * x + about[first] * about[second]
+
+        weights, inflation = least_variance(variances(samples, samples.mean(axis=0)))
+        value, error = statistics.estimate(lambda means: factor * (variances(means) @ weights))
+        return [float(value), float(error * inflation)]
 
     def _quality(self, batches, bins):
         """Return the autocorrelation time of the energy, from the spreads of bins and of samples, and split-R-hat."""
@@ -189,6 +212,15 @@ class Ensemble:
         self.batches = found["batches"]
         for stream, words in zip(self.streams, found["streams"], strict=True):
             restore_stream(stream, words)
+
+
+def _columns_of(lines, n_columns):
+    """Return the columns of the estimates of D, and (column, factor, factor) of its squares, behind `n_columns`."""
+    n_estimates = lines.n_estimates
+    estimates = [ESTIMATED, *range(n_columns, n_columns + n_estimates - 1)]
+    start = n_columns + n_estimates - 1
+    squares = [(start + k, estimates[a], estimates[b]) for k, (a, b) in enumerate(lines.square_factors)]
+    return estimates, squares
 
 
 def _binned(batches):

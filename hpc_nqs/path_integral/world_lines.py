@@ -67,6 +67,8 @@ class WorldLines:
 
     has_sign = False
     n_extra_columns = 0  # of measured values, behind those of a `Measurement`
+    n_estimates = 1
+    square_factors = ()
 
     def __init__(self, product):
         self.n_factors = 2 * product.n_slices
@@ -89,6 +91,10 @@ class WorldLines:
     def estimates(self, values):
         """Return the estimate of d ln(weight) / d beta with the least variance, in a list as in continuous time."""
         return [values[:, :, ESTIMATE] / self.n_factors - self.energy_offset[0] * values[:, :, MAGNETIZATION]]
+
+    def squares(self, values, estimates):
+        """Return no further estimates of squares, a list as in continuous time."""
+        return []
 
     def _borders(self, layer, n_step, product):
         """Return whether diagonal operators are measured before this layer of the circle: between ket and bra."""

@@ -12,12 +12,21 @@ import pytest
 
 import hpc_nqs.kernels
 from hpc_nqs.kernels import amplitude, local_energy, metropolis, rbm
-from hpc_nqs.kernels.reference import amplitudes, electrons, matrices, roofline, samples, world_lines
+from hpc_nqs.kernels.reference import (
+    amplitudes,
+    continuous_world_lines,
+    electrons,
+    matrices,
+    roofline,
+    samples,
+    world_lines,
+)
 
 HERE = Path(__file__).parent
 ONLY_IN_REFERENCE = {"Proposal", "flipped", "log_2cosh", "ring_line", "ring_segment"}
 ONLY_IN_REFERENCE |= {"clusters", "conditional_derivative", "flip", "gate_state", "ising_columns", "measured"}
 ONLY_IN_REFERENCE |= {"spins_row", "uint32", "uniform"}
+ONLY_IN_REFERENCE |= {"Circle", "derivatives", "fields_of", "stretches"}
 
 
 def compiled_signatures():
@@ -43,7 +52,7 @@ def reference_signatures():
     """Return {name: argument names} of everything that the reference module defines itself."""
     own = {
         name: thing
-        for module in (amplitudes, electrons, matrices, roofline, samples, world_lines)
+        for module in (amplitudes, continuous_world_lines, electrons, matrices, roofline, samples, world_lines)
         for name, thing in vars(module).items()
         if getattr(thing, "__module__", "") == module.__name__ and not name.startswith("_")
     }

@@ -135,20 +135,20 @@ def test_coolings_agree_with_all_levels(kind, lengths, model, limits, tmp_path):
 
 
 @pytest.mark.parametrize("field", [{"field_staggered": 0.3}, {"site_fields": [0.1, 0.0, 0.2, 0.0]}])
-def test_world_lines_do_not_take_fields_that_differ(field):
+def test_world_lines_between_gates_do_not_take_fields_that_differ(field):
     """They hold the field at a single time, right for one that commutes with H alone: e was off by 0.03 at T = 1."""
     import hpc_nqs
     from hpc_nqs.thermal.advice import advice
 
-    def made(method, model):
+    def made(method, model, **thermal):
         return hpc_nqs.make_input(
             lattice={"kind": "chain", "lengths": [4]},
             model={"kind": "heisenberg"} | model,
-            thermal={"method": method, "temperatures": [2.0]},
+            thermal={"method": method, "temperatures": [2.0]} | thermal,
         )
 
-    with pytest.raises(hpc_nqs.SettingsError, match='thermal.method = "analytic": world lines have one field'):
-        made("analytic", field)
-    assert "analytic one does not take fields that differ" in advice(made("numerical", field))[0]
-    assert "no variational error here" in advice(made("numerical", {"site_fields": [0.1] * 4}))[0]
-    made("analytic", {"site_fields": [0.1] * 4})
+    with pytest.raises(hpc_nqs.SettingsError, match="world lines between Trotter gates have one field"):
+        made("analytic", field, dtau=[0.1])
+    made("analytic", field)
+    made("analytic", {"site_fields": [0.1] * 4}, dtau=[0.1])
+    assert "no variational error here" in advice(made("numerical", field))[0]
