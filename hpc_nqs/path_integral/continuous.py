@@ -145,7 +145,7 @@ class ContinuousWorldLines:
 
 
 def break_up_rates(coupling, element, mixing=0.0):
-    """Return the rates of break-ups of a bond c s_i s_j + e (|+-><-+| + h.c.) in imaginary time: `world_lines.break_ups`.
+    """Return the rates of break-ups of a bond c s_i s_j + e (|+-><-+| + h.c.), as `world_lines.break_ups` of gates.
 
     To first order in tau the elements are 1 - c tau (parallel), 1 + c tau (stay) and |e| tau (swap).  Straight is
     1 - y tau; parallel = straight + crossed + frozen, stay = straight + horizontal + frozen, swap = horizontal +

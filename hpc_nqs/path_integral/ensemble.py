@@ -9,7 +9,7 @@ on the number of ranks.
 import numpy as np
 from numpy.random import Philox
 
-from hpc_nqs.path_integral.world_lines import ESTIMATE, FIRST, MAGNETIZATION, N_FIXED, SECOND, SIGN
+from hpc_nqs.path_integral.world_lines import FIRST, MAGNETIZATION, N_FIXED, SECOND, SIGN
 from hpc_nqs.sampling.streams import restore_stream, stream_words
 from hpc_nqs.statistics.control_variates import least_variance
 from hpc_nqs.statistics.jackknife import Jackknife

@@ -1,4 +1,4 @@
-"""The table of an analytic run: values (with dtau, extrapolated and raw ones), entropy and free energy from the integral of e."""
+"""The table of an analytic run: values, extrapolated ones with dtau, entropy and free energy from the integral of e."""
 
 import numpy as np
 

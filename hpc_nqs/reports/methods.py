@@ -154,8 +154,8 @@ def _analytic(settings, resolved, table):
         network = (
             f"The thermal state is a deep Boltzmann machine written down gate by gate as a Trotter product of order "
             f"{settings['thermal'].get('trotter_order', 2)} with steps of at most {dtaus} in inverse energies "
-            f"({', '.join(map(str, thermal['slices_lowest']))} slices at the lowest temperature), without optimization; "
-            "results are extrapolated to dtau = 0 in dtau^2."
+            f"({', '.join(map(str, thermal['slices_lowest']))} slices at the lowest temperature), without "
+            "optimization; results are extrapolated to dtau = 0 in dtau^2."
         )
         lines, each = f"world lines of {thermal['nodes']} sites in space and time", " for each step"
     else:

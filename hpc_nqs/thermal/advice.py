@@ -9,6 +9,7 @@ from hpc_nqs.hamiltonians.marshall import marshall
 from hpc_nqs.path_integral.trial import sign_trial
 from hpc_nqs.settings.system import build
 
+
 def advice(settings):
     """Return what to know about the method of a thermal run, as a list of sentences."""
     lattice, model = build(settings)
@@ -48,7 +49,8 @@ def _of_electrons(model):
 def _positive(settings):
     if settings.thermal.method == "analytic":
         steps = settings.thermal.dtau != "auto" or settings.sampling.method == "gibbs"
-        return "No sign problem: the errors are statistical" + (", and that of dtau is extrapolated away." if steps else ".")
+        of_steps = ", and that of dtau is extrapolated away" if steps else ""
+        return f"No sign problem: the errors are statistical{of_steps}."
     return (
         'No sign problem: thermal.method = "analytic" has no variational error here. This run has one; the numbers '
         "in square brackets estimate it."

@@ -56,15 +56,18 @@ class Circle:
             self.exponents[self.labels[node]] += exponent
 
     def waiting(self, stream):
+        """Return the time to the next tried break-up."""
         return -math.log(1.0 - uniform(stream)) / self.model["rate"]
 
     def leave(self, site, time):
+        """Note the exponent of the field on a site since its last change."""
         if len(self.model["field"]):
             length = self.model["beta"] * (time - self.since[site])
             self.pieces.append((self.nodes[site], -length * self.model["field"][site] * self.spins[site]))
             self.since[site] = time
 
     def break_up_of_kink(self, place, stream):
+        """Return the kind that is drawn for a kink."""
         if self.model["place_sites"][place, 1] < 0:
             return CUT
         first, second = self.model["kink_break_ups"][place]
@@ -72,6 +75,7 @@ class Circle:
         return HORIZONTAL if drawn < first else CROSSED if drawn < second else FROZEN_UNEQUAL
 
     def try_channel(self, time, stream):
+        """Draw a channel, and make its break-up if the spins allow it."""
         x = uniform(stream) * len(self.model["channel_kind"])
         channel = int(x)
         if x - channel >= self.model["keep"][channel]:
@@ -83,6 +87,7 @@ class Circle:
             self.put(kind, place, False, time)
 
     def put(self, kind, place, is_kink, time):
+        """Make one break-up."""
         sites = [site for site in self.model["place_sites"][place] if site >= 0]
         for site in sites:
             self.leave(site, time)
@@ -104,6 +109,7 @@ class Circle:
             self.events.append((time, place, is_kink, below[0], above[0]))
 
     def averaged_kinks(self):
+        """Return the number of kinks, averaged over all flips of clusters."""
         return sum(float(k) if self.labels[a] == self.labels[b] else 0.5 for _, _, k, a, b in self.events)
 
     def flipped(self, spins, stream):
