@@ -27,6 +27,7 @@ cdef enum:
     FROZEN_UNEQUAL = 3
     FROZEN_EQUAL = 4
 
+
 cdef inline void leave(Paths *w, int32_t site, double time) noexcept nogil:
     """Add the exponent of the field on a site up to now to its node."""
     w.exponents[w.current[site]] -= w.beta * w.field[site] * w.now[site] * (time - w.since[site])

@@ -65,6 +65,36 @@ MUTATIONS = {
         "return np.exp(tau * coupling), np.exp(-tau * coupling) * stay, np.exp(-tau * coupling) * swap",
         [EXACT + "test_gates.py"],
     ),
+    "continuous time: sign of the Ising part of break-ups": (
+        "path_integral/continuous.py",
+        "return c + 0.5 * e, 0.5 * e - c, 0.0, 0.0",
+        "return 0.5 * e - c, c + 0.5 * e, 0.0, 0.0",
+        [EXACT + "test_continuous_time.py"],
+    ),
+    "continuous time: twice the rate of cuts": (
+        "path_integral/continuous.py",
+        "channels.append((len(places), CUT, flips[i]))",
+        "channels.append((len(places), CUT, 2.0 * flips[i]))",
+        [EXACT + "test_continuous_time.py"],
+    ),
+    "continuous time: constant of the series of break-ups": (
+        "path_integral/continuous.py",
+        "rates.sum() - 0.5 * rates[channels[:, 1] != CUT].sum()",
+        "rates.sum() - rates[channels[:, 1] != CUT].sum()",
+        [EXACT + "test_continuous_time.py"],
+    ),
+    "continuous time: sign of the kinks in Var(H)": (
+        "path_integral/continuous.py",
+        "estimates[k] * estimates[m] - e for",
+        "estimates[k] * estimates[m] + e for",
+        [EXACT + "test_continuous_time.py"],
+    ),
+    "continuous time: field of the other sign": (
+        "path_integral/continuous.py",
+        "field = model.site_field.copy() if",
+        "field = -model.site_field.copy() if",
+        [EXACT + "test_continuous_time.py"],
+    ),
     "Marshall: equal spins across antiferromagnetic bonds": (
         "hamiltonians/marshall.py",
         "sign = -1 if unequal else 1",
