@@ -24,12 +24,16 @@ OF_CHAINS = ("acceptance", "r_hat", "autocorrelation")  # 1 at every step of exa
 
 
 def convergence_panels(histories):
-    """Return the entries of `CONVERGENCE` that say something: those of chains only where there are chains."""
+    """Return the entries of `CONVERGENCE` that say something: those of chains only where there are chains.
+
+    Nothing positive is nothing on a logarithmic axis: dtau of an analytic run in continuous time.
+    """
     panels = []
     for panel in CONVERGENCE:
         columns = shown_columns(histories, panel[0])
         values = [value for history in histories for value in history.get(panel[0][0], ())]
-        if columns and not (panel[0][0] in OF_CHAINS and all(value == 1.0 for value in values)):
+        empty = panel[3] and not any(value > 0.0 for value in values)
+        if columns and not empty and not (panel[0][0] in OF_CHAINS and all(value == 1.0 for value in values)):
             panels.append(panel)
     return panels
 

@@ -12,6 +12,7 @@ from hpc_nqs.parallel.team import Team
 from hpc_nqs.path_integral import plan as path_integral
 from hpc_nqs.path_integral.ladder import slice_numbers
 from hpc_nqs.path_integral.trotter import network_of, trotter_product
+from hpc_nqs.reports.traces import convergence_panels
 from hpc_nqs.runs import run_file as checkpoint
 from hpc_nqs.runs.computation import DONE
 from hpc_nqs.settings.parsing import parse_settings
@@ -98,7 +99,9 @@ def test_the_history_has_one_entry_per_temperature_and_dtau(finished):
     if settings.thermal.dtau == "auto":
         assert not history["dtau"].any() and not history["n_slices"].any()
         assert len(np.unique(history["beta"])) == len(results)
+        assert not [panel for panel in convergence_panels([history]) if "dtau" in panel[0]]
     else:
+        assert [panel for panel in convergence_panels([history]) if "dtau" in panel[0]]
         np.testing.assert_allclose(history["beta"], 2 * history["dtau"] * history["n_slices"], rtol=1e-12)
 
 
