@@ -178,7 +178,7 @@ def alias_table(rates):
     keep : (n,) float64
     alias : (n,) int32
     """
-    # rounded, so that the table is the same in all units of energy; a part of 1e-12 changes nothing that can be measured
+    # rounded, so that the table is the same in all units of energy; 1e-12 is far below what can be measured
     scaled = np.round(rates * (len(rates) / (rates.sum() or 1.0)), 12)
     keep, alias = np.ones(len(rates)), np.arange(len(rates), dtype=np.int32)
     small, large = np.flatnonzero(scaled < 1.0).tolist(), np.flatnonzero(scaled >= 1.0).tolist()
