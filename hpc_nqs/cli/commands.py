@@ -1,6 +1,7 @@
 """What each command does; MPI starts only in `run`, `resume`, `measure` and `sweep run`."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from hpc_nqs.exact import table as exact_table
 from hpc_nqs.ground_state.zero_variance import variance_limits
 from hpc_nqs.reports import text as reporting
 from hpc_nqs.reports.methods import paragraph
-from hpc_nqs.reports.planning import check_text
+from hpc_nqs.reports.planning import MEMORY, check_text
 from hpc_nqs.runs.output_paths import check_output, inputs_of, measured_path
 from hpc_nqs.runs.stopping import StopRequest
 from hpc_nqs.settings.continuing import continued, measured_again
@@ -103,19 +104,23 @@ def extrapolate(options):
 def check(options):
     """Validate an input file and print the plan of the run, what "auto" becomes, and what the run will take."""
     settings = read_input(options.input, options.overrides)
+    plan = tasks.plan(settings)
+    here = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e6
+    analytic = settings.run.task == "thermal" and settings.thermal.method == "analytic"
+    fits = analytic or plan.get(MEMORY, 0) < here  # trials of the analytic method are of small networks
     checked = {
         "system": reporting.describe(settings.to_dict()),
         "ranks": options.ranks,
-        "advice": tasks.advice(settings),
-        "plan": tasks.plan(settings),
+        "advice": tasks.advice(settings) if fits else [],
+        "plan": plan,
         "resolved": tasks.resolved(settings),
-        "forecast": tasks.forecast(settings, options.ranks),
+        "forecast": tasks.forecast(settings, options.ranks) if fits else None,
     }
     if options.json:
         print(json.dumps(checked, indent=1, default=float))
         return DONE
     print(f"{options.input} is a valid input\n{checked['system']}")
-    print(check_text(checked | {"given": settings.to_dict()}), end="")
+    print(check_text(checked | {"given": settings.to_dict(), "megabytes_here": here}), end="")
     return DONE
 
 

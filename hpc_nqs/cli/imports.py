@@ -18,6 +18,8 @@ def import_input(options):
     try:
         texts = [(path.name, path.read_text(encoding="utf-8", errors="replace")) for path in map(Path, options.files)]
         name, text = texts[0]
+        if name.endswith(".toml"):
+            raise SettingsError([f"{name}: an input already (TOML); import takes files of other programs"])
         if crystal.is_structure(name, text):
             print(_structure_input(texts, options), end="")
             return DONE

@@ -159,7 +159,10 @@ def _add_plot(commands):
     )
     plot.add_argument("--width", metavar="INCHES", type=float, help="7 by default; below 4.5 one column of panels")
     plot.add_argument(
-        "-o", "--output", metavar="FIGURE.png", help="also .pdf or .svg; by default the first run's name with .png"
+        "-o",
+        "--output",
+        metavar="FIGURE.png",
+        help="also .pdf or .svg; by default the first run's name with .png, or with -PAGE.png",
     )
 
 
@@ -264,9 +267,9 @@ def _add_import(commands):
     import_input = _command(
         commands,
         "import",
-        "translate an input of HPhi or mVMC, a model of Wannier90 or RESPACK, or a crystal's bonds",
+        "translate files of HPhi, mVMC, Wannier90 and RESPACK, or bonds of a crystal",
         "hpc-nqs import stan.in --temperatures 2.0,1.0,0.5 > input.toml\n"
-        "  hpc-nqs import crystal.cif --atom Cu --cutoff 3.5 --lengths 2,2,1 > input.toml",
+        "  hpc-nqs import a.cif --atom Cu --cutoff 3.5 --lengths 2,2,1 > input.toml",
     )
     import_input.set_defaults(command="import_input")  # `import` is no name in Python
     import_input.add_argument(
