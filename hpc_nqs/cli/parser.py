@@ -327,7 +327,7 @@ def _add_sweep(commands):
     collected = sweep.add_mutually_exclusive_group()
     collected.add_argument("--json", action="store_true", help="collect: JSON")
     collected.add_argument("--csv", action="store_true", help="collect: one line per run and temperature")
-    sweep.add_argument("-o", "--output", metavar="FIGURE.png", help="collect: draw a phase diagram, too")
+    sweep.add_argument("-o", "--output", metavar="FIGURE.png", help="collect: draw a phase diagram or levels, too")
     sweep.add_argument("--exact", action="store_true", help=f"collect: add exact curves to the figure ({EXACT})")
     sweep.add_argument(
         "--quantity",
