@@ -1,13 +1,15 @@
 """What each command does; MPI starts only in `run`, `resume`, `measure` and `sweep run`."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
 from hpc_nqs import tasks
-from hpc_nqs.cli.errors import DONE, CommandError, UnusableFile
+from hpc_nqs.cli.errors import DONE, CommandError
 from hpc_nqs.cli.figures import draw_exact, plot, report
 from hpc_nqs.cli.fits import fit
+from hpc_nqs.cli.imports import import_input
 from hpc_nqs.cli.inputs import exact_rows_of, read_input, read_run_file, validated
 from hpc_nqs.cli.launch import agreed, drive, print_charts, start_team
 from hpc_nqs.cli.sweeps import sweep
@@ -15,7 +17,7 @@ from hpc_nqs.exact import table as exact_table
 from hpc_nqs.ground_state.zero_variance import variance_limits
 from hpc_nqs.reports import text as reporting
 from hpc_nqs.reports.methods import paragraph
-from hpc_nqs.reports.planning import check_text
+from hpc_nqs.reports.planning import MEMORY, check_text
 from hpc_nqs.runs.output_paths import check_output, inputs_of, measured_path
 from hpc_nqs.runs.stopping import StopRequest
 from hpc_nqs.settings.continuing import continued, measured_again
@@ -102,19 +104,23 @@ def extrapolate(options):
 def check(options):
     """Validate an input file and print the plan of the run, what "auto" becomes, and what the run will take."""
     settings = read_input(options.input, options.overrides)
+    plan = tasks.plan(settings)
+    here = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e6
+    analytic = settings.run.task == "thermal" and settings.thermal.method == "analytic"
+    fits = analytic or plan.get(MEMORY, 0) < here  # trials of the analytic method are of small networks
     checked = {
         "system": reporting.describe(settings.to_dict()),
         "ranks": options.ranks,
-        "advice": tasks.advice(settings),
-        "plan": tasks.plan(settings),
+        "advice": tasks.advice(settings) if fits else [],
+        "plan": plan,
         "resolved": tasks.resolved(settings),
-        "forecast": tasks.forecast(settings, options.ranks),
+        "forecast": tasks.forecast(settings, options.ranks) if fits else None,
     }
     if options.json:
         print(json.dumps(checked, indent=1, default=float))
         return DONE
     print(f"{options.input} is a valid input\n{checked['system']}")
-    print(check_text(checked | {"given": settings.to_dict()}), end="")
+    print(check_text(checked | {"given": settings.to_dict(), "megabytes_here": here}), end="")
     return DONE
 
 
@@ -127,76 +133,6 @@ def init(options):
     except ValueError as error:
         raise SettingsError([str(error)]) from error
     return DONE
-
-
-def import_input(options):
-    """Print the input that means the same as files of HPhi, mVMC, Wannier90 or RESPACK."""
-    from hpc_nqs.importers import electron_terms, spin_terms, wannier90
-    from hpc_nqs.importers import hphi_expert as expert_mode
-    from hpc_nqs.importers import hphi_standard as standard_mode
-
-    try:
-        texts = [(path.name, path.read_text(encoding="utf-8", errors="replace")) for path in map(Path, options.files)]
-        name, text = texts[0]
-        if wannier90.is_hr_file(text) or any(wannier90.kind_of(each) for each, _ in texts):
-            print(_wannier_input(texts, options), end="")
-            return DONE
-        for option in ("filling", "cut_lengths", "double_counting", "range"):
-            if getattr(options, option):
-                raise SettingsError([f"--{option.replace('_', '-')}: only for files of Wannier90 and RESPACK"])
-        if len(options.files) > 1 or expert_mode.is_pair_file(text) or expert_mode.is_namelist(text):
-            terms, remarks = expert_mode.read_expert(options.files, options.program)
-        else:
-            terms, remarks = standard_mode.read_standard(text, name)
-    except OSError as error:
-        raise UnusableFile(f"{error.filename}: {error.strerror}") from error
-    carry_over = electron_terms if isinstance(terms, electron_terms.ElectronTerms) else spin_terms
-    print(carry_over.input_text(terms, remarks, _numbers_of("temperatures", options.temperatures or "")), end="")
-    return DONE
-
-
-def _numbers_of(option, words):
-    """Return the numbers of an option that are separated by commas."""
-    from hpc_nqs.importers.expert_files import real_of
-
-    found = [real_of(word.strip()) for word in words.split(",") if word.strip()]
-    if None in found:
-        raise SettingsError([f"--{option} {words}: allowed are numbers with commas"])
-    return found
-
-
-def _wannier_input(texts, options):
-    """Return the input of files [(name, text)] of Wannier90 or RESPACK."""
-    from hpc_nqs.importers import downfolded, wannier90
-
-    numbers = {
-        key: _numbers_of(key.replace("_", "-"), getattr(options, key) or "")
-        for key in ("temperatures", "lengths", "cut", "filling", "cut_lengths", "alpha")
-    }
-    names, lengths, cut = ", ".join(name for name, _ in texts), numbers["lengths"], numbers["cut"]
-    if len(lengths) not in (1, 2) or any(length < 1 or not length.is_integer() for length in lengths):
-        raise SettingsError([f"{names}: --lengths L or --lengths L,L is needed, the cells of the lattice"])
-    if len(cut) != 1 or cut[0] < 0:
-        raise SettingsError(["--cut: allowed is a number from 0"])
-    if len(numbers["filling"]) not in (0, 2) or any(n < 0 or not n.is_integer() for n in numbers["filling"]):
-        raise SettingsError(["--filling: allowed are the numbers of electrons with spin up and down, N_UP,N_DOWN"])
-    if len(numbers["cut_lengths"]) not in (0, 3):
-        raise SettingsError(["--cut-lengths: allowed are three distances, of hopping, repulsion and exchange"])
-    if len(numbers["alpha"]) != 1:
-        raise SettingsError(["--alpha: allowed is a number from 0 to 1"])
-    lengths, filling = tuple(map(int, lengths)), tuple(map(int, numbers["filling"]))
-    files = wannier90.by_kind(texts)
-    if set(files) <= {"hr", "wsvec"}:
-        for option in ("cut_lengths", "double_counting", "range"):
-            if getattr(options, option):
-                raise SettingsError([f"--{option.replace('_', '-')}: only for NAME_ur.dat and others of RESPACK"])
-        name, text = files["hr"]
-        return wannier90.input_text(
-            text, name, lengths, cut[0], numbers["temperatures"], filling, files.get("wsvec")
-        )
-    terms = downfolded.Range(lengths, cut[0], options.range == "hphi", tuple(numbers["cut_lengths"]))
-    counting = options.double_counting or "none"
-    return downfolded.input_text(files, terms, counting, numbers["alpha"][0], numbers["temperatures"], filling)
 
 
 def bench(options):

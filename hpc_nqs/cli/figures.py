@@ -23,7 +23,8 @@ def plot(options):
     drawing = pages.Drawing(tables, pages.labels_of(options.runs), histories)
     output = Path(options.output) if options.output else Path(options.runs[0]).with_suffix(".png")
     wanted = _wanted(options, tables)
-    outputs = [output if page == wanted[0] else output.with_stem(f"{output.stem}-{page}") for page in wanted]
+    plain = wanted[0] if options.output else pages.checked(None, tables)
+    outputs = [output if page == plain else output.with_stem(f"{output.stem}-{page}") for page in wanted]
     _check_outputs(options, options.runs, outputs)
     _compare(options, drawing, wanted)
     for page, path in zip(wanted, outputs, strict=True):
@@ -39,7 +40,7 @@ def _plot_lattice(options):
         raise SettingsError([f"--page lattice: {words}: one file alone is drawn"])
     path = options.runs[0]
     settings = stored_settings(path) if Path(path).suffix == ".h5" else read_input(path, [])
-    output = Path(options.output) if options.output else Path(path).with_suffix(".png")
+    output = Path(options.output) if options.output else Path(path).with_name(f"{Path(path).stem}-lattice.png")
     _check_outputs(options, options.runs, [output])
     save(_drawn(pages.lattice_figure, settings, options.width), output)
     return DONE

@@ -56,7 +56,7 @@ def _inputs(path, overrides):
     from hpc_nqs.settings.sweep import read_sweep
 
     try:
-        is_sweep = "sweep" in read_tables(Path(path).read_bytes())
+        is_sweep = "sweep" in read_tables(Path(path).read_bytes(), Path(path).name)
     except OSError as error:
         raise UnusableFile(f"input file {path}: {error.strerror}") from error
     if not is_sweep:

@@ -159,7 +159,10 @@ def _add_plot(commands):
     )
     plot.add_argument("--width", metavar="INCHES", type=float, help="7 by default; below 4.5 one column of panels")
     plot.add_argument(
-        "-o", "--output", metavar="FIGURE.png", help="also .pdf or .svg; by default the first run's name with .png"
+        "-o",
+        "--output",
+        metavar="FIGURE.png",
+        help="also .pdf or .svg; by default the first run's name with .png, or with -PAGE.png",
     )
 
 
@@ -264,8 +267,9 @@ def _add_import(commands):
     import_input = _command(
         commands,
         "import",
-        "translate an input of HPhi or mVMC, or a model of Wannier90 or RESPACK",
-        "hpc-nqs import stan.in --temperatures 2.0,1.0,0.5 > input.toml",
+        "translate files of HPhi, mVMC, Wannier90 and RESPACK, or bonds of a crystal",
+        "hpc-nqs import stan.in --temperatures 2.0,1.0,0.5 > input.toml\n"
+        "  hpc-nqs import a.cif --atom Cu --cutoff 3.5 --lengths 2,2,1 > input.toml",
     )
     import_input.set_defaults(command="import_input")  # `import` is no name in Python
     import_input.add_argument(
@@ -273,11 +277,21 @@ def _add_import(commands):
         metavar="FILE",
         nargs="+",
         help="standard mode, files of the expert mode, seedname_hr.dat and _wsvec.dat of Wannier90, or NAME_hr.dat, "
-        "_ur.dat, _jr.dat, _dr.dat and _geom.dat of RESPACK",
+        "_ur.dat, _jr.dat, _dr.dat and _geom.dat of RESPACK; or a CIF file or list of sites of a crystal",
     )
     import_input.add_argument("--temperatures", metavar="T,T,...", help="of the results, in the unit of the couplings")
+    import_input.add_argument("--lengths", metavar="L,L[,L]", help="cells of the lattice, of a crystal along a, b, c")
+    of_structures = import_input.add_argument_group("CIF files and lists of sites")
+    of_structures.add_argument(
+        "--atom", metavar="NAME,...", type=_words, help="magnetic sites, by elements or labels of the file"
+    )
+    of_structures.add_argument(
+        "--cutoff", metavar="DISTANCE", help="of the longest bonds, in angstrom; without it distances are listed"
+    )
+    of_structures.add_argument(
+        "--couplings", metavar="J1,J2,...", help="of all distances up to the cutoff; 1 where it is one"
+    )
     of_wannier = import_input.add_argument_group("files of Wannier90 and RESPACK")
-    of_wannier.add_argument("--lengths", metavar="L,L", help="cells of the lattice")
     of_wannier.add_argument("--cut", metavar="ENERGY", default="0", help="elements up to this size go")
     of_wannier.add_argument("--filling", metavar="N_UP,N_DOWN", help="electrons of either spin, instead of mu")
     of_respack = import_input.add_argument_group("files of RESPACK")
@@ -313,7 +327,7 @@ def _add_sweep(commands):
     collected = sweep.add_mutually_exclusive_group()
     collected.add_argument("--json", action="store_true", help="collect: JSON")
     collected.add_argument("--csv", action="store_true", help="collect: one line per run and temperature")
-    sweep.add_argument("-o", "--output", metavar="FIGURE.png", help="collect: draw a phase diagram, too")
+    sweep.add_argument("-o", "--output", metavar="FIGURE.png", help="collect: draw a phase diagram or levels, too")
     sweep.add_argument("--exact", action="store_true", help=f"collect: add exact curves to the figure ({EXACT})")
     sweep.add_argument(
         "--quantity",

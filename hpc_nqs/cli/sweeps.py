@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hpc_nqs.cli.errors import DONE, STOPPED, CommandError, UnusableFile
 from hpc_nqs.cli.figures import import_plotting, save
-from hpc_nqs.cli.inputs import read_run_file, stored_settings
+from hpc_nqs.cli.inputs import exact_rows_of, read_run_file, stored_settings
 from hpc_nqs.cli.launch import agreed, drive, start_team
 from hpc_nqs.runs.output_paths import check_output, inputs_of
 from hpc_nqs.runs.stopping import StopRequest
@@ -107,15 +107,29 @@ def _exact_curves(runs, tables):
     return found
 
 
+def _draw_levels(options, runs, tables, plotting):
+    """Draw energies, excitations and structure factors of ground-state runs against the first swept parameter."""
+    from hpc_nqs.reports.sweep_levels import level_panels, with_gaps
+    from hpc_nqs.reports.sweep_table import sweep_groups
+
+    exact = [[] for _ in runs]
+    for number, (run, table) in enumerate(zip(runs, tables, strict=True)):
+        if options.exact and table:
+            exact[number] = with_gaps(table | {"rows": exact_rows_of(table, run.output.stem)})["rows"]
+    diagram = sweep_groups(runs, [with_gaps(table) if table else None for table in tables], exact)
+    panels = level_panels(diagram)[: plotting.MAX_GROUPS * 3]
+    save(plotting.level_sweep(panels, diagram["title"]), options.output, sys.stderr)
+
+
 def _draw_sweep(options, runs, tables):
     from hpc_nqs.reports.series import points
     from hpc_nqs.reports.sweep_table import sweep_groups
 
     plotting = import_plotting()
-    if any(table and table["task"] == "ground_state" for table in tables):
-        raise CommandError(f"{options.input}: a phase diagram needs temperatures; these are ground-state runs")
     if not any(table and table["rows"] for table in tables):
         raise CommandError(f"{options.input}: no run of the sweep has results yet")
+    if any(table and table["task"] == "ground_state" for table in tables):
+        return _draw_levels(options, runs, tables, plotting)
     if not any(points(table["rows"], options.quantity) for table in tables if table):
         raise CommandError(f"{options.input}: no run of the sweep has {options.quantity}; choose another --quantity")
     diagram = sweep_groups(runs, tables, _exact_curves(runs, tables) if options.exact else None)

@@ -155,7 +155,7 @@ def stars(abelian, conjugations_of_group, of_real=True):
 
 
 def momentum_of(lattice, turn_of):
-    """Return the momentum per direction in units of 2 pi / L, 0 along open ones; None without translations.
+    """Return the momentum per direction in units of 2 pi / L, 0 along open ones; None where all are open.
 
     Parameters
     ----------
@@ -164,7 +164,7 @@ def momentum_of(lattice, turn_of):
         The character of a translation, given as a permutation of the lattice sites, as a part of 2 pi; None where it is
         no symmetry.
     """
-    if lattice.vectors is None:
+    if lattice.vectors is None or not any(lattice.wraps):
         return None
     momentum = []
     for direction, length in enumerate(lattice.lengths):

@@ -1,1 +1,1 @@
-"""Inputs of HPhi and mVMC."""
+"""Inputs of other programs, and crystals, as inputs of this one."""

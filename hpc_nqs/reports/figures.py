@@ -292,6 +292,18 @@ def phase_diagram(sweep, quantity="specific_heat", width=WIDTH):
     return figure
 
 
+def level_sweep(panels, title, width=WIDTH):
+    """Return the page of ground-state runs of a sweep; `panels` as `sweep_levels.level_panels` returns them."""
+    with matplotlib.rc_context(style_of(width)):
+        figure, axes = _panels(len(panels), width)
+        for axis, (draw, _) in zip(axes, panels, strict=True):
+            draw(axis)
+        _finish(figure, axes, [], title)
+        for axis, (_, words) in zip(axes, panels, strict=True):
+            letter(axis, axes, words)
+    return figure
+
+
 def fitted(data, model, problem_title, quantity_name, width=WIDTH):
     """Return a measured curve with its errors and the fitted one, and the deviations in units of the errors.
 

@@ -10,6 +10,7 @@ from hpc_nqs.reports.numbers import value_text
 
 _UNITS = {"J": "K", "g": "", "chi_0": "emu/mol", "curie": "emu K/mol", "phonons": "J/(mol K^4)"}
 _LARGE_RESIDUAL = 3.0  # standard deviations, beyond which rows are marked
+USUAL_G = (0.5, 20.0)
 SIGNIFICANT = 3.0  # chi^2 per degree of freedom above its mean in standard deviations, beyond which a sentence says so
 
 
@@ -80,6 +81,12 @@ def _warnings(result, problem):
         found.append(
             f"{result.outside} of {len(problem.data.value)} temperatures lie outside of {low:.4g} to {high:.4g} K, "
             "where the computed curve is known: leave them out or compute more."
+        )
+    g = result.values.get("g", 2.0)
+    if "g" in result.free and not USUAL_G[0] <= g <= USUAL_G[1]:
+        found.append(
+            f"g = {g:.3g} is no usual g: data are chi (not chi T) in emu per mole of formula units with --spins spins; "
+            "1 m^3/mol is 79577 emu/mol."
         )
     if family.name in result.free:
         x, (low, high) = result.values[family.name], family.values[[0, -1]]

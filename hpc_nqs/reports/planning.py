@@ -5,6 +5,7 @@ from hpc_nqs.reports.sample_size import warning
 from hpc_nqs.reports.text import plan_text, wrapped
 from hpc_nqs.settings.toml_text import format_value
 
+MEMORY = "memory per rank (MB, one rank)"  # as plans have it
 START_UP = 1.0  # seconds until a run begins: Python, its libraries and the first file
 
 
@@ -15,7 +16,8 @@ def check_text(checked):
     ----------
     checked : dict
         "advice": list of sentences; "plan": {what: number or text}; "resolved": {section: {key: value}}; "given": the
-        settings as nested dicts; "forecast": as `tasks.forecast` returns it; "ranks".
+        settings as nested dicts; "forecast": as `tasks.forecast` returns it, None where a rank does not fit into the
+        "megabytes_here"; "ranks".
     """
     lines = []
     about_samples = warning(checked["resolved"])
@@ -25,6 +27,10 @@ def check_text(checked):
     decided = chosen(checked["resolved"], checked["given"])
     if decided:
         parts += ['What "auto" becomes:\n', plan_text(decided)]
+    if checked["forecast"] is None:
+        needs, here = (f"{size / 1e3:.3g} GB" for size in (checked["plan"][MEMORY], checked["megabytes_here"]))
+        why = f"One rank needs about {needs}, this machine has {here}: no trial was made, and a run would end early."
+        return "".join([*parts, *(line + "\n" for line in wrapped(why))])
     costs = taken(checked["forecast"], checked["ranks"])
     return "".join([*parts, "What the run takes, from a trial on this machine:\n", plan_text(costs)])
 

@@ -7,10 +7,12 @@ import json
 from hpc_nqs.reports import labels
 from hpc_nqs.reports.columns import cell
 from hpc_nqs.reports.numbers import value_text
+from hpc_nqs.reports.series import keys_of
 from hpc_nqs.reports.text import flat_row
 from hpc_nqs.settings.sweep import numbers_of
 from hpc_nqs.settings.toml_text import format_value
 
+_NUMBERS = (("momentum", "momentum"), ("point_group", "group"), ("spin_parity", "parity"), ("sz", "Sz"))
 _COLUMNS = (("energy", "e"), ("specific_heat", "c"), ("entropy", "s"), ("susceptibility", "chi"))
 
 
@@ -24,17 +26,23 @@ def collected_text(runs, tables):
         As `run_file.read_table` returns them; None for a run that has not started.
     """
     names = list(runs[0].values)
-    lines = [[*(name.partition(".")[2] for name in names), "T", *(heading for _, heading in _COLUMNS), "residual"]]
+    of_levels = any(table and table["task"] == "ground_state" for table in tables)
+    numbers = _NUMBERS if of_levels else ()
+    vectors = keys_of([table for table in tables if table], "structure_factor") if of_levels else []
+    headings = [*(heading for _, heading in numbers), "T", *(heading for _, heading in _COLUMNS), "residual"]
+    lines = [[*(name.partition(".")[2] for name in names), *headings, *(f"S({q})" for q in vectors)]]
     for run, table in zip(runs, tables, strict=True):
         shown = [format_value(run.values[name]) for name in names]
         if not table or not table["rows"]:
-            lines.append([*shown, "no results yet", *[""] * (len(_COLUMNS) + 1)])
+            lines.append([*shown, "no results yet", *[""] * (len(headings) + len(vectors) - 1)])
             continue
         for row in table["rows"]:
             temperature = f"{row['temperature']:.6g}" if "temperature" in row else ""
             cells = [cell(row, key) for key, _ in _COLUMNS]
             residual = value_text(row["tdvp_residual"], digits=3) if "tdvp_residual" in row else ""
-            lines.append([*shown, temperature, *cells, residual])
+            of_sector = [cell(row, key, 1 if key == "sz" else 0) for key, _ in numbers]
+            factors = [cell(row, "structure_factor", 5, q) for q in vectors]
+            lines.append([*shown, *of_sector, temperature, *cells, residual, *factors])
     used = [k for k in range(len(lines[0])) if any(line[k] for line in lines[1:])]
     widths = {k: max(len(line[k]) for line in lines) for k in used}
     return "".join("  ".join(line[k].rjust(widths[k]) for k in used).rstrip() + "\n" for line in lines)

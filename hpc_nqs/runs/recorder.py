@@ -3,6 +3,8 @@
 A run is a `runs.computation.Driver`. Nothing here knows any physics.
 """
 
+import errno
+import os
 import time
 
 from hpc_nqs.runs import run_file
@@ -46,7 +48,7 @@ class Recorder:
         self.n_saved = self.n_failed = 0
         self.seconds = 0.0  # spent on checkpoints by this process
         self.longest = 0.0  # seconds between two looks at the stop request
-        self._held = self._last_error = None
+        self._held = self._last_error = self._own_file = None
 
     def load_network(self):
         """Return the arrays of the wave function in the run file it begins from, read by rank 0.  *Collective*.
@@ -198,6 +200,9 @@ class Recorder:
             self.n_failed += 1
             self.last_saved = time.monotonic()
             self._last_error = error
+            if error.errno == errno.EBUSY:  # it stays so
+                self.n_failed = MAX_FAILURES
+                return
             self.message(
                 f"warning: no checkpoint, {self.path} cannot be written ({error.strerror}), try {self.n_failed} of "
                 f"{MAX_FAILURES}; the checkpoint before is untouched"
@@ -208,14 +213,34 @@ class Recorder:
         run, state = self._held
         history, table, network = run.history_columns(), run.table(), run.arrays()
         image = run_file.run_image(run.settings.to_toml(), state, history, table, network, n_chains=run.n_chains)
+        self._refuse_another_run()
         run_file.replace_file(self.path, image, keep_previous)
+        self._own_file = os.stat(self.path).st_ino
         self.n_saved, self.n_failed = self.n_saved + 1, 0
         self.last_saved = time.monotonic()
         self.seconds += self.last_saved - begin
 
+    def _refuse_another_run(self):
+        """Raise OSError where a program has put another file in place of the last one of this run.
+
+        What opens the file to write in it leaves it in its place, and a file that was removed is written anew.
+        """
+        try:
+            found = os.stat(self.path).st_ino
+        except FileNotFoundError:
+            return
+        if self._own_file is not None and found != self._own_file:
+            raise OSError(errno.EBUSY, "another program has written it meanwhile", self.path)
+
     def _give_up(self):
         """Raise `UnwritableError` on every rank.  *Collective*."""
-        reason = self.team.broadcast_object(self._last_error.strerror if self.team.is_root else None)
+        error = (self._last_error.errno, self._last_error.strerror) if self.team.is_root else None
+        number, reason = self.team.broadcast_object(error)
+        if number == errno.EBUSY:
+            raise UnwritableError(
+                f"{self.path}: {reason}; this run ends and leaves that file: two runs need two files, choose another "
+                "name with -o"
+            )
         raise UnwritableError(
             f"{self.path} could not be written several times in a row ({reason}); it holds the last good checkpoint: "
             f"make room, then continue with: hpc-nqs resume {self.path}"

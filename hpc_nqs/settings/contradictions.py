@@ -198,8 +198,17 @@ def missing(sections, tables):
         example = {"chain": [16], "ladder": [8, 2]}.get(kind, [4, 4] if directions == 2 else [2, 2, 4])
         problems.append(f'lattice.lengths is missing: needed for kind = "{kind}", for example lengths = {example}')
     if kind == "custom" and not lattice.get("bonds_file") and "bonds" not in lattice:
-        problems.append('lattice.bonds_file is missing: needed for kind = "custom"')
+        problems.append(
+            'lattice.bonds is missing: needed for kind = "custom", for example bonds = [[0, 1, 1], [1, 2, 1]], '
+            "or bonds_file"
+        )
     problems += _missing_filling(sections["model"].get("kind"), tables["model"])
+    model = MODELS.get(sections["model"].get("kind"))
+    shells = model.bond_parameter() if model and model.cell_key else None
+    if shells and any(shells.default) and tables["model"].get(model.cell_key) and shells.name not in tables["model"]:
+        problems.append(
+            f"model.{shells.name} is missing: with {model.cell_key} give it, too, [0.0] where those are all the bonds"
+        )
     if sections["run"].get("task", "thermal") == "thermal" and not {"temperatures", "betas"} & set(thermal):
         problems.append("thermal.temperatures is missing: give temperatures = [...] or betas = [...]")
     return problems

@@ -1,6 +1,11 @@
 """Words that people look for and that this program does not have: one sentence each, with what there is."""
 
+import math
+
+import numpy as np
+
 from hpc_nqs.hamiltonians import MODELS, XYZ, Heisenberg, Hubbard, TransverseFieldIsing
+from hpc_nqs.lattices.geometry import GEOMETRIES
 
 _MODELS = "; ".join(f"{model.word} ({model.summary})" for model in MODELS.values())
 _MEASURED = (
@@ -44,7 +49,8 @@ _WORDS = (
     (
         "keys for couplings of legs, rungs and other directions",
         "j_leg j_rung jleg jrung j_parallel j_perp",
-        "model.cell_bonds, [R1, R2, a, b, J] for every direction",
+        "model.cell_bonds, [R1, R2, a, b, J] for every direction, with couplings = [0.0]: [[1, 0, 0, 0, J_leg], "
+        "[0, 1, 0, 0, J_rung]] of a ladder",
     ),
     ("relaxation rates of nuclei", "nmr t1 t_1 knight_shift relaxation", _MEASURED),
     (
@@ -57,22 +63,39 @@ _WORDS = (
 _SENTENCES = {word: (what, instead) for what, words, instead in _WORDS for word in words.split()}
 
 
+MAX_SITES_OF_STATES = 1024  # their groups of symmetries are permutations of all sites, one for every site and more
+
+
 def refuse_runs(settings):
-    """Refuse runs of models that have exact results only.
+    """Refuse runs of models that have exact results only, and of lattices too large for states with tables of sites.
 
     Raises
     ------
     ValueError
-        For magnets whose couplings differ by component; for electrons in their ground state.
+        For magnets whose couplings differ by component; for electrons in their ground state; for more than
+        `MAX_SITES_OF_STATES` sites, but not by the analytic method.
     """
     model = MODELS[settings.model.kind]
     if model is XYZ:
         words = f'"{Heisenberg.word}" and "{TransverseFieldIsing.word}"'
         raise ValueError(f'model.kind = "{model.word}": runs of magnets are available for {words}{_INSTEAD}')
+    by_world_lines = settings.run.task == "thermal" and settings.thermal.method == "analytic"
+    n_sites = _n_sites(settings.lattice)
+    if n_sites > MAX_SITES_OF_STATES and not by_world_lines:
+        instead = '; thermal.method = "analytic" takes more' if settings.run.task == "thermal" else ""
+        raise ValueError(f"lattice: {n_sites} sites; allowed are up to {MAX_SITES_OF_STATES}{instead}")
     if not model.of_electrons:
         return
     if settings.run.task == "ground_state":
         raise ValueError(f'run.task = "ground_state": with model.kind = "{model.word}" allowed is "thermal"{_INSTEAD}')
+
+
+def _n_sites(lattice):
+    """Return the number of sites of the section [lattice]."""
+    if lattice.kind == "custom":
+        return lattice.n_sites if lattice.n_sites != "auto" else 1 + max(max(i, j) for i, j, _ in lattice.bonds)
+    cells = round(abs(np.linalg.det(np.array(lattice.box, dtype=np.float64)))) if lattice.box else 1
+    return cells * math.prod(lattice.lengths) * len(GEOMETRIES[lattice.kind].basis)
 
 
 def not_available(word):

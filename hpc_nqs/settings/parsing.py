@@ -1,7 +1,6 @@
 """The settings of one run: read from TOML, checked, and written back with every default."""
 
 import dataclasses
-import difflib
 import tomllib
 from pathlib import Path
 
@@ -10,7 +9,8 @@ from hpc_nqs.settings.contradictions import EXCLUSIVE, contradictions, missing
 from hpc_nqs.settings.lattice_section import LatticeSettings
 from hpc_nqs.settings.not_available import not_available
 from hpc_nqs.settings.rules import plain, written_options
-from hpc_nqs.settings.toml_text import format_tables, format_value, shortened, shown
+from hpc_nqs.settings.toml_text import format_tables, shown
+from hpc_nqs.settings.unknown_names import misplaced_key, nearest_name, place, unknown_key
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,19 +88,19 @@ def read_settings(path, overrides=()):
         When the file cannot be read.
     """
     path = Path(path)
-    return parse_settings(read_tables(path.read_bytes()), overrides, folder=path.parent)
+    return parse_settings(read_tables(path.read_bytes(), path.name), overrides, folder=path.parent)
 
 
-def read_tables(data):
-    """Return the tables of TOML text (str, or bytes in UTF-8); SettingsError when it is not TOML."""
+def read_tables(data, name="the input"):
+    """Return the tables of TOML text (str, or bytes in UTF-8); SettingsError, with its name, when it is not TOML."""
     try:
         return tomllib.loads(data if isinstance(data, str) else data.decode("utf-8"))
     except UnicodeDecodeError:
-        raise SettingsError(["the input is not a text file in UTF-8"]) from None
+        raise SettingsError([f"{name} is not a text file in UTF-8"]) from None
     except RecursionError:
-        raise SettingsError(["the input is not valid TOML: nested too deeply"]) from None
+        raise SettingsError([f"{name} is not valid TOML: nested too deeply"]) from None
     except ValueError as error:  # TOMLDecodeError, and integers too long to convert
-        raise SettingsError([f"the input is not valid TOML: {error}"]) from None
+        raise SettingsError([f"{name} is not valid TOML: {error}"]) from None
 
 
 def parse_settings(data, overrides=(), folder="."):
@@ -162,10 +162,10 @@ def changed_foundations(stored, settings):
 
 def _apply(override, tables, problems):
     """Apply one "section.key=value" to the tables *in place*."""
-    place, equals, written = override.partition("=")
-    section, dot, key = (part.strip() for part in place.partition("."))
+    name, equals, written = override.partition("=")
+    section, dot, key = (part.strip() for part in name.partition("."))
     if not (equals and dot and section and key):
-        problems.append(f"--set {_place(override)}: write section.key=value, for example --set model.field_z=0.1")
+        problems.append(f"--set {place(override)}: write section.key=value, for example --set model.field_z=0.1")
         return
     table = tables.setdefault(section, {})
     if not isinstance(table, dict):
@@ -192,8 +192,8 @@ def _wrong_sections(tables):
             problems.append("[sweep]: this input stands for several runs; use `hpc-nqs sweep`")
         elif name not in SECTIONS:
             what = "section" if isinstance(table, dict) else "key outside a section"
-            unknown = f"unknown {what}{_nearest_name(name, SECTIONS)}; allowed are {', '.join(SECTIONS)}"
-            problems.append(f"{_place(name)}: {not_available(name) or unknown}")
+            unknown = f"unknown {what}{nearest_name(name, SECTIONS)}; allowed are {', '.join(SECTIONS)}"
+            problems.append(f"{place(name)}: {not_available(name) or unknown}")
         elif not isinstance(table, dict):
             problems.append(f"{name} = {shown(table)}: this is a section, write [{name}]")
     return problems
@@ -202,11 +202,11 @@ def _wrong_sections(tables):
 def _parse_section(name, table, problems):
     """Return the converted values of one section, defaults left out; what is wrong goes to `problems`."""
     fields = {field.name: field for field in dataclasses.fields(SECTIONS[name])}
-    values = {}
+    values, kind = {}, plain(table.get("kind"))
     for key, value in table.items():
         if key not in fields:
             missing_here = not_available(key) if name in _OF_PHYSICS else ""
-            problems.append(f"{_place(name, key)}: {missing_here or f'unknown key{_nearest_key(name, key)}'}")
+            problems.append(f"{place(name, key)}: {missing_here or unknown_key(SECTIONS, name, key, kind)}")
             continue
         try:
             values[key] = fields[key].metadata["rule"].convert(value)
@@ -223,10 +223,10 @@ def _parse_section(name, table, problems):
         if key not in values or not condition:
             continue
         default = fields[condition[0]].default
-        kind = values.get(condition[0], condition[1][0] if default is dataclasses.MISSING else default)
-        if kind not in condition[1]:
-            kinds = f"{condition[0]} = {' or '.join(map(shown, condition[1]))}"
-            problems.append(f"{name}.{key} = {shown(table[key])}: only for {kinds}, not {shown(kind)}")
+        chosen = values.get(condition[0], condition[1][0] if default is dataclasses.MISSING else default)
+        if chosen not in condition[1]:
+            why = misplaced_key(SECTIONS, name, key, field, chosen)
+            problems.append(f"{name}.{key} = {shown(table[key])}: {why}")
     return values
 
 
@@ -261,33 +261,3 @@ def _with_bonds(settings, folder, problems):
     else:
         return dataclasses.replace(settings, lattice=dataclasses.replace(settings.lattice, bonds_file="", bonds=bonds))
     return settings
-
-
-def _place(*names):
-    """Return names joined by points; a name that is empty or cannot be printed is quoted."""
-    return shortened(".".join(name if name.isprintable() and name else format_value(name) for name in names))
-
-
-def _nearest_name(name, names):
-    lower = {each.lower(): each for each in names}
-    close = difflib.get_close_matches(name[:60].lower(), list(lower), n=1, cutoff=0.5)
-    return f", did you mean {lower[close[0]]}" if close else ""
-
-
-def _nearest_key(section, key):
-    """Return the nearest known key: of the section, else the same or nearest name in another one."""
-    keys = {name: [field.name for field in dataclasses.fields(kind)] for name, kind in SECTIONS.items()}
-    elsewhere = [f"{name}.{key}" for name in SECTIONS if name != section and key in keys[name]]
-    near = _nearest_name(key, keys[section])
-    if elsewhere:
-        near = f", did you mean {' or '.join(elsewhere)}"
-    elif not near:
-        close = difflib.get_close_matches(
-            key[:60].lower(), [other for names in keys.values() for other in names], n=1, cutoff=0.75
-        )
-        near = (
-            f", did you mean {' or '.join(f'{name}.{close[0]}' for name in SECTIONS if close[0] in keys[name])}"
-            if close
-            else ""
-        )
-    return f"{near}; allowed in [{section}] are {', '.join(keys[section])}"

@@ -110,10 +110,14 @@ def energy_with_unit():
         if not isinstance(value, str):
             raise ValueError("no text")
         if value != "":
-            kelvin_of(value)
+            try:
+                kelvin_of(value)
+            except ValueError:
+                raise ValueError from None
         return value
 
-    return Rule(f'a number with one of the units {", ".join(KELVIN)}, as in "98.2 K", or an empty text', convert)
+    units = ", ".join(KELVIN)
+    return Rule(f'a positive number with one of the units {units}, as in "98.2 K", or an empty text', convert)
 
 
 def auto_or(rule):

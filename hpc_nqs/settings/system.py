@@ -28,7 +28,7 @@ def validate(settings):
             asked = list(q[:n_components]) if not any(q[n_components:]) else list(q)
             problems.append(
                 f"observables.structure_factor = {shown(asked)}: not a wave vector of this periodic lattice, "
-                f"where S(q) would hang on the choice of its edges; the nearest is {shown(near)}"
+                f"where S(q) would depend on where its edges are; in units of pi the nearest is {shown(near)}"
             )
     network = settings.wavefunction
     if network.marshall is True and marshall(model, lattice).sublattice is None:

@@ -141,7 +141,8 @@ def folder(tmp_path, monkeypatch):
     two = '[sweep]\n"model.anisotropy" = [0.5, 1.0]\n"lattice.lengths" = [[4], [6]]\n'
     (tmp_path / "two.toml").write_text(INPUT + two)
     bonds = ", ".join(f"[[2, 0, 0, 0, {x}]]" for x in (-0.2, -0.1, 0.1, 0.2))
-    (tmp_path / "bonds.toml").write_text(INPUT + f'[sweep]\n"model.cell_bonds" = [{bonds}]\n')
+    given = INPUT.replace("[model]", "[model]\ncouplings = [1.0]")
+    (tmp_path / "bonds.toml").write_text(given + f'[sweep]\n"model.cell_bonds" = [{bonds}]\n')
     (tmp_path / "few.toml").write_text(INPUT + '[sweep]\n"model.anisotropy" = [0.5, 1.0]\n')
     return tmp_path
 

@@ -7,6 +7,7 @@ import types
 import pytest
 
 import hpc_nqs
+from hpc_nqs import tasks
 from hpc_nqs.cli import figures
 from hpc_nqs.cli import parser as cli
 from hpc_nqs.parallel import team as parallel
@@ -135,6 +136,13 @@ def test_check_leaves_out_what_is_given_and_takes_ranks(folder, driver, capsys):
     with pytest.raises(SystemExit):
         cli.main(["check", "input.toml", "--ranks", "0"])
     assert "allowed is an integer from 1" in capsys.readouterr().err
+
+
+def test_check_tries_nothing_that_does_not_fit_into_the_machine(folder, driver, capsys, monkeypatch):
+    monkeypatch.setattr(tasks, "plan", lambda settings: {"memory per rank (MB, one rank)": 10**9})
+    monkeypatch.setattr(tasks, "forecast", None)
+    assert cli.main(["check", "input.toml"]) == 0
+    assert "One rank needs about 1e+06 GB, this machine has" in " ".join(capsys.readouterr().out.split())
 
 
 def test_check_json_has_the_same_numbers(folder, driver, capsys):

@@ -214,6 +214,10 @@ def test_pairs_of_hops_that_differ_break_a_symmetry():
 
 BASE = {"lattice": {"kind": "chain", "lengths": [4]}, "thermal": {"betas": [1.0]}}
 HALF = {"kind": "hubbard", "U": 4.0, "n_up": 2, "n_down": 2}
+OF_HUBBARD = (
+    'allowed in [model] with kind = "hubbard" are kind, V, field_z, hopping, U, hops, repulsions, exchanges, n_up, '
+    "n_down, mu"
+)
 
 
 def problems_of(model, **sections):
@@ -234,8 +238,11 @@ def problems_of(model, **sections):
         (HALF | {"n_up": 1.5}, "model.n_up = 1.5: allowed is an integer from 0 to 1000000"),
         (HALF | {"n_up": 5}, "model.n_up = 5: more electrons than the 4 orbitals of this lattice; allowed is 0 to 4"),
         (HALF | {"hopping": [0.0], "U": 0.0}, "model.hopping = [0.0]: hopping or U or hops must differ from zero"),
-        (HALF | {"couplings": [1.0]}, 'model.couplings = [1.0]: only for kind = "heisenberg", not "hubbard"'),
-        (HALF | {"J_hund": 1.0}, 'model.J_hund = 1.0: only for kind = "kanamori", not "hubbard"'),
+        (
+            HALF | {"couplings": [1.0]},
+            f'model.couplings = [1.0]: only for kind = "heisenberg", not "hubbard", did you mean hopping; {OF_HUBBARD}',
+        ),
+        (HALF | {"J_hund": 1.0}, f'model.J_hund = 1.0: only for kind = "kanamori", not "hubbard"; {OF_HUBBARD}'),
         (
             HALF | {"hopping": [1.0, 0.0, 0.5]},
             "model.hopping = [1.0, 0.0, 0.5]: coupling 0.5 of shell 3: lattice.lengths = [4]: chain of this size is "

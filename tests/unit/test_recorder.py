@@ -138,3 +138,20 @@ def test_load_gives_state_and_history(setup):
     assert state["step"] == 1
     assert state["chains"]["visible"].shape == (2, 3)
     assert history["step"].tolist() == [1.0]
+
+
+def test_a_run_ends_where_another_program_has_put_its_file(setup, tmp_path):
+    other = tmp_path / "other.h5"
+    other.write_bytes(setup.path.read_bytes())
+    other.replace(setup.path)
+    with pytest.raises(recorder.UnwritableError, match="another program has written it meanwhile; this run ends"):
+        setup.step(700)
+    assert checkpoint.read_state(setup.path)["step"] == 0
+
+
+def test_a_file_that_was_opened_or_removed_is_still_the_own_one(setup):
+    h5py = pytest.importorskip("h5py")
+    h5py.File(setup.path, "r+").close()
+    assert setup.step(700) == (False, 1)
+    setup.path.unlink()
+    assert setup.step(700) == (False, 2)

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 PLACES = {
     "CITATION.cff": r"^version: (\S+)$",
     "CHANGELOG.md": r"^## \[(\S+)\] - ",
-    "jobscripts/conda/meta.yaml": r'set version = "(\S+)"',
+    "jobscripts/conda/recipe.yaml": r'^  version: "(\S+)"$',
 }
 
 
@@ -22,7 +22,7 @@ def test_there_is_one_version(name):
 
 
 def test_the_recipe_needs_what_the_package_needs():
-    recipe = (ROOT / "jobscripts/conda/meta.yaml").read_text(encoding="utf-8")
+    recipe = (ROOT / "jobscripts/conda/recipe.yaml").read_text(encoding="utf-8")
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     needed = re.findall(r'"([\w-]+)(>=[\d.]+)', re.search(r"^dependencies = (.*)$", project, re.MULTILINE)[1])
     needed += re.findall(r'"(setuptools|Cython)(>=[\d.]+)', project)

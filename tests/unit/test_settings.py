@@ -8,6 +8,7 @@ import pytest
 
 from hpc_nqs.hamiltonians import MODELS
 from hpc_nqs.settings import parsing as S
+from hpc_nqs.settings.not_available import refuse_runs
 from hpc_nqs.settings.parsing import SettingsError, parse_settings, read_settings, read_tables
 from hpc_nqs.settings.system import validate
 from hpc_nqs.settings.toml_text import format_tables, format_value
@@ -460,8 +461,51 @@ def test_a_wrong_bonds_file_is_a_problem(tmp_path, content):
 
 def test_custom_lattice_without_bonds():
     assert any(
-        "lattice.bonds_file is missing" in problem for problem in problems_of(MINIMAL | {"lattice": {"kind": "custom"}})
+        "lattice.bonds is missing" in problem for problem in problems_of(MINIMAL | {"lattice": {"kind": "custom"}})
     )
+
+
+OF_HEISENBERG = "kind, couplings, anisotropy, cell_bonds, field_staggered, field_z, site_fields"
+
+
+@pytest.mark.parametrize(
+    ("section", "given", "sentence"),
+    [
+        ("model", {"J": 1.0}, "model.J: unknown key, did you mean couplings (J of first, second, third neighbours"),
+        ("model", {"j2": 1.0}, "model.j2: unknown key, did you mean couplings (J of first, second, third neighbours"),
+        ("model", {"h": 1.0}, "model.h: unknown key, did you mean field_z (h of -h sum Sz)"),
+        ("model", {"kind": "tfim", "gamma": 1.0}, "model.gamma: unknown key, did you mean field (Gamma of "),
+        ("model", {"kind": "hubbard", "t": 1.0, "n_up": 8, "n_down": 8}, "model.t: unknown key, did you mean hopping"),
+        ("model", {"pressure": 1.0}, f'allowed in [model] with kind = "heisenberg" are {OF_HEISENBERG}'),
+        ("model", {"field": 1.0}, '"tfim", not "heisenberg", did you mean field_z; allowed in [model] with kind = '),
+        ("model", {"kind": "none", "pressure": 1.0}, "allowed in [model] are kind, couplings,"),
+        ("model", {"kind": [1], "pressure": 1.0}, "allowed in [model] are kind, couplings,"),
+        ("model", {"temperatures": [1.0]}, "model.temperatures: unknown key, did you mean thermal.temperatures"),
+        ("model", {"cell_bonds": [[1, 0, 0, 0, 1.0]]}, "model.couplings is missing: with cell_bonds give it, too"),
+        ("lattice", {"kind": "custom", "bonds": [[0, 1, 1]], "lengths": [2]}, 'not for kind = "custom"; allowed in'),
+        ("lattice", {"kind": "square", "lengths": [4, 4], "sites": 4}, "are kind, lengths, box, boundary"),
+    ],
+)
+def test_keys_that_are_meant_and_allowed(section, given, sentence):
+    kind = {"kind": "heisenberg"} if section == "model" else {}
+    problems = problems_of(MINIMAL | {section: kind | given})
+    assert any(sentence in problem for problem in problems), problems
+
+
+@pytest.mark.parametrize(
+    ("lattice", "n_sites"),
+    [
+        ({"kind": "square", "lengths": [64, 64]}, 4096),
+        ({"kind": "kagome", "box": [[20, 2], [-2, 18]]}, 1092),
+        ({"kind": "custom", "bonds": [[k, k + 1, 1] for k in range(1024)]}, 1025),
+        ({"kind": "custom", "bonds": [[0, 1, 1]], "n_sites": 1025}, 1025),
+    ],
+)
+def test_runs_of_states_on_huge_lattices_are_refused(lattice, n_sites):
+    settings = parse_settings(MINIMAL | {"lattice": lattice})
+    with pytest.raises(ValueError, match=f"lattice: {n_sites} sites; allowed are up to 1024; thermal.method = "):
+        refuse_runs(settings)
+    refuse_runs(parse_settings(MINIMAL | {"lattice": lattice}, ["thermal.method=analytic"]))
 
 
 def test_what_may_change_when_a_run_continues():

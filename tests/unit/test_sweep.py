@@ -12,6 +12,8 @@ import hpc_nqs
 from hpc_nqs.cli import parser as cli
 from hpc_nqs.reports import sweep_table
 from hpc_nqs.reports.labels import parameter_title
+from hpc_nqs.reports.sweep_levels import level_panels, with_gaps
+from hpc_nqs.runs.run_file import read_table
 from hpc_nqs.settings import sweep
 from hpc_nqs.settings.parsing import SettingsError, read_settings
 
@@ -175,6 +177,57 @@ def test_the_second_key_of_a_sweep_parts_its_figure_in_groups(tmp_path):
     both = [(0.0, "$h = 0$"), (0.5, "$h = 0.5$")]
     assert words == [("$J_1 = 1$", both), ("$J_1 = 2$", both), ("$J_1 = 3$", both[:1])], "the last run has no results"
     assert found["title"] == "Heisenberg on chain 4"
+
+
+LEVELS = """
+[run]
+task = "ground_state"
+seed = 1
+[lattice]
+kind = "chain"
+lengths = [4]
+[model]
+kind = "heisenberg"
+[ground_state]
+sectors = [[0, 1], [2, 1], [2, -1]]
+[observables]
+structure_factor = [[1.0]]
+[sweep]
+"model.couplings" = [[1.0, 0.2], [1.0, 0.8]]
+"""
+
+
+def test_ground_states_of_a_sweep_have_levels_against_its_parameter(tmp_path, capsys):
+    plotting = pytest.importorskip("matplotlib.figure")
+    path = swept(tmp_path, LEVELS)
+    assert cli.main(["sweep", "run", str(path)]) == 0
+    capsys.readouterr()
+    figure = tmp_path / "levels.png"
+    assert cli.main(["sweep", "collect", str(path), "--exact", "-o", str(figure)]) == 0
+    heading, *lines = capsys.readouterr().out.splitlines()
+    assert heading.split() == ["couplings", "momentum", "parity", "Sz", "e", "S(1,0)"]
+    assert len(lines) == 6 and lines[2].split()[2:5] == ["2", "-1", "0.0"] and figure.stat().st_size > 20_000
+    runs = sweep.read_sweep(path)
+    tables = [with_gaps(read_table(str(run.output))) for run in runs]
+    panels = level_panels(sweep_table.sweep_groups(runs, tables))
+    assert len(panels) == 3
+    axes = plotting.Figure().subplots(3)
+    for axis, (draw, _) in zip(axes, panels, strict=True):
+        draw(axis)
+    energies, gaps = (
+        {found.get_label(): found.lines[0].get_ydata().tolist() for found in axis.containers} for axis in axes[:2]
+    )
+    # The two pairs of second neighbours have spins s and s': E = J1 (S(S+1) - s(s+1) - s'(s'+1)) / 2 + J2 (+-) / 4.
+    j2 = [0.2, 0.8]
+    names = ["k = (0), even", "k = (2), odd", "k = (2), even"]
+    by_hand = ([-2 + x / 2 for x in j2], [-1 + x / 2 for x in j2], [-1.5 * x for x in j2])
+    expected = dict(zip(names, by_hand, strict=True))
+    for name, levels in expected.items():
+        assert [4 * e for e in energies[name]] == pytest.approx(levels, abs=1e-4)
+        above = [level - ground for level, ground in zip(levels, expected[names[0]], strict=True)]
+        assert gaps[name] == pytest.approx(above, abs=1e-4)
+    (curve,) = axes[2].containers
+    assert curve.lines[0].get_ydata() == pytest.approx([2 / 3, 2 / 3], abs=1e-4)  # (S_A - S_B)^2 / (3 * 4) = 8 / 12
 
 
 def test_a_sweep_runs_on_two_ranks(tmp_path, mpiexec):

@@ -99,7 +99,7 @@ def test_the_page_of_momenta_is_of_electrons(table):
 @pytest.mark.parametrize("wrong", ["98.2", "98.2 J", "-1 K", "K 98.2", 98.2, True])
 def test_wrong_units_are_refused(wrong):
     shown = f'"{wrong}"' if isinstance(wrong, str) else str(wrong).lower()
-    with pytest.raises(SettingsError, match=rf"units.J = {shown} \(.*\): allowed is a number with one of the"):
+    with pytest.raises(SettingsError, match=rf"units.J = {shown}.*: allowed is a positive number with one of the"):
         parse_settings(INPUT | {"units": {"J": wrong}})
 
 
