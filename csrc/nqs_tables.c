@@ -41,3 +41,23 @@ void nqs_flip_differences(const double *table, const int *codes, const ptrdiff_t
         }
     }
 }
+
+NQS_DISPATCH
+void nqs_sum_fields(const double *pairs, const int *spins, ptrdiff_t n_sites, double *fields)
+{
+    const ptrdiff_t n = 4 * n_sites;
+    for (ptrdiff_t k = 0; k < n; k++)
+        fields[k] = 0;
+    for (ptrdiff_t i = 0; i < n_sites; i++) {
+        const double *row = pairs + (4 * i + spins[i]) * n;
+        for (ptrdiff_t k = 0; k < n; k++)
+            fields[k] += row[k];
+    }
+}
+
+NQS_DISPATCH
+void nqs_move_fields(const double *before, const double *after, ptrdiff_t n, double *fields)
+{
+    for (ptrdiff_t k = 0; k < n; k++)
+        fields[k] += after[k] - before[k];
+}
