@@ -17,6 +17,8 @@ cdef class PermanentAmplitude(Amplitude):
     cdef double[::1] value            # scaled permanents (BLOCK,)
     cdef double[:, ::1] minors        # scaled, (up, down) (BLOCK, room^2), where has_minors
     cdef int[::1] has_minors          # (BLOCK,)
+    cdef double[:, ::1] moved_up, moved_down, moved_both  # after moves, see nqs_permanent_moves, where has_moves
+    cdef int[::1] has_moves           # (BLOCK,)
     cdef int[:, :, ::1] labels        # components of the sites of B and of A (BLOCK, 2, room)
     cdef int[:, ::1] n_pairs          # of a component (BLOCK, room)
     cdef int[::1] n_components        # (BLOCK,)
@@ -29,13 +31,13 @@ cdef class PermanentAmplitude(Amplitude):
     cdef int[:, ::1] new_labels, members
     cdef int[::1] new_pairs
     cdef double[::1] matrix, block_minors, heads, tails, factors
-    cdef int find_components(self, const Py_ssize_t *down, const Py_ssize_t *up, Py_ssize_t size, int *of_down,
-                             int *of_up, int *n_pairs) noexcept nogil
     cdef int gather(self, const Py_ssize_t *down, const Py_ssize_t *up, Py_ssize_t size, const int *of_down,
                     const int *of_up, int component) noexcept nogil
+    cdef void gather_all(self, const Py_ssize_t *down, const Py_ssize_t *up, Py_ssize_t size) noexcept nogil
     cdef void sum_permanent(self, Py_ssize_t row) noexcept nogil
     cdef void sum_minors(self, Py_ssize_t row) noexcept nogil
     cdef double fresh_permanent(self, Py_ssize_t row) noexcept nogil
+    cdef inline void flip(self, const int8_t *visible, Py_ssize_t unit) noexcept nogil
     cdef bint prepare(self, const int8_t *visible, const Proposal *proposal) noexcept nogil
     cdef void fill_lists(self, Py_ssize_t row) noexcept nogil
     cdef bint may_be_too_large(self, Py_ssize_t row) noexcept nogil

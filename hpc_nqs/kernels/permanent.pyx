@@ -9,7 +9,8 @@ of a configuration give its permanent in all cases, with a' and b' the new sites
 
     sum_k r_a'k m_ak,   sum_i r_ib' m_ib,   r_a'b' perm + sum_ik r_a'k r_ib' m_ik,   m_ab.
 
-They are summed once for a configuration, at the first ratio, and serve local energies and log-derivatives.
+They are summed once for a configuration, at the first ratio, and serve local energies and log-derivatives.  Where many
+ratios are to come, these sums are products of small matrices for all sites at once.
 
 Pairs of sites without a parameter have r = 0.  Where there are such, permanents are products over the components of
 the graph of all other pairs between A and B, each with as many sites of A and of B.  Psi = 0 where one of them has
@@ -31,6 +32,8 @@ from hpc_nqs.kernels.moves cimport Proposal
 cdef extern from "nqs_permanent.h" nogil:
     double nqs_permanent(const double *, int, double *)
     void nqs_permanent_minors(const double *, int, const double *, double *, double *)
+    void nqs_permanent_moves(const double *, Py_ssize_t, const Py_ssize_t *, const Py_ssize_t *, Py_ssize_t,
+                             const double *, double, double *, double *, double *)
 
 cdef enum:
     DOWN = 0  # sides: B, then A
@@ -73,6 +76,8 @@ cdef class PermanentAmplitude(Amplitude):
         self.value = np.ones(BLOCK)
         self.minors = np.zeros((BLOCK, room * room))
         self.has_minors, self.n_components = np.zeros(BLOCK, dtype=np.intc), np.zeros(BLOCK, dtype=np.intc)
+        self.moved_up, self.moved_down = (np.zeros((BLOCK, room * self.n_sites)) for _ in range(2))
+        self.moved_both, self.has_moves = np.zeros((BLOCK, self.n_sites**2)), np.zeros(BLOCK, dtype=np.intc)
         self.labels, self.n_pairs = np.zeros((BLOCK, 2, room), dtype=np.intc), np.zeros((BLOCK, room), dtype=np.intc)
         self.summed = -1
         self.new_sides = np.zeros((2, self.n_sites), dtype=np.intp)
@@ -86,17 +91,6 @@ cdef class PermanentAmplitude(Amplitude):
         return PermanentAmplitude(np.asarray(self.exchange), np.asarray(self.pair_param), self.n_params, self.max_pairs)
 
     # ---- sums over matchings ---------------------------------------------------------------------------------------
-
-    cdef int find_components(self, const Py_ssize_t *down, const Py_ssize_t *up, Py_ssize_t size, int *of_down,
-                             int *of_up, int *n_pairs) noexcept nogil:
-        """Label the sites of both sides by component; return how many, -1 where Psi = 0 for their sizes."""
-        cdef Py_ssize_t i
-        if self.factorizes:
-            return pair_components(self.pair_param, down, up, size, self.max_pairs, of_down, of_up, n_pairs)
-        for i in range(size):
-            of_down[i] = of_up[i] = 0
-        n_pairs[0] = <int>size
-        return -1 if size > self.max_pairs else size > 0
 
     cdef int gather(self, const Py_ssize_t *down, const Py_ssize_t *up, Py_ssize_t size, const int *of_down,
                     const int *of_up, int component) noexcept nogil:
@@ -114,6 +108,15 @@ cdef class PermanentAmplitude(Amplitude):
                 self.matrix[i * n_up + k] = self.scaled[up[self.members[UP, i]], down[self.members[DOWN, k]]]
         return n_up
 
+    cdef void gather_all(self, const Py_ssize_t *down, const Py_ssize_t *up, Py_ssize_t size) noexcept nogil:
+        """Fill `matrix` where there is one component."""
+        cdef Py_ssize_t i, k
+        cdef const double *row
+        for i in range(size):
+            row = &self.scaled[up[i], 0]
+            for k in range(size):
+                self.matrix[i * size + k] = row[down[k]]
+
     cdef void sum_permanent(self, Py_ssize_t row) noexcept nogil:
         """Find the components of a row and the scaled permanent; `heads` then belongs to it."""
         cdef Py_ssize_t *down = &self.sides[row, DOWN, 0]
@@ -121,9 +124,17 @@ cdef class PermanentAmplitude(Amplitude):
         cdef int *of_down = &self.labels[row, DOWN, 0]
         cdef int *of_up = &self.labels[row, UP, 0]
         cdef Py_ssize_t size = self.n_side[row, UP], start = 0
-        cdef int n = self.find_components(down, up, size, of_down, of_up, &self.n_pairs[row, 0]), c, n_pairs
-        self.n_components[row], self.has_minors[row], self.summed = n, False, row
-        self.value[row] = 0 if n < 0 else 1
+        cdef int n, c, n_pairs
+        self.has_minors[row], self.has_moves[row], self.summed = False, False, row
+        if not self.factorizes:
+            self.n_components[row], self.value[row] = -1, 0
+            if size <= self.max_pairs:
+                self.gather_all(down, up, size)
+                self.value[row] = nqs_permanent(&self.matrix[0], <int>size, &self.heads[0])
+                self.n_components[row] = size > 0
+            return
+        n = pair_components(self.pair_param, down, up, size, self.max_pairs, of_down, of_up, &self.n_pairs[row, 0])
+        self.n_components[row], self.value[row] = n, 0 if n < 0 else 1
         for c in range(n):
             n_pairs = self.gather(down, up, size, of_down, of_up, c)
             self.factors[c] = nqs_permanent(&self.matrix[0], n_pairs, &self.heads[start])
@@ -144,6 +155,11 @@ cdef class PermanentAmplitude(Amplitude):
         if self.summed != row:
             self.sum_permanent(row)
         self.has_minors[row] = True
+        if not self.factorizes:
+            if n > 0:
+                self.gather_all(down, up, size)
+                nqs_permanent_minors(&self.matrix[0], <int>size, &self.heads[0], &self.tails[0], &self.minors[row, 0])
+            return
         for i in range(<int>(size * size)):
             self.minors[row, i] = 0
         for c in range(n):
@@ -169,7 +185,12 @@ cdef class PermanentAmplitude(Amplitude):
         cdef int c, n, n_pairs
         cdef double value = 1
         self.fill_lists(row)
-        n = self.find_components(down, up, size, of_down, of_up, &self.new_pairs[0])
+        if not self.factorizes:
+            if size > self.max_pairs:
+                return 0
+            self.gather_all(down, up, size)
+            return nqs_permanent(&self.matrix[0], <int>size, &self.tails[0])
+        n = pair_components(self.pair_param, down, up, size, self.max_pairs, of_down, of_up, &self.new_pairs[0])
         for c in range(n):
             n_pairs = self.gather(down, up, size, of_down, of_up, c)
             value *= nqs_permanent(&self.matrix[0], n_pairs, &self.tails[0])
@@ -177,15 +198,30 @@ cdef class PermanentAmplitude(Amplitude):
 
     # ---- moves -----------------------------------------------------------------------------------------------------
 
+    cdef inline void flip(self, const int8_t *visible, Py_ssize_t unit) noexcept nogil:
+        """Note that a site with one flip leaves a side, or joins that of the spin that stays."""
+        cdef Py_ssize_t site = unit if unit < self.n_sites else unit - self.n_sites
+        cdef int side = visible[site if unit >= self.n_sites else unit + self.n_sites] > 0
+        if visible[site] == visible[site + self.n_sites]:
+            self.leaving[side][self.n_leaving[side]] = site
+            self.n_leaving[side] += 1
+        else:
+            self.joining[side][self.n_joining[side]] = site
+            self.n_joining[side] += 1
+
     cdef bint prepare(self, const int8_t *visible, const Proposal *proposal) noexcept nogil:
         """Find the sites that leave and join A and B in a move; return whether there are any."""
-        cdef Py_ssize_t site
+        cdef Py_ssize_t site, first = proposal.flips[0], second = proposal.flips[1]
         cdef int p, q, n_seen = 0, before, after
         cdef Py_ssize_t[4] seen
         cdef int8_t sigma, ancilla
         cdef bint changes = False
         for q in range(2):
             self.n_leaving[q] = self.n_joining[q] = 0
+        if proposal.n_flips == 2 and first - second != self.n_sites and second - first != self.n_sites:
+            self.flip(visible, first)
+            self.flip(visible, second)
+            return True
         for p in range(proposal.n_flips):
             site = proposal.flips[p] % self.n_sites
             for q in range(n_seen):
@@ -268,6 +304,7 @@ cdef class PermanentAmplitude(Amplitude):
         cdef bint up_joins = self.n_joining[UP] > 0, down_joins = self.n_joining[DOWN] > 0
         cdef double total = 0, sum
         cdef const double *minors = &self.minors[row, 0]
+        cdef bint known = self.has_moves[row]
         cdef int side
         for side in range(2):
             if self.n_leaving[side] > 1 or self.n_joining[side] > 1:
@@ -283,13 +320,19 @@ cdef class PermanentAmplitude(Amplitude):
         if up_leaves and down_leaves:
             return minors[old_up * size + old_down]
         if up_leaves:
+            if known:
+                return self.moved_up[row, old_up * self.n_sites + new_up]
             for k in range(size):
                 total += self.scaled[new_up, down[k]] * minors[old_up * size + k]
             return total
         if down_leaves:
+            if known:
+                return self.moved_down[row, old_down * self.n_sites + new_down]
             for i in range(size):
                 total += self.scaled[new_down, up[i]] * minors[i * size + old_down]
             return total
+        if known:
+            return self.moved_both[row, new_down * self.n_sites + new_up]
         for i in range(size):
             sum = 0
             for k in range(size):
@@ -333,6 +376,17 @@ cdef class PermanentAmplitude(Amplitude):
             self.sum_permanent(row)
             if n > 1:  # for local energies or log-derivatives, while `heads` belongs to this row
                 self.sum_minors(row)
+
+    cdef void anticipate(self, Py_ssize_t n) noexcept nogil:
+        cdef Py_ssize_t row
+        for row in range(n):
+            if self.value[row] == 0:
+                continue
+            self.sum_minors(row)
+            nqs_permanent_moves(&self.scaled[0, 0], self.n_sites, &self.sides[row, UP, 0], &self.sides[row, DOWN, 0],
+                                self.n_side[row, UP], &self.minors[row, 0], self.value[row], &self.moved_up[row, 0],
+                                &self.moved_down[row, 0], &self.moved_both[row, 0])
+            self.has_moves[row] = True
 
     cdef double complex ratio(self, Py_ssize_t row, const int8_t *visible, const Proposal *proposal) noexcept nogil:
         if not self.prepare(visible, proposal):

@@ -14,10 +14,10 @@ elsewhere.
 
 import numpy as np
 
-from hpc_nqs.kernels.local_energy import move_ratios
+from hpc_nqs.kernels.local_energy import local_energies
 from hpc_nqs.observables.diagonal import pairs_by_distance
 
-BLOCK = 2048  # samples whose ratios are held at a time
+BLOCK = 256  # samples whose ratios are held at a time, within the caches
 MAX_DISTANCES = 12  # of pairs of sites, nearest first
 RTOL = 1e-10  # of the fit
 
@@ -39,7 +39,7 @@ class ControlVariates:
 
     def __init__(self, purification, lattice):
         self.purification = purification
-        self.moves = np.concatenate([purification.terms.ravel(), purification.site_moves])
+        self.n_moves = purification.terms.size + len(purification.site_moves)
         pairs = list(pairs_by_distance(lattice).values())[:MAX_DISTANCES]
         self.pairs = [half + half.T for half in pairs]
         self.n_controls = 1 + len(pairs) if purification.model.conserves_sz else 2 + 3 * len(pairs)
@@ -51,29 +51,44 @@ class ControlVariates:
         ----------
         configurations : (n, n_visible) int8
         amplitude : Amplitude
+            Real.
         threads : Threads
         """
-        kernel, out = self.purification.moves.kernel(), np.empty((len(configurations), self.n_controls))
-        sums = self._exchange_sums if self.purification.model.conserves_sz else self._flip_sums
+        n, out = len(configurations), np.empty((len(configurations), self.n_controls))
+        energies, log_psi = np.empty((n, len(self.purification.hamiltonians)), dtype=complex), np.empty(n, dtype=complex)
 
         def fill(own, part):
-            for start in range(part.start, part.stop, BLOCK):
-                block = slice(start, min(start + BLOCK, part.stop))
-                spins = configurations[block]
-                ratios = np.empty((len(spins), len(self.moves)), dtype=np.complex128)
-                move_ratios(spins, own, kernel, self.moves, ratios, np.empty(len(spins), dtype=np.complex128))
-                out[block] = np.stack(sums(spins.astype(np.float64), ratios), axis=1)
+            self.fill(configurations[part], own, energies[part], log_psi[part], out[part])
 
-        threads.run(amplitude, len(configurations), fill)
+        threads.run(amplitude, n, fill)
         return out
+
+    def fill(self, configurations, amplitude, energies, log_psi, out):
+        """Write the sums to `out` (n, n_controls), local energies and ln Psi as `local_energies` does.
+
+        They come from one set of ratios.
+        """
+        system = self.purification
+        kernel, hamiltonians = system.moves.kernel(), list(system.hamiltonians)
+        sums = self._exchange_sums if system.model.conserves_sz else self._flip_sums
+        ratios = np.empty((min(BLOCK, len(configurations)), self.n_moves))
+        for start in range(0, len(configurations), BLOCK):
+            block = slice(start, start + BLOCK)
+            spins = configurations[block]
+            local_energies(
+                spins, amplitude, kernel, hamiltonians, energies[block], log_psi[block], ratios[: len(spins)],
+                system.site_moves,
+            )
+            with np.errstate(all="ignore"):  # configurations without weight
+                out[block] = np.stack(sums(spins.astype(np.float64), ratios[: len(spins)]), axis=1)
 
     def _exchange_sums(self, spins, ratios):
         """Return the sums from Psi(moved) / Psi, (n, 2 n_bonds + n_sites), zero where the configuration has no move."""
         n = self.purification.n_sites
         elements = np.tile(self.purification.model.exchange_element, 2)
-        squares = np.square(np.abs(ratios))
+        squares = np.square(ratios)
         moved = squares / (1 + squares)  # the probability of the other state
-        local = ratios.real * (moved - 1 / (1 + squares))
+        local = ratios * (2 * moved - 1)
         columns = [local[:, :-n] @ elements]
         layers = spins[:, :n], spins[:, n:]
         for pairs in self.pairs:
@@ -85,7 +100,7 @@ class ControlVariates:
         n = self.purification.n_sites
         sigma, ancilla = spins[:, :n], spins[:, n:]
         of_sigma, of_ancilla, of_both = np.split(ratios, 3, axis=1)
-        squares = np.square(np.abs([of_sigma, of_ancilla, of_both]))
+        squares = np.square([of_sigma, of_ancilla, of_both])
         total = 1 + squares.sum(axis=0)
         # x - E[x | others]: x changes sign with the flips `odd`
         deviations = [
@@ -93,8 +108,8 @@ class ControlVariates:
             for x, odd in ((sigma, [0, 2]), (ancilla, [1, 2]), (sigma * ancilla, [0, 1]))
         ]
         # local energies of sx on either layer; their means are sums of Psi* Psi(flipped) over the four states
-        local = (of_sigma + of_ancilla).real
-        local -= 2 * (of_sigma + of_ancilla.conj() * of_both + of_ancilla + of_sigma.conj() * of_both).real / total
+        local = of_sigma + of_ancilla
+        local = local - 2 * local * (1 + of_both) / total
         columns = [local.sum(axis=1), deviations[2].sum(axis=1)]
         for pairs in self.pairs:
             others = [(pairs @ x.T).T for x in (sigma, ancilla, sigma * ancilla)]
