@@ -13,6 +13,7 @@ elsewhere.
 """
 
 import numpy as np
+from scipy.sparse import vstack
 
 from hpc_nqs.kernels.local_energy import local_energies
 from hpc_nqs.observables.diagonal import pairs_by_distance
@@ -41,7 +42,7 @@ class ControlVariates:
         self.purification = purification
         self.n_moves = purification.terms.size + len(purification.site_moves)
         pairs = list(pairs_by_distance(lattice).values())[:MAX_DISTANCES]
-        self.pairs = [half + half.T for half in pairs]
+        self.pairs = vstack([half + half.T for half in pairs], format="csr")  # of all distances in one product
         self.n_controls = 1 + len(pairs) if purification.model.conserves_sz else 2 + 3 * len(pairs)
 
     def values(self, configurations, amplitude, threads):
@@ -80,7 +81,13 @@ class ControlVariates:
                 system.site_moves,
             )
             with np.errstate(all="ignore"):  # configurations without weight
-                out[block] = np.stack(sums(spins.astype(np.float64), ratios[: len(spins)]), axis=1)
+                out[block] = sums(spins.astype(np.float64), ratios[: len(spins)])
+
+    def _of_pairs(self, deviations, others):
+        """Return sum_i deviations_i sum_j w_ij others_j at every distance, (n_distances, n), of (n, n_sites) both."""
+        n_samples, n_sites = others.shape
+        sums = (self.pairs @ np.ascontiguousarray(others.T)).reshape(-1, n_sites, n_samples)
+        return np.einsum("din,in->dn", sums, np.ascontiguousarray(deviations.T))
 
     def _exchange_sums(self, spins, ratios):
         """Return the sums from Psi(moved) / Psi, (n, 2 n_bonds + n_sites), zero where the configuration has no move."""
@@ -89,11 +96,8 @@ class ControlVariates:
         squares = np.square(ratios)
         moved = squares / (1 + squares)  # the probability of the other state
         local = ratios * (2 * moved - 1)
-        columns = [local[:, :-n] @ elements]
-        layers = spins[:, :n], spins[:, n:]
-        for pairs in self.pairs:
-            columns.append(sum(np.einsum("ni,ni->n", x * moved[:, -n:], (pairs @ x.T).T) for x in layers))
-        return columns
+        of_pairs = sum(self._of_pairs(x * moved[:, -n:], x) for x in (spins[:, :n], spins[:, n:]))
+        return np.column_stack([local[:, :-n] @ elements, of_pairs.T])
 
     def _flip_sums(self, spins, ratios):
         """Return the sums from Psi(flipped) / Psi, (n, 3 n_sites): sigma, ancilla and both flipped."""
@@ -102,20 +106,19 @@ class ControlVariates:
         of_sigma, of_ancilla, of_both = np.split(ratios, 3, axis=1)
         squares = np.square([of_sigma, of_ancilla, of_both])
         total = 1 + squares.sum(axis=0)
+        values = sigma, ancilla, sigma * ancilla
         # x - E[x | others]: x changes sign with the flips `odd`
         deviations = [
-            2 * x * squares[odd].sum(axis=0) / total
-            for x, odd in ((sigma, [0, 2]), (ancilla, [1, 2]), (sigma * ancilla, [0, 1]))
+            2 * x * squares[odd].sum(axis=0) / total for x, odd in zip(values, ([0, 2], [1, 2], [0, 1]), strict=True)
         ]
-        # local energies of sx on either layer; their means are sums of Psi* Psi(flipped) over the four states
+        # local energies of sx on either layer; their means are sums of Psi Psi(flipped) over the four states
         local = of_sigma + of_ancilla
         local = local - 2 * local * (1 + of_both) / total
-        columns = [local.sum(axis=1), deviations[2].sum(axis=1)]
-        for pairs in self.pairs:
-            others = [(pairs @ x.T).T for x in (sigma, ancilla, sigma * ancilla)]
-            for terms in (((0, 0), (1, 1)), ((0, 1), (1, 0)), ((2, 2),)):
-                columns.append(sum(np.einsum("ni,ni->n", deviations[x], others[y]) for x, y in terms))
-        return columns
+        of_pairs = [
+            sum(self._of_pairs(deviations[x], values[y]) for x, y in terms)
+            for terms in (((0, 0), (1, 1)), ((0, 1), (1, 0)), ((2, 2),))
+        ]
+        return np.column_stack([local.sum(axis=1), deviations[2].sum(axis=1), *(each.T for each in of_pairs)])
 
 
 def fitted_coefficients(values, controls, weights, team):
