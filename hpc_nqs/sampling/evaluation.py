@@ -96,6 +96,30 @@ def evaluate(samples, wavefunction, system, team, amplitude=None, controls=None)
     )
 
 
+def every(stride, samples, evaluation, team):
+    """Return one of `stride` samples of every chain and the evaluation of these.  *Collective*.
+
+    Weights sum to 1 again; the mean energy stays that of all samples.
+    """
+    n_chains, n_per_chain = samples.configurations.shape[:2]
+    chosen = np.arange(n_chains * n_per_chain).reshape(n_chains, n_per_chain)[:, ::stride].ravel()
+    weights = evaluation.weights[chosen]
+    totals = np.array([weights.sum(), weights @ weights])
+    team.sum_in_place(totals)
+    fewer = replace(
+        samples, configurations=np.ascontiguousarray(samples.configurations[:, ::stride]),
+        log_density=samples.log_density[chosen],
+    )
+    return fewer, replace(
+        evaluation, energies=evaluation.energies[chosen], log_psi=evaluation.log_psi[chosen],
+        weights=weights / totals[0], n_effective=totals[0] ** 2 / totals[1],
+        **{
+            name: values if values is None else values[chosen]
+            for name, values in (("penalty", evaluation.penalty), ("controls", evaluation.controls))
+        },
+    )
+
+
 def chainwise(evaluation, samples, n_chains, team):
     """Return an evaluation whose numbers are the same to the last bit on any number of ranks.  *Collective*.
 

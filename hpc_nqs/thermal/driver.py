@@ -141,7 +141,7 @@ class Cooling(Computation):
     def _remember(self, velocity):
         """Keep the present parameters and their slope: a kernel of rings, and what can be measured afterwards."""
         if not self.ansatz.has_bra_and_ket:
-            evolution, slope = self.evolution, 0.5 * self.evolution.change(velocity)
+            evolution, slope = self.evolution, self.evolution.slope(velocity)
             self.rings.path.add(evolution.beta, self.ansatz.wavefunction.params, slope, evolution.heat(velocity))
 
     def _is_passed(self, target):
@@ -179,7 +179,7 @@ class Cooling(Computation):
             samples.umbrella_samples = self.umbrella.sample(
                 self.ansatz.wavefunction, beta, samples, len(self.history), self.team.threads
             )
-        first = self.evolution.velocity(samples, evaluation)
+        first = self.evolution.velocity_of_step(samples, evaluation)
         acceptance = self.sampler.acceptance(self.team)
         problem = self._problem(summary, acceptance)
         if problem:
