@@ -95,8 +95,7 @@ void nqs_permanent_minors(const double *matrix, int size, const double *heads,
 NQS_DISPATCH
 void nqs_permanent_moves(const double *exchange, ptrdiff_t n_sites, const ptrdiff_t *up,
                          const ptrdiff_t *down, ptrdiff_t size, const double *minors,
-                         double permanent, double *restrict of_up, double *restrict of_down,
-                         double *restrict of_both)
+                         double *restrict of_up, double *restrict of_down)
 {
     const ptrdiff_t n = n_sites;
 
@@ -112,16 +111,4 @@ void nqs_permanent_moves(const double *exchange, ptrdiff_t n_sites, const ptrdif
                 b[site] += minor * from_up[site];
             }
         }
-    for (ptrdiff_t b = 0; b < n; b++) {
-        const double *row = exchange + b * n;
-        double *sum = of_both + b * n;
-        for (ptrdiff_t site = 0; site < n; site++)
-            sum[site] = permanent * row[site];
-        for (ptrdiff_t i = 0; i < size; i++) {
-            const double factor = row[up[i]];
-            const double *a = of_up + i * n;
-            for (ptrdiff_t site = 0; site < n; site++)
-                sum[site] += factor * a[site];
-        }
-    }
 }

@@ -25,12 +25,12 @@ double nqs_permanent(const double *matrix, int size, double *heads);
 void nqs_permanent_minors(const double *matrix, int size, const double *heads,
                           double *tails, double *minors);
 
-/* Permanents after moves that add sites, from the minors of r_ik, i in `up` and k
- * in `down`, rows and columns of `exchange` (n_sites, n_sites), symmetric:
- * of_up (size, n_sites), row i replaced by a site; of_down (size, n_sites), column k
- * replaced; of_both (n_sites, n_sites), a column, the first index, and a row added. */
+/* Permanents after a site has taken the place of another one, from the minors of
+ * r_ik, i in `up` and k in `down`, rows and columns of `exchange` (n_sites, n_sites),
+ * symmetric: of_up (size, n_sites) in place of row i, of_down (size, n_sites) in place
+ * of column k. */
 void nqs_permanent_moves(const double *exchange, ptrdiff_t n_sites, const ptrdiff_t *up,
                          const ptrdiff_t *down, ptrdiff_t size, const double *minors,
-                         double permanent, double *of_up, double *of_down, double *of_both);
+                         double *of_up, double *of_down);
 
 #endif

@@ -43,7 +43,8 @@ void nqs_flip_differences(const double *table, const int *codes, const ptrdiff_t
 }
 
 NQS_DISPATCH
-void nqs_sum_fields(const double *pairs, const int *spins, ptrdiff_t n_sites, double *fields)
+void nqs_sum_fields(const double *restrict pairs, const int *restrict spins, ptrdiff_t n_sites,
+                    double *restrict fields)
 {
     const ptrdiff_t n = 4 * n_sites;
     for (ptrdiff_t k = 0; k < n; k++)
@@ -56,7 +57,8 @@ void nqs_sum_fields(const double *pairs, const int *spins, ptrdiff_t n_sites, do
 }
 
 NQS_DISPATCH
-void nqs_move_fields(const double *before, const double *after, ptrdiff_t n, double *fields)
+void nqs_move_fields(const double *restrict before, const double *restrict after, ptrdiff_t n,
+                     double *restrict fields)
 {
     for (ptrdiff_t k = 0; k < n; k++)
         fields[k] += after[k] - before[k];

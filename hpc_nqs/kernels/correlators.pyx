@@ -21,8 +21,8 @@ from hpc_nqs.kernels.moves cimport Proposal
 
 cdef extern from "nqs_tables.h" nogil:
     void nqs_codes(const int *, const Py_ssize_t *, const Py_ssize_t *, const Py_ssize_t *, Py_ssize_t, int *)
-    void nqs_flip_differences(const double *, const int *, const Py_ssize_t *, const Py_ssize_t *, Py_ssize_t, Py_ssize_t,
-                              double *)
+    void nqs_flip_differences(const double *, const int *, const Py_ssize_t *, const Py_ssize_t *, Py_ssize_t,
+                              Py_ssize_t, double *)
     void nqs_sum_fields(const double *, const int *, Py_ssize_t, double *)
     void nqs_move_fields(const double *, const double *, Py_ssize_t, double *)
 

@@ -6,6 +6,7 @@ from hpc_nqs.kernels.moves cimport Proposal
 cdef class PermanentAmplitude(Amplitude):
     cdef Py_ssize_t n_sites, max_pairs, room
     cdef bint factorizes              # some pairs of sites have no parameter
+    cdef bint keeps_minors            # those of several configurations are wanted
     cdef const double[:, ::1] exchange
     cdef const int[:, ::1] pair_param
     cdef double[:, ::1] scaled        # r over its largest entry
@@ -17,7 +18,7 @@ cdef class PermanentAmplitude(Amplitude):
     cdef double[::1] value            # scaled permanents (BLOCK,)
     cdef double[:, ::1] minors        # scaled, (up, down) (BLOCK, room^2), where has_minors
     cdef int[::1] has_minors          # (BLOCK,)
-    cdef double[:, ::1] moved_up, moved_down, moved_both  # after moves, see nqs_permanent_moves, where has_moves
+    cdef double[:, ::1] moved_up, moved_down  # see nqs_permanent_moves (BLOCK, room n_sites), where has_moves
     cdef int[::1] has_moves           # (BLOCK,)
     cdef int[:, :, ::1] labels        # components of the sites of B and of A (BLOCK, 2, room)
     cdef int[:, ::1] n_pairs          # of a component (BLOCK, room)

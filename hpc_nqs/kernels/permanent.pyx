@@ -10,7 +10,7 @@ of a configuration give its permanent in all cases, with a' and b' the new sites
     sum_k r_a'k m_ak,   sum_i r_ib' m_ib,   r_a'b' perm + sum_ik r_a'k r_ib' m_ik,   m_ab.
 
 They are summed once for a configuration, at the first ratio, and serve local energies and log-derivatives.  Where many
-ratios are to come, these sums are products of small matrices for all sites at once.
+ratios are to come, the first two sums are those of all sites at once, and the third has a single sum over the first.
 
 Pairs of sites without a parameter have r = 0.  Where there are such, permanents are products over the components of
 the graph of all other pairs between A and B, each with as many sites of A and of B.  Psi = 0 where one of them has
@@ -33,7 +33,7 @@ cdef extern from "nqs_permanent.h" nogil:
     double nqs_permanent(const double *, int, double *)
     void nqs_permanent_minors(const double *, int, const double *, double *, double *)
     void nqs_permanent_moves(const double *, Py_ssize_t, const Py_ssize_t *, const Py_ssize_t *, Py_ssize_t,
-                             const double *, double, double *, double *, double *)
+                             const double *, double *, double *)
 
 cdef enum:
     DOWN = 0  # sides: B, then A
@@ -77,7 +77,7 @@ cdef class PermanentAmplitude(Amplitude):
         self.minors = np.zeros((BLOCK, room * room))
         self.has_minors, self.n_components = np.zeros(BLOCK, dtype=np.intc), np.zeros(BLOCK, dtype=np.intc)
         self.moved_up, self.moved_down = (np.zeros((BLOCK, room * self.n_sites)) for _ in range(2))
-        self.moved_both, self.has_moves = np.zeros((BLOCK, self.n_sites**2)), np.zeros(BLOCK, dtype=np.intc)
+        self.has_moves, self.keeps_minors = np.zeros(BLOCK, dtype=np.intc), True
         self.labels, self.n_pairs = np.zeros((BLOCK, 2, room), dtype=np.intc), np.zeros((BLOCK, room), dtype=np.intc)
         self.summed = -1
         self.new_sides = np.zeros((2, self.n_sites), dtype=np.intp)
@@ -332,7 +332,9 @@ cdef class PermanentAmplitude(Amplitude):
                 total += self.scaled[new_down, up[i]] * minors[i * size + old_down]
             return total
         if known:
-            return self.moved_both[row, new_down * self.n_sites + new_up]
+            for i in range(size):
+                total += self.scaled[new_down, up[i]] * self.moved_up[row, i * self.n_sites + new_up]
+            return total + self.scaled[new_up, new_down] * self.value[row]
         for i in range(size):
             sum = 0
             for k in range(size):
@@ -341,7 +343,7 @@ cdef class PermanentAmplitude(Amplitude):
         return total + self.scaled[new_up, new_down] * self.value[row]
 
     cdef double unscaled(self, double ratio) noexcept nogil:
-        """Return the ratio of permanents of a ratio of scaled ones, of the move that `prepare` has read; 0: no number."""
+        """Return the ratio of permanents of a ratio of scaled ones, of the move of `prepare`; 0: no number."""
         if self.n_joining[UP] > self.n_leaving[UP]:
             ratio *= self.scale
         elif self.n_joining[UP] < self.n_leaving[UP]:
@@ -374,7 +376,7 @@ cdef class PermanentAmplitude(Amplitude):
                     self.sides[row, side, self.n_side[row, side]] = i
                     self.n_side[row, side] += 1
             self.sum_permanent(row)
-            if n > 1:  # for local energies or log-derivatives, while `heads` belongs to this row
+            if n > 1 and self.keeps_minors:  # for local energies or log-derivatives, while `heads` belongs to this row
                 self.sum_minors(row)
 
     cdef void anticipate(self, Py_ssize_t n) noexcept nogil:
@@ -384,8 +386,8 @@ cdef class PermanentAmplitude(Amplitude):
                 continue
             self.sum_minors(row)
             nqs_permanent_moves(&self.scaled[0, 0], self.n_sites, &self.sides[row, UP, 0], &self.sides[row, DOWN, 0],
-                                self.n_side[row, UP], &self.minors[row, 0], self.value[row], &self.moved_up[row, 0],
-                                &self.moved_down[row, 0], &self.moved_both[row, 0])
+                                self.n_side[row, UP], &self.minors[row, 0], &self.moved_up[row, 0],
+                                &self.moved_down[row, 0])
             self.has_moves[row] = True
 
     cdef double complex ratio(self, Py_ssize_t row, const int8_t *visible, const Proposal *proposal) noexcept nogil:

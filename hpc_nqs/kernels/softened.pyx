@@ -43,6 +43,7 @@ cdef class SoftenedPermanentAmplitude(Amplitude):
     def __init__(self, exchange, pair_param, max_pairs, share):
         self.signed = signed = PermanentAmplitude(exchange, pair_param, 0, max_pairs)
         self.positive = positive = PermanentAmplitude(np.abs(exchange), pair_param, 0, max_pairs)
+        signed.keeps_minors = positive.keeps_minors = False
         self.width, self.n_visible, self.n_params = 1, signed.n_visible, 0
         self.share = share
         self.weight = np.zeros(BLOCK)
@@ -67,8 +68,6 @@ cdef class SoftenedPermanentAmplitude(Amplitude):
         self.signed.refresh(visible, n)
         for row in range(n):
             self.positive.sum_permanent(row)
-            if n > 1:
-                self.positive.sum_minors(row)
             self.weight[row] = self.softened(self.signed.value[row], self.positive.value[row])
 
     cdef double complex ratio(self, Py_ssize_t row, const int8_t *visible, const Proposal *proposal) noexcept nogil:
