@@ -23,7 +23,7 @@ cdef extern from "nqs_tables.h" nogil:
     void nqs_codes(const int *, const Py_ssize_t *, const Py_ssize_t *, const Py_ssize_t *, Py_ssize_t, int *)
     void nqs_flip_differences(const double *, const int *, const Py_ssize_t *, const Py_ssize_t *, Py_ssize_t,
                               Py_ssize_t, double *)
-    void nqs_sum_fields(const double *, const int *, Py_ssize_t, double *)
+    void nqs_sum_fields(const double *, const int *, Py_ssize_t, Py_ssize_t, double *)
     void nqs_move_fields(const double *, const double *, Py_ssize_t, double *)
 
 
@@ -72,7 +72,9 @@ cdef class CorrelatorAmplitude(Amplitude):
     cdef bint has_pairs
     cdef int[:, ::1] codes            # states: (BLOCK, n_cover)
     cdef int[:, ::1] spins            # s of every site (BLOCK, n_sites), where has_pairs
-    cdef double[:, ::1] fields        # f (BLOCK, 4 n_sites), where has_pairs
+    cdef double[:, ::1] fields        # f (BLOCK, 4 n_sites), where has_pairs and once they have been asked for
+    cdef bint has_fields
+    cdef Py_ssize_t n_rows            # of the last `refresh`
     cdef double[:, ::1] differences   # D (n_visible, BLOCK), where has_differences
     cdef int[::1] has_differences     # (BLOCK,)
     cdef int[:, ::1] up, lanes        # work: spins (n_visible, BLOCK) and codes (n_clusters or n_cover, BLOCK)
@@ -125,7 +127,7 @@ cdef class CorrelatorAmplitude(Amplitude):
             for row in range(n):
                 for i in range(self.n_sites):
                     self.spins[row, i] = self.up[i, row] + 2 * self.up[i + self.n_sites, row]
-                nqs_sum_fields(&self.pair_table[0, 0], &self.spins[row, 0], self.n_sites, &self.fields[row, 0])
+        self.has_fields, self.n_rows = False, n
 
     cdef void anticipate(self, Py_ssize_t n) noexcept nogil:
         cdef Py_ssize_t row, c
@@ -139,10 +141,17 @@ cdef class CorrelatorAmplitude(Amplitude):
         for row in range(n):
             self.has_differences[row] = True
 
+    cdef void sum_fields(self) noexcept nogil:
+        """Fill the fields of all rows, unless they are there."""
+        if not self.has_fields:
+            nqs_sum_fields(&self.pair_table[0, 0], &self.spins[0, 0], self.n_rows, self.n_sites, &self.fields[0, 0])
+            self.has_fields = True
+
     cdef double pair_difference(self, Py_ssize_t row, Py_ssize_t change) noexcept nogil:
         """Return the change of the sum over pairs of sites."""
         cdef Py_ssize_t a, b, i, j, new_i, new_j
         cdef double difference = 0
+        self.sum_fields()
         for a in range(self.first_site[change], self.first_site[change + 1]):
             i = 4 * self.site[a] + self.spins[row, self.site[a]]
             new_i = i ^ self.site_mask[a]
@@ -178,6 +187,7 @@ cdef class CorrelatorAmplitude(Amplitude):
         for t in range(self.first_flip[change], self.first_flip[change + 1]):
             self.codes[row, self.flip_cluster[t]] ^= self.flip_mask[t]
         if self.has_pairs:
+            self.sum_fields()
             for t in range(self.first_site[change], self.first_site[change + 1]):
                 i = 4 * self.site[t] + self.spins[row, self.site[t]]
                 new_i = i ^ self.site_mask[t]
@@ -191,6 +201,7 @@ cdef class CorrelatorAmplitude(Amplitude):
         for c in range(self.n_cover):
             total += self.table[self.codes[row, c]]
         if self.has_pairs:
+            self.sum_fields()
             for i in range(self.n_sites):
                 pairs += self.fields[row, 4 * i + self.spins[row, i]]
         return total + 0.5 * pairs
@@ -203,5 +214,6 @@ cdef class CorrelatorAmplitude(Amplitude):
         for row in range(n):
             for k in range(self.n_params):
                 out[row * stride + k] = 0
-            for c in range(self.n_clusters):
+        for c in range(self.n_clusters):
+            for row in range(n):
                 out[row * stride + self.code_param[self.lanes[c, row]] - 1] += 1
