@@ -2,6 +2,7 @@ from libc.stdint cimport int8_t
 
 from hpc_nqs.kernels.amplitude cimport Amplitude
 from hpc_nqs.kernels.moves cimport Proposal
+from hpc_nqs.kernels.sides cimport SideChange
 
 cdef class PermanentAmplitude(Amplitude):
     cdef Py_ssize_t n_sites, max_pairs, room
@@ -24,9 +25,7 @@ cdef class PermanentAmplitude(Amplitude):
     cdef int[:, ::1] n_pairs          # of a component (BLOCK, room)
     cdef int[::1] n_components        # (BLOCK,)
     cdef Py_ssize_t summed            # the row whose sums over subsets are in `heads`, or -1
-    # of a move: sites that leave and join A and B
-    cdef Py_ssize_t[2][4] leaving, joining
-    cdef int[2] n_leaving, n_joining
+    cdef SideChange change            # of the move at hand
     # work
     cdef Py_ssize_t[:, ::1] new_sides
     cdef int[:, ::1] new_labels, members
@@ -38,8 +37,6 @@ cdef class PermanentAmplitude(Amplitude):
     cdef void sum_permanent(self, Py_ssize_t row) noexcept nogil
     cdef void sum_minors(self, Py_ssize_t row) noexcept nogil
     cdef double fresh_permanent(self, Py_ssize_t row) noexcept nogil
-    cdef inline void flip(self, const int8_t *visible, Py_ssize_t unit) noexcept nogil
-    cdef bint prepare(self, const int8_t *visible, const Proposal *proposal) noexcept nogil
     cdef void fill_lists(self, Py_ssize_t row) noexcept nogil
     cdef bint may_be_too_large(self, Py_ssize_t row) noexcept nogil
     cdef double new_permanent(self, Py_ssize_t row) noexcept nogil

@@ -28,16 +28,13 @@ import numpy as np
 from hpc_nqs.kernels.amplitude cimport BLOCK
 from hpc_nqs.kernels.components cimport pair_components
 from hpc_nqs.kernels.moves cimport Proposal
+from hpc_nqs.kernels.sides cimport DOWN, UP, read_sides
 
 cdef extern from "nqs_permanent.h" nogil:
     double nqs_permanent(const double *, int, double *)
     void nqs_permanent_minors(const double *, int, const double *, double *, double *)
     void nqs_permanent_moves(const double *, Py_ssize_t, const Py_ssize_t *, const Py_ssize_t *, Py_ssize_t,
                              const double *, double *, double *)
-
-cdef enum:
-    DOWN = 0  # sides: B, then A
-    UP = 1
 
 
 cdef class PermanentAmplitude(Amplitude):
@@ -176,12 +173,12 @@ cdef class PermanentAmplitude(Amplitude):
                         others * self.block_minors[i * n_pairs + k])
 
     cdef double fresh_permanent(self, Py_ssize_t row) noexcept nogil:
-        """Return the scaled permanent after the move that `prepare` has read, from its lists."""
+        """Return the scaled permanent after the move of `change`, from its lists."""
         cdef Py_ssize_t *down = &self.new_sides[DOWN, 0]
         cdef Py_ssize_t *up = &self.new_sides[UP, 0]
         cdef int *of_down = &self.new_labels[DOWN, 0]
         cdef int *of_up = &self.new_labels[UP, 0]
-        cdef Py_ssize_t size = self.n_side[row, UP] - self.n_leaving[UP] + self.n_joining[UP]
+        cdef Py_ssize_t size = self.n_side[row, UP] - self.change.n_leaving[UP] + self.change.n_joining[UP]
         cdef int c, n, n_pairs
         cdef double value = 1
         self.fill_lists(row)
@@ -198,57 +195,6 @@ cdef class PermanentAmplitude(Amplitude):
 
     # ---- moves -----------------------------------------------------------------------------------------------------
 
-    cdef inline void flip(self, const int8_t *visible, Py_ssize_t unit) noexcept nogil:
-        """Note that a site with one flip leaves a side, or joins that of the spin that stays."""
-        cdef Py_ssize_t site = unit if unit < self.n_sites else unit - self.n_sites
-        cdef int side = visible[site if unit >= self.n_sites else unit + self.n_sites] > 0
-        if visible[site] == visible[site + self.n_sites]:
-            self.leaving[side][self.n_leaving[side]] = site
-            self.n_leaving[side] += 1
-        else:
-            self.joining[side][self.n_joining[side]] = site
-            self.n_joining[side] += 1
-
-    cdef bint prepare(self, const int8_t *visible, const Proposal *proposal) noexcept nogil:
-        """Find the sites that leave and join A and B in a move; return whether there are any."""
-        cdef Py_ssize_t site, first = proposal.flips[0], second = proposal.flips[1]
-        cdef int p, q, n_seen = 0, before, after
-        cdef Py_ssize_t[4] seen
-        cdef int8_t sigma, ancilla
-        cdef bint changes = False
-        for q in range(2):
-            self.n_leaving[q] = self.n_joining[q] = 0
-        if proposal.n_flips == 2 and first - second != self.n_sites and second - first != self.n_sites:
-            self.flip(visible, first)
-            self.flip(visible, second)
-            return True
-        for p in range(proposal.n_flips):
-            site = proposal.flips[p] % self.n_sites
-            for q in range(n_seen):
-                if seen[q] == site:
-                    break
-            else:
-                seen[n_seen] = site
-                n_seen += 1
-                sigma, ancilla = visible[site], visible[site + self.n_sites]
-                before = sigma + ancilla
-                for q in range(proposal.n_flips):
-                    if proposal.flips[q] == site:
-                        sigma = -sigma
-                    elif proposal.flips[q] == site + self.n_sites:
-                        ancilla = -ancilla
-                after = sigma + ancilla
-                if before == after:
-                    continue
-                changes = True
-                if before != 0:
-                    self.leaving[before > 0][self.n_leaving[before > 0]] = site
-                    self.n_leaving[before > 0] += 1
-                if after != 0:
-                    self.joining[after > 0][self.n_joining[after > 0]] = site
-                    self.n_joining[after > 0] += 1
-        return changes
-
     cdef void fill_lists(self, Py_ssize_t row) noexcept nogil:
         """Write the lists after the move to `new_sides`: who leaves makes way for who joins, or for the last one."""
         cdef int side, q
@@ -257,26 +203,26 @@ cdef class PermanentAmplitude(Amplitude):
             n = self.n_side[row, side]
             for i in range(n):
                 self.new_sides[side, i] = self.sides[row, side, i]
-            for q in range(self.n_joining[side]):
-                if q < self.n_leaving[side]:
-                    self.new_sides[side, self.place[row, self.leaving[side][q]]] = self.joining[side][q]
+            for q in range(self.change.n_joining[side]):
+                if q < self.change.n_leaving[side]:
+                    self.new_sides[side, self.place[row, self.change.leaving[side][q]]] = self.change.joining[side][q]
                 else:
-                    self.new_sides[side, n] = self.joining[side][q]
+                    self.new_sides[side, n] = self.change.joining[side][q]
                     n += 1
-            for q in range(self.n_joining[side], self.n_leaving[side]):
+            for q in range(self.change.n_joining[side], self.change.n_leaving[side]):
                 hole = 0
-                while self.new_sides[side, hole] != self.leaving[side][q]:
+                while self.new_sides[side, hole] != self.change.leaving[side][q]:
                     hole += 1
                 n -= 1
                 self.new_sides[side, hole] = self.new_sides[side, n]
 
     cdef bint may_be_too_large(self, Py_ssize_t row) noexcept nogil:
         """Whether a component that the move touches might have more than `max_pairs` pairs afterwards."""
-        cdef Py_ssize_t size = self.n_side[row, UP], k, total = self.n_joining[UP]
+        cdef Py_ssize_t size = self.n_side[row, UP], k, total = self.change.n_joining[UP]
         cdef int side, q, c
         cdef Py_ssize_t site
         cdef bint touched
-        if size + self.n_joining[UP] - self.n_leaving[UP] <= self.max_pairs:
+        if size + self.change.n_joining[UP] - self.change.n_leaving[UP] <= self.max_pairs:
             return False
         if not self.factorizes:
             return True
@@ -287,36 +233,36 @@ cdef class PermanentAmplitude(Amplitude):
                     if self.labels[row, side, k] != c:
                         continue
                     site = self.sides[row, side, k]
-                    for q in range(self.n_leaving[side]):
-                        touched |= self.leaving[side][q] == site
-                    for q in range(self.n_joining[1 - side]):
-                        touched |= self.pair_param[self.joining[1 - side][q], site] != 0
+                    for q in range(self.change.n_leaving[side]):
+                        touched |= self.change.leaving[side][q] == site
+                    for q in range(self.change.n_joining[1 - side]):
+                        touched |= self.pair_param[self.change.joining[1 - side][q], site] != 0
             if touched:
                 total += self.n_pairs[row, c]
         return total > self.max_pairs
 
     cdef double new_permanent(self, Py_ssize_t row) noexcept nogil:
-        """Return the scaled permanent after the move that `prepare` has read."""
+        """Return the scaled permanent after the move of `change`."""
         cdef Py_ssize_t *up = &self.sides[row, UP, 0]
         cdef Py_ssize_t *down = &self.sides[row, DOWN, 0]
         cdef Py_ssize_t size = self.n_side[row, UP], i, k, new_up, new_down, old_up = 0, old_down = 0
-        cdef bint up_leaves = self.n_leaving[UP] > 0, down_leaves = self.n_leaving[DOWN] > 0
-        cdef bint up_joins = self.n_joining[UP] > 0, down_joins = self.n_joining[DOWN] > 0
+        cdef bint up_leaves = self.change.n_leaving[UP] > 0, down_leaves = self.change.n_leaving[DOWN] > 0
+        cdef bint up_joins = self.change.n_joining[UP] > 0, down_joins = self.change.n_joining[DOWN] > 0
         cdef double total = 0, sum
         cdef const double *minors = &self.minors[row, 0]
         cdef bint known = self.has_moves[row]
         cdef int side
         for side in range(2):
-            if self.n_leaving[side] > 1 or self.n_joining[side] > 1:
+            if self.change.n_leaving[side] > 1 or self.change.n_joining[side] > 1:
                 return self.fresh_permanent(row)
         if (up_leaves and up_joins and down_leaves) or self.may_be_too_large(row):
             return self.fresh_permanent(row)
         self.sum_minors(row)
-        new_up, new_down = self.joining[UP][0], self.joining[DOWN][0]
+        new_up, new_down = self.change.joining[UP][0], self.change.joining[DOWN][0]
         if up_leaves:
-            old_up = self.place[row, self.leaving[UP][0]]
+            old_up = self.place[row, self.change.leaving[UP][0]]
         if down_leaves:
-            old_down = self.place[row, self.leaving[DOWN][0]]
+            old_down = self.place[row, self.change.leaving[DOWN][0]]
         if up_leaves and down_leaves:
             return minors[old_up * size + old_down]
         if up_leaves:
@@ -343,19 +289,19 @@ cdef class PermanentAmplitude(Amplitude):
         return total + self.scaled[new_up, new_down] * self.value[row]
 
     cdef double unscaled(self, double ratio) noexcept nogil:
-        """Return the ratio of permanents of a ratio of scaled ones, of the move of `prepare`; 0: no number."""
-        if self.n_joining[UP] > self.n_leaving[UP]:
+        """Return the ratio of permanents of a ratio of scaled ones, of the move of `change`; 0: no number."""
+        if self.change.n_joining[UP] > self.change.n_leaving[UP]:
             ratio *= self.scale
-        elif self.n_joining[UP] < self.n_leaving[UP]:
+        elif self.change.n_joining[UP] < self.change.n_leaving[UP]:
             ratio /= self.scale
         return ratio if isfinite(ratio) else 0
 
     cdef void make_move(self, Py_ssize_t row) noexcept nogil:
-        """Move the state of a row along with the move that `prepare` has read."""
+        """Move the state of a row along with the move of `change`."""
         cdef Py_ssize_t side, i
         self.fill_lists(row)
         for side in range(2):
-            self.n_side[row, side] += self.n_joining[side] - self.n_leaving[side]
+            self.n_side[row, side] += self.change.n_joining[side] - self.change.n_leaving[side]
             for i in range(self.n_side[row, side]):
                 self.sides[row, side, i] = self.new_sides[side, i]
                 self.place[row, self.new_sides[side, i]] = i
@@ -391,14 +337,14 @@ cdef class PermanentAmplitude(Amplitude):
             self.has_moves[row] = True
 
     cdef double complex ratio(self, Py_ssize_t row, const int8_t *visible, const Proposal *proposal) noexcept nogil:
-        if not self.prepare(visible, proposal):
+        if not read_sides(visible, proposal, self.n_sites, &self.change):
             return 1
         if self.value[row] == 0:
             return 0
         return self.unscaled(self.new_permanent(row) / self.value[row])
 
     cdef void accept(self, Py_ssize_t row, const int8_t *visible, const Proposal *proposal) noexcept nogil:
-        if self.prepare(visible, proposal):
+        if read_sides(visible, proposal, self.n_sites, &self.change):
             self.make_move(row)
 
     cdef double complex log_psi(self, Py_ssize_t row, const int8_t *visible) noexcept nogil:

@@ -192,27 +192,9 @@ class CorrelatorAmplitude(Amplitude):
     width = 1
 
     def __init__(
-        self,
-        n_visible,
-        n_params,
-        first_unit,
-        units,
-        first_code,
-        code_param,
-        cover_first_unit,
-        cover_units,
-        cover_first_code,
-        cover_table,
-        pair_table,
-        entry_change,
-        change_units,
-        first_flip,
-        first_single,
-        flip_cluster,
-        flip_mask,
-        first_site,
-        site,
-        site_mask,
+        self, n_visible, n_params, first_unit, units, first_code, code_param, cover_first_unit, cover_units,
+        cover_first_code, cover_table, pair_table, entry_change, change_units, first_flip, first_single, flip_cluster,
+        flip_mask, first_site, site, site_mask,
     ):
         self.n_visible, self.n_params = n_visible, n_params
         self.clusters, self.cover = np.split(units, first_unit[1:-1]), np.split(cover_units, cover_first_unit[1:-1])
