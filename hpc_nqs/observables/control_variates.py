@@ -55,8 +55,9 @@ class ControlVariates:
             Real.
         threads : Threads
         """
-        n, out = len(configurations), np.empty((len(configurations), self.n_controls))
-        energies, log_psi = np.empty((n, len(self.purification.hamiltonians)), dtype=complex), np.empty(n, dtype=complex)
+        n, n_layers = len(configurations), len(self.purification.hamiltonians)
+        out, log_psi = np.empty((n, self.n_controls)), np.empty(n, dtype=complex)
+        energies = np.empty((n, n_layers), dtype=complex)
 
         def fill(own, part):
             self.fill(configurations[part], own, energies[part], log_psi[part], out[part])

@@ -135,9 +135,10 @@ def test_ratios_beside_local_energies(case, system, twin):
 def test_real_move_ratios(case, system):
     one = system(case)
     moves, n = one.purification.proposals, len(one.configurations)
-    whole, real = np.empty((n, len(moves)), dtype=complex), np.empty((n, len(moves)))
+    whole, beside = np.empty((n, len(moves)), dtype=complex), np.empty(n, dtype=complex)
+    real = np.empty((n, len(moves)))
     for ratios in (whole, real):
-        local_energy.move_ratios(one.configurations, one.amplitude, one.moves, moves, ratios, np.empty(n, dtype=complex))
+        local_energy.move_ratios(one.configurations, one.amplitude, one.moves, moves, ratios, beside)
     np.testing.assert_array_equal(real, whole.real)
 
 

@@ -87,11 +87,27 @@ def test_pairs_of_small_tables_are_fields():
     assert np.count_nonzero(factor.cover.pair_param[::4, ::4]) == 8 * 7
 
 
-def test_a_state_of_the_program_joins_its_clusters():
-    lattice, model = {"kind": "square", "lengths": [4, 4]}, {"kind": "heisenberg", "couplings": [1.0, 0.5]}
-    settings = parse_settings({"lattice": lattice, "model": model, "thermal": {"betas": [1.0]}})
-    factor = state_of(settings).wavefunction.second
-    assert len(factor.cover.first_code) < 0.15 * factor.n_units
+STATES = [
+    ({"kind": "square", "lengths": [4, 4]}, {"kind": "heisenberg", "couplings": [1.0, 0.5]}, 0.1),
+    ({"kind": "triangular", "lengths": [4, 4]}, {"kind": "heisenberg"}, 0.3),
+    ({"kind": "chain", "lengths": [8]}, {"kind": "heisenberg", "field_z": 0.3}, 0.4),
+    ({"kind": "chain", "lengths": [10]}, {"kind": "tfim"}, 0.3),
+    ({"kind": "square", "lengths": [2, 2]}, {"kind": "hubbard", "U": 8.0, "n_up": 2, "n_down": 1}, 0.3),
+    ({"kind": "chain", "lengths": [6]}, {"kind": "hubbard", "U": 8.0, "mu": 3.0}, 0.4),
+]
+
+
+@pytest.mark.parametrize(("lattice", "model", "share"), STATES)
+def test_states_of_the_program_are_summed_over_fewer_clusters(lattice, model, share):
+    tables = {"lattice": lattice, "model": model, "thermal": {"betas": [1.0]}, "sampling": {"method": "metropolis"}}
+    state = state_of(parse_settings(tables))
+    factor = getattr(state.wavefunction, "second", state.wavefunction)
+    assert len(factor.cover.first_code) <= share * factor.n_units
+    factor.params = np.random.default_rng(3).standard_normal(factor.n_params)
+    visible = np.random.default_rng(4).choice(np.array([-1, 1], dtype=np.int8), (20, factor.n_visible))
+    found = np.empty(len(visible), dtype=np.complex128)
+    amplitude_kernel.log_psi(factor.amplitude(state.system.moves), visible, found)
+    np.testing.assert_allclose(found, [summed(factor, row) for row in visible], rtol=0, atol=1e-12 * factor.n_units)
 
 
 def test_copies_share_all_but_the_parameters():
