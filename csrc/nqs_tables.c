@@ -41,3 +41,27 @@ void nqs_flip_differences(const double *table, const int *codes, const ptrdiff_t
         }
     }
 }
+
+NQS_DISPATCH
+void nqs_sum_fields(const double *restrict pairs, const int *restrict spins, ptrdiff_t n_rows,
+                    ptrdiff_t n_sites, double *restrict fields)
+{
+    const ptrdiff_t n = 4 * n_sites;
+    for (ptrdiff_t k = 0; k < n_rows * n; k++)
+        fields[k] = 0;
+    for (ptrdiff_t i = 0; i < n_sites; i++)
+        for (ptrdiff_t row = 0; row < n_rows; row++) {
+            const double *from = pairs + (4 * i + spins[row * n_sites + i]) * n;
+            double *to = fields + row * n;
+            for (ptrdiff_t k = 0; k < n; k++)
+                to[k] += from[k];
+        }
+}
+
+NQS_DISPATCH
+void nqs_move_fields(const double *restrict before, const double *restrict after, ptrdiff_t n,
+                     double *restrict fields)
+{
+    for (ptrdiff_t k = 0; k < n; k++)
+        fields[k] += after[k] - before[k];
+}

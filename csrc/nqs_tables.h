@@ -18,4 +18,13 @@ void nqs_flip_differences(const double *table, const int *codes, const ptrdiff_t
                           const ptrdiff_t *units, ptrdiff_t n_clusters, ptrdiff_t n_units,
                           double *differences);
 
+/* fields (n_rows, n_sites, 4) = sum over the sites i of row 4 i + spins[i] of
+ * `pairs`, (4 n_sites, 4 n_sites); spins (n_rows, n_sites).  Rows of `pairs` serve
+ * all configurations while they are in the fast caches. */
+void nqs_sum_fields(const double *pairs, const int *spins, ptrdiff_t n_rows, ptrdiff_t n_sites,
+                    double *fields);
+
+/* fields += after - before, n numbers each. */
+void nqs_move_fields(const double *before, const double *after, ptrdiff_t n, double *fields);
+
 #endif

@@ -12,4 +12,5 @@ cdef class Hamiltonian:
     cdef double constant
     cdef double diagonal(self, const int8_t *visible) noexcept nogil
     cdef void local_energies(self, Amplitude amplitude, MoveSet moves, const int8_t *visible, Py_ssize_t n,
-                             double complex *energies, Py_ssize_t stride) noexcept nogil
+                             double complex *energies, Py_ssize_t stride, double *ratios,
+                             Py_ssize_t ratio_stride) noexcept nogil

@@ -7,6 +7,10 @@ import numpy as np
 from hpc_nqs.kernels.amplitude cimport BLOCK, Amplitude
 from hpc_nqs.kernels.moves cimport MoveSet, Proposal
 
+ctypedef fused number:
+    double
+    double complex
+
 
 cdef class Hamiltonian:
     """Terms of H acting on one layer, as flat arrays.
@@ -45,8 +49,12 @@ cdef class Hamiltonian:
         return energy
 
     cdef void local_energies(self, Amplitude amplitude, MoveSet moves, const int8_t *visible, Py_ssize_t n,
-                             double complex *energies, Py_ssize_t stride) noexcept nogil:
-        """Write E_loc of the states of rows 0..n-1; terms outside, so that tables are read once per block."""
+                             double complex *energies, Py_ssize_t stride, double *ratios,
+                             Py_ssize_t ratio_stride) noexcept nogil:
+        """Write E_loc of the states of rows 0..n-1; terms outside, so that tables are read once per block.
+
+        The real parts of the ratios of allowed moves go to `ratios` unless it is NULL.
+        """
         cdef Proposal proposals[BLOCK]
         cdef Py_ssize_t rows[BLOCK]
         cdef Py_ssize_t t, row, k, n_allowed
@@ -64,6 +72,8 @@ cdef class Hamiltonian:
                 energy = <double *>&energies[rows[k] * stride]
                 energy[0] += self.elements[t] * ratio.real
                 energy[1] += self.elements[t] * ratio.imag
+                if ratios != NULL:
+                    ratios[rows[k] * ratio_stride + t] = ratio.real
 
 
 cdef void prepare(Amplitude amplitude, const int8_t *visible, Py_ssize_t n, double complex *log_psi) noexcept nogil:
@@ -76,7 +86,8 @@ cdef void prepare(Amplitude amplitude, const int8_t *visible, Py_ssize_t n, doub
 
 
 def local_energies(const int8_t[:, ::1] configurations, Amplitude amplitude, MoveSet moves, list hamiltonians,
-                   double complex[:, ::1] energies, double complex[::1] log_psi):
+                   double complex[:, ::1] energies, double complex[::1] log_psi, double[:, ::1] ratios=None,
+                   const Py_ssize_t[::1] further=None):
     """Write the local energies of every configuration under every Hamiltonian, and ln Psi.
 
     Parameters
@@ -87,26 +98,61 @@ def local_energies(const int8_t[:, ::1] configurations, Amplitude amplitude, Mov
     hamiltonians : list of Hamiltonian
     energies : (n, len(hamiltonians)) complex128, output
     log_psi : (n,) complex128, output
+    ratios : (n, n_terms + n_further) float64, output, optional
+        Real parts of Psi(moved) / Psi of the terms of one Hamiltonian after the other, then of further moves; 0 where
+        a move is not allowed.
+    further : (n_further,) intp
+        Indices into `moves`; with `ratios`.
     """
-    cdef Py_ssize_t first = 0, h, n, n_hamiltonians = energies.shape[1]
+    cdef Py_ssize_t first = 0, h, n, n_hamiltonians = energies.shape[1], n_ratios = 0, at
     cdef Hamiltonian hamiltonian
+    cdef bint keeps = ratios is not None and ratios.shape[1] > 0
+    cdef double *kept_ratios = NULL
     cdef Py_ssize_t[::1] kept = np.empty(n_hamiltonians, dtype=np.intp)
     for h in range(n_hamiltonians):
         hamiltonian = hamiltonians[h]
         kept[h] = <Py_ssize_t><void *>hamiltonian
+    if keeps:
+        n_ratios = ratios.shape[1]
+        ratios[:, :] = 0
     # in one piece: threads that come back for the lock of the interpreter after every block wait for each other
     with nogil:
         while first < configurations.shape[0]:
             n = min(configurations.shape[0] - first, BLOCK)
             prepare(amplitude, &configurations[first, 0], n, &log_psi[first])
+            at = 0
             for h in range(n_hamiltonians):
+                if keeps:
+                    kept_ratios = &ratios[first, 0] + at
                 (<Hamiltonian><void *>kept[h]).local_energies(amplitude, moves, &configurations[first, 0], n,
-                                                      &energies[first, h], n_hamiltonians)
+                                                      &energies[first, h], n_hamiltonians, kept_ratios, n_ratios)
+                at += (<Hamiltonian><void *>kept[h]).moves.shape[0]
+            if keeps and at < n_ratios:
+                write_ratios(amplitude, moves, &configurations[first, 0], n, &further[0], n_ratios - at,
+                             &ratios[first, at], n_ratios)
             first += n
 
 
+cdef void write_ratios(Amplitude amplitude, MoveSet moves, const int8_t *visible, Py_ssize_t n,
+                       const Py_ssize_t *chosen, Py_ssize_t n_chosen, number *ratios,
+                       Py_ssize_t stride) noexcept nogil:
+    """Write the ratios of the states of rows 0..n-1 for some moves, 0 where a move is not allowed."""
+    cdef Py_ssize_t t, row
+    cdef Proposal proposal
+    cdef double complex ratio
+    for t in range(n_chosen):
+        for row in range(n):
+            ratio = 0
+            if moves.propose(chosen[t], visible + row * amplitude.n_visible, &proposal):
+                ratio = amplitude.ratio(row, visible + row * amplitude.n_visible, &proposal)
+            if number is double:
+                ratios[row * stride + t] = ratio.real
+            else:
+                ratios[row * stride + t] = ratio
+
+
 def move_ratios(const int8_t[:, ::1] configurations, Amplitude amplitude, MoveSet moves, const Py_ssize_t[::1] chosen,
-                double complex[:, ::1] ratios, double complex[::1] log_psi):
+                number[:, ::1] ratios, double complex[::1] log_psi):
     """Write Psi(moved) / Psi of every configuration and some moves, 0 where a move is not allowed, and ln Psi.
 
     Parameters
@@ -116,21 +162,16 @@ def move_ratios(const int8_t[:, ::1] configurations, Amplitude amplitude, MoveSe
         The wave function and all moves.
     chosen : (n_chosen,) intp
         Indices into `moves`.
-    ratios : (n, n_chosen) complex128, output
+    ratios : (n, n_chosen) complex128 or float64, output
+        Of float64 their real parts.
     log_psi : (n,) complex128, output
     """
-    cdef Py_ssize_t first = 0, row, t, n
-    cdef Proposal proposal
-    cdef const int8_t *visible
+    cdef Py_ssize_t first = 0, n
     with nogil:
         while first < configurations.shape[0]:
             n = min(configurations.shape[0] - first, BLOCK)
             prepare(amplitude, &configurations[first, 0], n, &log_psi[first])
-            for t in range(chosen.shape[0]):
-                for row in range(n):
-                    visible = &configurations[first + row, 0]
-                    if moves.propose(chosen[t], visible, &proposal):
-                        ratios[first + row, t] = amplitude.ratio(row, visible, &proposal)
-                    else:
-                        ratios[first + row, t] = 0
+            if chosen.shape[0] > 0:
+                write_ratios(amplitude, moves, &configurations[first, 0], n, &chosen[0], chosen.shape[0],
+                             &ratios[first, 0], ratios.shape[1])
             first += n

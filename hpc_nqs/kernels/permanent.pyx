@@ -9,7 +9,8 @@ of a configuration give its permanent in all cases, with a' and b' the new sites
 
     sum_k r_a'k m_ak,   sum_i r_ib' m_ib,   r_a'b' perm + sum_ik r_a'k r_ib' m_ik,   m_ab.
 
-They are summed once for a configuration, at the first ratio, and serve local energies and log-derivatives.
+They are summed once for a configuration, at the first ratio, and serve local energies and log-derivatives.  Where many
+ratios are to come, the first two sums are those of all sites at once, and the third has a single sum over the first.
 
 Pairs of sites without a parameter have r = 0.  Where there are such, permanents are products over the components of
 the graph of all other pairs between A and B, each with as many sites of A and of B.  Psi = 0 where one of them has
@@ -27,14 +28,13 @@ import numpy as np
 from hpc_nqs.kernels.amplitude cimport BLOCK
 from hpc_nqs.kernels.components cimport pair_components
 from hpc_nqs.kernels.moves cimport Proposal
+from hpc_nqs.kernels.sides cimport DOWN, UP, read_sides
 
 cdef extern from "nqs_permanent.h" nogil:
     double nqs_permanent(const double *, int, double *)
     void nqs_permanent_minors(const double *, int, const double *, double *, double *)
-
-cdef enum:
-    DOWN = 0  # sides: B, then A
-    UP = 1
+    void nqs_permanent_moves(const double *, Py_ssize_t, const Py_ssize_t *, const Py_ssize_t *, Py_ssize_t,
+                             const double *, double *, double *)
 
 
 cdef class PermanentAmplitude(Amplitude):
@@ -73,6 +73,8 @@ cdef class PermanentAmplitude(Amplitude):
         self.value = np.ones(BLOCK)
         self.minors = np.zeros((BLOCK, room * room))
         self.has_minors, self.n_components = np.zeros(BLOCK, dtype=np.intc), np.zeros(BLOCK, dtype=np.intc)
+        self.moved_up, self.moved_down = (np.zeros((BLOCK, room * self.n_sites)) for _ in range(2))
+        self.has_moves, self.keeps_minors = np.zeros(BLOCK, dtype=np.intc), True
         self.labels, self.n_pairs = np.zeros((BLOCK, 2, room), dtype=np.intc), np.zeros((BLOCK, room), dtype=np.intc)
         self.summed = -1
         self.new_sides = np.zeros((2, self.n_sites), dtype=np.intp)
@@ -86,17 +88,6 @@ cdef class PermanentAmplitude(Amplitude):
         return PermanentAmplitude(np.asarray(self.exchange), np.asarray(self.pair_param), self.n_params, self.max_pairs)
 
     # ---- sums over matchings ---------------------------------------------------------------------------------------
-
-    cdef int find_components(self, const Py_ssize_t *down, const Py_ssize_t *up, Py_ssize_t size, int *of_down,
-                             int *of_up, int *n_pairs) noexcept nogil:
-        """Label the sites of both sides by component; return how many, -1 where Psi = 0 for their sizes."""
-        cdef Py_ssize_t i
-        if self.factorizes:
-            return pair_components(self.pair_param, down, up, size, self.max_pairs, of_down, of_up, n_pairs)
-        for i in range(size):
-            of_down[i] = of_up[i] = 0
-        n_pairs[0] = <int>size
-        return -1 if size > self.max_pairs else size > 0
 
     cdef int gather(self, const Py_ssize_t *down, const Py_ssize_t *up, Py_ssize_t size, const int *of_down,
                     const int *of_up, int component) noexcept nogil:
@@ -114,6 +105,15 @@ cdef class PermanentAmplitude(Amplitude):
                 self.matrix[i * n_up + k] = self.scaled[up[self.members[UP, i]], down[self.members[DOWN, k]]]
         return n_up
 
+    cdef void gather_all(self, const Py_ssize_t *down, const Py_ssize_t *up, Py_ssize_t size) noexcept nogil:
+        """Fill `matrix` where there is one component."""
+        cdef Py_ssize_t i, k
+        cdef const double *row
+        for i in range(size):
+            row = &self.scaled[up[i], 0]
+            for k in range(size):
+                self.matrix[i * size + k] = row[down[k]]
+
     cdef void sum_permanent(self, Py_ssize_t row) noexcept nogil:
         """Find the components of a row and the scaled permanent; `heads` then belongs to it."""
         cdef Py_ssize_t *down = &self.sides[row, DOWN, 0]
@@ -121,9 +121,17 @@ cdef class PermanentAmplitude(Amplitude):
         cdef int *of_down = &self.labels[row, DOWN, 0]
         cdef int *of_up = &self.labels[row, UP, 0]
         cdef Py_ssize_t size = self.n_side[row, UP], start = 0
-        cdef int n = self.find_components(down, up, size, of_down, of_up, &self.n_pairs[row, 0]), c, n_pairs
-        self.n_components[row], self.has_minors[row], self.summed = n, False, row
-        self.value[row] = 0 if n < 0 else 1
+        cdef int n, c, n_pairs
+        self.has_minors[row], self.has_moves[row], self.summed = False, False, row
+        if not self.factorizes:
+            self.n_components[row], self.value[row] = -1, 0
+            if size <= self.max_pairs:
+                self.gather_all(down, up, size)
+                self.value[row] = nqs_permanent(&self.matrix[0], <int>size, &self.heads[0])
+                self.n_components[row] = size > 0
+            return
+        n = pair_components(self.pair_param, down, up, size, self.max_pairs, of_down, of_up, &self.n_pairs[row, 0])
+        self.n_components[row], self.value[row] = n, 0 if n < 0 else 1
         for c in range(n):
             n_pairs = self.gather(down, up, size, of_down, of_up, c)
             self.factors[c] = nqs_permanent(&self.matrix[0], n_pairs, &self.heads[start])
@@ -144,6 +152,11 @@ cdef class PermanentAmplitude(Amplitude):
         if self.summed != row:
             self.sum_permanent(row)
         self.has_minors[row] = True
+        if not self.factorizes:
+            if n > 0:
+                self.gather_all(down, up, size)
+                nqs_permanent_minors(&self.matrix[0], <int>size, &self.heads[0], &self.tails[0], &self.minors[row, 0])
+            return
         for i in range(<int>(size * size)):
             self.minors[row, i] = 0
         for c in range(n):
@@ -160,58 +173,27 @@ cdef class PermanentAmplitude(Amplitude):
                         others * self.block_minors[i * n_pairs + k])
 
     cdef double fresh_permanent(self, Py_ssize_t row) noexcept nogil:
-        """Return the scaled permanent after the move that `prepare` has read, from its lists."""
+        """Return the scaled permanent after the move of `change`, from its lists."""
         cdef Py_ssize_t *down = &self.new_sides[DOWN, 0]
         cdef Py_ssize_t *up = &self.new_sides[UP, 0]
         cdef int *of_down = &self.new_labels[DOWN, 0]
         cdef int *of_up = &self.new_labels[UP, 0]
-        cdef Py_ssize_t size = self.n_side[row, UP] - self.n_leaving[UP] + self.n_joining[UP]
+        cdef Py_ssize_t size = self.n_side[row, UP] - self.change.n_leaving[UP] + self.change.n_joining[UP]
         cdef int c, n, n_pairs
         cdef double value = 1
         self.fill_lists(row)
-        n = self.find_components(down, up, size, of_down, of_up, &self.new_pairs[0])
+        if not self.factorizes:
+            if size > self.max_pairs:
+                return 0
+            self.gather_all(down, up, size)
+            return nqs_permanent(&self.matrix[0], <int>size, &self.tails[0])
+        n = pair_components(self.pair_param, down, up, size, self.max_pairs, of_down, of_up, &self.new_pairs[0])
         for c in range(n):
             n_pairs = self.gather(down, up, size, of_down, of_up, c)
             value *= nqs_permanent(&self.matrix[0], n_pairs, &self.tails[0])
         return 0 if n < 0 else value
 
     # ---- moves -----------------------------------------------------------------------------------------------------
-
-    cdef bint prepare(self, const int8_t *visible, const Proposal *proposal) noexcept nogil:
-        """Find the sites that leave and join A and B in a move; return whether there are any."""
-        cdef Py_ssize_t site
-        cdef int p, q, n_seen = 0, before, after
-        cdef Py_ssize_t[4] seen
-        cdef int8_t sigma, ancilla
-        cdef bint changes = False
-        for q in range(2):
-            self.n_leaving[q] = self.n_joining[q] = 0
-        for p in range(proposal.n_flips):
-            site = proposal.flips[p] % self.n_sites
-            for q in range(n_seen):
-                if seen[q] == site:
-                    break
-            else:
-                seen[n_seen] = site
-                n_seen += 1
-                sigma, ancilla = visible[site], visible[site + self.n_sites]
-                before = sigma + ancilla
-                for q in range(proposal.n_flips):
-                    if proposal.flips[q] == site:
-                        sigma = -sigma
-                    elif proposal.flips[q] == site + self.n_sites:
-                        ancilla = -ancilla
-                after = sigma + ancilla
-                if before == after:
-                    continue
-                changes = True
-                if before != 0:
-                    self.leaving[before > 0][self.n_leaving[before > 0]] = site
-                    self.n_leaving[before > 0] += 1
-                if after != 0:
-                    self.joining[after > 0][self.n_joining[after > 0]] = site
-                    self.n_joining[after > 0] += 1
-        return changes
 
     cdef void fill_lists(self, Py_ssize_t row) noexcept nogil:
         """Write the lists after the move to `new_sides`: who leaves makes way for who joins, or for the last one."""
@@ -221,26 +203,26 @@ cdef class PermanentAmplitude(Amplitude):
             n = self.n_side[row, side]
             for i in range(n):
                 self.new_sides[side, i] = self.sides[row, side, i]
-            for q in range(self.n_joining[side]):
-                if q < self.n_leaving[side]:
-                    self.new_sides[side, self.place[row, self.leaving[side][q]]] = self.joining[side][q]
+            for q in range(self.change.n_joining[side]):
+                if q < self.change.n_leaving[side]:
+                    self.new_sides[side, self.place[row, self.change.leaving[side][q]]] = self.change.joining[side][q]
                 else:
-                    self.new_sides[side, n] = self.joining[side][q]
+                    self.new_sides[side, n] = self.change.joining[side][q]
                     n += 1
-            for q in range(self.n_joining[side], self.n_leaving[side]):
+            for q in range(self.change.n_joining[side], self.change.n_leaving[side]):
                 hole = 0
-                while self.new_sides[side, hole] != self.leaving[side][q]:
+                while self.new_sides[side, hole] != self.change.leaving[side][q]:
                     hole += 1
                 n -= 1
                 self.new_sides[side, hole] = self.new_sides[side, n]
 
     cdef bint may_be_too_large(self, Py_ssize_t row) noexcept nogil:
         """Whether a component that the move touches might have more than `max_pairs` pairs afterwards."""
-        cdef Py_ssize_t size = self.n_side[row, UP], k, total = self.n_joining[UP]
+        cdef Py_ssize_t size = self.n_side[row, UP], k, total = self.change.n_joining[UP]
         cdef int side, q, c
         cdef Py_ssize_t site
         cdef bint touched
-        if size + self.n_joining[UP] - self.n_leaving[UP] <= self.max_pairs:
+        if size + self.change.n_joining[UP] - self.change.n_leaving[UP] <= self.max_pairs:
             return False
         if not self.factorizes:
             return True
@@ -251,45 +233,54 @@ cdef class PermanentAmplitude(Amplitude):
                     if self.labels[row, side, k] != c:
                         continue
                     site = self.sides[row, side, k]
-                    for q in range(self.n_leaving[side]):
-                        touched |= self.leaving[side][q] == site
-                    for q in range(self.n_joining[1 - side]):
-                        touched |= self.pair_param[self.joining[1 - side][q], site] != 0
+                    for q in range(self.change.n_leaving[side]):
+                        touched |= self.change.leaving[side][q] == site
+                    for q in range(self.change.n_joining[1 - side]):
+                        touched |= self.pair_param[self.change.joining[1 - side][q], site] != 0
             if touched:
                 total += self.n_pairs[row, c]
         return total > self.max_pairs
 
     cdef double new_permanent(self, Py_ssize_t row) noexcept nogil:
-        """Return the scaled permanent after the move that `prepare` has read."""
+        """Return the scaled permanent after the move of `change`."""
         cdef Py_ssize_t *up = &self.sides[row, UP, 0]
         cdef Py_ssize_t *down = &self.sides[row, DOWN, 0]
         cdef Py_ssize_t size = self.n_side[row, UP], i, k, new_up, new_down, old_up = 0, old_down = 0
-        cdef bint up_leaves = self.n_leaving[UP] > 0, down_leaves = self.n_leaving[DOWN] > 0
-        cdef bint up_joins = self.n_joining[UP] > 0, down_joins = self.n_joining[DOWN] > 0
+        cdef bint up_leaves = self.change.n_leaving[UP] > 0, down_leaves = self.change.n_leaving[DOWN] > 0
+        cdef bint up_joins = self.change.n_joining[UP] > 0, down_joins = self.change.n_joining[DOWN] > 0
         cdef double total = 0, sum
         cdef const double *minors = &self.minors[row, 0]
+        cdef bint known = self.has_moves[row]
         cdef int side
         for side in range(2):
-            if self.n_leaving[side] > 1 or self.n_joining[side] > 1:
+            if self.change.n_leaving[side] > 1 or self.change.n_joining[side] > 1:
                 return self.fresh_permanent(row)
         if (up_leaves and up_joins and down_leaves) or self.may_be_too_large(row):
             return self.fresh_permanent(row)
         self.sum_minors(row)
-        new_up, new_down = self.joining[UP][0], self.joining[DOWN][0]
+        new_up, new_down = self.change.joining[UP][0], self.change.joining[DOWN][0]
         if up_leaves:
-            old_up = self.place[row, self.leaving[UP][0]]
+            old_up = self.place[row, self.change.leaving[UP][0]]
         if down_leaves:
-            old_down = self.place[row, self.leaving[DOWN][0]]
+            old_down = self.place[row, self.change.leaving[DOWN][0]]
         if up_leaves and down_leaves:
             return minors[old_up * size + old_down]
         if up_leaves:
+            if known:
+                return self.moved_up[row, old_up * self.n_sites + new_up]
             for k in range(size):
                 total += self.scaled[new_up, down[k]] * minors[old_up * size + k]
             return total
         if down_leaves:
+            if known:
+                return self.moved_down[row, old_down * self.n_sites + new_down]
             for i in range(size):
                 total += self.scaled[new_down, up[i]] * minors[i * size + old_down]
             return total
+        if known:
+            for i in range(size):
+                total += self.scaled[new_down, up[i]] * self.moved_up[row, i * self.n_sites + new_up]
+            return total + self.scaled[new_up, new_down] * self.value[row]
         for i in range(size):
             sum = 0
             for k in range(size):
@@ -298,19 +289,19 @@ cdef class PermanentAmplitude(Amplitude):
         return total + self.scaled[new_up, new_down] * self.value[row]
 
     cdef double unscaled(self, double ratio) noexcept nogil:
-        """Return the ratio of permanents of a ratio of scaled ones, of the move that `prepare` has read; 0: no number."""
-        if self.n_joining[UP] > self.n_leaving[UP]:
+        """Return the ratio of permanents of a ratio of scaled ones, of the move of `change`; 0: no number."""
+        if self.change.n_joining[UP] > self.change.n_leaving[UP]:
             ratio *= self.scale
-        elif self.n_joining[UP] < self.n_leaving[UP]:
+        elif self.change.n_joining[UP] < self.change.n_leaving[UP]:
             ratio /= self.scale
         return ratio if isfinite(ratio) else 0
 
     cdef void make_move(self, Py_ssize_t row) noexcept nogil:
-        """Move the state of a row along with the move that `prepare` has read."""
+        """Move the state of a row along with the move of `change`."""
         cdef Py_ssize_t side, i
         self.fill_lists(row)
         for side in range(2):
-            self.n_side[row, side] += self.n_joining[side] - self.n_leaving[side]
+            self.n_side[row, side] += self.change.n_joining[side] - self.change.n_leaving[side]
             for i in range(self.n_side[row, side]):
                 self.sides[row, side, i] = self.new_sides[side, i]
                 self.place[row, self.new_sides[side, i]] = i
@@ -331,18 +322,29 @@ cdef class PermanentAmplitude(Amplitude):
                     self.sides[row, side, self.n_side[row, side]] = i
                     self.n_side[row, side] += 1
             self.sum_permanent(row)
-            if n > 1:  # for local energies or log-derivatives, while `heads` belongs to this row
+            if n > 1 and self.keeps_minors:  # for local energies or log-derivatives, while `heads` belongs to this row
                 self.sum_minors(row)
 
+    cdef void anticipate(self, Py_ssize_t n) noexcept nogil:
+        cdef Py_ssize_t row
+        for row in range(n):
+            if self.value[row] == 0:
+                continue
+            self.sum_minors(row)
+            nqs_permanent_moves(&self.scaled[0, 0], self.n_sites, &self.sides[row, UP, 0], &self.sides[row, DOWN, 0],
+                                self.n_side[row, UP], &self.minors[row, 0], &self.moved_up[row, 0],
+                                &self.moved_down[row, 0])
+            self.has_moves[row] = True
+
     cdef double complex ratio(self, Py_ssize_t row, const int8_t *visible, const Proposal *proposal) noexcept nogil:
-        if not self.prepare(visible, proposal):
+        if not read_sides(visible, proposal, self.n_sites, &self.change):
             return 1
         if self.value[row] == 0:
             return 0
         return self.unscaled(self.new_permanent(row) / self.value[row])
 
     cdef void accept(self, Py_ssize_t row, const int8_t *visible, const Proposal *proposal) noexcept nogil:
-        if self.prepare(visible, proposal):
+        if read_sides(visible, proposal, self.n_sites, &self.change):
             self.make_move(row)
 
     cdef double complex log_psi(self, Py_ssize_t row, const int8_t *visible) noexcept nogil:

@@ -80,7 +80,7 @@ cdef double sweep(int8_t *links, Py_ssize_t n_links, Amplitude amplitude, MoveSe
     cdef Py_ssize_t step, pick, start, length, l, n_visible = amplitude.n_visible
     cdef int i, kind
     cdef bint allowed
-    cdef double norm, kept, probability, drift = 0
+    cdef double norm, kept, drawn, drift = 0
     cdef Proposal[BLOCK] proposals
     cdef bint[BLOCK] touched
     for step in range(n_links * n_visible // 2):
@@ -104,9 +104,9 @@ cdef double sweep(int8_t *links, Py_ssize_t n_links, Amplitude amplitude, MoveSe
             norm = weight_ratio(links, amplitude, n_links, proposals, touched)
             drift = abs(kept - norm) / max(1.0, norm)
             rebuild = False
-        probability = norm if norm >= 1 else pow(norm, 0.5 * exponent)
         # one number per allowed move, whatever its ratio; a ratio that is not a number is rejected
-        if not stream.next_double(stream.state) < probability:
+        drawn = stream.next_double(stream.state)
+        if not (norm >= 1 or (drawn * drawn < norm if exponent == 1.0 else drawn < pow(norm, 0.5 * exponent))):
             continue
         for l in range(n_links):
             if touched[l]:

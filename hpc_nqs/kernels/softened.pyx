@@ -16,10 +16,7 @@ import numpy as np
 from hpc_nqs.kernels.amplitude cimport BLOCK, Amplitude
 from hpc_nqs.kernels.moves cimport Proposal
 from hpc_nqs.kernels.permanent cimport PermanentAmplitude
-
-cdef enum:
-    UP = 1  # side A
-
+from hpc_nqs.kernels.sides cimport UP, read_sides
 
 cdef class SoftenedPermanentAmplitude(Amplitude):
     """w at fixed parameters; `wavefunctions.softened_permanent.SoftenedPermanent.amplitude` makes it.
@@ -43,6 +40,7 @@ cdef class SoftenedPermanentAmplitude(Amplitude):
     def __init__(self, exchange, pair_param, max_pairs, share):
         self.signed = signed = PermanentAmplitude(exchange, pair_param, 0, max_pairs)
         self.positive = positive = PermanentAmplitude(np.abs(exchange), pair_param, 0, max_pairs)
+        signed.keeps_minors = positive.keeps_minors = False
         self.width, self.n_visible, self.n_params = 1, signed.n_visible, 0
         self.share = share
         self.weight = np.zeros(BLOCK)
@@ -67,23 +65,20 @@ cdef class SoftenedPermanentAmplitude(Amplitude):
         self.signed.refresh(visible, n)
         for row in range(n):
             self.positive.sum_permanent(row)
-            if n > 1:
-                self.positive.sum_minors(row)
             self.weight[row] = self.softened(self.signed.value[row], self.positive.value[row])
 
     cdef double complex ratio(self, Py_ssize_t row, const int8_t *visible, const Proposal *proposal) noexcept nogil:
         cdef double weight
-        if not self.signed.prepare(visible, proposal):
+        if not read_sides(visible, proposal, self.signed.n_sites, &self.signed.change):
             return 1
         if self.weight[row] == 0:
             return 0
-        self.positive.leaving, self.positive.n_leaving = self.signed.leaving, self.signed.n_leaving
-        self.positive.joining, self.positive.n_joining = self.signed.joining, self.signed.n_joining
+        self.positive.change = self.signed.change
         weight = self.softened(self.signed.new_permanent(row), self.positive.new_permanent(row))
         return self.signed.unscaled(weight / self.weight[row])
 
     cdef void accept(self, Py_ssize_t row, const int8_t *visible, const Proposal *proposal) noexcept nogil:
-        if not self.signed.prepare(visible, proposal):
+        if not read_sides(visible, proposal, self.signed.n_sites, &self.signed.change):
             return
         self.signed.make_move(row)
         self.positive.sum_permanent(row)

@@ -13,11 +13,12 @@ elsewhere.
 """
 
 import numpy as np
+from scipy.sparse import vstack
 
-from hpc_nqs.kernels.local_energy import move_ratios
+from hpc_nqs.kernels.local_energy import local_energies
 from hpc_nqs.observables.diagonal import pairs_by_distance
 
-BLOCK = 2048  # samples whose ratios are held at a time
+BLOCK = 256  # samples whose ratios are held at a time, within the caches
 MAX_DISTANCES = 12  # of pairs of sites, nearest first
 RTOL = 1e-10  # of the fit
 
@@ -39,9 +40,9 @@ class ControlVariates:
 
     def __init__(self, purification, lattice):
         self.purification = purification
-        self.moves = np.concatenate([purification.terms.ravel(), purification.site_moves])
+        self.n_moves = purification.terms.size + len(purification.site_moves)
         pairs = list(pairs_by_distance(lattice).values())[:MAX_DISTANCES]
-        self.pairs = [half + half.T for half in pairs]
+        self.pairs = vstack([half + half.T for half in pairs], format="csr")  # of all distances in one product
         self.n_controls = 1 + len(pairs) if purification.model.conserves_sz else 2 + 3 * len(pairs)
 
     def values(self, configurations, amplitude, threads):
@@ -51,56 +52,74 @@ class ControlVariates:
         ----------
         configurations : (n, n_visible) int8
         amplitude : Amplitude
+            Real.
         threads : Threads
         """
-        kernel, out = self.purification.moves.kernel(), np.empty((len(configurations), self.n_controls))
-        sums = self._exchange_sums if self.purification.model.conserves_sz else self._flip_sums
+        n, n_layers = len(configurations), len(self.purification.hamiltonians)
+        out, log_psi = np.empty((n, self.n_controls)), np.empty(n, dtype=complex)
+        energies = np.empty((n, n_layers), dtype=complex)
 
         def fill(own, part):
-            for start in range(part.start, part.stop, BLOCK):
-                block = slice(start, min(start + BLOCK, part.stop))
-                spins = configurations[block]
-                ratios = np.empty((len(spins), len(self.moves)), dtype=np.complex128)
-                move_ratios(spins, own, kernel, self.moves, ratios, np.empty(len(spins), dtype=np.complex128))
-                out[block] = np.stack(sums(spins.astype(np.float64), ratios), axis=1)
+            self.fill(configurations[part], own, energies[part], log_psi[part], out[part])
 
-        threads.run(amplitude, len(configurations), fill)
+        threads.run(amplitude, n, fill)
         return out
+
+    def fill(self, configurations, amplitude, energies, log_psi, out):
+        """Write the sums to `out` (n, n_controls), local energies and ln Psi as `local_energies` does.
+
+        They come from one set of ratios.
+        """
+        system = self.purification
+        kernel, hamiltonians = system.moves.kernel(), list(system.hamiltonians)
+        sums = self._exchange_sums if system.model.conserves_sz else self._flip_sums
+        ratios = np.empty((min(BLOCK, len(configurations)), self.n_moves))
+        for start in range(0, len(configurations), BLOCK):
+            block = slice(start, start + BLOCK)
+            spins = configurations[block]
+            local_energies(
+                spins, amplitude, kernel, hamiltonians, energies[block], log_psi[block], ratios[: len(spins)],
+                system.site_moves,
+            )
+            with np.errstate(all="ignore"):  # configurations without weight
+                out[block] = sums(spins.astype(np.float64), ratios[: len(spins)])
+
+    def _of_pairs(self, deviations, others):
+        """Return sum_i deviations_i sum_j w_ij others_j at every distance, (n_distances, n), of (n, n_sites) both."""
+        n_samples, n_sites = others.shape
+        sums = (self.pairs @ np.ascontiguousarray(others.T)).reshape(-1, n_sites, n_samples)
+        return np.einsum("din,in->dn", sums, np.ascontiguousarray(deviations.T))
 
     def _exchange_sums(self, spins, ratios):
         """Return the sums from Psi(moved) / Psi, (n, 2 n_bonds + n_sites), zero where the configuration has no move."""
         n = self.purification.n_sites
         elements = np.tile(self.purification.model.exchange_element, 2)
-        squares = np.square(np.abs(ratios))
+        squares = np.square(ratios)
         moved = squares / (1 + squares)  # the probability of the other state
-        local = ratios.real * (moved - 1 / (1 + squares))
-        columns = [local[:, :-n] @ elements]
-        layers = spins[:, :n], spins[:, n:]
-        for pairs in self.pairs:
-            columns.append(sum(np.einsum("ni,ni->n", x * moved[:, -n:], (pairs @ x.T).T) for x in layers))
-        return columns
+        local = ratios * (2 * moved - 1)
+        of_pairs = sum(self._of_pairs(x * moved[:, -n:], x) for x in (spins[:, :n], spins[:, n:]))
+        return np.column_stack([local[:, :-n] @ elements, of_pairs.T])
 
     def _flip_sums(self, spins, ratios):
         """Return the sums from Psi(flipped) / Psi, (n, 3 n_sites): sigma, ancilla and both flipped."""
         n = self.purification.n_sites
         sigma, ancilla = spins[:, :n], spins[:, n:]
         of_sigma, of_ancilla, of_both = np.split(ratios, 3, axis=1)
-        squares = np.square(np.abs([of_sigma, of_ancilla, of_both]))
+        squares = np.square([of_sigma, of_ancilla, of_both])
         total = 1 + squares.sum(axis=0)
+        values = sigma, ancilla, sigma * ancilla
         # x - E[x | others]: x changes sign with the flips `odd`
         deviations = [
-            2 * x * squares[odd].sum(axis=0) / total
-            for x, odd in ((sigma, [0, 2]), (ancilla, [1, 2]), (sigma * ancilla, [0, 1]))
+            2 * x * squares[odd].sum(axis=0) / total for x, odd in zip(values, ([0, 2], [1, 2], [0, 1]), strict=True)
         ]
-        # local energies of sx on either layer; their means are sums of Psi* Psi(flipped) over the four states
-        local = (of_sigma + of_ancilla).real
-        local -= 2 * (of_sigma + of_ancilla.conj() * of_both + of_ancilla + of_sigma.conj() * of_both).real / total
-        columns = [local.sum(axis=1), deviations[2].sum(axis=1)]
-        for pairs in self.pairs:
-            others = [(pairs @ x.T).T for x in (sigma, ancilla, sigma * ancilla)]
-            for terms in (((0, 0), (1, 1)), ((0, 1), (1, 0)), ((2, 2),)):
-                columns.append(sum(np.einsum("ni,ni->n", deviations[x], others[y]) for x, y in terms))
-        return columns
+        # local energies of sx on either layer; their means are sums of Psi Psi(flipped) over the four states
+        local = of_sigma + of_ancilla
+        local = local - 2 * local * (1 + of_both) / total
+        of_pairs = [
+            sum(self._of_pairs(deviations[x], values[y]) for x, y in terms)
+            for terms in (((0, 0), (1, 1)), ((0, 1), (1, 0)), ((2, 2),))
+        ]
+        return np.column_stack([local.sum(axis=1), deviations[2].sum(axis=1), *(each.T for each in of_pairs)])
 
 
 def fitted_coefficients(values, controls, weights, team):

@@ -76,10 +76,10 @@ class LayerAverages:
             for start in range(part.start, part.stop, n):
                 rings = np.ascontiguousarray(links[start : min(start + n, part.stop)])
                 flat = rings.reshape(-1, 2 * self.n_sites)
-                ratios = np.empty((len(flat), len(self.chosen)), dtype=np.complex128)
+                ratios = np.empty((len(flat), len(self.chosen)))
                 with np.errstate(all="ignore"):  # links that vanish
                     move_ratios(flat, own, kernel, self.chosen, ratios, np.empty(len(flat), dtype=np.complex128))
-                    ratios = ratios.real.reshape(*rings.shape[:2], self.n_sites, self.n_sites)
+                    ratios = ratios.reshape(*rings.shape[:2], self.n_sites, self.n_sites)
                     out[start : start + len(rings)] = self._of_ratios(rings, ratios, n_times)
 
         threads.run(self.wavefunction.amplitude(self.moves), n_rings, fill)

@@ -27,6 +27,8 @@ class Evaluation:
         Kish's effective number of samples over all ranks, 1 / sum of squared weights.
     penalty : (n,) complex128 or None
         Local energy of a penalty, in the force alone.
+    controls : (n, n_controls) float64 or None
+        Control variates of the energy.
     """
 
     amplitude: object
@@ -36,6 +38,7 @@ class Evaluation:
     energy: float
     n_effective: float
     penalty: np.ndarray | None = None
+    controls: np.ndarray | None = None
 
     @property
     def force_energies(self):
@@ -51,11 +54,11 @@ class Evaluation:
         )
 
 
-def evaluate(samples, wavefunction, system, team, amplitude=None):
+def evaluate(samples, wavefunction, system, team, amplitude=None, controls=None):
     """Return the `Evaluation` of `wavefunction` on `samples`.  *Collective*.
 
     Fresh samples (log_density None) are taken to be distributed as abs(Psi)^(2 exponent) of this wave function;
-    others are reweighted.
+    others are reweighted.  With `ControlVariates` the ratios behind the energies serve for these too.
     """
     moves = system.moves
     amplitude = amplitude or wavefunction.amplitude(moves)
@@ -63,9 +66,13 @@ def evaluate(samples, wavefunction, system, team, amplitude=None):
     energies = np.empty((n, len(system.hamiltonians)), dtype=np.complex128)
     log_psi = np.empty(n, dtype=np.complex128)
     kernel, hamiltonians, flat = moves.kernel(), list(system.hamiltonians), samples.flat
+    found = None if controls is None else np.empty((n, controls.n_controls))
 
     def fill(own, part):
-        local_energies(flat[part], own, kernel, hamiltonians, energies[part], log_psi[part])
+        if controls is None:
+            local_energies(flat[part], own, kernel, hamiltonians, energies[part], log_psi[part])
+        else:
+            controls.fill(flat[part], own, energies[part], log_psi[part], found[part])
 
     team.threads.run(amplitude, n, fill)
     if samples.log_density is None:
@@ -74,6 +81,8 @@ def evaluate(samples, wavefunction, system, team, amplitude=None):
     usable = np.isfinite(energies).all(axis=1) & np.isfinite(log_psi) & np.isfinite(samples.log_density)
     weights = _unnormalised(log_psi, samples.log_density, usable, team)
     energies[weights == 0] = 0
+    if found is not None:
+        found[weights == 0] = 0
     totals = np.array([weights.sum(), np.square(weights).sum(), weights @ energies.real.mean(axis=1)])
     team.sum_in_place(totals)
     return Evaluation(
@@ -83,6 +92,31 @@ def evaluate(samples, wavefunction, system, team, amplitude=None):
         weights=weights / totals[0],
         energy=totals[2] / totals[0],
         n_effective=totals[0] ** 2 / totals[1],
+        controls=found,
+    )
+
+
+def every(stride, samples, evaluation, team):
+    """Return one of `stride` samples of every chain and the evaluation of these.  *Collective*.
+
+    Weights sum to 1 again; the mean energy stays that of all samples.
+    """
+    n_chains, n_per_chain = samples.configurations.shape[:2]
+    chosen = np.arange(n_chains * n_per_chain).reshape(n_chains, n_per_chain)[:, ::stride].ravel()
+    weights = evaluation.weights[chosen]
+    totals = np.array([weights.sum(), weights @ weights])
+    team.sum_in_place(totals)
+    fewer = replace(
+        samples, configurations=np.ascontiguousarray(samples.configurations[:, ::stride]),
+        log_density=samples.log_density[chosen],
+    )
+    return fewer, replace(
+        evaluation, energies=evaluation.energies[chosen], log_psi=evaluation.log_psi[chosen],
+        weights=weights / totals[0], n_effective=totals[0] ** 2 / totals[1],
+        **{
+            name: values if values is None else values[chosen]
+            for name, values in (("penalty", evaluation.penalty), ("controls", evaluation.controls))
+        },
     )
 
 

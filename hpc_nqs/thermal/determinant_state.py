@@ -142,7 +142,8 @@ def build_determinant_state(plan):
         groups=model.orbital_groups(), colours=colours,
     )
     size = plan.settings.wavefunction.cluster_size
-    tables = CorrelatorProduct(electron_tables(plan.lattice, model, unit_images, images, size), system.n_visible)
+    kinds = electron_tables(plan.lattice, model, unit_images, images, size)
+    tables = CorrelatorProduct(kinds, system.n_visible, unit_images)
     fill_seed(tables, model, plan.beta_0)
     return DeterminantState(
         lattice=plan.lattice, model=model, system=system, wavefunction=Product(determinant, tables),

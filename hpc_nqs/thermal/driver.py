@@ -9,6 +9,7 @@ import numpy as np
 
 from hpc_nqs.runs.computation import DONE, FAILED, STOPPED, Computation
 from hpc_nqs.runs.threads import use_threads
+from hpc_nqs.sampling.evaluation import evaluate
 from hpc_nqs.settings.parsing import SettingsError
 from hpc_nqs.thermal.ansatz import build_state
 from hpc_nqs.thermal.batches import Batches
@@ -56,10 +57,8 @@ class Cooling(Computation):
         self.sampler = self.ansatz.sampler(team, N_CHAINS if n_chains == "auto" else n_chains, settings.run.seed)
         self.umbrella = self.ansatz.umbrella(settings.run.seed)
         self.meter = self.ansatz.meter(self.observables, self.sampler, team)
-        sampling = settings.sampling
-        self.exponent = START_EXPONENT if sampling.exponent == "auto" else sampling.exponent
-        self.warm = False
-        self.remeasurement = None
+        self.exponent = START_EXPONENT if settings.sampling.exponent == "auto" else settings.sampling.exponent
+        self.warm, self.remeasurement = False, None
         self.retreat = Retreat(self.evolution, self.ansatz.wavefunction)
         self.rings = RingReports(
             self.ansatz, self.observables, team, settings.thermal, settings.run.seed,
@@ -142,7 +141,7 @@ class Cooling(Computation):
     def _remember(self, velocity):
         """Keep the present parameters and their slope: a kernel of rings, and what can be measured afterwards."""
         if not self.ansatz.has_bra_and_ket:
-            evolution, slope = self.evolution, 0.5 * self.evolution.change(velocity)
+            evolution, slope = self.evolution, self.evolution.slope(velocity)
             self.rings.path.add(evolution.beta, self.ansatz.wavefunction.params, slope, evolution.heat(velocity))
 
     def _is_passed(self, target):
@@ -167,25 +166,24 @@ class Cooling(Computation):
         problem = self._problem(measured, row["acceptance"])
         if problem:
             return None, self._fail(problem)
-        if not self._is_astray(measured):
-            return row, None
-        return None, None if self._go_back() else FAILED
+        if self._is_astray(measured):
+            return None, None if self._go_back() else FAILED
+        return row, None
 
     def _step(self, target):
         """Make one step; return an exit code to stop with, or None."""
-        begin = self.elapsed()
+        begin, beta = self.elapsed(), self.evolution.beta
         samples, evaluation = self._sample(self._n_samples())
-        summary = self.meter.summarize(samples, evaluation, self.evolution.beta)
+        summary = self.meter.summarize(samples, evaluation, beta)
         if self.umbrella is not None:
             samples.umbrella_samples = self.umbrella.sample(
-                self.ansatz.wavefunction, self.evolution.beta, samples, len(self.history), self.team.threads
+                self.ansatz.wavefunction, beta, samples, len(self.history), self.team.threads
             )
-        first = self.evolution.velocity(samples, evaluation)
+        first = self.evolution.velocity_of_step(samples, evaluation)
         acceptance = self.sampler.acceptance(self.team)
         problem = self._problem(summary, acceptance)
         if problem:
             return self._fail(problem)
-        beta = self.evolution.beta
         if self._is_astray(summary):
             return None if self._go_back() else FAILED
         self.retreat.remember()
@@ -261,8 +259,8 @@ class Cooling(Computation):
         """Return the number of samples per step at the present temperature."""
         return samples_per_step(self.settings, self.ansatz, self.evolution.beta)
 
-    def _sample(self, n_samples):
-        """Return fresh samples of all chains and their evaluation."""
+    def _sample(self, n_samples, controls=None):
+        """Return fresh samples of all chains and their evaluation, with some `ControlVariates`."""
         system = self.ansatz.system
         amplitude = self.ansatz.wavefunction.amplitude(system.moves)
         if not self.warm:
@@ -270,7 +268,9 @@ class Cooling(Computation):
             self.warm = True
         n_per_chain = max(1, -(-n_samples // self.sampler.n_chains))
         samples = self.sampler.sample(amplitude, system, n_per_chain, self.sweeps, self.exponent)
-        return samples, self.evolution.evaluate(samples, amplitude)
+        if controls is None:
+            return samples, self.evolution.evaluate(samples, amplitude)
+        return samples, evaluate(samples, self.ansatz.wavefunction, system, self.team, amplitude, controls)
 
     def _adapt(self, summary):
         """Move the sampling exponent and the sweeps per sample towards their targets, from reduced numbers only."""
@@ -289,7 +289,7 @@ class Cooling(Computation):
         batches = self.batches(n_samples)
         self.recorder.hold(self)  # a report cut short is made again, from the chains as they were
         begin, made = self.elapsed(), []
-        parts = batches.measured(lambda: self._sample(n_samples), self.recorder.stop_held, made)
+        parts = batches.measured(lambda: self._sample(n_samples, self.meter.controls), self.recorder.stop_held, made)
         row = self.meter.report(parts, beta, batches.are_enough)
         if not made:
             return None

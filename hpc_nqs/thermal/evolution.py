@@ -19,7 +19,7 @@ from typing import Protocol
 import numpy as np
 
 from hpc_nqs.reconfiguration.velocity import velocity
-from hpc_nqs.sampling.evaluation import evaluate
+from hpc_nqs.sampling.evaluation import evaluate, every
 from hpc_nqs.thermal.conserved import split
 
 MAX_RETRIES = 12  # halvings of one step before the run gives up
@@ -33,6 +33,7 @@ TINY = 1e-12  # in units of the largest coupling or field
 MIN_OVERLAP = 0.3  # of the effective samples that must survive the reweighting within a step
 MAX_SPEED_UP = 4.0  # of the clock "energy" against the clock "time"
 GROWTH = 1.5  # largest growth of the step size from one step to the next
+METER_STRIDE = 8  # there the velocity is a meter of the residual alone, from one of so many samples
 EXPANSION_GROWTH = 1.1  # of beta per step, where a cluster expansion gives the state: fine enough for slopes of e(beta)
 # (weights of the velocities so far in each further stage, weights of all in the step)
 HEUN = (((1.0,),), (1 / 2, 1 / 2))
@@ -113,6 +114,12 @@ class Evolution(Protocol):
     def velocity(self, samples, evaluation):
         """Return the `Velocity` at the present parameters.  *Collective*."""
 
+    def velocity_of_step(self, samples, evaluation):
+        """Return the `Velocity` that `advance` begins with.  *Collective*."""
+
+    def slope(self, velocity):
+        """Return d params / d beta along the path, (n_params,)."""
+
     def heat(self, velocity):
         """Return -dE/dbeta along the path in units of Var(H)."""
 
@@ -165,6 +172,19 @@ class AdaptiveEvolution(Evolution):
             evaluation, samples, self.wavefunction, self.regularization, self.team,
             self.previous, self.between_layers, umbrella_samples,
         )
+
+    def velocity_of_step(self, samples, evaluation):
+        """Return the `Velocity` that `advance` begins with.  *Collective*.
+
+        A state from the cluster expansion does not need it: there fewer samples say what it leaves unexplained.
+        """
+        if self.follows_expansion and samples.exponent:
+            samples, evaluation = every(METER_STRIDE, samples, evaluation, self.team)
+        return self.velocity(samples, evaluation)
+
+    def slope(self, velocity):
+        """Return d params / d beta along the path, (n_params,)."""
+        return self.expansion.slope(self.beta) if self.follows_expansion else 0.5 * self.change(velocity)
 
     def change(self, velocity):
         """Return d params / d(beta / 2) by the clock of this evolution, (n_params,)."""

@@ -17,10 +17,10 @@ MAX_STEPS = 10**5  # that are counted
 RECENT, PRIOR = 24, 12  # steps that tell how a run goes on, and typical ones that count beside them
 # what a sample of a report costs in units of one of a step, before the first report; True: tables with exchange, whose
 # control variates are costly
-REPORT_SHARE = {True: 0.7, False: 0.45}
+REPORT_SHARE = {True: 0.6, False: 0.35}
 # of rings below the reach of one kernel, by whether traces are taken: links of a typical one, samples of all stages in
 # units of those of a step, and the cost of a sample per link in units of one of a report
-RING_LINKS, RING_SAMPLES, LINK_COST = 4, 96, 0.6
+RING_LINKS, RING_SAMPLES, LINK_COST = 4, 96, 0.75
 TRACE_COST = 0.05  # of ln Psi in units of a sample of a report
 REACH = 1.1  # b* in units of the inverse of the largest coupling
 RANGE = 4.0  # factor by which steps may differ from the expected ones

@@ -165,8 +165,10 @@ class Meter:
 
         They are fitted where `coefficients` is None.
         """
-        controls = self.controls.values(samples.flat, evaluation.amplitude, self.team.threads)
-        controls[evaluation.weights == 0] = 0
+        controls = evaluation.controls
+        if controls is None:
+            controls = self.controls.values(samples.flat, evaluation.amplitude, self.team.threads)
+            controls[evaluation.weights == 0] = 0
         if coefficients is None:
             coefficients = fitted_coefficients(energies.ravel(), controls, evaluation.weights, self.team)
         return energies - (controls @ coefficients).reshape(energies.shape), coefficients

@@ -126,7 +126,8 @@ def build_permanent_state(plan):
     permanent = ExchangePermanent(site_images, exchange_amplitudes(model, plan.beta_0), within)
     bonds = strongest_bonds(model)
     tables = CorrelatorProduct(
-        exchange_tables(bonds, site_images, images, plan.settings.wavefunction.cluster_size), system.n_visible
+        exchange_tables(bonds, site_images, images, plan.settings.wavefunction.cluster_size), system.n_visible,
+        site_images,
     )
     fill_seed(tables, system, plan.beta_0)
     return PermanentState(

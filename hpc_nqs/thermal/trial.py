@@ -6,6 +6,7 @@ from hpc_nqs.parallel.team import Team
 from hpc_nqs.reconfiguration.cost_model import step_seconds
 from hpc_nqs.runs.pace import costs_of_parts, timed
 from hpc_nqs.sampling.chains import Samples
+from hpc_nqs.sampling.evaluation import evaluate
 from hpc_nqs.sampling.sampler import part_of
 from hpc_nqs.thermal.driver import START_EXPONENT
 from hpc_nqs.thermal.forecast import MAX_STEPS, Pace
@@ -50,11 +51,11 @@ class Trial:
         """Return the `Pace` of the run and how often cold samples take longer than hot ones."""
         costs = costs_of_parts(self._parts, self.most)
         stages = TRIES * (len(self.state.scheme[1]) - 1)
-        once = costs["sample"] + costs["summary"] + costs["umbrella"] + costs["velocity"]
-        step = once + (costs["evaluate"] + costs["velocity"]).times(stages)
+        once = costs["sample"] + costs["summary"] + costs["umbrella"]
+        step = once + costs["velocity"] + (costs["evaluate"] + costs["velocity"]).times(stages)
         if self.state.is_exact:  # the energy after the step is compared with the one that it promises
             step = step + costs["evaluate"].times(TRIES)
-        return Pace(step, once, costs["sample"] + costs["report"])
+        return Pace(step, once + costs["first"], costs["report"])
 
     def _parts(self, n_samples):
         """Return the seconds of the parts of a step with so many samples, and their number as "samples"."""
@@ -71,18 +72,21 @@ class Trial:
             draw = state.wavefunction, state.beta_0, samples, 0, self.team.threads
             samples.umbrella_samples = put("umbrella", lambda: self.umbrella.sample(*draw))
         put("velocity", lambda: self.evolution.velocity(samples, evaluation))
+        put("first", lambda: self.evolution.velocity_of_step(samples, evaluation))
         put("evaluate", lambda: self.evolution.evaluate(samples))
-        put("report", lambda: self.meter.report([(samples, evaluation)], state.beta_0))
+        put("report", lambda: self.meter.report([self._sample(n_samples, self.meter.controls)], state.beta_0))
         return seconds | {"samples": len(samples.flat)}
 
-    def _sample(self, n_samples):
+    def _sample(self, n_samples, controls=None):
         state = self.state
         amplitude = state.wavefunction.amplitude(state.system.moves)
         per_chain = max(1, -(-n_samples // self.sampler.n_chains))
         samples = self.sampler.sample(amplitude, state.system, per_chain, self.sweeps, self.exponent)
         if state.is_exact:
             samples = part_of(samples, n_samples)
-        return samples, self.evolution.evaluate(samples, amplitude)
+        if controls is None:
+            return samples, self.evolution.evaluate(samples, amplitude)
+        return samples, evaluate(samples, state.wavefunction, state.system, self.team, amplitude, controls)
 
     def cold_factor(self):
         """Return how much longer the energies of samples with layers that know nothing of each other take.

@@ -7,6 +7,7 @@ count clusters: they are of order one from infinite temperature on, where those 
 weights vanish.
 """
 
+import copy
 import itertools
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from scipy.sparse.csgraph import connected_components
 
 from hpc_nqs.kernels.correlators import CorrelatorAmplitude
 from hpc_nqs.symmetry.tied_parameters import orbit_starts, tie
+from hpc_nqs.wavefunctions.cluster_cover import cluster_cover
 from hpc_nqs.wavefunctions.wavefunction import Wavefunction
 
 
@@ -135,12 +137,14 @@ class CorrelatorProduct(Wavefunction):
     ----------
     kinds : list of Correlators
     n_visible : int
+    site_images : (order, n_sites) intp, optional
+        The lattice symmetries of all kinds: what is compiled joins clusters in larger ones, see `cluster_cover`.
     """
 
     width = 1
     is_complex = False
 
-    def __init__(self, kinds, n_visible):
+    def __init__(self, kinds, n_visible, site_images=None):
         self.n_visible = n_visible
         # tables in the order of their lengths: each then begins at a multiple of its length
         self.kinds = sorted(kinds, key=lambda kind: -len(kind.classes))
@@ -156,7 +160,14 @@ class CorrelatorProduct(Wavefunction):
         self.units = np.concatenate([kind.units.ravel() for kind in self.kinds])
         sizes = np.repeat([kind.units.shape[1] for kind in self.kinds], counts)
         self.first_unit = np.concatenate([[0], np.cumsum(sizes)]).astype(np.intp)
+        self.cover = cluster_cover(self.kinds, first_param[:-1], site_images, n_visible)
         self._changes = []  # (moves, code changes) of all moves that it met, of two at most
+
+    def __deepcopy__(self, memo):
+        """Copy the parameters alone: nothing else changes, and the changes of known moves serve both."""
+        other = copy.copy(self)
+        other.params = self.params.copy()
+        return other
 
     @property
     def n_params(self):
@@ -206,43 +217,54 @@ class CorrelatorProduct(Wavefunction):
         if changes is None:
             changes = self._code_changes(moves)
             self._changes.append((moves, changes))
+        cover = self.cover
         return CorrelatorAmplitude(
             self.n_visible,
             self.n_params,
             self.first_unit,
             self.units,
             self.first_code,
-            self.table(),
             self.code_param,
+            cover.first_unit,
+            cover.units,
+            cover.first_code,
+            cover.shares @ self.params,
+            np.concatenate([[0.0], self.params])[cover.pair_param],
             *changes,
         )
 
     def _code_changes(self, moves):
-        """Return (entry_change, change_units, first_flip, first_single, flip_cluster, flip_mask) of the kernel."""
+        """Return what moves change, from `entry_change` on as the kernel takes it."""
+        cover, n_sites = self.cover, self.n_visible // 2
         bits = [[] for _ in range(self.n_visible)]  # of every unit: (cluster, mask)
-        for cluster, (start, stop) in enumerate(itertools.pairwise(self.first_unit.tolist())):
-            for bit, unit in enumerate(self.units[start:stop].tolist()):
+        for cluster, (start, stop) in enumerate(itertools.pairwise(cover.first_unit.tolist())):
+            for bit, unit in enumerate(cover.units[start:stop].tolist()):
                 bits[unit].append((cluster, 1 << bit))
-        numbers, entry_change, first_flip, first_single, flips = {}, [], [0], [], []
+        numbers, entry_change = {}, []
+        first_flip, first_single, flips, first_site, sites = [0], [], [], [0], []
         inputs, changes = moves.input_changes()
         for row, change in zip(inputs, changes, strict=True):
             flipped = tuple(sorted(u for u in row[change != 0].tolist() if u < self.n_visible))
             if flipped not in numbers:
                 numbers[flipped] = len(numbers)
-                masks = {}
+                masks, states = {}, {}
                 for cluster, mask in itertools.chain.from_iterable(bits[unit] for unit in flipped):
                     masks[cluster] = masks.get(cluster, 0) ^ mask
                 several = [(cluster, mask) for cluster, mask in sorted(masks.items()) if mask.bit_count() > 1]
                 first_single.append(len(flips) + len(several))
                 flips += several + [(cluster, mask) for cluster, mask in sorted(masks.items()) if mask.bit_count() == 1]
                 first_flip.append(len(flips))
+                for unit in flipped:
+                    states[unit % n_sites] = states.get(unit % n_sites, 0) ^ (2 if unit >= n_sites else 1)
+                sites += sorted(states.items())
+                first_site.append(len(sites))
             entry_change.append(numbers[flipped])
-        flips = np.array(flips, dtype=np.intc).reshape(-1, 2)
+        flips, sites = (np.array(rows, dtype=np.intc).reshape(-1, 2) for rows in (flips, sites))
         return (
             np.array(entry_change, dtype=np.intp),
             np.array([flipped if len(flipped) == 2 else (-1, -1) for flipped in numbers], dtype=np.intp).reshape(-1, 2),
-            np.array(first_flip, dtype=np.intp),
-            np.array(first_single, dtype=np.intp),
-            np.ascontiguousarray(flips[:, 0]),
-            np.ascontiguousarray(flips[:, 1]),
+            *(np.array(each, dtype=np.intp) for each in (first_flip, first_single)),
+            *(np.ascontiguousarray(column) for column in flips.T),
+            np.array(first_site, dtype=np.intp),
+            *(np.ascontiguousarray(column) for column in sites.T),
         )

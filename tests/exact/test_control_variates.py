@@ -20,9 +20,9 @@ RING = {"kind": "chain", "lengths": [5]}
 STATES = {
     "clusters": (TFIM, {"kind": "clusters", "parameters": "real", "symmetries": []}),
     "clusters_field_z": (TFIM | {"field": 0.6, "field_z": 0.3}, {"kind": "clusters", "parameters": "real"}),
-    "rbm_complex": (TFIM, {"kind": "rbm", "parameters": "complex", "symmetries": ["translation"]}),
+    "rbm": (TFIM, {"kind": "rbm", "parameters": "real", "symmetries": ["translation"]}),
     "exchange": (HEISENBERG | {"anisotropy": 0.6, "couplings": [-1.0]}, {"kind": "clusters", "parameters": "real"}),
-    "exchange_field_z": (HEISENBERG | {"field_z": 0.4}, {"kind": "rbm", "parameters": "complex", "symmetries": []}),
+    "exchange_field_z": (HEISENBERG | {"field_z": 0.4}, {"kind": "rbm", "parameters": "real", "symmetries": []}),
     "permanent": (HEISENBERG | {"couplings": [1.0, 0.5]}, {"kind": "permanent"}),
     "pairing": (HEISENBERG | {"couplings": [1.0, 0.5]}, {"kind": "pair_rbm"}),
 }

@@ -120,6 +120,37 @@ def test_move_ratios(case, system, twin):
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-10)
 
 
+def test_ratios_beside_local_energies(case, system, twin):
+    """Real parts of the ratios of all terms of H, then of further moves; energies are those without."""
+    one, other = system(case), twin(case)
+    further = one.purification.proposals[::3].copy()
+    n, n_terms = len(one.configurations), sum(len(each.moves) for each in other.hamiltonians)
+    found, expected = (np.full((n, n_terms + len(further)), np.nan) for _ in range(2))
+    energies, beside = np.empty((2, n, len(one.hamiltonians)), dtype=complex), np.empty(n, dtype=complex)
+    for kernel, each, ratios in ((COMPILED, one, found), (TWINS, other, expected)):
+        kernel["local_energies"](
+            each.configurations, each.amplitude, each.moves, each.hamiltonians, energies[0], beside, ratios, further
+        )
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-10)
+    assert np.any(found[:, n_terms:])
+    for k, ratios in enumerate((found, None)):
+        extra = () if ratios is None else (ratios, further)
+        COMPILED["local_energies"](
+            one.configurations, one.amplitude, one.moves, one.hamiltonians, energies[k], beside, *extra
+        )
+    np.testing.assert_array_equal(energies[0], energies[1])
+
+
+def test_real_move_ratios(case, system):
+    one = system(case)
+    moves, n = one.purification.proposals, len(one.configurations)
+    whole, beside = np.empty((n, len(moves)), dtype=complex), np.empty(n, dtype=complex)
+    real = np.empty((n, len(moves)))
+    for ratios in (whole, real):
+        local_energy.move_ratios(one.configurations, one.amplitude, one.moves, moves, ratios, beside)
+    np.testing.assert_array_equal(real, whole.real)
+
+
 def test_unit_slopes(network, system, twin):
     one, other = system(network), twin(network)
     shape = (len(one.configurations), one.amplitude.width * one.wavefunction.n_units)

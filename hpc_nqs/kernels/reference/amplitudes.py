@@ -184,42 +184,42 @@ class PairAmplitude(Amplitude):
 
 
 class CorrelatorAmplitude(Amplitude):
-    """ln Psi = sum_c table[code of the spins on cluster c]; bit b of a code is set where unit b of c is up."""
+    """ln Psi = sum_c cover_table[code of the spins on cluster c] + sum_ij T_ij[spins of site i, spins of site j].
+
+    Bit b of a code is set where unit b of c is up.  Parameters belong to clusters of their own, see the kernel.
+    """
 
     width = 1
 
     def __init__(
-        self,
-        n_visible,
-        n_params,
-        first_unit,
-        units,
-        first_code,
-        table,
-        code_param,
-        entry_change,
-        change_units,
-        first_flip,
-        first_single,
-        flip_cluster,
-        flip_mask,
+        self, n_visible, n_params, first_unit, units, first_code, code_param, cover_first_unit, cover_units,
+        cover_first_code, cover_table, pair_table, entry_change, change_units, first_flip, first_single, flip_cluster,
+        flip_mask, first_site, site, site_mask,
     ):
         self.n_visible, self.n_params = n_visible, n_params
-        self.clusters = np.split(units, first_unit[1:-1])
-        self.first_code, self.table, self.code_param = first_code, table, code_param
+        self.clusters, self.cover = np.split(units, first_unit[1:-1]), np.split(cover_units, cover_first_unit[1:-1])
+        self.first_code, self.code_param = first_code, code_param
+        self.cover_first_code, self.cover_table, self.pair_table = cover_first_code, cover_table, pair_table
 
-    def codes(self, visible):
+    def codes(self, visible, clusters, first_code):
         """Return the place in the tables of every cluster."""
-        bits = [(visible[units] > 0) @ (1 << np.arange(len(units))) for units in self.clusters]
-        return self.first_code + np.array(bits)
+        if not len(first_code):
+            return first_code
+        return first_code + np.array([(visible[units] > 0) @ (1 << np.arange(len(units))) for units in clusters])
 
     def log_psi(self, visible):
         """Return ln Psi of one configuration."""
-        return complex(self.table[self.codes(visible)].sum())
+        total = self.cover_table[self.codes(visible, self.cover, self.cover_first_code)].sum()
+        if len(self.pair_table):
+            sigma, ancilla = np.split(visible > 0, 2)
+            states = 4 * np.arange(len(sigma)) + sigma + 2 * ancilla
+            total += 0.5 * self.pair_table[np.ix_(states, states)].sum()
+        return complex(total)
 
     def log_derivs(self, visible):
         """Return how often every class occurs."""
-        return 1.0 * np.bincount(self.code_param[self.codes(visible)] - 1, minlength=self.n_params)
+        codes = self.codes(visible, self.clusters, self.first_code)
+        return 1.0 * np.bincount(self.code_param[codes] - 1, minlength=self.n_params)
 
 
 class MismatchAmplitude(Amplitude):

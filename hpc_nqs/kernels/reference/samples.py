@@ -40,11 +40,17 @@ class Hamiltonian:
         return energy
 
 
-def local_energies(configurations, amplitude, moves, hamiltonians, energies, log_psi):
-    """Write E_loc under every Hamiltonian to `energies` (n, n_hamiltonians), ln Psi to `log_psi` (n,)."""
+def local_energies(configurations, amplitude, moves, hamiltonians, energies, log_psi, ratios=None, further=None):
+    """Write E_loc under every Hamiltonian to `energies` (n, n_hamiltonians), ln Psi to `log_psi` (n,).
+
+    Real parts of the ratios of all their moves and of further ones go to `ratios`.
+    """
     for i, visible in enumerate(configurations):
         log_psi[i] = amplitude.log_psi(visible)
         energies[i] = [hamiltonian.local_energy(amplitude, moves, visible) for hamiltonian in hamiltonians]
+    if ratios is not None:
+        chosen = np.concatenate([*(hamiltonian.moves for hamiltonian in hamiltonians), further])
+        move_ratios(configurations, amplitude, moves, chosen, ratios, log_psi)
 
 
 def move_ratios(configurations, amplitude, moves, chosen, ratios, log_psi):
@@ -52,7 +58,8 @@ def move_ratios(configurations, amplitude, moves, chosen, ratios, log_psi):
     for i, visible in enumerate(configurations):
         log_psi[i] = amplitude.log_psi(visible)
         proposals = [moves.propose(move, visible) for move in chosen]
-        ratios[i] = [0 if proposal is None else amplitude.ratio(visible, proposal) for proposal in proposals]
+        found = [0 if proposal is None else amplitude.ratio(visible, proposal) for proposal in proposals]
+        ratios[i] = found if np.iscomplexobj(ratios) else np.real(found)
 
 
 def sample_chains(

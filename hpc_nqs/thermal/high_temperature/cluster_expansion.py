@@ -17,6 +17,7 @@ from hpc_nqs.thermal.high_temperature.networks import ising_couplings
 
 LAST_ORDER = 3e-4  # of ln Psi per cluster, up to which the expansion is taken for exact
 REACH_GROWTH = 1.1
+STEP = 1e-3  # of beta, relative, in slopes
 N_TAYLOR = 24  # terms of e^x for x up to 1
 
 
@@ -43,6 +44,15 @@ class ClusterExpansion:
 
     def fill(self, beta):
         """Set the tables to the expansion at inverse temperature `beta`."""
+        self.factor.params[:] = self._values(beta)
+
+    def slope(self, beta):
+        """Return the derivatives of the tables by inverse temperature, (n_params,), to six digits."""
+        lower, higher = beta * (1 - STEP), beta * (1 + STEP)
+        return (self._values(higher) - self._values(lower)) / (higher - lower)
+
+    def _values(self, beta):
+        """Return the tables at inverse temperature `beta`, (n_params,)."""
         terms, tables = _Terms(self, beta), {}
 
         def entry(units, spins):
@@ -51,7 +61,7 @@ class ClusterExpansion:
                 tables[sites] = self._table(sites, terms)
             return tables[sites][tuple((spins + 1) // 2)]
 
-        self.factor.fill(entry)
+        return self.factor.values(entry)
 
     def last_order(self, beta):
         """Return the largest W_s of clusters of the most sites: its deviation over the squared amplitudes of s.

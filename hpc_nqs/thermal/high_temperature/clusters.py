@@ -62,7 +62,7 @@ def correlator_state(purification, site_images, images, size, beta_0, strongest)
     model = purification.model
     pairs = list(itertools.combinations(range(model.n_sites), 2))
     kinds = correlators(pairs + (lattice_clusters(model, size) if size > 2 else []), site_images, images)
-    factor = CorrelatorProduct(kinds, purification.n_visible)
+    factor = CorrelatorProduct(kinds, purification.n_visible, site_images)
     if not model.conserves_sz:
         expansion = ClusterExpansion(model, factor)
         expansion.fill(beta_0)

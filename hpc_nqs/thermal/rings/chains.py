@@ -15,7 +15,7 @@ from hpc_nqs.thermal.rings.layers import ring_moves, straight_ring
 
 STREAM = 2**62  # of the Philox key: chain c of the ring of number k draws from (seed, STREAM + 2^32 k + c)
 SWEEPS = 2  # between samples
-PART = 256  # rings whose ratios are held at a time
+PART = 64  # rings whose ratios are held at a time, within the caches
 
 
 @dataclass
@@ -134,9 +134,9 @@ class RingChains:
         model, n_sites = self.system.model, self.system.n_sites
         flat = rings.reshape(-1, self.system.n_visible)
         elements = model.off_diagonal_elements
-        ratios = np.empty((len(flat), 2 * len(elements)), dtype=complex)
+        ratios = np.empty((len(flat), 2 * len(elements)))
         move_ratios(flat, amplitude, self.steps, self.terms, ratios, phi)
-        ratios = np.ascontiguousarray(ratios.real).reshape(len(rings), self.n_links, 2, len(elements))
+        ratios = ratios.reshape(len(rings), self.n_links, 2, len(elements))
         diagonals = model.constant + diagonal(model, flat[:, :n_sites]).reshape(len(rings), self.n_links)
         with np.errstate(all="ignore"):  # links that vanish
             local[0] = diagonals + ratios[:, :, 0] @ elements
