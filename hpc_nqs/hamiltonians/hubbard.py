@@ -28,7 +28,7 @@ class Hubbard(Model):
     not_all_zero = ("hopping", "U", "hops")
     spin = 0.5
     has_exchange = True
-    of_electrons = True
+    of_electrons = of_tables = True
     ensembles = ENSEMBLES
 
     @classmethod

@@ -40,6 +40,8 @@ class Model:
     of_electrons : bool
         Whether its units are spin-orbitals of electrons, `build` returns an `ElectronModel` and results are those of
         electrons.
+    of_tables : bool
+        Whether the wave functions of its runs hold tables over clusters always.
     ensembles : tuple of tuples of str
         Groups of parameters of which an input gives exactly one group, all of it; empty for spins.
     shell_keys : tuple of str
@@ -59,7 +61,7 @@ class Model:
     not_all_zero: tuple
     spin: float
     has_exchange: bool
-    of_electrons = False
+    of_electrons = of_tables = False
     ensembles = ()
     shell_keys = ()
     cell_key = site_key = ""

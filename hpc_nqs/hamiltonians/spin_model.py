@@ -133,8 +133,8 @@ class SpinModel:
 
     @property
     def off_diagonal_elements(self):
-        """Elements of the off-diagonal terms, (n_terms,): exchanges, then flips."""
-        return np.concatenate([self.exchange_element, self.flip_element])
+        """Elements of the off-diagonal terms, (n_terms,): exchanges, parallel pairs, flips; not of conditional ones."""
+        return np.concatenate([self.exchange_element, self.parallel_element, self.flip_element])
 
     @property
     def has_uniform_field(self):
@@ -145,6 +145,17 @@ class SpinModel:
     def conserves_sz(self):
         """Whether H commutes with sum Sz."""
         return not (len(self.flip_sites) or len(self.parallel_sites) or len(self.conditional_sites))
+
+    @property
+    def conserves_parity(self):
+        """Whether H flips spins in pairs alone, so that the number of up spins stays even or odd."""
+        return not (len(self.flip_sites) or len(self.conditional_sites))
+
+    @property
+    def mixes_flips(self):
+        """Whether H flips pairs of spins and does not conserve Sz: parallel ones, or single spins beside exchange."""
+        singly = len(self.flip_sites) > 0 and self.has_exchange
+        return (len(self.parallel_sites) > 0 or singly) and not len(self.conditional_sites)
 
     @property
     def is_real(self):

@@ -1,10 +1,11 @@
 """Magnets of any couplings of two spins: XYZ, Kitaev, off-diagonal, Dzyaloshinskii-Moriya; fields in any direction."""
 
 from hpc_nqs.hamiltonians.model import Match, Model
-from hpc_nqs.hamiltonians.parameter import BONDS_XYZ, CELL_BONDS_XYZ, MAX_SITES, Parameter
+from hpc_nqs.hamiltonians.parameter import BONDS_XYZ, CELL_BONDS_XYZ, MAX_SITES, Parameter, split_entry
 
 _COMPONENTS = ("couplings_x", "couplings_y", "couplings_z")
 _SITE_FIELDS = {"x": "site_fields_x", "y": "site_fields_y", "z": "site_fields"}
+_AXES = "xyz"
 _NUMBERS = "Jx, Jy, Jz, or all nine J^ab of J^ab S^a S^b row after row,"
 
 
@@ -66,7 +67,7 @@ class XYZ(Model):
         *("field_x", "field_y", "site_fields_x", "site_fields_y"),
     )
     spin = 0.5
-    has_exchange = True
+    has_exchange = of_tables = True
     shell_keys, cell_key, site_key = _COMPONENTS, "cell_bonds_xyz", "bonds_xyz"
 
     @classmethod
@@ -98,17 +99,50 @@ class XYZ(Model):
         )
 
     @classmethod
+    def terms_without_runs(cls, values):
+        """Return what runs do not take, one sentence for each key or entry.
+
+        H must be real, and its flips must not depend on other spins.
+
+        Parameters
+        ----------
+        values : dict
+            Values of the parameters, as `Model.completed` returns them.
+        """
+        found = []
+        for name in ("field_y", _SITE_FIELDS["y"]):
+            value = values[name]
+            if any(value) if isinstance(value, tuple) else value:
+                shown = list(value) if isinstance(value, tuple) else f"{value:g}"
+                found.append(f"model.{name} = {shown}: runs of {cls.word} take fields along x and z only")
+        for key, kind in ((cls.cell_key, CELL_BONDS_XYZ), (cls.site_key, BONDS_XYZ)):
+            for number, entry in enumerate(values[key], start=1):
+                numbers = split_entry(kind, entry)[1]
+                if len(numbers) < 9:
+                    continue
+                named = zip((a + b for a in _AXES for b in _AXES), numbers, strict=True)
+                rest = ", ".join(f"J{axes} = {value:g}" for axes, value in named if value and axes[0] != axes[1])
+                if rest:
+                    found.append(f"model.{key}, entry {number}: {rest}; runs of {cls.word} take Jx, Jy and Jz only")
+        return found
+
+    @classmethod
     def match(cls, terms):
         """Return the `Match` of any terms."""
         values = {}
         for axis, name in _SITE_FIELDS.items():
             h = terms.uniform(axis)
             values |= {name: list(terms.fields[axis])} if h is None else {f"field_{axis}": h} if h else {}
-        remark = f"The model {cls.word} has exact results (`hpc-nqs exact`); runs of it are refused."
-        return Match(values, (remark,))
+        has_runs = not any(terms.fields["y"]) and not any(map(_mixes, terms.pairs.values()))
+        remark = f"These terms of {cls.word} have exact results (`hpc-nqs exact`); runs of them are refused."
+        return Match(values, () if has_runs else (remark,))
 
     @classmethod
     def bond_numbers(cls, matrix):
         """Return Jx, Jy, Jz of a bond, all nine J^ab where others do not vanish, see `Model.bond_numbers`."""
-        off_diagonal = any(matrix[a][b] for a in range(3) for b in range(3) if a != b)
-        return tuple(x for row in matrix for x in row) if off_diagonal else tuple(matrix[a][a] for a in range(3))
+        return tuple(x for row in matrix for x in row) if _mixes(matrix) else tuple(matrix[a][a] for a in range(3))
+
+
+def _mixes(matrix):
+    """Return whether a matrix J^ab couples different components."""
+    return any(matrix[a][b] for a in range(3) for b in range(3) if a != b)

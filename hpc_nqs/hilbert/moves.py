@@ -8,8 +8,10 @@ import numpy as np
 from hpc_nqs.kernels.moves import MoveSet
 
 EXCHANGE, JOINT_EXCHANGE, FLIP, JOINT_FLIP, TWO_EXCHANGES, JOINT_TWO_EXCHANGES, OPPOSITE_EXCHANGES = range(7)
+PAIR_FLIP, JOINT_PAIR_FLIP = 7, 8
 KIND_NAMES = (
-    "exchange", "joint_exchange", "flip", "joint_flip", "two_exchanges", "joint_two_exchanges", "opposite_exchanges"
+    "exchange", "joint_exchange", "flip", "joint_flip", "two_exchanges", "joint_two_exchanges", "opposite_exchanges",
+    "pair_flip", "joint_pair_flip",
 )
 WIDTH = 4  # of the tables of input changes at least
 
@@ -90,16 +92,14 @@ class Moves:
 
         With `opposite` only where a and c are antiparallel, too.
         """
-        if self.bond_features:
-            raise ValueError("two exchanges with bond features; allowed are networks without")
+        self._refuse_bond_features("two exchanges")
         kind = OPPOSITE_EXCHANGES if opposite else TWO_EXCHANGES
         changes = [{a: -2.0, b: +2.0, c: -2.0 * same, d: +2.0 * same} for same in (1, -1)]
         return self._add(kind, a, b, changes[1:] if opposite else changes, second=(c, d))
 
     def add_joint_two_exchanges(self, a, b, c, d):
         """Add the same two exchanges on both layers; return the index of the move."""
-        if self.bond_features:
-            raise ValueError("two exchanges with bond features; allowed are networks without")
+        self._refuse_bond_features("two exchanges")
         n = self.n_sites
         changes = [
             {a: -2.0, b: +2.0, c: -2.0 * one, d: +2.0 * one, a + n: -2.0 * two, b + n: +2.0 * two,
@@ -108,8 +108,29 @@ class Moves:
         ]
         return self._add(JOINT_TWO_EXCHANGES, a, b, changes, second=(c, d))
 
+    def add_pair_flip(self, a, b):
+        """Add the flip of parallel units a and b, on one layer; return the index of the move."""
+        self._refuse_bond_features("pair flips")
+        return self._add(PAIR_FLIP, a, b, [{a: -2.0, b: -2.0}])
+
+    def add_joint_pair_flip(self, i, j):
+        """Add the flip of sites i and j on both layers, parallel on either; return the index of the move."""
+        self._refuse_bond_features("pair flips")
+        n = self.n_sites
+        changes = [{i: -2.0, j: -2.0, i + n: -2.0 * same, j + n: -2.0 * same} for same in (1, -1)]
+        return self._add(JOINT_PAIR_FLIP, i, j, changes)
+
+    def _refuse_bond_features(self, what):
+        if self.bond_features:
+            raise ValueError(f"{what} with bond features; allowed are networks without")
+
     def __len__(self):
         return len(self._kinds)
+
+    @property
+    def kinds(self):
+        """What every move does, (n_moves,) int8, see `KIND_NAMES`."""
+        return np.array(self._kinds, dtype=np.int8)
 
     @property
     def sites(self):
@@ -125,8 +146,7 @@ class Moves:
         """Return the compiled `MoveSet`."""
         n_variants = np.array(self._n_variants, dtype=np.int8)
         entry = np.concatenate([[0], np.cumsum(n_variants, dtype=np.intp)[:-1]]).astype(np.intp)
-        kinds = np.array(self._kinds, dtype=np.int8)
-        return MoveSet(kinds, n_variants, self.sites, self.second, entry, self.n_sites)
+        return MoveSet(self.kinds, n_variants, self.sites, self.second, entry, self.n_sites)
 
     def input_changes(self):
         """Return (inputs, changes), both (n_entries, WIDTH), read-only: x[inputs] += sign * changes, padded with zeros.

@@ -2,7 +2,7 @@
 
 Visible units are (sigma_0..sigma_{N-1}, ancilla_0..ancilla_{N-1}).  The thermal state is
 Psi(beta) = (e^{-beta H/2} x 1) Psi(0), Psi(0) a product of Bell pairs ([PDBM] PRL 127, 060601, eq. (1)):
-opposite spins where H conserves Sz, equal spins for the transverse-field Ising model.
+opposite spins where H conserves Sz, equal spins where it does not.
 
 Of electrons the units are the spin-orbitals; an orbital is occupied where its unit is up, on the ancilla layer where it
 is down.  So Psi(x, x') = <x|e^{-beta H/2}|x'> begins with equal layers, and all that is said of opposite spins holds.
@@ -38,10 +38,17 @@ class Purification(System):
     hamiltonians : tuple of Hamiltonian
         H x 1 on the physical layer and 1 x H~ on the ancilla layer.
     terms : (2, n_terms) intp
-        The moves of the off-diagonal terms of H on either layer: exchanges on bonds, then flips, then pairs of hops.
+        The moves of the off-diagonal terms of H on either layer: exchanges on bonds, flips of parallel pairs, flips,
+        then pairs of hops.
     site_moves : (n_sites,) intp
         The moves of both spins of a site: their exchange where Sz is conserved, else the flip of both.  Of electrons
         they add one to an orbital on both layers, or take it away; empty where their numbers are fixed.
+
+    Notes
+    -----
+    The proposals are those of all terms on the one layer, on the other and on both, in the order of the terms, then
+    moves of both layers of a site; flips of single spins on both layers are among these.  Ising models in a transverse
+    field have exchanges of both layers in between.
     """
 
     model: SpinModel
@@ -81,12 +88,15 @@ class Purification(System):
 def n_up_of(model):
     """Return the number of up spins on both layers of a model; None where it is not conserved.
 
-    Of electrons those of spin up and of spin down on the physical, then the ancilla layer; in the grand canonical
-    ensemble all that are possible, a tuple of such tuples.
+    Where pairs of spins are created it is even; all numbers that are possible are a tuple of tuples, see `System`.  Of
+    electrons those of spin up and of spin down on the physical, then the ancilla layer; in the grand canonical ensemble
+    all that are possible, a tuple of such tuples.
     """
     if model.of_electrons:
         numbers = tuple((*each, *(model.n_levels - n for n in each)) for each in model.fillings)
         return numbers[0] if model.is_canonical else numbers
+    if model.mixes_flips and model.conserves_parity:
+        return tuple((n,) for n in range(0, 2 * model.n_sites + 1, 2))
     return model.n_sites if model.conserves_sz else None
 
 
@@ -98,13 +108,16 @@ def purify(model, bond_features):
     for layer in (0, 1):
         for i, j in model.exchange_sites:
             terms[layer].append(moves.add_exchange(i + layer * n, j + layer * n))
+        for i, j in model.parallel_sites:
+            terms[layer].append(moves.add_pair_flip(i + layer * n, j + layer * n))
         for i in model.flip_sites:
             terms[layer].append(moves.add_flip(i + layer * n))
         for units in model.hop2_sites:
             terms[layer].append(moves.add_two_exchanges(*(units + layer * n)))
     proposals = [*terms[0], *terms[1]]
-    bonds = model.exchange_sites if model.conserves_sz else model.pair_sites
+    bonds = model.pair_sites if len(model.flip_sites) and not model.has_exchange else model.exchange_sites
     proposals += [moves.add_joint_exchange(i, j) for i, j in bonds]
+    proposals += [moves.add_joint_pair_flip(i, j) for i, j in model.parallel_sites]
     proposals += [moves.add_joint_two_exchanges(*units) for units in model.hop2_sites]
     if model.filling is not None:
         site_moves = []

@@ -8,6 +8,8 @@ cdef enum MoveKind:
     TWO_EXCHANGES = 4   # two exchanges on one layer
     JOINT_TWO_EXCHANGES = 5  # the same on both layers
     OPPOSITE_EXCHANGES = 6   # two exchanges in opposite directions
+    PAIR_FLIP = 7            # two parallel spins
+    JOINT_PAIR_FLIP = 8      # sigma and ancilla of two sites, parallel on either layer
 
 cdef struct Proposal:
     int n_flips

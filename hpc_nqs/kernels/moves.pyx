@@ -60,6 +60,16 @@ cdef class MoveSet:
             proposal.n_flips = 1
             if self.n_variants[move] == 2:
                 variant = visible[partner(a, n)] < 0
+        elif kind == PAIR_FLIP:
+            if visible[a] != visible[b]:
+                return False
+        elif kind == JOINT_PAIR_FLIP:
+            if visible[a] != visible[b] or visible[a + n] != visible[b + n]:
+                return False
+            proposal.n_flips = 4
+            proposal.flips[2] = a + n
+            proposal.flips[3] = b + n
+            variant = visible[a] != visible[a + n]
         elif kind >= TWO_EXCHANGES:
             c, d = self.second[move, 0], self.second[move, 1]
             if visible[a] == visible[b] or visible[c] == visible[d]:

@@ -13,7 +13,9 @@ import numpy as np
 
 from hpc_nqs.kernels.softened_determinant import SoftenedDeterminantAmplitude
 from hpc_nqs.wavefunctions.backflow_determinant import BackflowDeterminant
+from hpc_nqs.wavefunctions.exchange_hafnian import ExchangeHafnian
 from hpc_nqs.wavefunctions.product import Product
+from hpc_nqs.wavefunctions.softened_hafnian import SoftenedHafnian
 from hpc_nqs.wavefunctions.wavefunction import Wavefunction
 
 # Error of e of one ring over that of abs(Phi) at shares 0.05, 0.1, 0.2, 0.3, exact sums of the 4-site ring (2,2) at the
@@ -64,9 +66,14 @@ class SoftenedDeterminant(Wavefunction):
 
 
 def without_zeros(wavefunction):
-    """Return the kernel that rings are measured on: the same but for zeros of determinants, see the module."""
+    """Return the kernel that rings are measured on: the same but for zeros of determinants, see the module.
+
+    And but for those of hafnians that lose pairs of sites.
+    """
     if isinstance(wavefunction, BackflowDeterminant):
         return SoftenedDeterminant(wavefunction, ZERO, is_density=False)
+    if isinstance(wavefunction, ExchangeHafnian) and wavefunction.loses_pairs:
+        return SoftenedHafnian(wavefunction, ZERO, is_density=False)
     if isinstance(wavefunction, Product):
         first, second = without_zeros(wavefunction.first), without_zeros(wavefunction.second)
         if first is not wavefunction.first or second is not wavefunction.second:

@@ -17,9 +17,11 @@ from scipy.sparse.csgraph import connected_components
 
 from hpc_nqs.kernels.softened import SoftenedPermanentAmplitude
 from hpc_nqs.wavefunctions.backflow_determinant import BackflowDeterminant
+from hpc_nqs.wavefunctions.exchange_hafnian import ExchangeHafnian
 from hpc_nqs.wavefunctions.exchange_permanent import ExchangePermanent
 from hpc_nqs.wavefunctions.product import Product
 from hpc_nqs.wavefunctions.softened_determinant import SoftenedDeterminant
+from hpc_nqs.wavefunctions.softened_hafnian import SoftenedHafnian
 from hpc_nqs.wavefunctions.wavefunction import Wavefunction
 
 # Of the kernels of 4x4 sites, J2 = 0.5, the error of one independent ring, in units of that with the best share, at
@@ -68,11 +70,14 @@ class SoftenedPermanent(Wavefunction):
 def sampling_density(wavefunction, share=SHARE):
     """Return the wave function whose modulus links of rings are sampled from, for one at its present parameters.
 
-    Every exchange permanent whose matchings compete is softened, by `share`, and every determinant of electrons; a wave
-    function without one is its own density.
+    Every exchange permanent or hafnian whose matchings compete is softened, by `share`, hafnians that lose pairs, too,
+    and every determinant of electrons; a wave function without one is its own density.
     """
     if isinstance(wavefunction, ExchangePermanent) and has_competing_signs(wavefunction.exchange()):
         return SoftenedPermanent(wavefunction, share)
+    if isinstance(wavefunction, ExchangeHafnian):
+        softens = wavefunction.loses_pairs or hafnian_has_competing_signs(wavefunction)
+        return SoftenedHafnian(wavefunction, share) if softens else wavefunction
     if isinstance(wavefunction, BackflowDeterminant):
         return SoftenedDeterminant(wavefunction)
     if isinstance(wavefunction, Product):
@@ -95,6 +100,19 @@ def has_competing_signs(exchange):
         r, symmetric; the diagonal is not used.
     """
     return not any(_has_site_signs(sign * exchange) for sign in (1, -1))
+
+
+def hafnian_has_competing_signs(hafnian):
+    """Whether matchings of some configuration of an `ExchangeHafnian` may have products of both signs.
+
+    Sites with spin up and with spin down are different ones then.  Being matched with none is being matched with one
+    more site, which is there as often as it is needed: r and q must have the signs of both sites with that.
+    """
+    (antiparallel, parallel), alone = hafnian.factors(), np.tile(hafnian.singles(), 2)
+    between = np.block([[parallel, antiparallel], [antiparallel, parallel]])
+    if not alone.any():
+        return has_competing_signs(between)
+    return not _has_site_signs(np.block([[between, alone[:, None]], [alone, np.zeros((1, 1))]]))
 
 
 def _has_site_signs(exchange):

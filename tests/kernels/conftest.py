@@ -13,13 +13,14 @@ from hpc_nqs.hilbert.moves import Moves
 from hpc_nqs.hilbert.purification import input_images, purify
 from hpc_nqs.hilbert.spins import spin_system
 from hpc_nqs.kernels.reference import amplitudes as reference
-from hpc_nqs.kernels.reference import samples
+from hpc_nqs.kernels.reference import hafnian, samples
 from hpc_nqs.settings.parsing import parse_settings
 from hpc_nqs.settings.system import build
 from hpc_nqs.symmetry.quantum_numbers import Sector, projector
 from hpc_nqs.symmetry.signed_permutations import SignedPermutations
 from hpc_nqs.symmetry.site_permutations import site_symmetries
 from hpc_nqs.wavefunctions.correlator_product import CorrelatorProduct, connected_clusters, correlators
+from hpc_nqs.wavefunctions.exchange_hafnian import ExchangeHafnian
 from hpc_nqs.wavefunctions.exchange_permanent import ExchangePermanent
 from hpc_nqs.wavefunctions.mismatch_factor import MismatchFactor
 from hpc_nqs.wavefunctions.pair_product import PairProduct
@@ -30,6 +31,8 @@ from hpc_nqs.wavefunctions.softened_permanent import SoftenedPermanent
 from hpc_nqs.wavefunctions.spin_pair_product import SpinPairs
 
 HEISENBERG, TFIM = {"kind": "heisenberg"}, {"kind": "tfim"}
+XYZ = {"kind": "xyz", "couplings_x": [1.0, 0.3], "couplings_y": [0.4, -0.2], "couplings_z": [0.7]}
+XY = {"kind": "xyz", "couplings_x": [1.0], "couplings_y": [-1.0], "couplings_z": [0.0]}  # pairs alone, no exchange
 ALL = ("translation", "point_group", "layer_exchange", "spin_flip")
 # name: (sites of the ring, model, kind of state, symmetries, options of `make`)
 CASES = {
@@ -59,6 +62,12 @@ CASES = {
     "permanent_softened": (8, HEISENBERG | {"couplings": [1.0, 0.5]}, "permanent", ("translation",), {"share": 0.3}),
     "permanent_softened_radius": (10, HEISENBERG, "permanent", ("translation",), {"radius": 3, "share": 0.1}),
     "clusters_permanent_softened": (8, HEISENBERG, "clusters_permanent", ("translation",), {"radius": 3, "share": 0.3}),
+    "hafnian": (7, XYZ, "hafnian", ("translation",), {"bond_features": False}),
+    "hafnian_field": (6, XYZ | {"field_z": 0.3}, "hafnian", (), {"bond_features": False}),
+    "hafnian_pairs": (6, XY, "hafnian", ("translation",), {"bond_features": False}),
+    "hafnian_limit": (7, XYZ, "hafnian", ("translation",), {"bond_features": False, "max_sites": 4}),
+    "hafnian_singles": (6, XYZ | {"field_x": 0.4}, "hafnian", (), {"bond_features": False, "singles": True}),
+    "clusters_hafnian": (6, XYZ, "clusters_hafnian", ("translation", "point_group"), {"bond_features": False}),
     "spins": (7, TFIM, "rbm", ("translation",), {"sector": Sector(), "bias": True}),
     "projected": (6, HEISENBERG, "rbm", (), {"sector": Sector((3,), None, -1), "bias": True, "n_features": 3}),
     "projected_complex": (5, TFIM, "rbm", (), {"sector": Sector((1,)), "bias": True, "is_complex": True}),
@@ -67,7 +76,7 @@ CASES = {
 }
 PAIRS = [name for name in CASES if name.startswith("pair")]
 PROJECTED = [name for name in CASES if name.startswith("projected")]
-PERMANENTS = [name for name in CASES if name.startswith("permanent")]
+PERMANENTS = [name for name in CASES if name.startswith(("permanent", "hafnian"))]
 CLUSTERS = [name for name in CASES if name.startswith("clusters")]
 NETWORKS = [name for name in CASES if name not in PAIRS + PROJECTED + PERMANENTS + CLUSTERS]
 
@@ -139,6 +148,14 @@ def random_permanent(site_images, stream, radius=None):
     return permanent
 
 
+def random_hafnian(site_images, stream, max_sites=20, singles=False):
+    """Return a hafnian whose entries have both signs."""
+    n_sites = site_images.shape[1]
+    hafnian = ExchangeHafnian(site_images, np.ones((2, n_sites, n_sites)), np.full(n_sites, float(singles)))
+    hafnian.params = stream.choice([-1, 1], hafnian.n_params) * (0.2 + stream.random(hafnian.n_params))
+    return hafnian.limited(max_sites)
+
+
 def random_tables(purification, site_images, images, stream):
     """Return random tables over all pairs of sites and all connected clusters of three and four."""
     n = purification.n_sites
@@ -171,6 +188,8 @@ def make(n_sites, model, kind, symmetries, options, n_configurations=21):
         wavefunction = permanent = random_permanent(site_images, stream, options.get("radius"))
         if "share" in options:
             wavefunction = SoftenedPermanent(permanent, options["share"])
+    if kind.endswith("hafnian"):
+        wavefunction = random_hafnian(site_images, stream, **options)
     if kind.startswith("clusters"):
         if kind == "clusters_mismatches":
             amplitudes = stream.random((n_sites, n_sites))
@@ -183,6 +202,8 @@ def make(n_sites, model, kind, symmetries, options, n_configurations=21):
     draw = random_configurations(purification, stream)
     pairing = getattr(wavefunction, "second", wavefunction).pairing() if kind.startswith("pair") else None
     kept = [visible for visible in draw(20 * n_configurations) if pairing is None or well_conditioned(pairing, visible)]
+    if "max_sites" in options:
+        kept = [visible for visible in kept if wavefunction.n_mismatched(visible[None])[0] <= options["max_sites"]]
     if "radius" in options:
         kept = [visible for visible in kept if has_matching(permanent, visible)]
     return System(wavefunction, purification, np.array(kept[:n_configurations]))
@@ -214,6 +235,10 @@ def allowed_by_symmetry(spins, images, coefficients):
 
 def random_configurations(purification, stream):
     """Return a function n -> n random configurations of the sector of the model."""
+    if isinstance(purification.n_up, tuple):
+        numbers = [n for (n,) in purification.n_up]
+        drawn = lambda: np.arange(purification.n_visible) < stream.choice(numbers)  # noqa: E731
+        return lambda n: [stream.permutation(2 * drawn().astype(np.int8) - 1) for _ in range(n)]
     n_up = purification.n_visible // 2 if purification.n_up is None else purification.n_up
     spins = np.repeat(np.array([1, -1], dtype=np.int8), [n_up, purification.n_visible - n_up])
     if purification.model.conserves_sz:
@@ -249,6 +274,7 @@ def twin(monkeypatch):
         "hpc_nqs.wavefunctions.correlator_product.CorrelatorAmplitude": reference.CorrelatorAmplitude,
         "hpc_nqs.wavefunctions.mismatch_factor.MismatchAmplitude": reference.MismatchAmplitude,
         "hpc_nqs.wavefunctions.exchange_permanent.PermanentAmplitude": reference.PermanentAmplitude,
+        "hpc_nqs.wavefunctions.exchange_hafnian.HafnianAmplitude": hafnian.HafnianAmplitude,
         "hpc_nqs.wavefunctions.softened_permanent.SoftenedPermanentAmplitude": reference.SoftenedPermanentAmplitude,
         "hpc_nqs.hilbert.moves.MoveSet": reference.MoveSet,
         "hpc_nqs.wavefunctions.spin_pair_product.PairAmplitude": reference.PairAmplitude,

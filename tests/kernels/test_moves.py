@@ -33,11 +33,21 @@ def every_move(bond_features):
         expect(moves.add_flip(v), [], [v])
     for i in range(N):
         expect(moves.add_joint_flip(i), [], [i, i + N])
+    if not bond_features:
+        for v, w in itertools.permutations(range(2 * N), 2):
+            expect(moves.add_pair_flip(v, w), [(v, w)], "parallel")
+        for i, j in itertools.permutations(range(N), 2):
+            expect(moves.add_joint_pair_flip(i, j), [(i, j), (i + N, j + N)], "parallel")
     return moves, list(zip(swaps, flips, strict=True))
 
 
 def made(visible, swaps, flips):
-    """Return the configuration after a move, None where a pair to be swapped is parallel."""
+    """Return the configuration after a move, None where a pair to be swapped is parallel, or one to be flipped not."""
+    if flips == "parallel":
+        flips = [v for pair in swaps for v in pair]
+        if any(visible[v] != visible[w] for v, w in swaps):
+            return None
+        swaps = []
     if any(visible[v] == visible[w] for v, w in swaps):
         return None
     new = visible.copy()
@@ -80,8 +90,8 @@ def test_every_move_from_every_configuration(bond_features):
             np.testing.assert_array_equal(end, expected)
             quotient = np.exp(logarithms[row_of[expected.tobytes()]] - logarithms[row])
             np.testing.assert_allclose(ratio[0], quotient, rtol=1e-11)
-    # an exchange is allowed in half of the configurations, a joint one in a quarter, a flip in all
-    assert n_allowed == 64 * (30 // 2 + 6 / 4 + 6 + 3)
+    # an exchange or a pair flip is allowed in half of the configurations, a joint one in a quarter, a flip in all
+    assert n_allowed == 64 * ((1 if bond_features else 2) * (30 // 2 + 6 / 4) + 6 + 3)
 
 
 @pytest.mark.parametrize("bond_features", [True, False])

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 EXCHANGE, JOINT_EXCHANGE, FLIP, JOINT_FLIP, TWO_EXCHANGES, JOINT_TWO_EXCHANGES, OPPOSITE_EXCHANGES = range(7)
+PAIR_FLIP, JOINT_PAIR_FLIP = 7, 8
 CANCELLED, HUGE = 1e-11, 1e150  # of projections: what counts as a zero, and the ratio of leaving one
 
 
@@ -46,15 +47,17 @@ class MoveSet:
             OPPOSITE_EXCHANGES: [(a, b), (c, d)],
             JOINT_TWO_EXCHANGES: [(a, b), (c, d), (a + n, b + n), (c + n, d + n)],
         }.get(kind, [])
-        flips = {FLIP: (a,), JOINT_FLIP: (a, a + n)}.get(kind) or tuple(itertools.chain.from_iterable(exchanged))
-        if any(visible[v] == visible[w] for v, w in exchanged):
+        parallel = {PAIR_FLIP: [(a, b)], JOINT_PAIR_FLIP: [(a, b), (a + n, b + n)]}.get(kind, [])
+        flipped_pairs = itertools.chain.from_iterable(exchanged + parallel)
+        flips = {FLIP: (a,), JOINT_FLIP: (a, a + n)}.get(kind) or tuple(flipped_pairs)
+        if any(visible[v] == visible[w] for v, w in exchanged) or any(visible[v] != visible[w] for v, w in parallel):
             return None
         if kind == OPPOSITE_EXCHANGES:
             return Proposal(flips, int(self.entry[move]), int(visible[a])) if visible[a] != visible[c] else None
         if kind in (TWO_EXCHANGES, JOINT_TWO_EXCHANGES):  # one digit per further exchange
             differ = [int(visible[a] != visible[v]) for v, _ in exchanged[1:]]
             variant = sum(digit << place for place, digit in enumerate(reversed(differ)))
-        elif kind in (JOINT_EXCHANGE, JOINT_FLIP):
+        elif kind in (JOINT_EXCHANGE, JOINT_FLIP, JOINT_PAIR_FLIP):
             variant = int(visible[a] != visible[a + n])
         else:  # one digit per flipped unit: whether its partner in the other layer is down
             partners = [visible[(v + n) % (2 * n)] < 0 for v in flips] if self.n_variants[move] > 1 else []
