@@ -6,9 +6,9 @@ its spins, and ratios of amplitudes give their probabilities.  For any x the mea
 fitted combination of such sums has the same mean as the energy and fluctuates far less: at high temperature by factors
 of hundreds, since there the energy is a sum over single sites and pairs.
 
-Where Sz is conserved: x are the local energy of an exchange, by that exchange, and sigma_i or ancilla_i times the other
-spins of the layer, by the exchange between the layers.  In a transverse field the four states of every site serve
-for the local energies of its flips, for sigma_i, ancilla_i and sigma_i ancilla_i, the last three times their like
+Where spins are flipped in pairs: x are the local energy of a term, by the move of that term, and sigma_i or ancilla_i
+times the other spins of the layer, by the move that flips both.  In a transverse field the four states of every site
+serve for the local energies of its flips, for sigma_i, ancilla_i and sigma_i ancilla_i, the last three times their like
 elsewhere.
 """
 
@@ -43,7 +43,11 @@ class ControlVariates:
         self.n_moves = purification.terms.size + len(purification.site_moves)
         pairs = list(pairs_by_distance(lattice).values())[:MAX_DISTANCES]
         self.pairs = vstack([half + half.T for half in pairs], format="csr")  # of all distances in one product
-        self.n_controls = 1 + len(pairs) if purification.model.conserves_sz else 2 + 3 * len(pairs)
+        model = purification.model
+        self.flips_singly = len(model.flip_sites) > 0 and not model.mixes_flips
+        self.fields = local_fields(model) if not model.of_electrons and model.mixes_flips else []
+        n_pairs = 1 + len(pairs) + len(self.fields)
+        self.n_controls = 2 + 3 * len(pairs) if self.flips_singly else n_pairs
 
     def values(self, configurations, amplitude, threads):
         """Return the sums, (n, n_controls) float64.
@@ -72,7 +76,7 @@ class ControlVariates:
         """
         system = self.purification
         kernel, hamiltonians = system.moves.kernel(), list(system.hamiltonians)
-        sums = self._exchange_sums if system.model.conserves_sz else self._flip_sums
+        sums = self._flip_sums if self.flips_singly else self._pair_sums
         ratios = np.empty((min(BLOCK, len(configurations)), self.n_moves))
         for start in range(0, len(configurations), BLOCK):
             block = slice(start, start + BLOCK)
@@ -90,15 +94,18 @@ class ControlVariates:
         sums = (self.pairs @ np.ascontiguousarray(others.T)).reshape(-1, n_sites, n_samples)
         return np.einsum("din,in->dn", sums, np.ascontiguousarray(deviations.T))
 
-    def _exchange_sums(self, spins, ratios):
+    def _pair_sums(self, spins, ratios):
         """Return the sums from Psi(moved) / Psi, (n, 2 n_bonds + n_sites), zero where the configuration has no move."""
         n = self.purification.n_sites
-        elements = np.tile(self.purification.model.exchange_element, 2)
+        elements = np.tile(self.purification.model.off_diagonal_elements, 2)
         squares = np.square(ratios)
         moved = squares / (1 + squares)  # the probability of the other state
         local = ratios * (2 * moved - 1)
-        of_pairs = sum(self._of_pairs(x * moved[:, -n:], x) for x in (spins[:, :n], spins[:, n:]))
-        return np.column_stack([local[:, :-n] @ elements, of_pairs.T])
+        layers = spins[:, :n], spins[:, n:]
+        columns = [local[:, :-n] @ elements, sum(self._of_pairs(x * moved[:, -n:], x) for x in layers).T]
+        for couplings, field in self.fields:
+            columns.append(sum(np.einsum("ni,ni->n", x * moved[:, -n:], x @ couplings + field) for x in layers))
+        return np.column_stack(columns)
 
     def _flip_sums(self, spins, ratios):
         """Return the sums from Psi(flipped) / Psi, (n, 3 n_sites): sigma, ancilla and both flipped."""
@@ -120,6 +127,18 @@ class ControlVariates:
             for terms in (((0, 0), (1, 1)), ((0, 1), (1, 0)), ((2, 2),))
         ]
         return np.column_stack([local.sum(axis=1), deviations[2].sum(axis=1), *(each.T for each in of_pairs)])
+
+
+def local_fields(model):
+    """Return what the diagonal part of H makes of a spin, [(couplings (n_sites, n_sites), field (n_sites,))].
+
+    The Ising couplings, and a field along z where there is one: pairs of a distance may have different ones, such as
+    the bonds of a Kitaev magnet.
+    """
+    n, couplings = model.n_sites, np.zeros((model.n_sites,) * 2)
+    np.add.at(couplings, tuple(model.pair_sites.T), model.pair_coupling)
+    found = [(couplings + couplings.T, np.zeros(n))] if len(model.pair_sites) else []
+    return found + ([(np.zeros((n, n)), model.site_field)] if model.site_field.any() else [])
 
 
 def fitted_coefficients(values, controls, weights, team):

@@ -219,10 +219,11 @@ def infinite_temperature_cumulants(model):
     """Compute the first three cumulants of H in the uniform mixture of all 2^N states, exactly.
 
     They are the start of the high-temperature series E(beta) = k_1 - k_2 beta + k_3 beta^2 / 2 - ... (total energy).
-    H = sum_(i<j) [C_ij Z_i Z_j + A_ij (X_i X_j + Y_i Y_j)] + sum_i (h_i Z_i + G_i X_i), A = exchange element / 2.
-    Distinct Pauli strings are orthogonal, so k_2 is the sum of squared coefficients. Three strings multiply to +1 on a
-    triangle of one letter or on a bond with its two end fields, and to -1 as XX, YY, ZZ of one bond:
-    k_3 = Tr C^3 + 2 Tr A^3 + 3 h.C.h + 3 G.A.G - 6 sum_(i<j) A_ij^2 C_ij.  Of electrons see `electron_moments`.
+    H = sum_(i<j) [C_ij Z_i Z_j + A_ij X_i X_j + B_ij Y_i Y_j] + sum_i (h_i Z_i + G_i X_i), A and B the sum and the
+    difference of the halves of the elements of antiparallel and of parallel pairs, all real.  Distinct Pauli strings
+    are orthogonal, so k_2 is the sum of squared coefficients. Three strings multiply to +1 on a triangle of one letter
+    or on a bond with its two end fields, and to -1 as XX, YY, ZZ of one bond:
+    k_3 = Tr (A^3 + B^3 + C^3) + 3 h.C.h + 3 G.A.G - 6 sum_(i<j) A_ij B_ij C_ij.  Of electrons see `electron_moments`.
 
     Parameters
     ----------
@@ -239,17 +240,16 @@ def infinite_temperature_cumulants(model):
     ising = _symmetric(n_sites, model.pair_sites, model.pair_coupling)
     mean = 0.5 * float(np.trace(ising))  # pairs of a site with itself are constants
     np.fill_diagonal(ising, 0.0)
-    exchange = _symmetric(n_sites, model.exchange_sites, 0.5 * np.asarray(model.exchange_element))
+    of_x, of_y = _transverse(model)
     flip = np.zeros(n_sites)
     np.add.at(flip, model.flip_sites, model.flip_element)
     field = np.asarray(model.site_field, dtype=np.float64)
-    # Symmetric matrices hold every bond twice, and XX and YY have the same coefficient.
-    variance = 0.5 * (ising**2).sum() + (exchange**2).sum() + field @ field + flip @ flip
+    # symmetric matrices hold every bond twice
+    variance = 0.5 * (ising**2 + of_x**2 + of_y**2).sum() + field @ field + flip @ flip
     third = (
-        np.sum(ising @ ising * ising)
-        + 2.0 * np.sum(exchange @ exchange * exchange)
-        + 3.0 * (field @ ising @ field + flip @ exchange @ flip)
-        - 3.0 * np.sum(exchange**2 * ising)
+        sum(np.sum(matrix @ matrix * matrix) for matrix in (ising, of_x, of_y))
+        + 3.0 * (field @ ising @ field + flip @ of_x @ flip)
+        - 3.0 * np.sum(of_x * of_y * ising)
     )
     return mean, float(variance), float(third)
 
@@ -296,19 +296,26 @@ def _pauli_strings(model):
     """
     n_sites = model.n_sites
     ising = _symmetric(n_sites, model.pair_sites, model.pair_coupling)
-    exchange = _symmetric(n_sites, model.exchange_sites, 0.5 * np.asarray(model.exchange_element))
+    of_x, of_y = _transverse(model)
     flip = np.zeros(n_sites)
     np.add.at(flip, model.flip_sites, model.flip_element)
     field, single = np.asarray(model.site_field, dtype=np.float64), np.eye(n_sites)
     pairs, none = np.triu_indices(n_sites, k=1), np.zeros((n_sites, n_sites))
     bonds = single[pairs[0]] + single[pairs[1]]
     parts = (
-        (ising[pairs], 0 * bonds, bonds), (exchange[pairs], bonds, 0 * bonds), (exchange[pairs], bonds, bonds),
+        (ising[pairs], 0 * bonds, bonds), (of_x[pairs], bonds, 0 * bonds), (of_y[pairs], bonds, bonds),
         (field, none, single), (flip, single, none),
     )
     coefficients, flips, signs = (np.concatenate(part) for part in zip(*parts, strict=True))
     kept = coefficients != 0
     return coefficients[kept], flips[kept], signs[kept]
+
+
+def _transverse(model):
+    """Return the coefficients of X_i X_j and of Y_i Y_j as symmetric matrices."""
+    exchange = _symmetric(model.n_sites, model.exchange_sites, 0.5 * np.asarray(model.exchange_element))
+    parallel = _symmetric(model.n_sites, model.parallel_sites, 0.5 * np.asarray(model.parallel_element))
+    return exchange + parallel, exchange - parallel
 
 
 def _symmetric(n_sites, sites, values):

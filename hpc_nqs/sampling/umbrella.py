@@ -42,6 +42,7 @@ class Umbrella:
         sites = np.arange(system.n_sites)
         equal_or_not = np.array([0, 1, 1, 0])  # classes of (sigma, ancilla) of one site
         layers = np.stack([sites, sites + len(sites)], axis=1)
+        self.mismatched = 0 if system.opposite_pairs else 1
         self.factor = CorrelatorProduct([Correlators(layers, equal_or_not)], 2 * len(sites))
 
     def sample(self, wavefunction, beta, samples, step, threads):
@@ -70,7 +71,9 @@ class Umbrella:
 
     def scaled(self, wavefunction, factor):
         """Return the state with an amplitude sqrt(factor) more for every mismatched site."""
-        self.factor.params = np.array([0.5 * np.log(factor), 0.0])
+        params = np.zeros(2)
+        params[self.mismatched] = 0.5 * np.log(factor)
+        self.factor.params = params
         return Product(wavefunction, self.factor)
 
     def _chains(self, wavefunction, visible, numbers, step, threads):

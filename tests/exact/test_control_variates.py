@@ -24,6 +24,8 @@ STATES = {
     "exchange": (HEISENBERG | {"anisotropy": 0.6, "couplings": [-1.0]}, {"kind": "clusters", "parameters": "real"}),
     "exchange_field_z": (HEISENBERG | {"field_z": 0.4}, {"kind": "rbm", "parameters": "real", "symmetries": []}),
     "permanent": (HEISENBERG | {"couplings": [1.0, 0.5]}, {"kind": "permanent"}),
+    "hafnian": ({"kind": "xyz", "couplings_x": [1.0], "couplings_y": [0.4, -0.3], "couplings_z": [0.6]}, {}),
+    "hafnian_field_x": ({"kind": "xyz", "couplings_y": [0.4], "field_x": 0.3, "site_fields": [0.2] * 5}, {}),
     "pairing": (HEISENBERG | {"couplings": [1.0, 0.5]}, {"kind": "pair_rbm"}),
 }
 

@@ -170,6 +170,8 @@ def random_model(n_sites, seed):
         site_field=rng.normal(size=n_sites),
         exchange_sites=bonds(9),
         exchange_element=rng.normal(size=9),
+        parallel_sites=bonds(8),
+        parallel_element=rng.normal(size=8),
         flip_sites=rng.integers(0, n_sites, n_sites + 1),
         flip_element=rng.normal(size=n_sites + 1),
     )
@@ -192,6 +194,8 @@ def dense(model):
         matrix += coupling * bond(i, j, "z")
     for (i, j), element in zip(model.exchange_sites, model.exchange_element, strict=True):
         matrix += 0.5 * element * (bond(i, j, "x") + bond(i, j, "y"))
+    for (i, j), element in zip(model.parallel_sites, model.parallel_element, strict=True):
+        matrix += 0.5 * element * (bond(i, j, "x") - bond(i, j, "y"))
     for i, field in enumerate(model.site_field):
         matrix += field * string({i: PAULI["z"]})
     for i, element in zip(model.flip_sites, model.flip_element, strict=True):
@@ -225,6 +229,7 @@ def test_variance_of_the_heisenberg_chain():
     """Check docs/theory/conventions.md, 'High-temperature series': 3/16 per site."""
     sites = np.stack([np.arange(8), (np.arange(8) + 1) % 8], axis=1)
     nothing = {"site_field": np.zeros(8), "flip_sites": np.zeros(0, int), "flip_element": np.zeros(0)}
+    nothing |= {"parallel_sites": np.zeros((0, 2), int), "parallel_element": np.zeros(0)}
     model = SimpleNamespace(
         n_sites=8,
         pair_sites=sites,
