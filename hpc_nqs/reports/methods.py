@@ -9,6 +9,7 @@ _STATES = {
     "pair_rbm": "a singlet pair product times a restricted Boltzmann machine",
     "clusters": "tables over pairs and connected clusters of up to {cluster_size} sites",
     "permanent": "an exchange permanent times tables over pairs and connected clusters of up to {cluster_size} sites",
+    "hafnian": "an exchange hafnian times tables over pairs and connected clusters of up to {cluster_size} sites",
     "determinant": "two determinants with backflow times tables over up to {cluster_size} orbitals",
     "dbm": "a deep Boltzmann machine with {n_deep} deep units",
 }

@@ -149,11 +149,11 @@ def _contradictions_of_task(sections):
     if analytic and sections["run"].get("threads", 1) != 1:
         why = 'world lines are sampled by one thread per rank; with thermal.method = "analytic" allowed is 1'
         report("run", "threads", why)
-    tables = network.get("kind", "auto") in ("clusters", "permanent", "determinant")
-    electrons = model.get("kind") in MODELS and MODELS[model["kind"]].of_electrons
-    of_tables = tables or (electrons and network.get("kind", "auto") == "auto")
+    tables = network.get("kind", "auto") in ("clusters", "permanent", "hafnian", "determinant")
+    automatic = network.get("kind", "auto") == "auto" and model.get("kind") in MODELS
+    of_tables = tables or (automatic and MODELS[model["kind"]].of_tables)
     if network.get("cluster_size", "auto") != "auto" and not of_tables:
-        why = 'only with wavefunction.kind = "clusters", "permanent" or "determinant"; allowed is "auto"'
+        why = 'only with wavefunction.kind = "clusters", "permanent", "hafnian" or "determinant"; allowed is "auto"'
         report("wavefunction", "cluster_size", why)
     if network.get("exchange_radius", "auto") != "auto" and network.get("kind", "auto") not in ("auto", "permanent"):
         report("wavefunction", "exchange_radius", 'only with wavefunction.kind = "permanent"; allowed is "auto"')
@@ -162,7 +162,7 @@ def _contradictions_of_task(sections):
             if network.get(key, allowed) != allowed:
                 report("wavefunction", key, f'tables over clusters have none; allowed is "{allowed}"')
     if is_ground_state:
-        if network.get("kind") in ("clusters", "permanent", "determinant"):
+        if network.get("kind") in ("clusters", "permanent", "hafnian", "determinant"):
             report("wavefunction", "kind", 'for thermal states only; allowed are "auto", "rbm" and "pair_rbm"')
         if network.get("bond_features") is True:
             report("wavefunction", "bond_features", "a ground state has no ancilla spins; allowed is \"auto\" or false")

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from hpc_nqs.hamiltonians import MODELS, XYZ, Heisenberg, Hubbard, TransverseFieldIsing
+from hpc_nqs.hamiltonians import MODELS, XYZ, Hubbard
 from hpc_nqs.lattices.geometry import GEOMETRIES
 
 _MODELS = "; ".join(f"{model.word} ({model.summary})" for model in MODELS.values())
@@ -67,27 +67,32 @@ MAX_SITES_OF_STATES = 1024  # their groups of symmetries are permutations of all
 
 
 def refuse_runs(settings):
-    """Refuse runs of models that have exact results only, and of lattices too large for states with tables of sites.
+    """Refuse runs of models, or of terms of them, that have exact results only, and of lattices too large for states.
 
     Raises
     ------
     ValueError
-        For magnets whose couplings differ by component; for electrons in their ground state; for more than
-        `MAX_SITES_OF_STATES` sites, but not by the analytic method.
+        For magnets whose couplings differ by component and electrons: other tasks than cooling; for these magnets
+        fields along y and products of different components; for more than `MAX_SITES_OF_STATES` sites, but not by the
+        analytic method.
     """
     model = MODELS[settings.model.kind]
-    if model is XYZ:
-        words = f'"{Heisenberg.word}" and "{TransverseFieldIsing.word}"'
-        raise ValueError(f'model.kind = "{model.word}": runs of magnets are available for {words}{_INSTEAD}')
     by_world_lines = settings.run.task == "thermal" and settings.thermal.method == "analytic"
     n_sites = _n_sites(settings.lattice)
     if n_sites > MAX_SITES_OF_STATES and not by_world_lines:
         instead = '; thermal.method = "analytic" takes more' if settings.run.task == "thermal" else ""
         raise ValueError(f"lattice: {n_sites} sites; allowed are up to {MAX_SITES_OF_STATES}{instead}")
-    if not model.of_electrons:
+    if not (model.of_electrons or model is XYZ):
         return
     if settings.run.task == "ground_state":
         raise ValueError(f'run.task = "ground_state": with model.kind = "{model.word}" allowed is "thermal"{_INSTEAD}')
+    if model is XYZ:
+        if settings.thermal.method == "analytic":
+            why = f'with model.kind = "{model.word}" allowed is "numerical"'
+            raise ValueError(f'thermal.method = "analytic": {why}{_INSTEAD}')
+        values = {name: value for name, value in settings.model.keywords().items() if name != "kind"}
+        for sentence in model.terms_without_runs(model.completed(values)):
+            raise ValueError(f"{sentence}{_INSTEAD}")
 
 
 def _n_sites(lattice):

@@ -55,11 +55,12 @@ class WavefunctionSettings:
     """The network."""
 
     kind: str = option(
-        word("auto", "rbm", "clusters", "pair_rbm", "dbm", "permanent", "determinant"),
+        word("auto", "rbm", "clusters", "pair_rbm", "dbm", "permanent", "hafnian", "determinant"),
         "auto",
         about="wave function; clusters are tables over small clusters, pair_rbm is a pair product times an RBM, dbm a "
         "deep network that starts as a Trotter network, permanent an exchange permanent times tables over clusters, "
-        "determinant (electrons) determinants with backflow times tables over orbitals",
+        "hafnian (Jx != Jy, fields along x) an exchange hafnian times such tables, determinant (electrons) "
+        "determinants with backflow times tables over orbitals",
     )
     alpha: float | str = option(
         auto_or(number(0.0, 1000.0, above=True)), "auto", about="hidden units per visible unit, per slice"
@@ -80,7 +81,8 @@ class WavefunctionSettings:
     cluster_size: int | str = option(
         auto_or(integer(2, 6)),
         "auto",
-        about="sites of the connected clusters of clusters, permanent at most 4; orbitals of determinant at most 3",
+        about="sites of the connected clusters of clusters, permanent and hafnian at most 4; orbitals of determinant "
+        "at most 3",
     )
     exchange_radius: int | str = option(
         auto_or(integer(1, 1000)),

@@ -4,10 +4,16 @@ import numpy as np
 
 from hpc_nqs.exact.diagonalization import MAX_SITES
 from hpc_nqs.exact.electrons import MAX_UNITS
+from hpc_nqs.hamiltonians import XYZ
 from hpc_nqs.hamiltonians.electron_model import ElectronModel
 from hpc_nqs.hamiltonians.marshall import marshall
 from hpc_nqs.path_integral.trial import sign_trial
 from hpc_nqs.settings.system import build
+
+_OF_COMPONENTS = (
+    "One state has no sign problem; rings of several links may have a sign, which is measured before they are. The "
+    "numbers in square brackets estimate the variational error."
+)
 
 
 def advice(settings):
@@ -15,15 +21,22 @@ def advice(settings):
     lattice, model = build(settings)
     if isinstance(model, ElectronModel):
         return _of_electrons(model)
+    if settings.model.kind == XYZ.word:
+        return [_OF_COMPONENTS, *_of_size(model)]
     rotated = marshall(model, lattice)
     has_sign = bool(np.any(np.concatenate([rotated.exchange_element, rotated.flip_element]) > 0))
     analytic = settings.thermal.method == "analytic"
     found = _frustrated(settings, lattice, model, analytic) if has_sign else [_positive(settings)]
     if not analytic and model.conserves_sz:
         found += _of_slices(settings.wavefunction)
-    if model.n_sites <= MAX_SITES:
-        found.append(f"With {model.n_sites} sites `hpc-nqs exact` gives all of it exactly.")
-    return found
+    return found + _of_size(model)
+
+
+def _of_size(model):
+    """Return the sentence about exact results of a magnet, in a list."""
+    if model.n_sites > MAX_SITES:
+        return []
+    return [f"With {model.n_sites} sites `hpc-nqs exact` gives all of it exactly."]
 
 
 def _of_slices(choice):

@@ -4,15 +4,19 @@ from hpc_nqs.settings.parsing import SettingsError, refusing
 from hpc_nqs.thermal.choices import (
     DEEP,
     DETERMINANT,
+    HAFNIAN,
+    MIXED_FLIPS,
     NETWORK,
     PAIRED,
     PERMANENT,
     TABLES,
     plan_state,
     refuse_for_electrons,
+    refuse_for_pairs,
 )
 from hpc_nqs.thermal.deep.ansatz import build_deep_state
 from hpc_nqs.thermal.determinant_state import build_determinant_state
+from hpc_nqs.thermal.hafnian_state import build_hafnian_state
 from hpc_nqs.thermal.network_state import build_network_state
 from hpc_nqs.thermal.permanent_state import build_permanent_state
 from hpc_nqs.thermal.table_state import build_table_state
@@ -22,6 +26,7 @@ BUILDERS = {
     PAIRED: build_network_state,
     TABLES: build_table_state,
     PERMANENT: build_permanent_state,
+    HAFNIAN: build_hafnian_state,
     DETERMINANT: build_determinant_state,
 }
 
@@ -50,6 +55,12 @@ def build_state(settings, lattice, model, seed, start=None):
         refusing(refuse_for_electrons, settings.wavefunction, model)
         if settings.thermal.start:
             raise SettingsError([f'thermal.start = "{settings.thermal.start}": of electrons allowed is ""'])
+    if not model.of_electrons and model.mixes_flips:
+        refusing(refuse_for_pairs, settings.wavefunction)
+        if settings.thermal.start:
+            raise SettingsError(
+                [f'thermal.start = "{settings.thermal.start}": allowed is "" for {MIXED_FLIPS}']
+            )
     if settings.wavefunction.kind == DEEP or settings.thermal.start:
         state = refusing(build_deep_state, settings, lattice, model, start)
     else:

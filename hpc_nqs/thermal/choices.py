@@ -18,7 +18,8 @@ from hpc_nqs.wavefunctions.exchange_permanent import MAX_PAIRS
 
 # words of wavefunction.kind
 NETWORK, PAIRED, TABLES, DEEP, PERMANENT = "rbm", "pair_rbm", "clusters", "dbm", "permanent"
-DETERMINANT = "determinant"
+DETERMINANT, HAFNIAN = "determinant", "hafnian"
+MIXED_FLIPS = "couplings with Jx != Jy or fields along x beside exchange"  # what takes a hafnian
 SITE_SYMMETRIES = ("translation", "point_group")
 BETA_0 = 0.02  # of the seed, in units of the inverse of the largest coupling or field
 ELECTRON_BETA_0 = 0.05, 0.8  # of electrons, over the largest hop and over the largest energy of all
@@ -95,7 +96,7 @@ def plan_state(settings, lattice, model, seed):
         symmetries=choose_symmetries(choice, word, lattice, model),
         beta_0=choose_beta_0(settings.thermal, model, n_slices, word),
     )
-    if word not in (PERMANENT, DETERMINANT):
+    if word not in (PERMANENT, HAFNIAN, DETERMINANT):
         return plan
     order = len(plan.groups(purify(model, bond_features=False))[1])
     return dataclasses.replace(plan, is_exact=sums_over_states(settings.sampling, model, n_slices, order))
@@ -114,10 +115,11 @@ def sums_over_states(sampling, model, n_slices, order=1):
 def choose_kind(choice, lattice, model, is_exact):
     """Return the kind of state, whether it has complex parameters, and the model in its basis.
 
-    "auto" is an exchange permanent times tables for a magnet that conserves Sz, with and without frustration; of
-    unfrustrated ones that are larger than permanents reach at all temperatures, positive tables.  In a transverse
-    field it is an RBM for exact sums, else positive tables where all off-diagonal elements are negative or can be made
-    so.  Settings that belong to an RBM alone ask for one, times a pair product for a frustrated magnet.
+    "auto" is an exchange hafnian times tables for a magnet that mixes flips, whatever its signs, and an exchange
+    permanent times tables for one that conserves Sz, with and without frustration; of unfrustrated ones of these that
+    are larger than permanents reach at all temperatures, positive tables.  In a transverse field it is an RBM for exact
+    sums, else positive tables where all off-diagonal elements are negative or can be made so.  Settings that belong to
+    an RBM alone ask for one, times a pair product for a frustrated magnet.
 
     An RBM has complex parameters for exact sums: a node of a real state moves through a configuration only by way of
     zero, where its path ends, and a complex one goes around (8-site ring: largest error of e 1.1e-3 against 3.1e-3).
@@ -142,6 +144,11 @@ def choose_kind(choice, lattice, model, is_exact):
         return DETERMINANT, False, model
     if choice.kind == DETERMINANT:
         raise ValueError('wavefunction.kind = "determinant": for electrons; allowed is "auto"')
+    if model.mixes_flips:
+        refuse_for_pairs(choice)
+        return HAFNIAN, False, model
+    if choice.kind == HAFNIAN:
+        raise ValueError(f'wavefunction.kind = "hafnian": for {MIXED_FLIPS}; allowed is "auto"')
     rotated = marshall(model, lattice)
     tried = model if choice.marshall is False else rotated
     elements = np.concatenate([tried.exchange_element, tried.flip_element])
@@ -157,18 +164,28 @@ def choose_kind(choice, lattice, model, is_exact):
     return kind, is_complex, rotated if rotate else model
 
 
-def refuse_for_electrons(choice, model):
-    """Raise ValueError for settings [wavefunction] that the state of electrons cannot follow."""
+def _refuse_all_but(kind, choice, whose):
+    """Raise ValueError for settings [wavefunction] that the only state of a model, of a kind, cannot follow."""
     allowed = {
-        "kind": ("auto", DETERMINANT), "parameters": ("auto", "real"), "slices": ("auto", 1), "alpha": ("auto",),
+        "kind": ("auto", kind), "parameters": ("auto", "real"), "slices": ("auto", 1), "alpha": ("auto",),
         "bond_features": ("auto", False), "exchange_radius": ("auto",), "marshall": ("auto", False),
     }
     for key, values in allowed.items():
         if getattr(choice, key) not in values:
             raise ValueError(
-                f"wavefunction.{key} = {shown(getattr(choice, key))}: of electrons allowed is "
+                f"wavefunction.{key} = {shown(getattr(choice, key))}: of {whose} allowed is "
                 + " or ".join(map(shown, values))
             )
+
+
+def refuse_for_pairs(choice):
+    """Raise ValueError for settings [wavefunction] that the state of a magnet that mixes flips cannot follow."""
+    _refuse_all_but(HAFNIAN, choice, MIXED_FLIPS)
+
+
+def refuse_for_electrons(choice, model):
+    """Raise ValueError for settings [wavefunction] that the state of electrons cannot follow."""
+    _refuse_all_but(DETERMINANT, choice, "electrons")
     if choice.symmetries != "auto" and "layer_exchange" not in choice.symmetries:
         raise ValueError(
             f"wavefunction.symmetries = {shown(choice.symmetries)}: the state of electrons has layer_exchange always"
@@ -229,7 +246,7 @@ def choose_beta_0(thermal, model, n_slices=1, kind=NETWORK):
         of_hops, of_all = ELECTRON_BETA_0
         largest = np.abs(model.exchange_element).max(initial=1e-300)
         return min(of_hops / largest, of_all / model.energy_scale, hottest)
-    if kind == PERMANENT or (kind == TABLES and model.conserves_sz):
+    if kind in (PERMANENT, HAFNIAN) or (kind == TABLES and model.conserves_sz):
         return min(TABLE_BETA_0 / model.energy_scale, hottest)
     return min(n_slices * BETA_0 / model.energy_scale, 0.5 * hottest)
 
@@ -244,7 +261,7 @@ def choose_symmetries(choice, kind, lattice, model):
         return tuple(choice.symmetries)
     flips = model.shares_determinants if kind == DETERMINANT else model.spin_flip_symmetric
     names = ["layer_exchange"] + (["spin_flip"] if flips else [])
-    if kind in (TABLES, PERMANENT, DETERMINANT):
+    if kind in (TABLES, PERMANENT, HAFNIAN, DETERMINANT):
         return ("translation", "point_group", *names)
     n_translations = len(site_symmetries(lattice, model, ["translation"]))
     return ("translation" if 2 * n_translations > lattice.n_sites else "point_group", *names)

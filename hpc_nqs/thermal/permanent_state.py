@@ -126,7 +126,7 @@ def build_permanent_state(plan):
     permanent = ExchangePermanent(site_images, exchange_amplitudes(model, plan.beta_0), within)
     bonds = strongest_bonds(model)
     tables = CorrelatorProduct(
-        exchange_tables(bonds, site_images, images, plan.settings.wavefunction.cluster_size), system.n_visible,
+        cluster_tables(bonds, site_images, images, plan.settings.wavefunction.cluster_size, _pattern), system.n_visible,
         site_images,
     )
     fill_seed(tables, system, plan.beta_0)
@@ -144,7 +144,7 @@ def bond_distances(model):
     return shortest_path(links, directed=False, unweighted=True)
 
 
-def exchange_tables(bonds, site_images, images, size):
+def cluster_tables(bonds, site_images, images, size, pattern):
     """Return the tables of all pairs of sites and of connected clusters of up to `size` sites.
 
     Parameters
@@ -156,6 +156,8 @@ def exchange_tables(bonds, site_images, images, size):
         Of the visible units.
     size : int or "auto"
         2 to 4; "auto" is the largest with no more than MAX_PARAMS parameters.
+    pattern : callable
+        What tables of three and four sites see of their spins, see `with_few_classes`.
 
     Returns
     -------
@@ -167,11 +169,12 @@ def exchange_tables(bonds, site_images, images, size):
         Larger clusters.
     """
     if size != "auto" and size > MAX_SIZE:
-        raise ValueError(f'wavefunction.cluster_size = {size}: with kind = "permanent" at most {MAX_SIZE} sites')
+        of = 'with kind = "permanent" or "hafnian"'
+        raise ValueError(f"wavefunction.cluster_size = {size}: {of} at most {MAX_SIZE} sites")
     kinds = correlators(list(itertools.combinations(range(site_images.shape[1]), 2)), site_images, images)
     for larger in range(3, (MAX_SIZE if size == "auto" else size) + 1):
         clusters = connected_clusters(bonds, larger)
-        more = kinds + [with_few_classes(kind, _pattern) for kind in correlators(clusters, site_images, images)]
+        more = kinds + [with_few_classes(kind, pattern) for kind in correlators(clusters, site_images, images)]
         if size == "auto" and sum(kind.classes.max() + 1 for kind in more) > MAX_PARAMS:
             break
         kinds = more

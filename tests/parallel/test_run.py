@@ -31,6 +31,9 @@ structure_factor = [[1]]
 """
 HEISENBERG, TFIM = 'kind = "heisenberg"', 'kind = "tfim"'
 J1J2 = HEISENBERG + "\ncouplings = [1.0, 0.5]"
+# x and y bonds in turn: a hafnian that loses pairs
+COMPASS = 'kind = "xyz"\ncouplings_x = [0.0]\ncouplings_y = [0.0]\ncouplings_z = [0.4]\nbonds_xyz = ['
+COMPASS += "[0, 1, 1, 0, 0], [1, 2, 0, 1, 0], [2, 3, 1, 0, 0]]"
 ELECTRONS = 'kind = "hubbard"\nU = 4.0\nn_up = 2\nn_down = 1'
 ANY_NUMBERS = 'kind = "hubbard"\nU = 4.0\nmu = 1.5'
 
@@ -73,6 +76,7 @@ def assert_same_numbers(found, expected, where=""):
         (HEISENBERG, "metropolis", 8, "alpha = 2"),
         (J1J2, "metropolis", 7, "alpha = 2"),
         (J1J2, "metropolis", 7, 'kind = "permanent"'),
+        (COMPASS, "metropolis", 7, ""),
         (TFIM, "metropolis", 2, "alpha = 2"),
         (ELECTRONS, "metropolis", 7, ""),
         (ELECTRONS, "exact_sum", 1, ""),
@@ -82,7 +86,7 @@ def assert_same_numbers(found, expected, where=""):
         (TFIM, "exact_sum", 1, 'kind = "dbm"'),
     ],
     ids=[
-        "heisenberg", "j1j2", "permanent", "more_ranks_than_chains", "electrons", "summed_electrons",
+        "heisenberg", "j1j2", "permanent", "compass", "more_ranks_than_chains", "electrons", "summed_electrons",
         "electrons_mu", "exact_sum", "deep_units", "summed_deep_units",
     ],
 )

@@ -16,6 +16,7 @@ from hpc_nqs.runs.stopping import NEVER, StopRequest
 from hpc_nqs.settings.parsing import SettingsError
 
 HEISENBERG, TFIM = {"kind": "heisenberg"}, {"kind": "tfim"}
+XYZ = {"kind": "xyz", "couplings_x": [1.0], "couplings_y": [0.4], "couplings_z": [0.7], "field_z": 0.3}
 KINDS = {
     "heisenberg": {"model": HEISENBERG},
     "clusters": {"model": HEISENBERG, "wavefunction": {"kind": "clusters"}},
@@ -23,6 +24,7 @@ KINDS = {
     "j1j2": {"model": HEISENBERG | {"couplings": [1.0, 0.5]}},
     "j1j2_pair_rbm": {"model": HEISENBERG | {"couplings": [1.0, 0.5]}, "wavefunction": {"kind": "pair_rbm"}},
     "j1j2_permanent": {"model": HEISENBERG | {"couplings": [1.0, 0.5]}, "wavefunction": {"kind": "permanent"}},
+    "xyz": {"model": XYZ, "wavefunction": {"kind": "hafnian"}},
     "electrons": {"model": {"kind": "hubbard", "U": 4.0, "n_up": 2, "n_down": 1}, "wavefunction": {}},
     "electrons_mu": {"model": {"kind": "hubbard", "U": 4.0, "mu": 1.5}, "wavefunction": {}},
     "tfim": {"model": TFIM},

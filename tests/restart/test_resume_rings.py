@@ -42,6 +42,22 @@ def test_a_run_of_electrons_on_rings_is_the_same_after_stops(runs, tmp_path, mod
     assert in_the_midst >= 1
 
 
+def test_a_run_of_a_hafnian_on_rings_is_the_same_after_a_stop(runs, tmp_path):
+    """One that loses pairs: its links are measured on a kernel of their own."""
+    bonds = [(0, 1, 1, 0, 0), (1, 2, 0, 1, 0), (2, 3, 1, 0, 0), (0, 3, 0, 0, 1), (0, 2, 0, 0, 0.7)]
+    model = {"kind": "xyz", "bonds_xyz": bonds} | {f"couplings_{axis}": [0.0] for axis in "xyz"}
+    sections = {"model": model, "lattice": {"kind": "chain", "lengths": [4]}, "wavefunction": {}}
+    settings = runs.settings_of([0.3, 0.6], OVERRIDES, **sections)
+    whole, stopped = tmp_path / "whole.h5", tmp_path / "stopped.h5"
+    assert runs.cool(settings, whole) == DONE
+    expected = runs.contents(whole)
+    assert [row["links"] for row in expected["table"]["rows"]] == [3, 3]
+    for n_looks in (6, 12):
+        assert runs.cool(settings, stopped, runs.StopAfter(n_looks)) == STOPPED
+        assert runs.cool(settings, stopped, resume=True) == DONE
+        runs.assert_bitwise(runs.contents(stopped), expected)
+
+
 @pytest.fixture(scope="module")
 def whole(runs, tmp_path_factory):
     """Return the settings of a short run on rings, and its file."""

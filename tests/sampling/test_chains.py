@@ -26,6 +26,7 @@ FALSE_ALARM = 1e-6
 SERIAL = Team.serial()
 HEISENBERG, TFIM = {"kind": "heisenberg"}, {"kind": "tfim"}
 HUBBARD = {"kind": "hubbard", "U": 4.0, "n_up": 2, "n_down": 2}
+XYZ = {"kind": "xyz", "couplings_x": [1.0, 0.5], "couplings_y": [-0.4], "couplings_z": [0.7], "field_z": 0.3}
 J1J2 = HEISENBERG | {"couplings": [1.0, 0.5]}
 STATES = {
     "heisenberg": (HEISENBERG, {}),
@@ -38,6 +39,8 @@ STATES = {
     "heisenberg_clusters": (HEISENBERG, {"kind": "clusters"}),
     "j1j2_permanent": (J1J2, {"kind": "permanent"}),
     "heisenberg_permanent_radius": (HEISENBERG, {"kind": "permanent", "exchange_radius": 1}),
+    "xyz": (XYZ, {"kind": "hafnian"}),
+    "xyz_field_x": (XYZ | {"site_fields_x": [0.5, 0.0, 0.0, 0.0]}, {"kind": "hafnian"}),
     "tfim_clusters": (TFIM | {"field_z": 0.4}, {"kind": "clusters"}),
     "electrons": (HUBBARD, {}),
     "electrons_field_z": (HUBBARD | {"n_down": 1, "field_z": 0.7}, {"kind": "determinant"}),
@@ -53,7 +56,8 @@ class State:
         model, wavefunction = STATES[name]
         kind, lengths, boundary = ("chain", [2], "open") if name == "orbitals" else lattice
         sections = {"lattice": {"kind": kind, "lengths": lengths, "boundary": boundary}, "model": model}
-        tables = wavefunction.get("kind") in ("clusters", "permanent") or model["kind"] in ("hubbard", "kanamori")
+        tables = wavefunction.get("kind") in ("clusters", "permanent", "hafnian")
+        tables |= model["kind"] in ("hubbard", "kanamori")
         width = {} if tables else {"alpha": 4.0}
         sections |= {"observables": {"structure_factor": [[1, 0]]}, "wavefunction": width | wavefunction}
         self.settings = parse_settings(sections | {"thermal": {"betas": [1.0], "beta_0": beta_0}})

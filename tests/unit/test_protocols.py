@@ -19,11 +19,11 @@ PROTOCOLS = {
     System: {"Purification", "SpinSystem", "JointUnits"},
     Wavefunction: {
         "RBM", "PairProduct", "SpinPairs", "CorrelatorProduct", "MismatchFactor", "ExchangePermanent",
-        "SoftenedPermanent", "Product", "ProjectedState", "VariationalDBM", "BackflowDeterminant",
-        "SoftenedDeterminant",
+        "ExchangeHafnian", "SoftenedHafnian", "SoftenedPermanent", "Product", "ProjectedState", "VariationalDBM",
+        "BackflowDeterminant", "SoftenedDeterminant",
     },
     Sampler: {"Chains", "Enumeration", "Rings", "RingEnumeration", "KetBraChains"},
-    Evolution: {"AdaptiveEvolution", "PermanentEvolution", "RingEvolution", "SummedEvolution"},
+    Evolution: {"AdaptiveEvolution", "PermanentEvolution", "HafnianEvolution", "RingEvolution", "SummedEvolution"},
     Driver: {"Cooling", "Optimization", "PathIntegral"},
     Solver: {"SoftCut", "Cholesky", "DistributedCholesky", "ConjugateGradients", "SampleSpace"},
 }

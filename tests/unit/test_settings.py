@@ -283,7 +283,7 @@ def test_tables_over_clusters_are_for_thermal_states_and_their_size_for_tables()
     text = 'wavefunction.kind = "clusters": for thermal states only; allowed are "auto", "rbm" and "pair_rbm"'
     assert problem == text
     (problem,) = problems_of(changed(("wavefunction", "kind", "rbm"), ("wavefunction", "cluster_size", 4)))
-    kinds = '"clusters", "permanent" or "determinant"; allowed is "auto"'
+    kinds = '"clusters", "permanent", "hafnian" or "determinant"; allowed is "auto"'
     assert problem == f"wavefunction.cluster_size = 4: only with wavefunction.kind = {kinds}"
     for kind in ("clusters", "permanent"):
         tables = parse_settings(changed(("wavefunction", "kind", kind), ("wavefunction", "cluster_size", 4)))

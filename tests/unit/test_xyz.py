@@ -118,16 +118,42 @@ def test_the_kitaev_magnet_of_eight_sites():
     assert diagonalize(model, lattice).ground_state_energy == pytest.approx(lowest, abs=1e-12)
 
 
-def test_runs_are_refused_by_name():
-    settings = parse_settings(
-        {
-            "lattice": {"kind": "chain", "lengths": [4]},
-            "model": {"kind": "xyz"},
-            "thermal": {"temperatures": [1.0]},
-        }
-    )
-    with pytest.raises(SettingsError, match='model.kind = "xyz": runs of magnets are available for "heisenberg"'):
-        plan(settings)
+def settings_of(model, **sections):
+    shells = {f"couplings_{axis}": [1.0] for axis in "xyz"}
+    tables = {"lattice": {"kind": "chain", "lengths": [4]}, "model": {"kind": "xyz"} | shells | model}
+    return parse_settings(tables | {"thermal": {"temperatures": [1.0]} | sections.pop("thermal", {})} | sections)
+
+
+@pytest.mark.parametrize(
+    ("model", "sections", "message"),
+    [
+        ({"field_y": 0.4}, {}, r"model.field_y = 0.4: runs of xyz take fields along x and z only; `hpc-nqs exact`"),
+        ({"site_fields_y": [0.0, 0.1, 0.0, 0.0]}, {}, r"model.site_fields_y = \[0.0, 0.1, 0.0, 0.0\]: runs of xyz"),
+        (
+            {"cell_bonds_xyz": [(1, 0, 0, 0, 1, 0, 0), (2, 0, 0, 0, 1, 0.25, 0, -0.25, 1, 0, 0, 0, 1)]},
+            {},
+            r"model.cell_bonds_xyz, entry 2: Jxy = 0.25, Jyx = -0.25; runs of xyz take Jx, Jy and Jz only",
+        ),
+        ({"bonds_xyz": [(0, 1, 1, 0, 0, 0, 1, 0, 0, 0.5, 1)]}, {}, "model.bonds_xyz, entry 1: Jzy = 0.5; runs"),
+        ({}, {"run": {"task": "ground_state"}}, 'run.task = "ground_state": .* "xyz" allowed is "thermal"'),
+        ({}, {"thermal": {"method": "analytic"}}, 'thermal.method = "analytic": .* allowed is "numerical"'),
+        ({"couplings_y": [0.5]}, {"wavefunction": {"kind": "rbm"}}, r"kind = \"rbm\": of couplings with Jx != Jy or f"),
+        ({"couplings_y": [0.5]}, {"wavefunction": {"marshall": True}}, "wavefunction.marshall = true: of couplings"),
+        ({"couplings_y": [0.5]}, {"wavefunction": {"cluster_size": 5}}, "cluster_size = 5: .* at most 4 sites"),
+        ({}, {"wavefunction": {"kind": "hafnian"}}, 'kind = "hafnian": for couplings with Jx != Jy or fields along x'),
+    ],
+)
+def test_what_runs_refuse_by_name(model, sections, message):
+    with pytest.raises(SettingsError, match=message):
+        plan(settings_of(model, **sections))
+
+
+def test_terms_that_vanish_are_none():
+    """Nine numbers of a diagonal matrix, fields of zero: the state is that of the pairs, or of exchange alone."""
+    diagonal = (1, 0, 0, 0, 0.3, 0, 0, 0, 0.3, 0, 0, 0, 0.2)
+    assert plan(settings_of({"cell_bonds_xyz": [diagonal], "field_x": 0.0}))["wave function"] == "permanent"
+    assert plan(settings_of({"couplings_y": [0.5], "field_z": 0.2}))["wave function"] == "hafnian"
+    assert plan(settings_of({"field_x": 0.2}))["wave function"] == "hafnian"
 
 
 # ---------------------------------------------------------------- off-diagonal couplings, fields in any direction

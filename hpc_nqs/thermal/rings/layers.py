@@ -16,8 +16,8 @@ class RingMoves:
     terms : (n_terms, 3) intp
         The move of one off-diagonal term on the first layer of a link, on the second, and on both.
     lines : (n_lines,) intp
-        The move that flips one matched site on both layers of a link; together they change the magnetization.  Of
-        electrons that exchanges two orbitals on both layers which no hops connect.
+        The move that flips one site on both layers of a link; together they change the magnetization.  Of electrons
+        that exchanges two orbitals on both layers which no hops connect.
     """
 
     terms: np.ndarray
@@ -27,11 +27,13 @@ class RingMoves:
 def ring_moves(system):
     """Return the `RingMoves` of a doubled system."""
     model, proposals = system.model, system.proposals
-    n_terms = len(model.off_diagonal_elements)
-    joint = proposals[2 * n_terms : 3 * n_terms] if model.conserves_sz else proposals[-n_terms:]
+    n_terms, n_flips = len(model.off_diagonal_elements), len(model.flip_sites)
+    joint = proposals[2 * n_terms : 3 * n_terms - n_flips]
+    lines = proposals[3 * n_terms :]
+    if n_flips:  # they change the magnetization already
+        joint = np.concatenate([joint, system.site_moves[model.flip_sites]])
+        lines = proposals[:0] if n_flips == system.n_sites else system.site_moves
     terms = np.stack([proposals[:n_terms], proposals[n_terms : 2 * n_terms], joint], axis=1)
-    # flips of single layers change the magnetization already
-    lines = proposals[3 * n_terms :] if model.conserves_sz else proposals[:0]
     return RingMoves(np.ascontiguousarray(terms), np.ascontiguousarray(lines))
 
 

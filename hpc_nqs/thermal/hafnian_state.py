@@ -1,0 +1,230 @@
+"""Thermal states of magnets with Jx != Jy or fields along x: an exchange hafnian times tables over clusters.
+
+The hafnian holds the signs of e^{-beta H/2} and all ways to undo mismatches, by exchange of antiparallel spins, by
+flips of parallel pairs and by flips of single spins, H unrotated; the tables hold the weights.  See
+docs/theory/high_temperature.md, "Seed of the hafnian".
+"""
+
+import dataclasses
+
+import numpy as np
+import scipy.linalg
+
+from hpc_nqs.hilbert.purification import purify
+from hpc_nqs.sampling.umbrella import Umbrella
+from hpc_nqs.thermal.evolution import AdaptiveEvolution, EvolutionError
+from hpc_nqs.thermal.high_temperature.networks import field_bias, ising_couplings
+from hpc_nqs.thermal.permanent_state import POWER_SHARE, cluster_tables
+from hpc_nqs.thermal.state import tolerance_of_size
+from hpc_nqs.thermal.table_state import TableState
+from hpc_nqs.thermal.unseen_residual import unseen_variance
+from hpc_nqs.wavefunctions.correlator_product import CorrelatorProduct
+from hpc_nqs.wavefunctions.exchange_hafnian import MAX_MISMATCHED, ExchangeHafnian
+from hpc_nqs.wavefunctions.product import Product
+
+STRONG = 0.5  # bonds whose largest coupling is at least so large, relative to that of all, connect sites of clusters
+UMBRELLA_SITES = 12  # most mismatched sites of umbrella samples, which would all have as many and cost most of the run
+
+
+class HafnianEvolution(AdaptiveEvolution):
+    """Steps that end where hafnians become too large; the residual holds what samples do not see."""
+
+    def __init__(self, state, regularization, control, team):
+        super().__init__(state, regularization, control, team)
+        self.counts_unseen = state.wavefunction.first.loses_pairs
+
+    def velocity(self, samples, evaluation):
+        """Return the `Velocity` at the present parameters.  *Collective*."""
+        found = super().velocity(samples, evaluation)
+        if not self.counts_unseen or not found.variance > 0:
+            return found
+        unseen = unseen_variance(samples, evaluation, self.system, self.team)
+        whole = found.variance + unseen
+        return dataclasses.replace(found, residual=(found.residual * found.variance + unseen) / whole)
+
+    def advance(self, samples, evaluation, first, beta_target):
+        """Make one step as `AdaptiveEvolution` does.  *Collective*.
+
+        Raises
+        ------
+        EvolutionError
+            Samples are close to the largest number of mismatched sites that has an amplitude.
+        """
+        if self.system.n_sites > MAX_MISMATCHED:
+            found = self.team.max(float(self.wavefunction.first.n_mismatched(samples.flat).max(initial=0)))
+            if found >= MAX_MISMATCHED - 2:
+                raise EvolutionError(
+                    f"{found:.0f} mismatched sites at beta = {self.beta:.6g}; hafnians are summed up to "
+                    f"{MAX_MISMATCHED}. Stop at higher temperatures, or take {MAX_MISMATCHED} sites or fewer"
+                )
+        counts, self.counts_unseen = self.counts_unseen, False  # the stages of a step need no residual
+        try:
+            return super().advance(samples, evaluation, first, beta_target)
+        finally:
+            self.counts_unseen = counts
+
+
+class LimitedUmbrella(Umbrella):
+    """Umbrella samples of a hafnian with no more than UMBRELLA_SITES mismatched sites."""
+
+    def scaled(self, wavefunction, factor):
+        """Return the state with fewer mismatched sites and an amplitude sqrt(factor) more for every one."""
+        limited = Product(wavefunction.first.limited(UMBRELLA_SITES), wavefunction.second)
+        return super().scaled(limited, factor)
+
+
+@dataclasses.dataclass
+class HafnianState(TableState):
+    """An exchange hafnian times tables; tolerances, clock and cut are those of permanents."""
+
+    word = "hafnian"
+    effective_range = (0.4, 0.9)  # the hot part needs rare configurations
+    tolerance = 2.5e-3  # of a step, times sqrt(N)
+    prefers_rings = True
+
+    @property
+    def between_layers(self):
+        """Whether Var(H) is the covariance of the layers: for sums, as of permanents."""
+        return self.is_exact
+
+    @property
+    def power_share(self):
+        """Share of -F.x in the clock, as of permanents."""
+        return 0.0 if self.is_exact else POWER_SHARE
+
+    @property
+    def soft_cut(self):
+        """Default cut of S relative to its largest eigenvalue, as of permanents."""
+        return 1e-8 if self.is_exact else 1e-6
+
+    @property
+    def step_tolerance(self):
+        """Errors per step may grow with the norm of a change."""
+        return tolerance_of_size(self.tolerance, self.model.n_sites)
+
+    @property
+    def typical_growth(self):
+        """Growth of beta per step, and power."""
+        return (0.15, 0.3)
+
+    def umbrella(self, seed):
+        """Return the `LimitedUmbrella` of chains, None for exact sums."""
+        return None if self.is_exact else LimitedUmbrella(self.system, seed, self.model.largest_coupling)
+
+    def evolution(self, regularization, control, team):
+        """Return the `HafnianEvolution`."""
+        return HafnianEvolution(self, regularization, control, team)
+
+
+def build_hafnian_state(plan):
+    """Return the state of a `StatePlan` at its seed."""
+    model, symmetries = plan.model, plan.symmetries
+    system = purify(model, bond_features=False)
+    site_images, images = plan.groups(system)
+    hafnian = ExchangeHafnian(site_images, pair_factors(model, plan.beta_0), single_factors(model, plan.beta_0))
+    size = plan.settings.wavefunction.cluster_size
+    kinds = cluster_tables(strong_bonds(model), site_images, images, size, _pattern)
+    tables = CorrelatorProduct(kinds, system.n_visible, site_images)
+    fill_seed(tables, system, plan.beta_0)
+    return HafnianState(
+        lattice=plan.lattice, model=model, system=system, wavefunction=Product(hafnian, tables),
+        symmetries=symmetries, order=len(images), beta_0=plan.beta_0, is_exact=plan.is_exact,
+        invariance=images,
+    )
+
+
+def element_matrices(model):
+    """Return the elements of the exchange of antiparallel and of the flip of parallel spins, (2, n_sites, n_sites)."""
+    found = np.zeros((2, model.n_sites, model.n_sites))
+    terms = (model.exchange_sites, model.exchange_element), (model.parallel_sites, model.parallel_element)
+    for matrix, (sites, elements) in zip(found, terms, strict=True):
+        for (i, k), element in zip(sites, elements, strict=True):
+            matrix[i, k] += element
+            matrix[k, i] += element
+    return found
+
+
+def pair_factors(model, beta_0):
+    """Return r and q (2, n_sites, n_sites) of e^{-beta_0 H/2}, to second order in beta_0.
+
+    With E and P the elements of antiparallel and parallel pairs,
+
+        r +- q = exp[-beta_0 (E +- P) / 2]  off the diagonal,
+
+    E + P = J^x / 2, E - P = J^y / 2: what S^x S^x does alone, and S^y S^y.  Two terms in a row that share a matched
+    site k give E_ik E_kj + P_ik P_kj to antiparallel and E_ik P_kj + P_ik E_kj to parallel i and j, in the mean over
+    its spin.
+    """
+    exchange, creation = element_matrices(model)
+    of_x, of_y = (scipy.linalg.expm(-0.5 * beta_0 * (exchange + sign * creation)) for sign in (1, -1))
+    factors = 0.5 * np.stack([of_x + of_y, of_x - of_y])
+    factors[:, range(model.n_sites), range(model.n_sites)] = 0.0
+    return factors
+
+
+def single_factors(model, beta_0):
+    """Return l (n_sites,) of e^{-beta_0 H/2}, to second order in beta_0 and exact for spins in fields alone.
+
+    With f the elements of flips and X = E + P = J^x / 2
+
+        l = -tau (1 - e^{-tau X}) / (tau X) f~,   tau = beta_0 / 2,  f~_i = sinh(tau f_i) / tau:
+
+    -tau f_i, and a pair i, k with k flipped back, in either order, whatever its spin.
+    """
+    n, tau, fields = model.n_sites, 0.5 * beta_0, np.zeros(model.n_sites)
+    np.add.at(fields, model.flip_sites, model.flip_element)
+    matrix = np.zeros((n + 1, n + 1))
+    matrix[:n, :n] = -tau * element_matrices(model).sum(axis=0)
+    matrix[:n, n] = -np.sinh(tau * fields)
+    return scipy.linalg.expm(matrix)[:n, n]  # its last column holds (e^A - 1) / A of the last column of the exponent
+
+
+def strong_bonds(model):
+    """Return the bonds that connect clusters, (n, 2): any of J^x, J^y, J^z is at least STRONG of the largest one."""
+    exchange, creation = element_matrices(model)
+    strength = 2 * (np.abs(exchange) + np.abs(creation))  # the larger one of |J^x| and |J^y|
+    for (i, k), coupling in ising_couplings(model).items():
+        strength[i, k] = strength[k, i] = max(strength[i, k], 4 * abs(coupling))
+    return np.argwhere(np.triu(strength >= STRONG * strength.max(), 1))
+
+
+def _pattern(sigma, ancilla):
+    """Return what a table of three or four sites sees of their spins, as that of a permanent does.
+
+    Of three sites the mismatched one, if there is one, and the product of the spins of the others; of four the two that
+    are mismatched, whether they are parallel, and the product of the spins of the others, and the product of all spins
+    where all sites are matched or none is.
+    """
+    matched = sigma == ancilla
+    mismatched = np.flatnonzero(~matched)
+    if len(sigma) == 3:
+        return (*mismatched, sigma[matched].prod()) if len(mismatched) == 1 else ()
+    if len(mismatched) == 2:
+        return (*mismatched, sigma[mismatched].prod(), sigma[matched].prod())
+    return (len(mismatched), sigma.prod()) if len(mismatched) in (0, 4) else ()
+
+
+def fill_seed(tables, purification, beta_0):
+    """Fill the tables of pairs with what e^{-beta_0 H/2} has beside the hafnian, to second order in beta_0.
+
+    The Ising part and the field along z, half of either on each layer, and two flips of a bond of matched spins or of
+    one such spin, there and back, ln cosh(beta_0 e / 2) with the element e of antiparallel or parallel ones, or of one.
+    """
+    model = purification.model
+    couplings, bias = ising_couplings(model), field_bias(purification, beta_0)
+    elements, flips = element_matrices(model), np.zeros(model.n_sites)
+    np.add.at(flips, model.flip_sites, model.flip_element)
+    there_and_back = np.log(np.cosh(0.5 * beta_0 * flips)) / (model.n_sites - 1)
+
+    def term(units, spins):
+        if len(units) != 4:
+            return 0.0
+        sites, (sigma, ancilla) = units[:2], np.split(spins, 2)
+        coupling = couplings.get(tuple(sorted(sites.tolist())), 0.0)
+        single = 0.0 if bias is None else bias[units] @ spins / (model.n_sites - 1)  # every site is in n - 1 pairs
+        single += there_and_back[sites] @ (sigma == ancilla)
+        element = elements[int(sigma.prod() > 0), *sites] if np.array_equal(sigma, ancilla) else 0.0
+        twice = np.log(np.cosh(0.5 * beta_0 * element))
+        return single - 0.25 * beta_0 * coupling * (sigma.prod() + ancilla.prod()) + twice
+
+    tables.fill(term)
