@@ -1,6 +1,6 @@
 """Processor time of one step and of a report of the default state of square magnets, J1 = 1.
 
-    python -m tests.benchmarks.magnet_step 4 6 10 --j2 0.5 --beta 1.0
+    python -m tests.benchmarks.magnet_step 4 6 --j2 0.5 --beta 1.0
 
 The state is cooled to the temperature with few samples; then 8192 samples are drawn, their energies evaluated, S and F
 made and solved, and a step made, and as many samples drawn and measured as a report does, with control variates and
