@@ -4,6 +4,7 @@ import dataclasses
 import time
 
 from hpc_nqs.hamiltonians import MODELS
+from hpc_nqs.observables.diagonal import build_observables
 from hpc_nqs.settings.parsing import SettingsError, parse_settings
 from hpc_nqs.settings.system import build
 
@@ -33,7 +34,7 @@ def exact_table(settings):
 def thermal_rows(settings, betas):
     """Return (n_sites, exact rows at the inverse temperatures `betas`); errors as `exact_table`."""
     wanted = settings.observables
-    lattice, levels = _levels(settings, wanted.structure_factor, wanted.correlations)
+    lattice, levels = _levels(settings, wanted.structure_factor, wanted.correlations, **_more(settings))
     rows = _of_model(settings).thermal_rows(levels, betas)
     if wanted.imaginary_time:
         of_electrons = _is_of_electrons(settings)
@@ -159,6 +160,15 @@ def curves(tables, names, with_observables=True):
         except SettingsError as error:
             skipped.append(f"{name}: {error}")
     return found, skipped
+
+
+def _more(settings):
+    """Return {"more": Observables} of spins where an input asks for what they hold beside S(q) and distances."""
+    asked = settings.observables
+    names = ("correlation_vectors", "moments", "energy_terms", "dimers", "chirality", "operators")
+    if _is_of_electrons(settings) or not any(getattr(asked, name) for name in names):
+        return {}
+    return {"more": build_observables(settings, *build(settings))}
 
 
 def _is_of_electrons(settings):

@@ -309,4 +309,6 @@ def written_options(section):
 
 
 def _plain(value):
+    if hasattr(value, "written"):
+        return value.written()
     return [_plain(entry) for entry in value] if isinstance(value, tuple) else value

@@ -63,12 +63,22 @@ def build(settings):
     SettingsError
         When the lattice or the model cannot be built.
     """
+    lattice, keywords = build_lattice(settings), settings.model.keywords()
+    try:
+        return lattice, build_model(lattice, **keywords)
+    except ValueError as error:
+        key = MODELS[settings.model.kind].bond_parameter().name
+        raise SettingsError([_in_section("model", f"model.{key} = {shown(keywords[key])}", error)]) from error
+
+
+def build_lattice(settings):
+    """Return the Lattice of the settings; SettingsError when it cannot be built."""
     from hpc_nqs.lattices import lattice as lattices
 
     part = settings.lattice
     try:
         n_sites = None if part.n_sites == "auto" else part.n_sites
-        lattice = lattices.build(
+        return lattices.build(
             part.kind,
             part.lengths,
             part.boundary,
@@ -80,12 +90,6 @@ def build(settings):
         )
     except ValueError as error:
         raise SettingsError([_in_section("lattice", "lattice", error)]) from error
-    keywords = settings.model.keywords()
-    try:
-        return lattice, build_model(lattice, **keywords)
-    except ValueError as error:
-        key = MODELS[settings.model.kind].bond_parameter().name
-        raise SettingsError([_in_section("model", f"model.{key} = {shown(keywords[key])}", error)]) from error
 
 
 def _in_section(section, place, error):

@@ -1,0 +1,89 @@
+"""The wave vectors of a periodic cluster: all that S(q) distinguishes, and those along a path."""
+
+import itertools
+
+import numpy as np
+
+from hpc_nqs.lattices import periods as short
+from hpc_nqs.lattices.periods import TOLERANCE
+
+MAX_ZONES = 12  # of the Brillouin zone along a direction until the phases of the sites of a cell repeat
+DIGITS = 10
+
+
+def all_wave_vectors(lattice):
+    """Return the wave vectors with different S(q), one of q and -q, the shortest first, a list of tuples in units of pi.
+
+    On a lattice with several sites per cell S(q) repeats beyond the first Brillouin zone only: all zones until then.
+
+    Raises
+    ------
+    ValueError
+        No periodic direction, or positions in the cell after which S(q) never repeats.
+    """
+    steps = _steps(lattice)
+    n_zones = _zones(lattice)
+    wraps, grid = np.array(lattice.wraps), np.array(lattice.grid)
+    reciprocal = 2 * np.linalg.inv(lattice.vectors).T  # in units of pi
+    repeat = short.reduced(n_zones * reciprocal[wraps])
+    ranges = [range(n_zones * length) for length in grid[wraps]]
+    q = np.array(list(itertools.product(*ranges)), dtype=np.float64) @ steps
+    q, turned = short.minimum_image(q, repeat), short.minimum_image(-q, repeat)
+    same = np.round(np.stack([q, -q, turned, -turned], axis=1), DIGITS) + 0.0  # S(q) of all of them is the same
+    larger = [max(map(tuple, row)) for row in same.tolist()]
+    return [_plain(each) for each in sorted(set(larger), key=lambda each: (round(np.dot(each, each), 8), each))]
+
+
+def wave_vectors_along(lattice, points):
+    """Return the wave vectors of a cluster on straight lines from point to point, in order, each once.
+
+    Parameters
+    ----------
+    lattice : Lattice
+    points : sequence of tuples
+        In units of pi; at least two.
+
+    Raises
+    ------
+    ValueError
+        No periodic direction, or none on the path.
+    """
+    steps, found = _steps(lattice), {}
+    dimension = lattice.positions.shape[1]
+    points = [np.array([*point, 0.0, 0.0][:dimension], dtype=np.float64) for point in points]
+    for start, end in zip(points, points[1:], strict=False):
+        ends = np.sort(np.stack([start, end]) @ np.linalg.pinv(steps), axis=0)
+        ranges = [range(int(np.floor(a - 1e-6)), int(np.ceil(b + 1e-6)) + 1) for a, b in ends.T]
+        q = np.array(list(itertools.product(*ranges)), dtype=np.float64) @ steps
+        line = end - start
+        along = (q - start) @ line / max(line @ line, TOLERANCE**2)
+        on = np.linalg.norm(q - start - along[:, None] * line, axis=1) < TOLERANCE
+        on &= (along > -TOLERANCE) & (along < 1 + TOLERANCE)
+        for place in np.flatnonzero(on)[np.argsort(along[on])]:
+            found.setdefault(_plain((np.round(q[place], DIGITS) + 0.0).tolist()))
+    if not found:
+        raise ValueError("no wave vector of this lattice lies on the path")
+    return list(found)
+
+
+def _steps(lattice):
+    """Return the vectors that span the wave vectors of a cluster, (n_periodic, D), in units of pi."""
+    if lattice.vectors is None or not any(lattice.wraps):
+        raise ValueError("only a periodic lattice with cells has wave vectors of its own")
+    wraps = np.array(lattice.wraps)
+    reciprocal = 2 * np.linalg.inv(lattice.vectors).T
+    return (reciprocal / np.array(lattice.grid)[:, None])[wraps]
+
+
+def _zones(lattice):
+    """Return the smallest k for which k times every position in the cell is a lattice vector, along what is periodic."""
+    apart = (lattice.basis - lattice.basis[0]) @ np.linalg.inv(lattice.primitive)
+    for k in range(1, MAX_ZONES + 1):
+        if np.abs(k * apart - np.round(k * apart)).max() < TOLERANCE:
+            return k
+    raise ValueError("S(q) of the sites of this cell repeats after more than 12 zones; allowed is a list or a path")
+
+
+def _plain(q):
+    qx, qy, qz = (*q, 0.0, 0.0)[:3]
+    return (qx, qy, qz) if qz else (qx, qy)
