@@ -37,6 +37,7 @@ _COLUMNS = (
     ("r_hat", "r_hat", 3),
     ("autocorrelation", "tau", 2),
     ("magnetization", "m", 6),
+    ("magnetization_x", "m_x", 6),
     ("local_spectral_proxy_up", "bG_up", 5),
     ("local_spectral_proxy_down", "bG_down", 5),
     ("lowest_of", "lowest of", 0),
@@ -49,7 +50,7 @@ _LEFT_OUT = ("beta", "ln_z")
 # Powers of the unit of energy in quantities that are shown with decimals.
 _ENERGIES = {"energy": 1, "free_energy": 1, "layer_energy_difference": 1, "variance": 2, "energy_variance": 2}
 _ENERGIES |= {"susceptibility": -1, "static_susceptibility": -1, "relaxation_proxy": -2}
-_ENERGIES |= {"grand_potential": 1, "compressibility": -1}
+_ENERGIES |= {"grand_potential": 1, "compressibility": -1, "energy_terms": 1}
 _ENERGIES |= dict.fromkeys((f"{local}spectral_proxy_{spin}" for local in ("", "local_") for spin in ("up", "down")), -1)
 # What is a dict over wave vectors, and how a column of it is headed.
 _OVER_VECTORS = (
@@ -60,7 +61,13 @@ _OVER_VECTORS = (
     ("n_k_down", "n_down"),
     ("spectral_proxy_up", "bG_up"),
     ("spectral_proxy_down", "bG_down"),
+    ("order_parameter_squared", "m^2"),
+    ("order_parameter_fourth", "m^4"),
+    ("binder_ratio", "U4"),
+    ("chirality_structure_factor", "X"),
 )
+# What is a dict over words, and how a column of it is headed.
+OVER_WORDS = {"energy_terms": "e({})", "operators": "{}"}
 OVER_VECTORS = {letter: name for name, letter in _OVER_VECTORS}
 # what is marked where it is lost
 _JUDGED = {"energy", "specific_heat", "specific_heat_slope", "entropy", "free_energy", "susceptibility"}
@@ -101,6 +108,10 @@ def _columns(rows, shift):
         digits = _digits(name, 5, shift)
         vectors = dict.fromkeys(q for row in rows for q in row.get(name, {}))
         columns += [[f"{letter}({q})"] + [cell(row, name, digits, q) for row in rows] for q in vectors]
+    for name, heading in OVER_WORDS.items():
+        words = dict.fromkeys(word for row in rows for word in row.get(name, {}))
+        digits = _digits(name, 5, shift)
+        columns += [[heading.format(word)] + [cell(row, name, digits, word) for row in rows] for word in words]
     others = dict.fromkeys(
         name
         for row in rows

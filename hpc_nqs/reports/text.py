@@ -14,7 +14,8 @@ from hpc_nqs.reports.numbers import duration, finite_only
 from hpc_nqs.reports.units import MOLAR, in_its_units, legend, rows_beside
 
 OF_SPINS = {"magnetization", "susceptibility", "structure_factor", "correlation", "dimer_structure_factor"}
-OF_SPINS |= {"time_correlation", "local_time_correlation"}
+OF_SPINS |= {"time_correlation", "local_time_correlation", "correlation_vector", "order_parameter_squared"}
+OF_SPINS |= {"dimer_correlation", "chirality_correlation", "operators", "magnetization_x"}
 _HEAD = ("format", "task", "n_sites", "finished", "seconds", "n_ranks")
 
 MAX_NAMED = 6  # numbers of a list that one line about a system names one by one

@@ -30,6 +30,7 @@ def validate(settings):
                 f"observables.structure_factor = {shown(asked)}: not a wave vector of this periodic lattice, "
                 f"where S(q) would depend on where its edges are; in units of pi the nearest is {shown(near)}"
             )
+    problems += _wrong_observables(settings, lattice, model)
     network = settings.wavefunction
     if network.marshall is True and marshall(model, lattice).sublattice is None:
         problems.append('wavefunction.marshall = true: the model has nothing to rotate; allowed is "auto" or false')
@@ -52,6 +53,27 @@ def validate(settings):
             "world lines between Trotter gates have one field along z for all sites; fields that differ, "
             'model.field_staggered and model.site_fields, need thermal.dtau = "auto", continuous time'
         )
+    return problems
+
+
+def _wrong_observables(settings, lattice, model):
+    """Return the problems of operators and correlations that this lattice does not have."""
+    asked, problems = settings.observables, []
+    for operator in asked.operators:
+        largest = max(max(term.sites) for term in operator.terms)
+        if largest >= model.n_sites:
+            allowed = f"allowed are 0 to {model.n_sites - 1}"
+            problems.append(f"observables.operators, {operator.name}: it names site {largest}; {allowed}")
+    if asked.correlation_vectors and lattice.positions is None:
+        problems.append("observables.correlation_vectors = true: displacements need lattice.positions; allowed is false")
+    from hpc_nqs.observables.plaquettes import bonds_by_kind, triangles_by_kind
+
+    for key, figures in (("dimers", bonds_by_kind), ("chirality", triangles_by_kind)):
+        if getattr(asked, key) and not MODELS[settings.model.kind].of_electrons:
+            try:
+                figures(lattice, model)
+            except ValueError as error:
+                problems.append(f"observables.{key} = true: {error}; allowed is false")
     return problems
 
 
