@@ -152,10 +152,17 @@ def _add_plot(commands):
     plot.add_argument(
         "--page",
         metavar="PAGE",
-        choices=("thermodynamics", "correlations", "imaginary_time", "momentum", "convergence", "lattice", "all"),
-        help="of thermal runs: thermodynamics (default), correlations, imaginary_time, momentum (of electrons), "
-        "convergence, or all: NAME.png, NAME-correlations.png, NAME-convergence.png and, where they were measured, "
-        "NAME-imaginary_time.png and NAME-momentum.png; lattice: sites and bonds of an input or a run file",
+        choices=(
+            "thermodynamics", "correlations", "structure_factor", "imaginary_time", "momentum", "convergence", "lattice",
+            "all",
+        ),
+        help="of thermal runs: thermodynamics (default), correlations, structure_factor (S(q) along a path and as a "
+        "map), imaginary_time, momentum (of electrons), convergence, or all: NAME.png, NAME-convergence.png and, where "
+        "they were measured, NAME-correlations.png and so on; lattice: sites and bonds of an input or a run file",
+    )
+    plot.add_argument(
+        "--label", metavar="WORDS", action="append", default=[],
+        help="what the legend calls a run, once for every run in their order; by default the names of the files",
     )
     plot.add_argument("--width", metavar="INCHES", type=float, help="7 by default; below 4.5 one column of panels")
     plot.add_argument(
@@ -195,8 +202,8 @@ def _add_exact(commands):
     exact.add_argument(
         "--page",
         metavar="PAGE",
-        choices=("thermodynamics", "correlations", "momentum"),
-        help="of the figure: thermodynamics (default), correlations, momentum (of electrons)",
+        choices=("thermodynamics", "correlations", "structure_factor", "momentum"),
+        help="of the figure: thermodynamics (default), correlations, structure_factor, momentum (of electrons)",
     )
 
 
@@ -327,14 +334,21 @@ def _add_sweep(commands):
     collected = sweep.add_mutually_exclusive_group()
     collected.add_argument("--json", action="store_true", help="collect: JSON")
     collected.add_argument("--csv", action="store_true", help="collect: one line per run and temperature")
-    sweep.add_argument("-o", "--output", metavar="FIGURE.png", help="collect: draw a phase diagram or levels, too")
+    sweep.add_argument("-o", "--output", metavar="FIGURE.png", help="collect: draw a figure, too")
+    sweep.add_argument(
+        "--page",
+        choices=("map", "curves"),
+        default="map",
+        help="collect: the figure is a phase diagram over the first key and temperature (default; of ground states the "
+        "levels), or has curves over the key at every temperature, such as m(h)",
+    )
     sweep.add_argument("--exact", action="store_true", help=f"collect: add exact curves to the figure ({EXACT})")
     sweep.add_argument(
         "--quantity",
         metavar="QUANTITY",
         choices=tuple(QUANTITIES),
         default="specific_heat",
-        help=f"collect: what the phase diagram shows, {', '.join(QUANTITIES)}; specific_heat by default",
+        help=f"collect: what the figure shows, {', '.join(QUANTITIES)}; specific_heat by default",
     )
 
 

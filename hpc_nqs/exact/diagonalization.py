@@ -30,7 +30,7 @@ from hpc_nqs.symmetry.site_permutations import inverse, site_symmetries, transla
 
 MAX_SITES = 16
 MAX_BLOCK = 6000  # 0.3 GB per matrix, three of them at work
-ROUNDING = 1e-14  # of a magnetization per site
+ROUNDING = 1e-12  # of a magnetization per site
 
 
 @dataclass(frozen=True, eq=False)

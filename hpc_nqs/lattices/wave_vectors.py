@@ -12,7 +12,7 @@ DIGITS = 10
 
 
 def all_wave_vectors(lattice):
-    """Return the wave vectors with different S(q), one of q and -q, the shortest first, a list of tuples in units of pi.
+    """Return the wave vectors with different S(q), one of q and -q, the shortest first, as tuples in units of pi.
 
     On a lattice with several sites per cell S(q) repeats beyond the first Brillouin zone only: all zones until then.
 
@@ -21,21 +21,34 @@ def all_wave_vectors(lattice):
     ValueError
         No periodic direction, or positions in the cell after which S(q) never repeats.
     """
-    steps = _steps(lattice)
-    n_zones = _zones(lattice)
-    wraps, grid = np.array(lattice.wraps), np.array(lattice.grid)
-    reciprocal = 2 * np.linalg.inv(lattice.vectors).T  # in units of pi
-    repeat = short.reduced(n_zones * reciprocal[wraps])
-    ranges = [range(n_zones * length) for length in grid[wraps]]
+    steps, grid = steps_of(lattice), np.array(lattice.grid)
+    ranges = [range(_zones(lattice) * length) for length in grid[np.array(lattice.wraps)]]
     q = np.array(list(itertools.product(*ranges)), dtype=np.float64) @ steps
-    q, turned = short.minimum_image(q, repeat), short.minimum_image(-q, repeat)
-    same = np.round(np.stack([q, -q, turned, -turned], axis=1), DIGITS) + 0.0  # S(q) of all of them is the same
-    larger = [max(map(tuple, row)) for row in same.tolist()]
-    return [_plain(each) for each in sorted(set(larger), key=lambda each: (round(np.dot(each, each), 8), each))]
+    found = set(map(tuple, of_the_same_s(lattice, q).tolist()))
+    return [_plain(each) for each in sorted(found, key=lambda each: (round(np.dot(each, each), 8), each))]
+
+
+def zone_of(lattice):
+    """Return vectors of wave vectors after which S(q) repeats, (n_periodic, D), in units of pi; errors as above."""
+    steps_of(lattice)
+    return short.reduced(_zones(lattice) * (2 * np.linalg.inv(lattice.vectors).T)[np.array(lattice.wraps)])
+
+
+def of_the_same_s(lattice, q):
+    """Return for wave vectors (n, D) those by which `all_wave_vectors` names them: the same S(q), (n, D) float64."""
+    repeat = zone_of(lattice)
+    q, turned = short.minimum_image(q, repeat), short.minimum_image(-np.asarray(q), repeat)
+    same = np.round(np.stack([q, -q, turned, -turned], axis=1), DIGITS) + 0.0
+    return np.array([max(map(tuple, row)) for row in same.tolist()]).reshape(q.shape)
 
 
 def wave_vectors_along(lattice, points):
-    """Return the wave vectors of a cluster on straight lines from point to point, in order, each once.
+    """Return the wave vectors of a cluster on straight lines from point to point, in order, each once."""
+    return list(dict.fromkeys(_plain(q.tolist()) for _, q in along_path(lattice, points)))
+
+
+def along_path(lattice, points):
+    """Return [(length of the path, wave vector (D,))] of those of a cluster on straight lines from point to point.
 
     Parameters
     ----------
@@ -48,7 +61,7 @@ def wave_vectors_along(lattice, points):
     ValueError
         No periodic direction, or none on the path.
     """
-    steps, found = _steps(lattice), {}
+    steps, found, before = steps_of(lattice), [], 0.0
     dimension = lattice.positions.shape[1]
     points = [np.array([*point, 0.0, 0.0][:dimension], dtype=np.float64) for point in points]
     for start, end in zip(points, points[1:], strict=False):
@@ -60,13 +73,16 @@ def wave_vectors_along(lattice, points):
         on = np.linalg.norm(q - start - along[:, None] * line, axis=1) < TOLERANCE
         on &= (along > -TOLERANCE) & (along < 1 + TOLERANCE)
         for place in np.flatnonzero(on)[np.argsort(along[on])]:
-            found.setdefault(_plain((np.round(q[place], DIGITS) + 0.0).tolist()))
+            length = before + along[place] * np.linalg.norm(line)
+            if not found or length > found[-1][0] + TOLERANCE:
+                found.append((float(length), np.round(q[place], DIGITS) + 0.0))
+        before += float(np.linalg.norm(line))
     if not found:
         raise ValueError("no wave vector of this lattice lies on the path")
-    return list(found)
+    return found
 
 
-def _steps(lattice):
+def steps_of(lattice):
     """Return the vectors that span the wave vectors of a cluster, (n_periodic, D), in units of pi."""
     if lattice.vectors is None or not any(lattice.wraps):
         raise ValueError("only a periodic lattice with cells has wave vectors of its own")
@@ -76,7 +92,7 @@ def _steps(lattice):
 
 
 def _zones(lattice):
-    """Return the smallest k for which k times every position in the cell is a lattice vector, along what is periodic."""
+    """Return the smallest k for which k times every position in the cell is a lattice vector."""
     apart = (lattice.basis - lattice.basis[0]) @ np.linalg.inv(lattice.primitive)
     for k in range(1, MAX_ZONES + 1):
         if np.abs(k * apart - np.round(k * apart)).max() < TOLERANCE:

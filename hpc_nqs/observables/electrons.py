@@ -10,9 +10,9 @@ import copy
 import numpy as np
 
 from hpc_nqs.lattices.lattice import wave_vector_key
-from hpc_nqs.observables.pair_classes import pairs_by_distance
 from hpc_nqs.observables.green_functions import GreenFunctions
 from hpc_nqs.observables.layer_sums import LayerSum
+from hpc_nqs.observables.pair_classes import pairs_by_distance
 
 DOUBLE, MOMENT, FIRST_DENSITY = range(3)  # columns
 OF_NUMBERS = ("number", "number_squared", "sz", "sz_squared")  # the last ones, where numbers are not fixed

@@ -1,7 +1,7 @@
 """Moments of order parameters m_q = (1/N) sum_j e^{iqr_j} Sz_j, and Binder's ratio of them.
 
 U_4 = 1 - <|m_q|^4> / (3 <|m_q|^2>^2)  (K. Binder, Z. Phys. B 43, 119 (1981)) is 2/(3N) at infinite temperature for real
-e^{iqr} and 2/3 where |m_q| does not fluctuate.  The order parameter is that of Sz, in fields too: no mean is subtracted.
+e^{iqr} and 2/3 where |m_q| does not fluctuate.  The order parameter is that of Sz; no mean is subtracted in fields.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """Operators on spins as sums of products of Pauli matrices: any product of S^x, S^y and S^z of any sites.
 
-A product is a pair of sets of sites, as bits of two integers: P(x, z) = Z^z X^x, the flip of the sites of x and then the
-product of the s_i of z.  With S = sigma/2
+A product is a pair of sets of sites, as bits of two integers: P(x, z) = Z^z X^x, the flip of the sites of x and then
+the product of the s_i of z.  With S = sigma/2
 
     S^x = P(i, 0) / 2,   S^y = -i P(i, i) / 2,   S^z = P(0, i) / 2,
     P(x, z) P(x', z') = (-1)^|x & z'| P(x ^ x', z ^ z'),   P(x, z)^+ = (-1)^|x & z| P(x, z),
@@ -39,7 +39,7 @@ class PauliSum:
 
     @classmethod
     def product(cls, sites, letters, coefficient=1.0):
-        """Return coefficient * S^a_i S^b_j ..., letters of `LETTERS` for the sites; + and - are S^x + i S^y and its h.c."""
+        """Return coefficient * S^a_i S^b_j ..., letters of `LETTERS` for the sites; + is S^x + i S^y, - its conjugate."""
         found = cls({(0, 0): complex(coefficient)})
         for site, letter in zip(sites, letters, strict=True):
             found = found @ cls({(x << site, z << site): complex(c) for c, x, z in _OF_ONE[letter]})

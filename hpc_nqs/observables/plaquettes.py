@@ -1,4 +1,4 @@
-"""Bonds and triangles of a lattice whose correlations are measured: kinds that translations connect, and their pairs."""
+"""Bonds and triangles of a lattice whose correlations are measured: kinds that translations connect, and pairs."""
 
 from dataclasses import dataclass
 

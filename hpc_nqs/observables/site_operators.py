@@ -73,7 +73,7 @@ class OperatorArrays:
         return signs[:, group.products] @ group.coefficients
 
     def matrices(self, states, conserves_sz):
-        """Return the operators between sorted basis states (n,), a list of sparse arrays; what leads elsewhere is left out.
+        """Return the operators between sorted basis states, a list of sparse arrays; what leads elsewhere is left out.
 
         Parameters
         ----------
@@ -161,7 +161,7 @@ class SiteOperators:
         return len(self.sums)
 
     def symmetrized(self, model):
-        """Return the same without what vanishes in thermal states of a model by time reversal and the flip of all spins."""
+        """Return the same without what vanishes in thermal states by time reversal and the flip of all spins."""
         sums = self.sums
         if model.is_real:
             sums = [each.real() for each in sums]

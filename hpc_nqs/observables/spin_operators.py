@@ -1,4 +1,4 @@
-"""The operators of the section [observables] beyond Sz Sz: energies of terms, dimers, chiralities, those of the user."""
+"""The operators of the section [observables] beyond Sz Sz: energies of terms, dimers, chiralities, one's own."""
 
 from functools import partial
 
@@ -127,7 +127,7 @@ def _connected(means):
 
 
 def _add_chiralities(found, lattice, model, wave_vectors):
-    """Add <chi_a chi_b> by kinds and displacement of the triangles, and (1/N_t) sum_ab e^{iq(R_a - R_b)} <chi_a chi_b>."""
+    """Add <chi_a chi_b> by kinds and displacement of triangles, and (1/N_t) sum_ab e^{iq(R_a - R_b)} <chi_a chi_b>."""
     kinds = triangles_by_kind(lattice, model)
     pairs, n_triangles = pairs_of(lattice, kinds), sum(map(len, kinds))
     columns = [found.add(pauli_sums.triple(*pair.first) @ pauli_sums.triple(*pair.second)) for pair in pairs]

@@ -19,6 +19,7 @@ QUANTITIES = {
     "filling": ("electrons per site", "$n$", ""),
     "compressibility": ("compressibility", r"$\kappa$", "1/J"),
 }
+FEWEST_WAVES = 3  # of a path, or a map
 ZERO, CERTAIN = 1e-12, 5.0  # a magnetization below the first, or as many standard errors, is none
 
 
@@ -63,6 +64,11 @@ def has_correlations(tables):
     names = ("structure_factor", "correlation", "neighbour_correlation", "correlation_vector", "binder_ratio")
     names += ("energy_terms", "operators", "dimer_correlation", "chirality_correlation")
     return any(row.get(name) for table in tables for row in table["rows"] for name in names)
+
+
+def has_waves(tables):
+    """Return whether any table has S(q) of as many wave vectors as a path needs."""
+    return any(len(keys_of([table], "structure_factor")) >= FEWEST_WAVES for table in tables)
 
 
 def has_momenta(tables):

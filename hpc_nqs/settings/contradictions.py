@@ -90,7 +90,8 @@ def _contradictions_of_electrons(sections):
         report("wavefunction", "marshall", f'a rule for spins; {here} "auto" or false')
     for key in OF_SPINS:
         if sections["observables"].get(key):
-            report("observables", key, f"an observable of magnets; {here} {shown(type(sections['observables'][key])())}")
+            nothing = shown(type(sections["observables"][key])())
+            report("observables", key, f"an observable of magnets; {here} {nothing}")
     if sections["observables"].get("imaginary_time") and sections["model"].get("mu") is None:
         why = "Green functions add an electron; allowed with n_up and n_down is false, true needs model.mu"
         report("observables", "imaginary_time", why)

@@ -65,7 +65,8 @@ def _wrong_observables(settings, lattice, model):
             allowed = f"allowed are 0 to {model.n_sites - 1}"
             problems.append(f"observables.operators, {operator.name}: it names site {largest}; {allowed}")
     if asked.correlation_vectors and lattice.positions is None:
-        problems.append("observables.correlation_vectors = true: displacements need lattice.positions; allowed is false")
+        why = "displacements need lattice.positions; allowed is false"
+        problems.append(f"observables.correlation_vectors = true: {why}")
     from hpc_nqs.observables.plaquettes import bonds_by_kind, triangles_by_kind
 
     for key, figures in (("dimers", bonds_by_kind), ("chirality", triangles_by_kind)):

@@ -7,7 +7,7 @@ from hpc_nqs.observables.diagonal import N_MAGNETIZATIONS
 from hpc_nqs.thermal.observable_error import ALONE, IN_TIME
 from hpc_nqs.thermal.rings import imaginary_time
 
-ROUNDING = 1e-14  # of a magnetization per site
+ROUNDING = 1e-12  # of a magnetization per site
 JUDGED = ("specific_heat", "susceptibility")  # beside every S(q)
 
 

@@ -31,9 +31,10 @@ OF_NETWORKS = 1e-3  # of m, calibrated: 6 sites, fields of 0.1 to 3 J, errors of
 IN_TIME = ("time_correlation", "static_susceptibility", "local_time_correlation")
 ORDERS = ("order_parameter_squared", "order_parameter_fourth", "binder_ratio")
 OPERATORS = ("energy_terms", "dimer_correlation", "chirality_correlation", "chirality_structure_factor", "operators")
-KEYED = ("structure_factor", "correlation", "correlation_vector", "neighbour_correlation", *IN_TIME, *ORDERS, *OPERATORS)
-# their errors are as large at all distances
-OVER_PAIRS = ("correlation", "correlation_vector", "neighbour_correlation", "dimer_correlation", "chirality_correlation")
+KEYED = ("structure_factor", "correlation", "correlation_vector", "neighbour_correlation", *IN_TIME)
+KEYED += (*ORDERS, *OPERATORS)
+OVER_PAIRS = ("correlation", "correlation_vector", "neighbour_correlation")  # errors are as large at all distances
+OVER_PAIRS += ("dimer_correlation", "chirality_correlation")
 GREEN = ("spectral_proxy_up", "spectral_proxy_down")
 LOCAL_GREEN = tuple(f"local_{name}" for name in GREEN)
 OF_ELECTRONS = ("double_occupancy", "local_moment", "filling", "compressibility", "hamiltonian_energy", *LOCAL_GREEN)
@@ -48,7 +49,9 @@ TINY = 1e-300
 
 def at_infinite_temperature(model):
     """Return the means of what is measured at infinite temperature, {name: number}; 0 where there is none."""
-    return electron_moments.means(model) if model.of_electrons else AT_INFINITE_TEMPERATURE | free_moments(model.n_sites)
+    if model.of_electrons:
+        return electron_moments.means(model)
+    return AT_INFINITE_TEMPERATURE | free_moments(model.n_sites)
 
 
 def free_moments(n_sites):

@@ -51,7 +51,7 @@ def settings_of(name, asked=ASKED, **sections):
                           | sections)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def one(letter, site, n):
     """Return a spin operator of one site, (2^n, 2^n)."""
     if letter in "+-":

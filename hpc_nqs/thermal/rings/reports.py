@@ -42,9 +42,11 @@ class Task:
         """Inverse temperature of the kernel."""
         return 2 * self.beta / self.links
 
-    def words(self):
-        """Return the task in words for the user."""
-        return f"T = {1 / self.beta:.4g}, ring of {self.links} links of the state at T = {1 / self.kernel_beta:.4g}"
+    def words(self, units=None):
+        """Return the task in words for the user, in `MolarUnits` where there are any."""
+        kelvin, unit = (1.0, "") if units is None else (units.kelvin, " K")
+        hot, cold = (f"T = {kelvin / beta:.4g}{unit}" for beta in (self.kernel_beta, self.beta))
+        return f"{cold}, ring of {self.links} links of the state at {hot}"
 
 
 class RingReports:

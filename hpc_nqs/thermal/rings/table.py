@@ -74,10 +74,10 @@ def ring_rows(rows, nodes, path, off, model, crossing, cooled):
         slope, error = thermodynamics.specific_heat_from_slope(betas, energies, errors, beta, n_least=4)
         row |= {"specific_heat_slope": slope, "specific_heat_slope_error": error}
         kernel, own = (_kernel_meters(path, off, each) for each in (row["kernel_beta"], beta))
-        errors = _systematic_errors(row, row.pop("other", None), before[-1:], kernel, starts, own)
+        off_of = _systematic_errors(row, row.pop("other", None), before[-1:], kernel, starts, own)
         if uniform_field(model) and "magnetization" in row:
-            errors["magnetization_systematic"] = error_in_field(errors, uniform_field(model))
-        finished.append(row | errors)
+            off_of["magnetization_systematic"] = error_in_field(off_of, uniform_field(model))
+        finished.append(row | off_of)
     return finished
 
 
