@@ -153,8 +153,8 @@ def _add_plot(commands):
         "--page",
         metavar="PAGE",
         choices=(
-            "thermodynamics", "correlations", "structure_factor", "imaginary_time", "momentum", "convergence", "lattice",
-            "all",
+            "thermodynamics", "correlations", "structure_factor", "imaginary_time", "momentum", "convergence",
+            "lattice", "all",
         ),
         help="of thermal runs: thermodynamics (default), correlations, structure_factor (S(q) along a path and as a "
         "map), imaginary_time, momentum (of electrons), convergence, or all: NAME.png, NAME-convergence.png and, where "

@@ -22,7 +22,7 @@ _OF_ONE = {
     "-": ((0.5, 1, 0), (-0.5, 1, 1)),
 }
 LETTERS = tuple(_OF_ONE)
-_EPSILON = {"xyz": 1, "yzx": 1, "zxy": 1, "zyx": -1, "yxz": -1, "xzy": -1}
+COMPONENTS = ("x", "y", "z")
 
 
 class PauliSum:
@@ -39,7 +39,7 @@ class PauliSum:
 
     @classmethod
     def product(cls, sites, letters, coefficient=1.0):
-        """Return coefficient * S^a_i S^b_j ..., letters of `LETTERS` for the sites; + is S^x + i S^y, - its conjugate."""
+        """Return coefficient * S^a_i S^b_j ..., letters of `LETTERS`; + is S^x + i S^y and - its conjugate."""
         found = cls({(0, 0): complex(coefficient)})
         for site, letter in zip(sites, letters, strict=True):
             found = found @ cls({(x << site, z << site): complex(c) for c, x, z in _OF_ONE[letter]})
@@ -127,7 +127,7 @@ def _moved(bits, places):
 def dot(i, j):
     """Return S_i.S_j."""
     found = PauliSum()
-    for letter in "xyz":
+    for letter in COMPONENTS:
         found = found + PauliSum.product((i, j), letter * 2)
     return found
 
@@ -135,8 +135,9 @@ def dot(i, j):
 def triple(i, j, k):
     """Return S_i.(S_j x S_k)."""
     found = PauliSum()
-    for letters, sign in _EPSILON.items():
-        found = found + PauliSum.product((i, j, k), letters, sign)
+    for turn in range(3):
+        letters = COMPONENTS[turn:] + COMPONENTS[:turn]
+        found = found + PauliSum.product((i, j, k), letters) - PauliSum.product((i, j, k), letters[::-1])
     return found
 
 

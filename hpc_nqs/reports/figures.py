@@ -1,8 +1,8 @@
 """Figures of runs: the only module that imports matplotlib.
 
 Pages: thermodynamics, correlations, structure factors, momentum distributions, correlations in imaginary time,
-convergence, for sweeps the phase diagram and curves over the parameter, and the energies of ground states.  A page has the
-panels that its runs have results for.
+convergence, for sweeps the phase diagram and curves over the parameter, and the energies of ground states.  A page has
+the panels that its runs have results for.
 Colours are distinguishable with every kind of colour vision; markers, fillings and line styles carry the same
 information in black and white.
 """
@@ -62,10 +62,8 @@ def save(figure, path):
 
     Raises
     ------
-    ValueError
-        For an ending that matplotlib cannot write.
-    OSError
-        When the file cannot be written.
+    ValueError, OSError
+        For an ending that matplotlib cannot write; when the file cannot be written.
     """
     with matplotlib.rc_context(STYLE):
         figure.savefig(path, dpi=DPI, metadata=metadata_of(path))
@@ -274,8 +272,7 @@ def phase_diagram(sweep, quantity="specific_heat", width=WIDTH):
             of_map.set_ylabel(temperature_title(sweep["symbol"]))
             handles = draw_curves(of_curves, [run[1:] for run in runs], quantity)
             of_curves.set_ylabel(title)
-            if handles:
-                of_curves.legend(handles=handles, fontsize="small", frameon=False)
+            of_curves.legend(handles=handles, fontsize="small", frameon=False) if handles else None
             _temperature_axes([of_curves], [{"rows": run[2]} for run in runs], sweep["symbol"], bottom_only=False)
             for axis in (of_map, of_curves):
                 letter(axis, axes, words)
@@ -289,7 +286,7 @@ def parameter_curves(sweep, quantity="magnetization", width=WIDTH):
     Parameters
     ----------
     sweep, quantity
-        As for `phase_diagram`; "over" of `sweep` holds exact rows in order of the parameter, see `parameter_curves`.
+        As for `phase_diagram`; "over" of `sweep` holds the exact rows of groups, see `parameter_curves`.
     """
     with matplotlib.rc_context(style_of(width)):
         figure, axes = _panels(len(sweep["groups"]), width)
@@ -384,8 +381,7 @@ def _of_runs(tables, names, exact_rows, width, panels, draw, nothing):
 
 def _finish(figure, axes, names, title):
     for axis in axes:
-        if not axis.images:
-            axis.grid(True, color="0.92", linewidth=0.6)
+        axis.grid(not axis.images, color="0.92", linewidth=0.6)
         axis.set_axisbelow(True)
         letter(axis, axes)
     legend(figure, axes, names)

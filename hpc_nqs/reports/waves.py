@@ -17,8 +17,8 @@ from hpc_nqs.settings.system import build_lattice
 QUANTITY = "structure_factor"
 PIXELS = 240  # of a map along either direction
 MARGIN = 1.04
-# Corners of paths in units of pi, nearest neighbours at distance 1; of several sites per cell in the zone of the lattice
-# without them.
+# Corners of paths in units of pi, nearest neighbours at distance 1; of several sites per cell those of the triangular
+# or square lattice that the sites are part of.
 _SQUARE = (("\\Gamma", (0, 0)), ("X", (1, 0)), ("M", (1, 1)), ("\\Gamma", (0, 0)))
 _ROOT = 1 / math.sqrt(3)
 _TRIANGULAR = (("\\Gamma", (0, 0)), ("M", (1, _ROOT)), ("K", (4 / 3, 0)), ("\\Gamma", (0, 0)))

@@ -5,7 +5,7 @@ import re
 
 from hpc_nqs.settings.rules import MAX_SITES, Rule, number
 
-LETTERS = "xyz+-"
+LETTERS = ("x", "y", "z", "+", "-")
 MAX_OPERATORS, MAX_TERMS, MAX_FACTORS = 100, 20000, 12
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
 SHAPE = (
@@ -16,7 +16,7 @@ SHAPE = (
 
 @dataclasses.dataclass(frozen=True)
 class Term:
-    """coefficient times a product of spin operators, one letter of "xyz+-" for every site."""
+    """coefficient times a product of spin operators, one letter of `LETTERS` for every site."""
 
     sites: tuple
     ops: str

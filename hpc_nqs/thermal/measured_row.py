@@ -56,7 +56,12 @@ def measured_row(estimate, energy, variance, model, observables, beta, n_links, 
         return row | observables.local_entries(estimate, first + len(observables.names))
     if model.conserves_sz:
         put("susceptibility", lambda means: beta * (means[:, first + 1] - means[:, first] ** 2) / n)
-    operators, last = observables.operators, N_MAGNETIZATIONS + observables.n_pair_columns
+    return row | _of_spins(estimate, model, observables, beta, n_links, first, averages)
+
+
+def _of_spins(estimate, model, observables, beta, n_links, first, averages):
+    """Return the entries of magnets beside energy, specific heat and susceptibility; see `measured_row`."""
+    row, operators, last = {}, observables.operators, N_MAGNETIZATIONS + observables.n_pair_columns
     if operators is not None:
         n_before = averages.n_columns - len(operators)
         row |= operators.row(averages.estimate, n_before)
@@ -69,7 +74,7 @@ def measured_row(estimate, energy, variance, model, observables, beta, n_links, 
         if key:
             row.setdefault(name, {})[key] = list(value)
         elif name == "magnetization":
-            row |= _magnetization(value, n, model)
+            row |= _magnetization(value, model.n_lattice_sites, model)
     if observables.orders is not None:
         row |= observables.orders.row(estimate, first + last)
     if observables.layers is not None:

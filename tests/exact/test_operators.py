@@ -37,7 +37,7 @@ MODELS = {
     "frustrated": (CHAIN, {"kind": "heisenberg", "couplings": [1.0, 0.5]}),
     "field": (CHAIN, {"kind": "heisenberg", "anisotropy": 0.7, "field_z": 0.6}),
     "directions": ({"kind": "square", "box": [[2, 1], [-1, 2]]},
-                   {"kind": "heisenberg", "couplings": [1.0], "cell_bonds": [[1, 1, 0, 0, 0.4]], "field_staggered": 0.0}),
+                   {"kind": "heisenberg", "couplings": [1.0], "cell_bonds": [[1, 1, 0, 0, 0.4]]}),
     "tfim": (CHAIN, {"kind": "tfim", "field": 0.8, "field_z": 0.3}),
     "negative_field": (CHAIN, {"kind": "tfim", "field": -0.8}),
     "dm": (CHAIN, {"kind": "xyz", "couplings_y": [0.3], "field_z": 0.2,
@@ -131,9 +131,10 @@ def test_exact_results_are_those_of_dense_matrices(name):
 
 
 def test_chirality_of_triangles():
-    """Two kagome cells: up and down triangles; <chi^2> = 3/32 - sum S_i.S_j / 8 of a triangle."""
+    """Up and down triangles of seven sites; <chi^2> = 3/32 - sum S_i.S_j / 8 of a triangle."""
     asked = {"chirality": True, "correlations": True}
-    settings = parse_settings({"lattice": {"kind": "triangular", "box": [[2, 1], [-1, 3]]}, "model": {"kind": "heisenberg"},
+    triangular = {"kind": "triangular", "box": [[2, 1], [-1, 3]]}
+    settings = parse_settings({"lattice": triangular, "model": {"kind": "heisenberg"},
                                "thermal": {"temperatures": [0.8]}, "observables": asked})
     lattice, model = build(settings)
     n = model.n_sites
@@ -170,7 +171,7 @@ STATES = {
 
 
 class Random:
-    """A state with random parameters, all configurations and Psi as a matrix between layers in the basis of the input."""
+    """A state with random parameters and Psi as a matrix between the layers, in the basis of the input."""
 
     def __init__(self, name, asked=ASKED):
         system, network = STATES[name]
@@ -228,9 +229,10 @@ def test_estimators_are_means_of_dense_operators(name):
     alike = random.state.layers_equivalent  # else operators are those of the first layer, e is the mean of both
     assert terms == pytest.approx(row["energy"] + (0 if alike else row["layer_energy_difference"] / 2), abs=1e-10)
     m = sum(one("z", i, n) for i in range(n)) / n
-    assert row["order_parameter_fourth"]["0,0"][0] == pytest.approx(random.mean(np.linalg.matrix_power(m, 4)), abs=1e-11)
-    q = sum((-1) ** i * one("z", i, n) for i in range(n)) / n
-    assert row["order_parameter_fourth"]["1,0"][0] == pytest.approx(random.mean(np.linalg.matrix_power(q, 4)), abs=1e-11)
+    staggered = sum((-1) ** i * one("z", i, n) for i in range(n)) / n
+    for key, order in (("0,0", m), ("1,0", staggered)):
+        fourth = random.mean(np.linalg.matrix_power(order, 4))
+        assert row["order_parameter_fourth"][key][0] == pytest.approx(fourth, abs=1e-11)
 
 
 def _thermal_part(matrix, random):

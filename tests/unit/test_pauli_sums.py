@@ -47,7 +47,8 @@ def test_products_of_operators_on_the_same_sites():
     for a, b in itertools.product("xyz+-", repeat=2):
         found = matrix(PauliSum.product((1,), a) @ PauliSum.product((1,), b))
         np.testing.assert_allclose(found, dense((1,), a) @ dense((1,), b), atol=1e-15)
-    first, second = PauliSum.product((0, 1), "y+", 2.0), PauliSum.product((1, 2), "xz") + PauliSum.product((0,), "-", 1j)
+    first = PauliSum.product((0, 1), "y+", 2.0)
+    second = PauliSum.product((1, 2), "xz") + PauliSum.product((0,), "-", 1j)
     wanted = matrix(first) @ matrix(second)
     np.testing.assert_allclose(matrix(first @ second), wanted, atol=1e-15)
 
@@ -93,7 +94,7 @@ def test_means_over_a_group():
     [
         {"kind": "heisenberg", "couplings": [1.0, 0.5], "anisotropy": 0.7, "field_z": 0.3},
         {"kind": "tfim", "field": 0.7, "field_z": -0.2},
-        {"kind": "xyz", "couplings_x": [1.0], "couplings_y": [0.4], "couplings_z": [-0.3], "field_x": 0.2, "field_y": 0.5,
+        {"kind": "xyz", "couplings_y": [0.4], "couplings_z": [-0.3], "field_x": 0.2, "field_y": 0.5,
          "bonds_xyz": [(0, 1, 0.0, 0.3, 0.1, -0.3, 0.0, 0.2, 0.5, 0.0, 0.0)]},
     ],
 )

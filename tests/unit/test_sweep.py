@@ -57,7 +57,7 @@ def test_keys_without_quotes_are_the_same(tmp_path):
     [
         ("", "no section [sweep]"),
         ("[sweep]\n", "no section [sweep]"),
-        ('[sweep]\n"model.field_z" = 1.0\n', "sweep.model.field_z: allowed is a list"),
+        ('[sweep]\n"model.field_z" = 1.0\n', "sweep.model.field_z = 1.0: allowed is a list"),
         ("[sweep]\nfield = [1.0]\n", "sweep.field: write section.key"),
         ('[sweep]\n"model.feld" = [1.0]\n', "model.feld: unknown key"),
         ('[sweep]\n"model.field_z" = [0.1, "x"]\n', 'model.field_z = "x"'),
