@@ -1,7 +1,7 @@
 """Local estimators O_loc(s) = sum_s' <s|O|s'> Psi(s') / Psi(s) of `SiteOperators`, on samples of any wave function.
 
-Exchanges of two antiparallel spins and flips of one are moves, whose ratios amplitudes know; for all others Psi is
-evaluated again.  In a state that conserves Sz, configurations of another magnetization have no amplitude and are left
+Exchanges of two antiparallel spins and flips of one are moves, whose ratios amplitudes of thermal states know; for all
+others, and in ground states, Psi is evaluated again.  In a state that conserves Sz, configurations of another magnetization have no amplitude and are left
 out.
 """
 
@@ -39,14 +39,13 @@ class LocalEstimators:
         model = system.model
         self.wavefunction, self.layers, self.n_sites = wavefunction, layers, system.n_sites
         self.conserves_sz = model.conserves_sz
-        n_layers = system.n_visible // system.n_sites
-        self.ancilla_sign = -1 if n_layers == 2 and system.opposite_pairs else 1
+        self.doubled = system.n_visible > system.n_sites
+        self.ancilla_sign = -1 if self.doubled and system.opposite_pairs else 1
         self.arrays = operators.arrays(model.sublattice)
         self.n_columns = len(operators)
-        self.moves = Moves(
-            n_visible=system.n_visible, n_sites=system.n_sites if n_layers == 2 else 0,
-            bond_features=getattr(system, "bond_features", False),
-        )
+        self.moves = system.moves  # of projected states, whose moves have to be closed under symmetries
+        if self.doubled:
+            self.moves = Moves(system.n_visible, system.n_sites, system.bond_features)
         self._diagonal = [group for group in self.arrays.groups if not group.mask]
         flips = [group for group in self.arrays.groups if group.mask]
         self._as_moves = [group for group in flips if self._is_move(group)]
@@ -58,7 +57,7 @@ class LocalEstimators:
         self.stride = max(1, -(-len(flips) // max(1, n_terms)))
 
     def _is_move(self, group):
-        return len(group.sites) == (2 if self.conserves_sz else 1)
+        return self.doubled and len(group.sites) == (2 if self.conserves_sz else 1)
 
     def _add(self, group, layer):
         units = (group.sites + layer * self.n_sites).tolist()

@@ -31,10 +31,17 @@ class _List:
         self.entries.append(Entry(name, key, (self.add(operator),)))
 
 
-def build_operators(settings, lattice):
+def build_operators(settings, lattice, of_thermal_states=True):
     """Return the `SiteOperators` that an input of spins asks for, None where it asks for none.
 
     In the basis of the input; `SiteOperators.arrays` rotates them.
+
+    Parameters
+    ----------
+    settings : Settings
+    lattice : Lattice
+    of_thermal_states : bool
+        What vanishes in thermal states by symmetry is left out; ground states of a sector may have less symmetry.
     """
     asked, found = settings.observables, _List()
     keywords = settings.model.keywords()
@@ -54,7 +61,8 @@ def build_operators(settings, lattice):
         found.add_mean("operators", each.name, sum(terms, PauliSum()))
     if not found.sums:
         return None
-    return SiteOperators(tuple(found.sums), tuple(found.entries), model.n_sites).symmetrized(model)
+    operators = SiteOperators(tuple(found.sums), tuple(found.entries), model.n_sites)
+    return operators.symmetrized(model) if of_thermal_states else operators
 
 
 # ---- terms of H ----------------------------------------------------------------------------------------------------

@@ -62,7 +62,6 @@ _OVER_VECTORS = (
     ("spectral_proxy_up", "bG_up"),
     ("spectral_proxy_down", "bG_down"),
     ("order_parameter_squared", "m^2"),
-    ("order_parameter_fourth", "m^4"),
     ("binder_ratio", "U4"),
     ("chirality_structure_factor", "X"),
 )

@@ -185,7 +185,7 @@ def _contradictions_of_task(sections):
             report("wavefunction", "symmetries", '"layer_exchange": a ground state has one layer')
         if sections["observables"].get("imaginary_time"):
             report("observables", "imaginary_time", "only measured in thermal runs; allowed is false")
-        for key in filter(sections["observables"].get, ("correlations", *OF_SPINS)):
+        for key in filter(sections["observables"].get, ("correlations", "correlation_vectors")):
             nothing = shown(type(sections["observables"][key])())
             report("observables", key, f"only measured in thermal runs; allowed is {nothing}")
     if ground_state.get("sectors", "auto") != "auto":

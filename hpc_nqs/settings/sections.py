@@ -346,28 +346,31 @@ class ObservablesSettings:
     moments: bool = option(
         word(True, False),
         False,
-        about="measure m_q^2, m_q^4 and the Binder ratio of magnets, q = 0 and those of structure_factor, in thermal "
-        "runs (numerical method)",
+        about="measure m_q^2, m_q^4 and the Binder ratio of magnets, q = 0 and those of structure_factor, in ground "
+        "states and thermal runs (numerical method)",
     )
     energy_terms: bool = option(
         word(True, False),
         False,
         about="measure what every coupling and field of a magnet contributes to e, and <Sx> in a transverse field, in "
-        "thermal runs (numerical method)",
+        "ground states and thermal runs (numerical method)",
     )
     dimers: bool = option(
         word(True, False),
         False,
-        about="measure connected correlations of S_i.S_j of bonds of nearest neighbours, in thermal runs (numerical "
-        "method)",
+        about="measure connected correlations of S_i.S_j of bonds of nearest neighbours, in ground states and "
+        "thermal runs (numerical method)",
     )
     chirality: bool = option(
         word(True, False),
         False,
-        about="measure correlations of S_i.(S_j x S_k) of the smallest triangles, in thermal runs (numerical method)",
+        about="measure correlations of S_i.(S_j x S_k) of the smallest triangles, in ground states and thermal runs "
+        "(numerical method)",
     )
     operators: tuple = option(
-        operator_tables(), (), about="operators of one's own, their means, in thermal runs (numerical method)"
+        operator_tables(),
+        (),
+        about="operators of one's own, their means, in ground states and thermal runs (numerical method)",
     )
     imaginary_time: bool = option(
         word(True, False),

@@ -8,11 +8,14 @@ import pytest
 from scipy.linalg import expm
 
 from hpc_nqs.exact.table import thermal_rows
+from hpc_nqs.ground_state.ansatz import build_spin_ansatz, sectors_of
+from hpc_nqs.ground_state.meter import LevelMeter
 from hpc_nqs.hamiltonians.matrices import spins_of, to_sparse
 from hpc_nqs.observables.diagonal import build_observables
 from hpc_nqs.observables.local_estimators import LocalEstimators
 from hpc_nqs.observables.plaquettes import bonds_by_kind, pairs_of, triangles_by_kind
 from hpc_nqs.observables.spin_operators import energy_terms
+from hpc_nqs.observables.structure_factors import build_correlations
 from hpc_nqs.parallel.team import Team
 from hpc_nqs.sampling.enumeration import Enumeration
 from hpc_nqs.sampling.evaluation import evaluate
@@ -266,6 +269,48 @@ def test_traces_of_rings_are_those_of_matrices(name):
             matrices = [(matrix + matrix[::-1, ::-1]) / 2 for matrix in matrices]
         values = function(*(np.trace(power @ matrix).real / np.trace(power) for matrix in matrices))
         assert row[quantity][key][0] == pytest.approx(values, abs=1e-10), (quantity, key)
+
+
+GROUND_STATES = {
+    "marshall": ("plain", {"kind": "rbm", "alpha": 1.0}, {"momentum": "none"}),
+    "projected": ("frustrated", {"kind": "rbm", "alpha": 1.0, "symmetries": []}, {"momentum": [3], "spin_parity": -1}),
+    "polarized": ("plain", {"kind": "rbm", "alpha": 1.0}, {"sz": 1.0, "momentum": "none"}),
+    "tfim": ("tfim", {"kind": "rbm", "alpha": 1.0, "symmetries": []}, {"momentum": "none"}),
+}
+
+
+@pytest.mark.parametrize("name", GROUND_STATES)
+def test_ground_states_measure_them_too(name):
+    """Of one state of random parameters, summed over one configuration of every orbit of its symmetries."""
+    system, network, part = GROUND_STATES[name]
+    settings = settings_of(system, ASKED | {"correlation_vectors": False}, wavefunction=network, ground_state=part, run={"task": "ground_state"},
+                           thermal={}, sampling={"method": "exact_sum"})
+    lattice, model = build(settings)
+    ansatz = build_spin_ansatz(settings, lattice, model, 1, sectors_of(settings, lattice, model)[0])
+    rng, wavefunction = np.random.default_rng(7), ansatz.wavefunction
+    wavefunction.params = wavefunction.params + 0.2 * rng.standard_normal(wavefunction.n_params)
+    sampler = Enumeration(SERIAL, ansatz.system, ansatz.invariance())
+    meter = LevelMeter(ansatz, build_correlations(settings, lattice, ansatz.model), sampler, SERIAL)
+    samples = sampler.sample(None, ansatz.system, 1, 1, 1.0)
+    row = meter.report([(samples, evaluate(samples, wavefunction, ansatz.system, SERIAL))])
+    n, spins = model.n_sites, Enumeration(SERIAL, ansatz.system).configurations[:, 0]
+    psi, codes = np.exp(log_psi(wavefunction, ansatz.system.moves, spins)), (spins > 0) @ (1 << np.arange(n))
+    if ansatz.model.sublattice is not None:
+        psi = psi * np.prod(np.where((spins > 0) & (ansatz.model.sublattice < 0), -1, 1), axis=1)
+    state = np.zeros(2**n, dtype=complex)
+    state[codes] = psi / np.linalg.norm(psi)
+    images = ansatz.invariance()
+
+    def mean(matrix):
+        """Sums over orbits are means over the symmetries of abs(Psi)^2 as well."""
+        moved = (matrix[np.ix_(codes, codes)] for codes in images.apply_to_codes(np.arange(2**n, dtype=np.int64)))
+        return np.mean([np.vdot(state, each @ state).real for each in moved])
+
+    for (quantity, key), (matrices, function) in wanted_operators(settings, lattice, n).items():
+        assert row[quantity][key][0] == pytest.approx(function(*map(mean, matrices)), abs=1e-10), (quantity, key)
+    assert sum(value for value, _ in row["energy_terms"].values()) == pytest.approx(row["energy"], abs=1e-10)
+    m = sum(one("z", i, n) for i in range(n)) / n
+    assert row["order_parameter_squared"]["0,0"][0] == pytest.approx(mean(m @ m), abs=1e-12)
 
 
 def test_estimators_of_no_samples():

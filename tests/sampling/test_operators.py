@@ -23,7 +23,8 @@ SERIAL, FALSE_ALARM = Team.serial(), 1e-6
 DEGREES = 63  # of the jackknife at least
 OWN = [{"name": "own", "terms": [{"sites": [0, 1], "ops": "+-"}, {"sites": [2, 3, 4], "ops": "zxx"},
                                  {"sites": [0, 3], "ops": "zz", "coefficient": 2.0}]}]
-ASKED = {"structure_factor": [[1.0]], "correlation_vectors": True, "moments": True, "energy_terms": True, "dimers": True}
+ASKED = {"structure_factor": [[1.0]], "correlation_vectors": True, "moments": True}
+ASKED |= {"energy_terms": True, "dimers": True}
 STATES = {
     "permanent": ({"kind": "heisenberg", "couplings": [1.0, 0.5]}, {"kind": "permanent"}),
     "field": ({"kind": "heisenberg", "field_z": 0.6}, {"kind": "permanent"}),
