@@ -29,9 +29,36 @@ def all_wave_vectors(lattice):
 
 
 def zone_of(lattice):
-    """Return vectors of wave vectors after which S(q) repeats, (n_periodic, D), in units of pi; errors as above."""
+    """Return vectors of wave vectors after which S(q) repeats, (n_periodic, D), in units of pi; errors as above.
+
+    On a lattice that is periodic in all directions those of the lattice that the sites are part of.
+    """
     steps_of(lattice)
+    if all(lattice.wraps):
+        return short.reduced(2 * np.linalg.inv(_with_basis(lattice)).T)
     return short.reduced(_zones(lattice) * (2 * np.linalg.inv(lattice.vectors).T)[np.array(lattice.wraps)])
+
+
+def _with_basis(lattice):
+    """Return vectors that span the cells and the differences of the sites of a cell, (D, D) float64.
+
+    In parts of the primitive vectors both are integers, rows that Euclid's algorithm brings into echelon form.
+    """
+    k, dimension = _zones(lattice), len(lattice.primitive)
+    apart = np.round(k * (lattice.basis - lattice.basis[0]) @ np.linalg.inv(lattice.primitive)).astype(int)
+    rows = [*(k * np.eye(dimension, dtype=int)), *apart]
+    found = []
+    for column in range(dimension):
+        rows = sorted((row for row in rows if row.any()), key=lambda row: -abs(row[column]))
+        while sum(row[column] != 0 for row in rows) > 1:
+            *others, last, smallest = [row for row in rows if row[column]]
+            left = [row for row in rows if not row[column]]
+            reduced = [row - row[column] // smallest[column] * smallest for row in (*others, last)]
+            rows = sorted([*left, *reduced, smallest], key=lambda row: -abs(row[column]))
+        (pivot,) = [row for row in rows if row[column]]
+        found.append(pivot)
+        rows = [row for row in rows if not row[column]]
+    return np.array(found) @ lattice.primitive / k
 
 
 def of_the_same_s(lattice, q):

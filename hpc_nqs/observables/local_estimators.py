@@ -1,8 +1,8 @@
 """Local estimators O_loc(s) = sum_s' <s|O|s'> Psi(s') / Psi(s) of `SiteOperators`, on samples of any wave function.
 
 Exchanges of two antiparallel spins and flips of one are moves, whose ratios amplitudes of thermal states know; for all
-others, and in ground states, Psi is evaluated again.  In a state that conserves Sz, configurations of another magnetization have no amplitude and are left
-out.
+others, and in ground states, Psi is evaluated again.  In a state that conserves Sz, configurations of another
+magnetization have no amplitude and are left out.
 """
 
 import numpy as np

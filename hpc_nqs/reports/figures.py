@@ -234,8 +234,8 @@ def ground_states(tables, histories, names, exact_rows=None, width=WIDTH):
     width : float
         Inches.
     """
+    panels = level_panels(tables, histories)
     with matplotlib.rc_context(style_of(width)):
-        panels = level_panels(tables, histories)
         figure, axes = _panels(max(len(panels), 1), width)
         names, symbol = [plain_label(name) for name in names], energy_symbol(tables)
         goals = {table.get("settings", {}).get("ground_state", {}).get("v_score") for table in tables}
@@ -365,8 +365,7 @@ def _panels(count, width, share_x=False):
 def _of_runs(tables, names, exact_rows, width, panels, draw, nothing):
     """Return a page of panels of single runs, (number of the run, ...).
 
-    `draw` is a function of figure, axis, number of the run, its exact rows, its name behind a comma where there are
-    several, and what else a panel holds; `nothing` says why there is no panel.
+    `draw` takes figure, axis, number of the run, its exact rows, its name if there are several, the rest of a panel.
     """
     with matplotlib.rc_context(style_of(width)):
         figure, axes = _panels(max(len(panels), 1), width)
@@ -381,7 +380,8 @@ def _of_runs(tables, names, exact_rows, width, panels, draw, nothing):
 
 def _finish(figure, axes, names, title):
     for axis in axes:
-        axis.grid(not axis.images, color="0.92", linewidth=0.6)
+        if not axis.images:  # no lines over a map
+            axis.grid(True, color="0.92", linewidth=0.6)
         axis.set_axisbelow(True)
         letter(axis, axes)
     legend(figure, axes, names)

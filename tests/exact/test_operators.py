@@ -283,7 +283,8 @@ GROUND_STATES = {
 def test_ground_states_measure_them_too(name):
     """Of one state of random parameters, summed over one configuration of every orbit of its symmetries."""
     system, network, part = GROUND_STATES[name]
-    settings = settings_of(system, ASKED | {"correlation_vectors": False}, wavefunction=network, ground_state=part, run={"task": "ground_state"},
+    asked = ASKED | {"correlation_vectors": False}
+    settings = settings_of(system, asked, wavefunction=network, ground_state=part, run={"task": "ground_state"},
                            thermal={}, sampling={"method": "exact_sum"})
     lattice, model = build(settings)
     ansatz = build_spin_ansatz(settings, lattice, model, 1, sectors_of(settings, lattice, model)[0])
