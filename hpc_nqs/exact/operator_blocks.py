@@ -52,6 +52,6 @@ class OperatorBlocks:
         """
         found = []
         for diagonal, terms in zip(self._diagonals, self._terms, strict=True):
-            matrix = self.sector.matrix(k, diagonal, terms, conjugations_of_group)
+            matrix = self.sector.sector_matrix(k, diagonal, terms, conjugations_of_group)
             found.append(np.sum(vectors.conj() * (matrix @ vectors), axis=0).real)
         return np.array(found)

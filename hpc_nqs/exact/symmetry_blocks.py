@@ -227,7 +227,7 @@ class SymmetryBlock:
         return [np.concatenate(part) for part in zip(*parts, strict=True)]
 
     def terms_to(self, states, kept, values):
-        """Return terms from representatives `kept` to `states` with elements `values`, as `matrix` takes them."""
+        """Return terms from representatives `kept` to `states` with elements `values`, as `sector_matrix` takes them."""
         rows, elements = self._locate(states)
         scale = np.sqrt(self._stabilizer_order[rows] / self._stabilizer_order[kept])
         return rows, kept, elements, values * scale
@@ -243,9 +243,9 @@ class SymmetryBlock:
         Its basis vectors mix only orbits on which functions of the configuration that all symmetries leave
         unchanged are equal.
         """
-        return self.matrix(k, self._diagonal, self._terms, conjugations_of_group).toarray()
+        return self.sector_matrix(k, self._diagonal, self._terms, conjugations_of_group).toarray()
 
-    def matrix(self, k, diagonal_elements, terms, conjugations_of_group):
+    def sector_matrix(self, k, diagonal_elements, terms, conjugations_of_group):
         """Return `block` as a sparse array, of an operator given by its elements between orbits."""
         is_real = np.isrealobj(terms[3])
         kept = self.kept(k)

@@ -4,7 +4,6 @@ import dataclasses
 import time
 
 from hpc_nqs.hamiltonians import MODELS
-from hpc_nqs.observables.diagonal import build_observables
 from hpc_nqs.settings.parsing import SettingsError, parse_settings
 from hpc_nqs.settings.system import build
 
@@ -155,7 +154,9 @@ def curves(tables, names, with_observables=True):
         low, high = (min(betas), max(betas)) if len(betas) > 1 else (0.5 * min(betas), 2.0 * min(betas))
         dense = sorted({*betas, *(low * (high / low) ** (k / 200) for k in range(201))})
         try:
-            without = {} if with_observables else {"observables": {}}
+            asked = table["settings"].get("observables", {})
+            own = {"energy_terms": asked.get("energy_terms", False)}  # and <Sx>
+            without = {} if with_observables else {"observables": own}
             found.append((name, thermal_rows(equal_times(parse_settings(table["settings"] | without)), dense)[1]))
         except SettingsError as error:
             skipped.append(f"{name}: {error}")
@@ -168,6 +169,8 @@ def _more(settings):
     names = ("correlation_vectors", "moments", "energy_terms", "dimers", "chirality", "operators")
     if _is_of_electrons(settings) or not any(getattr(asked, name) for name in names):
         return {}
+    from hpc_nqs.observables.diagonal import build_observables  # NumPy and SciPy, when they are needed
+
     return {"more": build_observables(settings, *build(settings))}
 
 

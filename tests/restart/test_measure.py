@@ -40,7 +40,8 @@ class StopWithRows(StopRequest):
 def measure(source, path, stop=NEVER):
     """Measure the states of a run in this process."""
     text, table = checkpoint.read_settings_text(source), checkpoint.read_table(source)
-    settings = measured_again(text, table["rows"], str(source), ["observables.correlations=true"])
+    asked = [f"observables.{key}=true" for key in ("correlations", "moments", "energy_terms", "dimers")]
+    settings = measured_again(text, table["rows"], str(source), asked)
     return tasks.measure(settings, Team.serial(), str(source), str(path), stop)
 
 
