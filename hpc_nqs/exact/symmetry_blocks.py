@@ -227,7 +227,7 @@ class SymmetryBlock:
         return [np.concatenate(part) for part in zip(*parts, strict=True)]
 
     def terms_to(self, states, kept, values):
-        """Return terms from representatives `kept` to `states` with elements `values`, as `sector_matrix` takes them."""
+        """Return terms from representatives `kept` to `states`, elements `values`, as `sector_matrix` takes them."""
         rows, elements = self._locate(states)
         scale = np.sqrt(self._stabilizer_order[rows] / self._stabilizer_order[kept])
         return rows, kept, elements, values * scale
