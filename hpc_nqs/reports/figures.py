@@ -33,7 +33,7 @@ from hpc_nqs.reports.labels import (
 from hpc_nqs.reports.maps import draw_curves, draw_map, kept_runs, limits_of_groups
 from hpc_nqs.reports.momenta import draw_momenta, momentum_panels, momentum_title
 from hpc_nqs.reports.panels import draw_all, say
-from hpc_nqs.reports.parameter_curves import draw_over_parameter
+from hpc_nqs.reports.parameter_curves import curve_panels
 from hpc_nqs.reports.profiles import draw_radial, draw_times, time_panels
 from hpc_nqs.reports.series import keys_of, measured
 from hpc_nqs.reports.style import NARROW, STYLE, metadata_of, style_of
@@ -283,25 +283,13 @@ def phase_diagram(sweep, quantity="specific_heat", width=WIDTH):
 def parameter_curves(sweep, quantity="magnetization", width=WIDTH):
     """Return a quantity against the first parameter of a sweep, a curve for each of at most six temperatures.
 
-    Parameters
-    ----------
-    sweep, quantity
-        As for `phase_diagram`; "over" of `sweep` holds the exact rows of groups, see `parameter_curves`.
+    `sweep` as for `phase_diagram`; "over" in it holds the exact rows of groups, see `parameter_curves`.
     """
-    with matplotlib.rc_context(style_of(width)):
-        figure, axes = _panels(len(sweep["groups"]), width)
-        for axis, (words, runs) in zip(axes, sweep["groups"], strict=True):
-            draw_over_parameter(axis, runs, quantity, sweep.get("over", {}).get(words, ()), sweep["symbol"])
-            axis.set_xlabel(sweep["parameter"])
-            axis.set_ylabel(quantity_title(quantity, sweep["symbol"], narrow=width < NARROW))
-        _finish(figure, axes, [], sweep.get("title", ""))
-        for axis, (words, _) in zip(axes, sweep["groups"], strict=True):
-            letter(axis, axes, words)
-    return figure
+    return level_sweep(curve_panels(sweep, quantity, width < NARROW), sweep.get("title", ""), width)
 
 
 def level_sweep(panels, title, width=WIDTH):
-    """Return the page of ground-state runs of a sweep; `panels` as `sweep_levels.level_panels` returns them."""
+    """Return a page of a sweep; `panels` as `sweep_levels.level_panels` returns them, of ground states."""
     with matplotlib.rc_context(style_of(width)):
         figure, axes = _panels(len(panels), width)
         for axis, (draw, _) in zip(axes, panels, strict=True):
@@ -320,10 +308,8 @@ def fitted(data, model, problem_title, quantity_name, width=WIDTH):
     data : MeasuredCurve
     model : (n,) float64
         The fit at the measured temperatures.
-    problem_title : str
-        Parameters in words.
-    quantity_name : str
-        With its unit, for the axis.
+    problem_title, quantity_name : str
+        Parameters in words; with its unit, for the axis.
     width : float
         Inches.
     """

@@ -1,8 +1,9 @@
 """A quantity against the parameter of a sweep, such as m(h), a curve for each of at most six temperatures."""
 
 import math
+from functools import partial
 
-from hpc_nqs.reports.labels import unit_behind
+from hpc_nqs.reports.labels import quantity_title, unit_behind
 from hpc_nqs.reports.lost import is_lost
 from hpc_nqs.reports.panels import EXACT_STYLES, LOST_STYLE, MARKERS, draw_totals, possible_range, say, shade
 from hpc_nqs.reports.profiles import chosen_of
@@ -29,6 +30,26 @@ def points_over(runs, quantity, temperature):
                 errors = (each(row, quantity) or 0.0 for each in (error_of, systematic_of))
                 found.append((place, value_of(row, quantity), *errors, is_lost(row, quantity)))
     return sorted(found)
+
+
+def curve_panels(sweep, quantity, narrow=False):
+    """Return [(function that draws into an axis, words behind the letter)] of the groups of a sweep.
+
+    Parameters
+    ----------
+    sweep : dict
+        As `sweep_table.sweep_groups` returns it; "over" holds [(place, exact rows)] by the titles of groups.
+    quantity : str
+    narrow : bool
+        Titles of axes in short.
+    """
+    title = quantity_title(quantity, sweep["symbol"], narrow)
+
+    def draw(axis, words, runs):
+        draw_over_parameter(axis, runs, quantity, sweep.get("over", {}).get(words, ()), sweep["symbol"])
+        axis.set(xlabel=sweep["parameter"], ylabel=title)
+
+    return [(partial(draw, words=words, runs=runs), words) for words, runs in sweep["groups"]]
 
 
 def draw_over_parameter(axis, runs, quantity, over=(), symbol="J"):

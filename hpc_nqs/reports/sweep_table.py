@@ -87,7 +87,7 @@ def collected_json(runs, tables):
 def sweep_groups(runs, tables, exact=None):
     """Return what `figures.phase_diagram` draws: the runs over the first swept parameter, in groups of the others.
 
-    In the units that the input asks for.
+    Of thermal runs in the units that the input asks for.
 
     Parameters
     ----------
@@ -105,8 +105,9 @@ def sweep_groups(runs, tables, exact=None):
         empty list); "members", the numbers of their runs in the same groups; "title" and "symbol", see `labels`.
     """
     converted = [table and in_its_units(table) for table in tables]
-    if len({table.get(MOLAR) for table in converted if table}) > 1:
-        converted = tables  # of different units: those of the couplings
+    of_levels = any(table and table.get("task") == "ground_state" for table in tables)
+    if of_levels or len({table.get(MOLAR) for table in converted if table}) > 1:
+        converted = tables  # levels and what has different units: in those of the couplings
     tables = converted
     values = {name: [run.values[name] for run in runs] for name in runs[0].values}
     places = {name: numbers_of(values[name]) for name in values}
