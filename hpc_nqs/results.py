@@ -109,20 +109,22 @@ class Run:
 
         return Run("", self.settings, exact_table(self.settings), {}, {})
 
-    def plot(self, page=None, *, exact=False, references=(), others=(), path=None, width=None):
+    def plot(self, page=None, *, exact=False, references=(), others=(), labels=(), path=None, width=None):
         """Return a matplotlib figure of the run, as the command ``plot`` draws it.
 
         Parameters
         ----------
         page : str, optional
-            "thermodynamics" (the default of thermal runs), "correlations", "imaginary_time", "convergence"; of ground
-            states "energies" alone.
+            "thermodynamics" (the default of thermal runs), "correlations", "structure_factor", "momentum",
+            "imaginary_time", "convergence"; of ground states "energies"; of all "lattice", sites and bonds.
         exact : bool
             Add exact results, up to 16 spins or 20 spin-orbitals.
         references : sequence of str
             Files of reference data, "FILE" or "FILE:key=value", as for ``plot --reference``.
-        others : sequence of Run
+        others : Run or sequence of Run
             Runs of the same task to draw beside this one.
+        labels : sequence of str, optional
+            What the legend calls this run and the others; by default the names of their files.
         path : path-like, optional
             File to write, too; its ending chooses the format.
         width : float, optional
@@ -131,7 +133,8 @@ class Run:
         Raises
         ------
         ValueError
-            No such page, nothing measured for it, runs of different tasks, or an ending of `path` that is none.
+            No such page, nothing measured for it, runs of different tasks, another number of labels than of runs, or an
+            ending of `path` that is none.
         SettingsError
             No exact results of a system this large.
         ReferenceDataError
@@ -143,17 +146,30 @@ class Run:
         """
         from hpc_nqs.reports import pages
 
-        runs = [self, *others]
-        tables, names = [run.table for run in runs], pages.labels_of([run.path or "exact" for run in runs])
+        runs = [self, *([others] if isinstance(others, Run) else others)]
+        references = [references] if isinstance(references, (str, Path)) else references
+        if page == pages.LATTICE:
+            if len(runs) > 1 or exact or references:
+                raise ValueError("page lattice: one run alone is drawn, without exact results and reference data")
+            figure = pages.lattice_figure(self.settings, width)
+        else:
+            figure = self._overlaid(runs, page, exact, references, labels, width)
+        if path is not None:
+            pages.save(figure, Path(path))
+        return figure
+
+    @staticmethod
+    def _overlaid(runs, page, exact, references, labels, width):
+        """Return the figure of a page of several runs, see `plot`."""
+        from hpc_nqs.reports import pages
+
+        tables, names = [run.table for run in runs], pages.labels_of([run.path or "exact" for run in runs], labels)
         page = pages.checked(page, tables)
         drawn = pages.Drawing(tables, names, [run.history for run in runs])
         drawn.compare(page, exact, references)
         if drawn.skipped:
             raise SettingsError(drawn.skipped)
-        figure = drawn.figure(page, width)
-        if path is not None:
-            pages.save(figure, Path(path))
-        return figure
+        return drawn.figure(page, width)
 
     def to_text(self) -> str:
         """Return the table as text of at most 80 columns, as ``show`` prints it."""

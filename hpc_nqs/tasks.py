@@ -1,5 +1,6 @@
 """Which computation an input asks for: numerical or analytic purification, or the optimization of a ground state."""
 
+from hpc_nqs.reports.units import units_of
 from hpc_nqs.runs.progress import Progress
 from hpc_nqs.runs.recorder import Recorder
 from hpc_nqs.runs.stopping import NEVER
@@ -33,7 +34,7 @@ def run(settings, team, output_path, resume_from=None, stop=NEVER, watch=NOBODY)
     SettingsError, RunFileError, UnwritableError
         On all ranks alike.
     """
-    with Progress(team.rank) as progress:
+    with _progress(settings, team) as progress:
         kind = _computation(settings)
         recorder = Recorder(output_path, team, stop, settings.run.checkpoint_minutes, progress.message, watch=watch)
         computation = kind(settings, team, recorder, progress, resumed=resume_from is not None)
@@ -72,12 +73,19 @@ def measure(settings, team, source, output_path, stop=NEVER, watch=NOBODY):
     from hpc_nqs.thermal.driver import Cooling
 
     refusing(refuse_runs, settings)
-    with Progress(team.rank) as progress:
+    with _progress(settings, team) as progress:
         minutes = settings.run.checkpoint_minutes
         recorder = Recorder(output_path, team, stop, minutes, progress.message, source, watch)
         computation = Cooling(settings, team, recorder, progress, resumed=True)
         computation.measure_again(*recorder.load(), source)
         return computation.run()
+
+
+def _progress(settings, team):
+    """Return the live line of a run, in the units that its input asks for."""
+    progress = Progress(team.rank)
+    progress.units = units_of({"settings": settings.to_dict()})
+    return progress
 
 
 def plan(settings):

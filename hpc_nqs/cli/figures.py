@@ -20,7 +20,7 @@ def plot(options):
         return _plot_lattice(options)
     tables = [read_run_file(path, "read_table") for path in options.runs]
     histories = [read_run_file(path, "read_history") for path in options.runs]
-    drawing = pages.Drawing(tables, pages.labels_of(options.runs), histories)
+    drawing = pages.Drawing(tables, _drawn(pages.labels_of, options.runs, options.label), histories)
     output = Path(options.output) if options.output else Path(options.runs[0]).with_suffix(".png")
     wanted = _wanted(options, tables)
     plain = wanted[0] if options.output else pages.checked(None, tables)
@@ -34,7 +34,8 @@ def plot(options):
 
 def _plot_lattice(options):
     """Draw the lattice of one input or run file."""
-    given = {"--exact": options.exact, "--reference": options.reference, "several files": len(options.runs) > 1}
+    given = {"--exact": options.exact, "--reference": options.reference, "--label": options.label}
+    given["several files"] = len(options.runs) > 1
     if any(given.values()):
         words = ", ".join(word for word, there in given.items() if there)
         raise SettingsError([f"--page lattice: {words}: one file alone is drawn"])

@@ -106,7 +106,8 @@ def drive(team, settings, output, stop, resume_from=None, measure_from=None):
 def print_charts(table):
     """Print the energy and the specific heat in plain characters, where there are enough temperatures."""
     from hpc_nqs.reports.charts import charts
+    from hpc_nqs.reports.units import in_its_units
 
-    text = charts(table["rows"])
+    text = charts(in_its_units(table)["rows"])
     if text:
         print(f"\n{text}", end="")

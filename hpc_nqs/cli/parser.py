@@ -4,9 +4,9 @@ import argparse
 import os
 import sys
 
+from hpc_nqs.cli.drawing_options import EXACT, add_command, add_plot, add_sweep
 from hpc_nqs.cli.errors import FAILED, exit_code, explain
 from hpc_nqs.hamiltonians import Hubbard
-from hpc_nqs.reports.series import QUANTITIES
 from hpc_nqs.runs.output_paths import check_stream
 from hpc_nqs.version import __version__
 
@@ -18,9 +18,6 @@ start here:
 
 Exit codes: 0 done; 75 stopped at a checkpoint, `resume` continues; 2 wrong
 input; 1 any other error."""
-
-
-EXACT = "up to 16 spins or 20 spin-orbitals"
 
 
 def main(arguments=None):
@@ -66,15 +63,15 @@ def build_parser():
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
     for add in (
-        _add_run, _add_resume, _add_measure, _add_show, _add_plot, _add_report, _add_exact,
-        _add_extrapolate, _add_fit, _add_check, _add_init, _add_import, _add_sweep, _add_bench,
+        _add_run, _add_resume, _add_measure, _add_show, add_plot, _add_report, _add_exact,
+        _add_extrapolate, _add_fit, _add_check, _add_init, _add_import, add_sweep, _add_bench,
     ):
         add(commands)
     return parser
 
 
 def _add_run(commands):
-    run = _command(
+    run = add_command(
         commands,
         "run",
         "run an input file, under mpiexec or srun on all ranks",
@@ -87,7 +84,7 @@ def _add_run(commands):
 
 
 def _add_resume(commands):
-    resume = _command(
+    resume = add_command(
         commands,
         "resume",
         "continue a run from its file alone, on any number of ranks",
@@ -98,7 +95,7 @@ def _add_resume(commands):
 
 
 def _add_measure(commands):
-    measure = _command(
+    measure = add_command(
         commands,
         "measure",
         "measure other observables on the states of a thermal run, without cooling",
@@ -116,7 +113,7 @@ def _add_measure(commands):
 
 
 def _add_show(commands):
-    show = _command(
+    show = add_command(
         commands,
         "show",
         "print the results of a run, also while it is writing",
@@ -133,41 +130,8 @@ def _add_show(commands):
     show.add_argument("--charts", action="store_true", help="draw e(T) and c(T) in plain characters below the table")
 
 
-def _add_plot(commands):
-    plot = _command(
-        commands,
-        "plot",
-        "draw runs: thermodynamics, correlations, convergence; energies; a lattice",
-        "hpc-nqs plot a.h5 b.h5 --exact --reference qmc.json:L=6 -o compare.pdf",
-    )
-    plot.add_argument("runs", metavar="RUN.h5", nargs="+")
-    plot.add_argument("--exact", action="store_true", help=f"add the exact curve ({EXACT})")
-    plot.add_argument(
-        "--reference",
-        metavar="FILE[:KEY=VALUE]",
-        action="append",
-        default=[],
-        help="add data of a JSON table or CSV file, such as Monte Carlo; only rows with KEY = VALUE; may be repeated",
-    )
-    plot.add_argument(
-        "--page",
-        metavar="PAGE",
-        choices=("thermodynamics", "correlations", "imaginary_time", "momentum", "convergence", "lattice", "all"),
-        help="of thermal runs: thermodynamics (default), correlations, imaginary_time, momentum (of electrons), "
-        "convergence, or all: NAME.png, NAME-correlations.png, NAME-convergence.png and, where they were measured, "
-        "NAME-imaginary_time.png and NAME-momentum.png; lattice: sites and bonds of an input or a run file",
-    )
-    plot.add_argument("--width", metavar="INCHES", type=float, help="7 by default; below 4.5 one column of panels")
-    plot.add_argument(
-        "-o",
-        "--output",
-        metavar="FIGURE.png",
-        help="also .pdf or .svg; by default the first run's name with .png, or with -PAGE.png",
-    )
-
-
 def _add_report(commands):
-    report = _command(
+    report = add_command(
         commands,
         "report",
         "write one HTML page about a run: results, figures, meters, verdict",
@@ -182,7 +146,7 @@ def _add_report(commands):
 
 
 def _add_exact(commands):
-    exact = _command(
+    exact = add_command(
         commands,
         "exact",
         f"diagonalize the system of an input file ({EXACT})",
@@ -195,13 +159,13 @@ def _add_exact(commands):
     exact.add_argument(
         "--page",
         metavar="PAGE",
-        choices=("thermodynamics", "correlations", "momentum"),
-        help="of the figure: thermodynamics (default), correlations, momentum (of electrons)",
+        choices=("thermodynamics", "correlations", "structure_factor", "momentum"),
+        help="of the figure: thermodynamics (default), correlations, structure_factor, momentum (of electrons)",
     )
 
 
 def _add_extrapolate(commands):
-    extrapolate = _command(
+    extrapolate = add_command(
         commands,
         "extrapolate",
         "energies of several ground-state runs of one system at zero variance",
@@ -212,7 +176,7 @@ def _add_extrapolate(commands):
 
 
 def _add_fit(commands):
-    fit = _command(
+    fit = add_command(
         commands,
         "fit",
         "J, g and ratios of couplings from a measured curve and computed ones",
@@ -241,7 +205,7 @@ def _add_fit(commands):
 
 
 def _add_check(commands):
-    check = _command(
+    check = add_command(
         commands, "check", "validate an input file and print what the run will take", "hpc-nqs check square.toml"
     )
     check.add_argument("input", metavar="INPUT.toml")
@@ -251,7 +215,7 @@ def _add_check(commands):
 
 
 def _add_init(commands):
-    init = _command(
+    init = add_command(
         commands, "init", "print a commented input file that is ready to run", "hpc-nqs init thermal > input.toml"
     )
     init.add_argument(
@@ -264,7 +228,7 @@ def _add_init(commands):
 
 
 def _add_import(commands):
-    import_input = _command(
+    import_input = add_command(
         commands,
         "import",
         "translate files of HPhi, mVMC, Wannier90 and RESPACK, or bonds of a crystal",
@@ -313,46 +277,11 @@ def _add_import(commands):
     )
 
 
-def _add_sweep(commands):
-    sweep = _command(
-        commands,
-        "sweep",
-        "make, run or collect the runs of an input with a section [sweep]",
-        "mpiexec -n 4 hpc-nqs sweep run field.toml\n  hpc-nqs sweep collect field.toml -o field.png",
-    )
-    sweep.add_argument("action", choices=("expand", "run", "collect"), help="write the inputs; run them; their results")
-    sweep.add_argument("input", metavar="INPUT.toml", help='with, for example, [sweep] "model.field" = [0.5, 1.0, 2.0]')
-    sweep.add_argument("--folder", help="of the inputs and run files; by default the input's name without .toml")
-    sweep.add_argument("--only", metavar="N", type=int, help="run: the N-th run alone, from 0, for job arrays")
-    collected = sweep.add_mutually_exclusive_group()
-    collected.add_argument("--json", action="store_true", help="collect: JSON")
-    collected.add_argument("--csv", action="store_true", help="collect: one line per run and temperature")
-    sweep.add_argument("-o", "--output", metavar="FIGURE.png", help="collect: draw a phase diagram or levels, too")
-    sweep.add_argument("--exact", action="store_true", help=f"collect: add exact curves to the figure ({EXACT})")
-    sweep.add_argument(
-        "--quantity",
-        metavar="QUANTITY",
-        choices=tuple(QUANTITIES),
-        default="specific_heat",
-        help=f"collect: what the phase diagram shows, {', '.join(QUANTITIES)}; specific_heat by default",
-    )
-
-
 def _add_bench(commands):
-    bench = _command(
+    bench = add_command(
         commands, "bench", "time the kernels and one step on this machine", "hpc-nqs bench --json > machine.json"
     )
     bench.add_argument("--json", action="store_true", help="JSON instead of a table")
-
-
-def _command(commands, name, about, example):
-    return commands.add_parser(
-        name,
-        help=about,
-        description=about[0].upper() + about[1:] + ".",
-        epilog=f"example:\n  {example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
 
 
 def _positive(text):

@@ -11,6 +11,8 @@ from hpc_nqs.runs.output_paths import check_output, inputs_of
 from hpc_nqs.runs.stopping import StopRequest
 from hpc_nqs.settings.parsing import SettingsError
 
+MAP, CURVES = "map", "curves"  # pages of `collect`
+
 
 def sweep(options):
     """Make, run or collect the runs of a sweep; `run` is collective over the ranks of the launcher."""
@@ -132,8 +134,33 @@ def _draw_sweep(options, runs, tables):
         return _draw_levels(options, runs, tables, plotting)
     if not any(points(table["rows"], options.quantity) for table in tables if table):
         raise CommandError(f"{options.input}: no run of the sweep has {options.quantity}; choose another --quantity")
-    diagram = sweep_groups(runs, tables, _exact_curves(runs, tables) if options.exact else None)
+    of_curves = options.page == CURVES
+    diagram = sweep_groups(runs, tables, _exact_curves(runs, tables) if options.exact and not of_curves else None)
     if len(diagram["groups"]) > plotting.MAX_GROUPS:
-        print(f"hpc-nqs: the figure shows {plotting.MAX_GROUPS} of {len(diagram['groups'])} maps", file=sys.stderr)
+        what = "panels" if of_curves else "maps"
+        print(f"hpc-nqs: the figure shows {plotting.MAX_GROUPS} of {len(diagram['groups'])} {what}", file=sys.stderr)
         diagram["groups"] = diagram["groups"][: plotting.MAX_GROUPS]
-    save(plotting.phase_diagram(diagram, options.quantity), options.output, sys.stderr)
+    if of_curves and options.exact:
+        diagram["over"] = _exact_over(diagram, runs, tables)
+    draw = plotting.parameter_curves if of_curves else plotting.phase_diagram
+    save(draw(diagram, options.quantity), options.output, sys.stderr)
+
+
+def _exact_over(diagram, runs, tables):
+    """Return {title of a group: exact rows over the parameter}, empty where there are none; says why."""
+    from hpc_nqs.exact.field_curves import curves_over
+    from hpc_nqs.reports.units import in_its_units, rows_beside
+
+    found = {}
+    for words, group in diagram["groups"]:
+        members = diagram["members"][words]
+        temperatures = sorted({row["temperature"] for number in members for row in tables[number]["rows"]})
+        settings = [(place, tables[number]["settings"]) for (place, *_), number in zip(group, members, strict=True)]
+        try:
+            curve = curves_over(settings, temperatures, diagram["name"])
+        except SettingsError as error:
+            print(f"hpc-nqs: {words or 'the sweep'}: {error}", file=sys.stderr)
+            continue
+        converted = in_its_units(tables[members[0]])
+        found[words] = [(place, rows_beside(rows, converted)) for place, rows in curve]
+    return found

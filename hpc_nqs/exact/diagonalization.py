@@ -12,6 +12,7 @@ import numpy as np
 import scipy.linalg
 
 from hpc_nqs.exact.boltzmann import boltzmann, exact_row, variance
+from hpc_nqs.exact.operator_blocks import OperatorBlocks
 from hpc_nqs.exact.symmetry_blocks import (
     SymmetryBlock,
     abelian_generators,
@@ -23,12 +24,13 @@ from hpc_nqs.exact.symmetry_blocks import (
 from hpc_nqs.hamiltonians.matrices import spins_of, to_sparse
 from hpc_nqs.hamiltonians.spin_model import SZ
 from hpc_nqs.lattices.lattice import wave_vector_key
-from hpc_nqs.observables.diagonal import correlation, pairs_by_distance
+from hpc_nqs.observables.pair_classes import correlation, pairs_by_distance
 from hpc_nqs.symmetry.signed_permutations import SignedPermutations
 from hpc_nqs.symmetry.site_permutations import inverse, site_symmetries, translations
 
 MAX_SITES = 16
 MAX_BLOCK = 6000  # 0.3 GB per matrix, three of them at work
+ROUNDING = 1e-12  # of a magnetization per site
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +54,12 @@ class Levels:
     largest_block : int
     in_field : bool
         Whether <Sz> may differ from zero.
+    magnetization : (2^n_sites,) float64 or None
+        <sum Sz> in each level where it is not conserved and may differ from zero.
+    more : Observables or None
+        See `diagonalize`.
+    columns : (n_columns, 2^n_sites) float64
+        Of `more` in each level: correlations by displacement, moments of m_q, operators.
     """
 
     n_sites: int
@@ -62,6 +70,9 @@ class Levels:
     largest_block: int
     correlation: dict = field(default_factory=dict)
     in_field: bool = False
+    magnetization: np.ndarray | None = None
+    more: object = None
+    columns: np.ndarray | None = None
 
     @property
     def ground_state_energy(self):
@@ -69,7 +80,7 @@ class Levels:
         return float(self.energies[0])
 
 
-def diagonalize(model, lattice, structure_factor=(), correlations=False):
+def diagonalize(model, lattice, structure_factor=(), correlations=False, more=None):
     """Return the `Levels` of a model.
 
     Parameters
@@ -81,6 +92,8 @@ def diagonalize(model, lattice, structure_factor=(), correlations=False):
         S(q) = (1/N) sum_ij e^{i q (r_i - r_j)} <Sz_i Sz_j>.
     correlations : bool
         Whether <Sz_i Sz_j> is wanted against distance.
+    more : Observables, optional
+        Of which correlations by displacement, moments and operators are wanted, in the basis of the model.
 
     Raises
     ------
@@ -93,12 +106,19 @@ def diagonalize(model, lattice, structure_factor=(), correlations=False):
     }
     for distance, weights in (pairs_by_distance(lattice) if correlations else {}).items():
         observables["correlation", distance] = partial(_correlation, weights)
+    observables, operators = observables | _more_diagonal(more, group), None
+    in_field = bool(np.any(model.site_field))
+    if in_field and not model.conserves_sz:
+        observables["magnetization", ""] = _magnetization
+    if more is not None and more.operators is not None:
+        operators = more.operators.averaged(SignedPermutations(group)).arrays()
     largest = max(part.largest_block() for part in tasks)
     if largest > MAX_BLOCK:
         raise ValueError(f"the largest block has {largest} states; at most {MAX_BLOCK} are diagonalized")
     energies, sz, values, sectors = [], [], {key: [] for key in observables}, []
+    values |= {("operator", number): [] for number in range(operators.n_columns if operators else 0)}
     for part in tasks:
-        for block in part.diagonalize(observables):
+        for block in part.diagonalize(observables, operators):
             energies.append(np.tile(block["energies"], block["copies"]))
             sz.append(np.repeat(block["sz"], block["copies"] // len(block["sz"]) * len(block["energies"])))
             for key, per_level in block["observables"].items():
@@ -114,8 +134,35 @@ def diagonalize(model, lattice, structure_factor=(), correlations=False):
         correlation=_in_order(values, "correlation", order),
         sectors=sorted(sectors, key=lambda sector: sector["energy"]),
         largest_block=largest,
-        in_field=bool(np.any(model.site_field)),
+        in_field=in_field,
+        magnetization=_in_order(values, "magnetization", order).get(""),
+        more=more,
+        columns=np.array([np.concatenate(values[key])[order] for key in values if key[0] in ("more", "operator")]),
     )
+
+
+def _more_diagonal(more, group):
+    """Return the functions of configurations of `more`, averaged over the group."""
+    if more is None:
+        return {}
+    places, found = np.argsort(group, axis=1), {}
+    for key, pairs in more.vectors.items():
+        weights = np.mean([pairs.toarray()[row[:, None], row[None, :]] for row in places], axis=0)
+        found["more", key] = partial(_correlation, weights)
+    if more.orders is not None:
+        orders = more.orders.averaged(SignedPermutations(group))
+        for number, name in enumerate(orders.names):
+            found["more", name] = partial(_moment, orders, number)
+    return found
+
+
+def _magnetization(spins):
+    """Return sum Sz, which symmetries do not change."""
+    return SZ * spins.sum(axis=1, dtype=np.float64)
+
+
+def _moment(orders, number, spins):
+    return orders.columns(SZ * spins.astype(np.float64))[number]
 
 
 def _in_order(values, wanted, order):
@@ -190,8 +237,17 @@ class Part:
         """Return the number of states in the largest sector."""
         return max(len(self.sector.kept(star[0])) for star in self.stars())
 
-    def diagonalize(self, observables):
-        """Yield the levels of one character of every star."""
+    def diagonalize(self, observables, operators=None):
+        """Yield the levels of one character of every star.
+
+        Parameters
+        ----------
+        observables : dict
+            Functions of configurations by their keys.
+        operators : OperatorArrays, optional
+            Symmetric ones.
+        """
+        blocks = OperatorBlocks(self.sector, operators, self.conserves_sz) if operators is not None else None
         for star in self.stars():
             kept = self.sector.kept(star[0])
             if not len(kept):
@@ -199,10 +255,13 @@ class Part:
             matrix = self.sector.block(star[0], self.conjugations)
             spins = spins_of(self.sector.representatives[kept], self.sector.model.n_sites)
             per_level = {}
-            if observables:
+            if observables or blocks:
                 energies, vectors = scipy.linalg.eigh(matrix, driver="evd", overwrite_a=True, check_finite=False)
                 weights = np.abs(vectors) ** 2
                 per_level = {key: function(spins) @ weights for key, function in observables.items()}
+                if blocks is not None:
+                    of_operators = blocks.per_level(star[0], self.conjugations, vectors)
+                    per_level |= {("operator", number): row for number, row in enumerate(of_operators)}
             else:
                 energies = scipy.linalg.eigh(matrix, eigvals_only=True, overwrite_a=True, check_finite=False)
             yield {
@@ -279,13 +338,30 @@ def _thermal_row(levels, beta):
         values["free_energy"] = -ln_z / beta
     if levels.sz is not None:
         values["susceptibility"] = beta * variance(weights, levels.sz) / n
-        if levels.in_field:
-            values["magnetization"] = float(weights @ levels.sz) / n
+    if levels.in_field:
+        of_levels = levels.sz if levels.magnetization is None else levels.magnetization
+        magnetization = float(weights @ of_levels) / n
+        values["magnetization"] = magnetization if abs(magnetization) > ROUNDING else 0.0
     row = exact_row(beta, values)
     for name in ("structure_factor", "correlation"):
         if getattr(levels, name):
             row[name] = {key: [float(weights @ f), 0.0] for key, f in getattr(levels, name).items()}
-    return row
+    return row if levels.more is None else row | _more_entries(levels.more, (levels.columns @ weights)[None])
+
+
+def _more_entries(more, means):
+    """Return the entries of `Levels.columns` from their means (1, n_columns)."""
+
+    def estimate(function):
+        return float(function(means)[0]), 0.0
+
+    row, first = {}, len(more.vectors)
+    if first:
+        row["correlation_vector"] = {key: [float(x), 0.0] for key, x in zip(more.vectors, means[0], strict=False)}
+    if more.orders is not None:
+        row |= more.orders.row(estimate, first)
+        first += len(more.orders.names)
+    return row if more.operators is None else row | more.operators.row(estimate, first)
 
 
 def ground_state_energy(model):

@@ -94,7 +94,7 @@ class ElectronBlock(SymmetryBlock):
         collected : tuple
             Of `collect`.
         """
-        return self._matrix(k, *collected, conjugations_of_group)
+        return self.sector_matrix(k, *collected, conjugations_of_group)
 
     def _image_phases(self, kept, mirror):
         """Return (orbit b, element t, sign) of g|a> = sign t^-1 |b> for the kept orbits a."""

@@ -9,7 +9,7 @@ import numpy as np
 from hpc_nqs.exact.electron_blocks import Operator
 from hpc_nqs.hamiltonians.electron_matrices import hop_signs
 from hpc_nqs.lattices.lattice import wave_vector_key
-from hpc_nqs.observables.diagonal import pairs_by_distance
+from hpc_nqs.observables.pair_classes import pairs_by_distance
 
 
 class ElectronObservables:

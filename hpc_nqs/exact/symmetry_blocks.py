@@ -223,10 +223,14 @@ class SymmetryBlock:
     def _collect_terms(self):
         parts = [(np.zeros(0, dtype=np.intp),) * 3 + (np.zeros(0),)]
         for mask, kept, values in off_diagonal(self.model, self.representatives):
-            rows, elements = self._locate(self.representatives[kept] ^ mask)
-            scale = np.sqrt(self._stabilizer_order[rows] / self._stabilizer_order[kept])
-            parts.append((rows, kept, elements, values * scale))
+            parts.append(self.terms_to(self.representatives[kept] ^ mask, kept, values))
         return [np.concatenate(part) for part in zip(*parts, strict=True)]
+
+    def terms_to(self, states, kept, values):
+        """Return terms from representatives `kept` to `states`, elements `values`, as `sector_matrix` takes them."""
+        rows, elements = self._locate(states)
+        scale = np.sqrt(self._stabilizer_order[rows] / self._stabilizer_order[kept])
+        return rows, kept, elements, values * scale
 
     def kept(self, k):
         """Return the orbits in the sector of character k: chi is 1 on their stabilizers, (n_kept,) intp."""
@@ -239,9 +243,9 @@ class SymmetryBlock:
         Its basis vectors mix only orbits on which functions of the configuration that all symmetries leave
         unchanged are equal.
         """
-        return self._matrix(k, self._diagonal, self._terms, conjugations_of_group).toarray()
+        return self.sector_matrix(k, self._diagonal, self._terms, conjugations_of_group).toarray()
 
-    def _matrix(self, k, diagonal_elements, terms, conjugations_of_group):
+    def sector_matrix(self, k, diagonal_elements, terms, conjugations_of_group):
         """Return `block` as a sparse array, of an operator given by its elements between orbits."""
         is_real = np.isrealobj(terms[3])
         kept = self.kept(k)

@@ -33,7 +33,7 @@ def exact_table(settings):
 def thermal_rows(settings, betas):
     """Return (n_sites, exact rows at the inverse temperatures `betas`); errors as `exact_table`."""
     wanted = settings.observables
-    lattice, levels = _levels(settings, wanted.structure_factor, wanted.correlations)
+    lattice, levels = _levels(settings, wanted.structure_factor, wanted.correlations, **_more(settings))
     rows = _of_model(settings).thermal_rows(levels, betas)
     if wanted.imaginary_time:
         of_electrons = _is_of_electrons(settings)
@@ -154,11 +154,24 @@ def curves(tables, names, with_observables=True):
         low, high = (min(betas), max(betas)) if len(betas) > 1 else (0.5 * min(betas), 2.0 * min(betas))
         dense = sorted({*betas, *(low * (high / low) ** (k / 200) for k in range(201))})
         try:
-            without = {} if with_observables else {"observables": {}}
+            asked = table["settings"].get("observables", {})
+            own = {"energy_terms": asked.get("energy_terms", False)}  # and <Sx>
+            without = {} if with_observables else {"observables": own}
             found.append((name, thermal_rows(equal_times(parse_settings(table["settings"] | without)), dense)[1]))
         except SettingsError as error:
             skipped.append(f"{name}: {error}")
     return found, skipped
+
+
+def _more(settings):
+    """Return {"more": Observables} of spins where an input asks for what they hold beside S(q) and distances."""
+    asked = settings.observables
+    names = ("correlation_vectors", "moments", "energy_terms", "dimers", "chirality", "operators")
+    if _is_of_electrons(settings) or not any(getattr(asked, name) for name in names):
+        return {}
+    from hpc_nqs.observables.diagonal import build_observables  # NumPy and SciPy, when they are needed
+
+    return {"more": build_observables(settings, *build(settings))}
 
 
 def _is_of_electrons(settings):

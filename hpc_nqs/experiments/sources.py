@@ -135,5 +135,4 @@ def _largest_energy(settings):
 
 def _thermodynamics_of(settings):
     """Return the settings without observables that need eigenvectors."""
-    nothing = dataclasses.replace(settings.observables, structure_factor=(), correlations=False, imaginary_time=False)
-    return dataclasses.replace(settings, observables=nothing)
+    return dataclasses.replace(settings, observables=type(settings.observables)())

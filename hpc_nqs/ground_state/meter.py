@@ -3,6 +3,7 @@
 import numpy as np
 
 from hpc_nqs.kernels.local_energy import local_energies
+from hpc_nqs.observables.local_estimators import LocalEstimators
 from hpc_nqs.statistics.jackknife import BlockSums, Statistics
 from hpc_nqs.statistics.markov_chains import ChainSums
 from hpc_nqs.wavefunctions.wavefunction import log_psi
@@ -27,6 +28,11 @@ class LevelMeter:
     def __init__(self, ansatz, correlations, sampler, team):
         self.ansatz, self.system, self.correlations = ansatz, ansatz.system, correlations
         self.sampler, self.team = sampler, team
+        self.estimators, operators = None, correlations.operators
+        if operators is not None:
+            # one configuration stands for an orbit of sums
+            operators = operators.averaged(ansatz.invariance()) if sampler.is_exact else operators
+            self.estimators = LocalEstimators(ansatz.wavefunction, ansatz.system, operators)
 
     def summarize(self, samples, evaluation):
         """Return the meters of one step.  *Collective*.
@@ -59,7 +65,8 @@ class LevelMeter:
         -------
         dict
             energy, variance per site, v_score, structure_factor, correlation_ratio 1 - S(q + dq) / S(q),
-            dimer_structure_factor, bond_energy (mean energy of a bond per shell, with its coupling), all with errors.
+            dimer_structure_factor, bond_energy (mean energy of a bond per shell, with its coupling), moments of m_q and
+            operators where they are asked for, all with errors.
         """
         n, centre = self.system.n_sites, batches[0][1].energy
         bonds = self.system.bond_hamiltonians()
@@ -85,8 +92,13 @@ class LevelMeter:
                 put("correlation_ratio", lambda means, at=at, near=near: 1 - means[:, near] / means[:, at], key)
             else:
                 put(name, lambda means, column=place[name, key]: means[:, column], key)
-        for column, (shell, (_, n_bonds)) in enumerate(bonds.items(), FIRST_CORRELATION + len(names)):
+        first = FIRST_CORRELATION + self.correlations.n_columns
+        for column, (shell, (_, n_bonds)) in enumerate(bonds.items(), first):
             put("bond_energy", lambda means, column=column, count=n_bonds: means[:, column] / count, str(shell))
+        if self.correlations.orders is not None:
+            row |= self.correlations.orders.row(statistics.estimate, FIRST_CORRELATION + len(names))
+        if self.estimators is not None:
+            row |= self.correlations.operators.row(statistics.estimate, first + len(bonds))
         return row | self._chain_meters(parts, statistics.means[ENERGY])
 
     def quantum_numbers(self, samples):
@@ -176,7 +188,11 @@ class LevelMeter:
                 spins, evaluation.amplitude, moves, hamiltonians, energies, np.empty(len(spins), dtype=complex)
             )
         energies[evaluation.weights == 0] = 0
-        columns = np.concatenate([self.correlations.measure(spins), energies.real], axis=1)
+        columns = [self.correlations.measure(spins), energies.real]
+        if self.estimators is not None:
+            columns.append(self.estimators.measure(spins, self.team.threads))
+            columns[-1][evaluation.weights == 0] = 0
+        columns = np.concatenate(columns, axis=1)
         first = self._energy_columns(samples, evaluation, centre)
         return np.concatenate([first, columns.reshape(*first.shape[:2], columns.shape[1])], axis=2)
 

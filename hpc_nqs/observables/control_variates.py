@@ -16,7 +16,7 @@ import numpy as np
 from scipy.sparse import vstack
 
 from hpc_nqs.kernels.local_energy import local_energies
-from hpc_nqs.observables.diagonal import pairs_by_distance
+from hpc_nqs.observables.pair_classes import pairs_by_distance
 
 BLOCK = 256  # samples whose ratios are held at a time, within the caches
 MAX_DISTANCES = 12  # of pairs of sites, nearest first

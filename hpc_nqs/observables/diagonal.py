@@ -5,12 +5,15 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
-import scipy.sparse
 
 from hpc_nqs.hamiltonians import MODELS
 from hpc_nqs.hamiltonians.spin_model import SZ
 from hpc_nqs.lattices.lattice import wave_vector_key
 from hpc_nqs.observables.layer_correlations import LayerCorrelations
+from hpc_nqs.observables.order_parameters import OrderParameters
+from hpc_nqs.observables.pair_classes import correlation, pairs_by_distance, pairs_by_vector
+from hpc_nqs.observables.site_operators import SiteOperators
+from hpc_nqs.observables.spin_operators import build_operators
 
 N_MAGNETIZATIONS = 2  # columns of M and M^2 before all other observables
 
@@ -26,28 +29,40 @@ class Observables:
         e^{iqr} of every structure factor, by its key "qx,qy".
     shells : dict of int: (n_bonds, 2) intp
         Bonds whose Sz Sz correlation is averaged.
-    distances : dict of str: scipy.sparse array (n_sites, n_sites)
-        Weights of all pairs at each distance, each pair once; they sum to 1. See `pairs_by_distance`.
+    distances, vectors : dict of str: scipy.sparse array (n_sites, n_sites)
+        Weights of all pairs at each distance, or displacement, each pair once; they sum to 1. See `pair_classes`.
+    orders : OrderParameters or None
+        Moments of m_q, where they are wanted: the last columns of `measure`.
     layers : LayerCorrelations or None
         Correlations in imaginary time, where they are wanted; not among the columns of `measure`.
+    operators : SiteOperators or None
+        What has no values on configurations alone; not among the columns of `measure`.
     """
 
     n_sites: int
     phases: dict
     shells: dict
     distances: dict = field(default_factory=dict)
+    vectors: dict = field(default_factory=dict)
+    orders: OrderParameters | None = None
     layers: LayerCorrelations | None = None
+    operators: SiteOperators | None = None
     layer_sums: ClassVar[tuple] = ()  # of electrons
     green: ClassVar[None] = None
 
     @property
     def has_components(self):
         """Whether there is anything that can be averaged over the spin components."""
-        return len(self.names) > N_MAGNETIZATIONS or self.layers is not None
+        return self.n_pair_columns > 0 or self.layers is not None
+
+    @property
+    def n_pair_columns(self):
+        """Columns of `measure` behind M and M^2 that are sums over pairs of Sz Sz."""
+        return len(self.phases) + len(self.shells) + len(self.distances) + len(self.vectors)
 
     def bare(self):
         """Return the same with M and M^2 alone."""
-        return dataclasses.replace(self, phases={}, shells={}, distances={}, layers=None)
+        return Observables(self.n_sites, {}, {})
 
     def at_equal_times(self):
         """Return the same without correlations in imaginary time."""
@@ -59,10 +74,16 @@ class Observables:
         factors = [("structure_factor", key) for key in self.phases]
         bonds = [("neighbour_correlation", str(shell)) for shell in self.shells]
         pairs = [("correlation", key) for key in self.distances]
-        return [("magnetization", ""), ("magnetization_squared", ""), *factors, *bonds, *pairs]
+        pairs += [("correlation_vector", key) for key in self.vectors]
+        of_orders = [] if self.orders is None else self.orders.names
+        return [("magnetization", ""), ("magnetization_squared", ""), *factors, *bonds, *pairs, *of_orders]
 
     def measure(self, spins):
-        """Return M, M^2 (totals), S(q), mean Sz Sz per shell and per distance of configurations (n, n_sites).
+        """Return M, M^2 (totals), S(q), mean Sz Sz per shell, distance and displacement, and moments of m_q.
+
+        Parameters
+        ----------
+        spins : (n, n_sites) int8
 
         Returns
         -------
@@ -74,14 +95,16 @@ class Observables:
         columns = [total, total**2]
         columns += [np.abs(sz @ phases) ** 2 / sz.shape[1] for phases in self.phases.values()]
         columns += [np.mean(sz[:, bonds[:, 0]] * sz[:, bonds[:, 1]], axis=1) for bonds in self.shells.values()]
-        columns += [correlation(sz, weights) for weights in self.distances.values()]
+        columns += [correlation(sz, weights) for weights in (*self.distances.values(), *self.vectors.values())]
+        if self.orders is not None:
+            columns += self.orders.columns(sz)
         return np.stack(columns, axis=1)
 
     def pair_weights(self):
         """Return the weights w_ij of Sz_i Sz_j in columns of `measure` beyond M, M^2: (n_columns, n_sites, n_sites)."""
         weights = [np.real(np.outer(phases.conj(), phases)) / len(phases) for phases in self.phases.values()]
         weights += [_mean_over(bonds, self.n_sites) for bonds in self.shells.values()]
-        weights += [pairs.toarray() for pairs in self.distances.values()]
+        weights += [pairs.toarray() for pairs in (*self.distances.values(), *self.vectors.values())]
         return np.reshape(weights, (-1, self.n_sites, self.n_sites))
 
 
@@ -100,7 +123,11 @@ class OrbitAverages:
     def __init__(self, observables, images):
         weights = observables.pair_weights()
         self.names, self.has_components = observables.names, observables.has_components
-        self.layers = None if observables.layers is None else observables.layers.averaged(images)
+        self.n_pair_columns = observables.n_pair_columns
+        self.layers, self.orders, self.operators = (
+            None if part is None else part.averaged(images)
+            for part in (observables.layers, observables.orders, observables.operators)
+        )
         self.magnetization = images.signs.mean()  # 0 where there are flips: they take M to -M
         # the mean over g of sum_ij w_ij s_g(i) s_g(j)
         places = np.argsort(images.sources, axis=1)
@@ -110,9 +137,10 @@ class OrbitAverages:
         """Return the columns (n, n_columns) float64 of configurations (n, n_sites), in the order of `names`."""
         sz = SZ * spins.astype(np.float64)
         total = sz.sum(axis=1)
-        return np.stack(
-            [self.magnetization * total, total**2, *(correlation(sz, weights) for weights in self.weights)], axis=1
-        )
+        columns = [self.magnetization * total, total**2, *(correlation(sz, weights) for weights in self.weights)]
+        if self.orders is not None:
+            columns += self.orders.columns(sz)
+        return np.stack(columns, axis=1)
 
     def pair_weights(self):
         """Return the weights w_ij of Sz_i Sz_j in columns of `measure` beyond M, M^2: (n_columns, n_sites, n_sites)."""
@@ -126,32 +154,6 @@ def _mean_over(bonds, n_sites):
     return weights
 
 
-def correlation(sz, weights):
-    """Return sum_ij w_ij Sz_i Sz_j of configurations (n, n_sites), as (n,) float64."""
-    return np.sum((weights.T @ sz.T).T * sz, axis=1)
-
-
-def pairs_by_distance(lattice):
-    """Return the weights of the pairs of sites at each distance, {distance: sparse (n_sites, n_sites)}, nearest first.
-
-    Distances are those of the nearest periodic images, in nearest-neighbour distances; on a custom lattice the number
-    of bonds between the sites, pairs without a path left out. Each pair counts once, the weights of a distance sum to
-    1.
-    """
-    distances = np.triu(lattice.distances(), k=1)
-    first, second = np.nonzero(distances)
-    lengths = np.round(distances[first, second], 6)
-    if lattice.positions is None:
-        first, second, lengths = (part[lengths < lattice.n_sites] for part in (first, second, lengths))
-    pairs = {}
-    for length in np.unique(lengths):
-        chosen = lengths == length
-        weights = np.full(np.count_nonzero(chosen), 1.0 / np.count_nonzero(chosen))
-        sites = first[chosen], second[chosen]
-        pairs[f"{length:g}"] = scipy.sparse.csr_array((weights, sites), shape=distances.shape)
-    return pairs
-
-
 def build_observables(settings, lattice, model):
     """Return the `Observables` of the settings; neighbour shells are those the model couples."""
     phases = {wave_vector_key(q): lattice.wave_vector(q) for q in settings.observables.structure_factor}
@@ -159,8 +161,11 @@ def build_observables(settings, lattice, model):
     shells = {}
     if lattice.kind != "custom":
         shells = {shell: lattice.bonds(shell) for shell in range(1, n_shells + 1)}
-    pairs = pairs_by_distance(lattice) if settings.observables.correlations else {}
-    layers = None
-    if settings.observables.imaginary_time:
+    asked, layers = settings.observables, None
+    pairs = pairs_by_distance(lattice) if asked.correlations else {}
+    vectors = pairs_by_vector(lattice) if asked.correlation_vectors else {}
+    orders = OrderParameters.of_waves(phases, model.n_sites) if asked.moments else None
+    if asked.imaginary_time:
         layers = LayerCorrelations(phases, model.n_sites, subtracts_means=not model.spin_flip_symmetric)
-    return Observables(model.n_sites, phases, shells, pairs, layers)
+    operators = build_operators(settings, lattice)
+    return Observables(model.n_sites, phases, shells, pairs, vectors, orders, layers, operators)

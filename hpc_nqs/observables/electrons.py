@@ -10,9 +10,9 @@ import copy
 import numpy as np
 
 from hpc_nqs.lattices.lattice import wave_vector_key
-from hpc_nqs.observables.diagonal import pairs_by_distance
 from hpc_nqs.observables.green_functions import GreenFunctions
 from hpc_nqs.observables.layer_sums import LayerSum
+from hpc_nqs.observables.pair_classes import pairs_by_distance
 
 DOUBLE, MOMENT, FIRST_DENSITY = range(3)  # columns
 OF_NUMBERS = ("number", "number_squared", "sz", "sz_squared")  # the last ones, where numbers are not fixed
@@ -43,6 +43,7 @@ class ElectronObservables:
     """
 
     layers = None  # no diagonal correlations in imaginary time
+    operators = None  # those of spins
 
     def __init__(self, model, phases, distances, images, imaginary_time=False):
         self.model, self.phases, self.distances = model, phases, distances

@@ -27,7 +27,7 @@ KELVIN = {
 }
 UNITS = {
     "temperature": "K",
-    **dict.fromkeys(("energy", "free_energy", "layer_energy_difference", "grand_potential"), "J/mol"),
+    **dict.fromkeys(("energy", "energy_terms", "free_energy", "layer_energy_difference", "grand_potential"), "J/mol"),
     **dict.fromkeys(("specific_heat", "specific_heat_slope", "entropy"), "J/(mol K)"),
     **dict.fromkeys(("susceptibility", "static_susceptibility"), "emu/mol"),
 }
@@ -74,7 +74,8 @@ class MolarUnits:
         energy, susceptibility = GAS_CONSTANT * self.kelvin, CURIE * self.g**2 / self.kelvin
         return {
             "temperature": self.kelvin,
-            **dict.fromkeys(("energy", "free_energy", "layer_energy_difference", "grand_potential"), energy),
+            **dict.fromkeys(("energy", "energy_terms", "free_energy", "layer_energy_difference"), energy),
+            "grand_potential": energy,
             **dict.fromkeys(("specific_heat", "specific_heat_slope", "entropy"), GAS_CONSTANT),
             **dict.fromkeys(("susceptibility", "static_susceptibility"), susceptibility),
         }

@@ -108,8 +108,7 @@ class PathIntegral(Computation):
         return None, None
 
     def _found(self, ensemble):
-        names = list(self.observables.phases), list(self.observables.shells)
-        return ensemble.results(self.team, SZ, *names)
+        return ensemble.results(self.team, SZ, list(self.observables.phases), list(pair_lists(self.observables)))
 
     def _hopeless(self, sign, beta, n_slices):
         value, error = sign
@@ -205,6 +204,8 @@ class PathIntegral(Computation):
         if current is not None and tuple(current) in points:
             self.current = self._ensemble(*current)
             self.current.restore(self.team, state["chains"])
+            if self.current.batches.shape[2] != self.current.n_columns:  # of a version that measured less
+                self.current = None
 
     def _keep_steps(self):
         """Continue a run of before continuous time with the Trotter steps it has: they become those of the settings."""
@@ -254,10 +255,21 @@ class PathIntegral(Computation):
         }
 
 
+def pair_lists(observables):
+    """Return {(name, key): (pairs (n, 2), weights (n,))} of shells, distances and displacements; weights sum to 1."""
+    found = {}
+    for shell, bonds in observables.shells.items():
+        found["neighbour_correlation", str(shell)] = bonds, np.full(len(bonds), 1.0 / len(bonds))
+    for name, classes in (("correlation", observables.distances), ("correlation_vector", observables.vectors)):
+        for key, weights in classes.items():
+            found[name, key] = np.stack(weights.nonzero(), axis=1), weights.data
+    return found
+
+
 def measurement_of(observables, model):
-    """Return the `Measurement` of the wave vectors (q = 0 first), the shells of neighbours and the diagonal energy."""
+    """Return the `Measurement` of the wave vectors (q = 0 first), lists of pairs and the diagonal energy."""
     vectors = [np.ones(model.n_sites, dtype=np.complex128), *observables.phases.values()]
-    lists = [(bonds, np.full(len(bonds), 1.0 / len(bonds))) for bonds in observables.shells.values()]
+    lists = list(pair_lists(observables).values())
     lists.append((model.pair_sites, model.pair_coupling))
     ordered = np.concatenate([np.sort(sites, axis=1) for sites, _ in lists])
     pairs, place = np.unique(ordered, axis=0, return_inverse=True)

@@ -68,8 +68,8 @@ class Ensemble:
         self.paths = world_lines.paths(measurement, self.streams, method)
         n_columns = N_LEADING + measurement.n_columns - N_FIXED
         self.estimates, self.squares = _columns_of(world_lines, n_columns)
-        n_columns += len(self.estimates) - 1 + len(self.squares)
-        self.batches = np.zeros((len(self.streams), 0, n_columns))
+        self.n_columns = n_columns + len(self.estimates) - 1 + len(self.squares)
+        self.batches = np.zeros((len(self.streams), 0, self.n_columns))
 
     @property
     def batch_size(self):
@@ -109,15 +109,17 @@ class Ensemble:
         n_columns = self.measurement.n_columns + self.world_lines.n_extra_columns
         return np.zeros((len(self.streams), n_samples, n_columns))
 
-    def results(self, team, spin, phases, shells):
+    def results(self, team, spin, phases, lists):
         """Return the results of all samples so far, the same on every rank.  *Collective*.
 
         Parameters
         ----------
         spin : float
             Sz = spin * sigma.
-        phases, shells : sequences of keys
-            Names of the wave vectors (after q = 0) and of the lists of pairs.
+        phases : sequence of str
+            Keys of the wave vectors after q = 0.
+        lists : sequence of (str, str)
+            Names and keys of the lists of pairs.
 
         Returns
         -------
@@ -125,10 +127,10 @@ class Ensemble:
             Names as in the table, values (value, error), per site; autocorrelation (in sweeps) and r_hat as numbers.
         """
         batches = team.gather_rows(self.batches, self.n_chains)
-        found = self._evaluate(batches, spin, phases, shells) if team.is_root else None
+        found = self._evaluate(batches, spin, phases, lists) if team.is_root else None
         return team.broadcast_object(found)
 
-    def _evaluate(self, batches, spin, phases, shells):
+    def _evaluate(self, batches, spin, phases, lists):
         n, beta = self.world_lines.n_sites, self.beta
         bins = _binned(batches)
         statistics = Jackknife(np.ones(len(bins)), bins)
@@ -152,8 +154,8 @@ class Ensemble:
         )
         for column, key in enumerate(phases, N_LEADING + 1):
             put(f"structure_factor {key}", lambda means, column=column: spin**2 * mean(means, column) / n)
-        for column, key in enumerate(shells, N_LEADING + 1 + len(phases)):
-            put(f"neighbour_correlation {key}", lambda means, column=column: spin**2 * mean(means, column))
+        for column, (name, key) in enumerate(lists, N_LEADING + 1 + len(phases)):
+            put(f"{name} {key}", lambda means, column=column: spin**2 * mean(means, column))
         if self.world_lines.has_sign:
             put("average_sign", lambda means: means[:, AVERAGE_SIGN])
         return found | self._quality(batches, bins)

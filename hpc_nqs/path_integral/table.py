@@ -7,7 +7,7 @@ from hpc_nqs.statistics.fits import extrapolate
 
 QUANTITIES = ("energy", "specific_heat", "susceptibility", "magnetization", "average_sign")
 CERTAIN = 2.0  # errors by which s may lie outside 0 to ln 2 and is taken to be at the end
-KEYED = ("structure_factor", "neighbour_correlation")
+KEYED = ("structure_factor", "neighbour_correlation", "correlation", "correlation_vector")
 
 
 def path_rows(results, betas, temperatures, ladder, model):
@@ -49,6 +49,8 @@ def extrapolated(results, beta, model):
     row, raw = {}, {}
     for name in chosen[0]["found"]:
         quantity, _, key = name.partition(" ")
+        if any(name not in result["found"] for result in chosen):  # of a version that measured less
+            continue
         if quantity not in QUANTITIES + KEYED or (quantity == "susceptibility" and not model.conserves_sz):
             continue
         values, errors = np.array([result["found"][name] for result in chosen]).T

@@ -37,6 +37,7 @@ _COLUMNS = (
     ("r_hat", "r_hat", 3),
     ("autocorrelation", "tau", 2),
     ("magnetization", "m", 6),
+    ("magnetization_x", "m_x", 6),
     ("local_spectral_proxy_up", "bG_up", 5),
     ("local_spectral_proxy_down", "bG_down", 5),
     ("lowest_of", "lowest of", 0),
@@ -49,7 +50,7 @@ _LEFT_OUT = ("beta", "ln_z")
 # Powers of the unit of energy in quantities that are shown with decimals.
 _ENERGIES = {"energy": 1, "free_energy": 1, "layer_energy_difference": 1, "variance": 2, "energy_variance": 2}
 _ENERGIES |= {"susceptibility": -1, "static_susceptibility": -1, "relaxation_proxy": -2}
-_ENERGIES |= {"grand_potential": 1, "compressibility": -1}
+_ENERGIES |= {"grand_potential": 1, "compressibility": -1, "energy_terms": 1}
 _ENERGIES |= dict.fromkeys((f"{local}spectral_proxy_{spin}" for local in ("", "local_") for spin in ("up", "down")), -1)
 # What is a dict over wave vectors, and how a column of it is headed.
 _OVER_VECTORS = (
@@ -60,7 +61,12 @@ _OVER_VECTORS = (
     ("n_k_down", "n_down"),
     ("spectral_proxy_up", "bG_up"),
     ("spectral_proxy_down", "bG_down"),
+    ("order_parameter_squared", "m^2"),
+    ("binder_ratio", "U4"),
+    ("chirality_structure_factor", "X"),
 )
+# What is a dict over words, and how a column of it is headed.
+OVER_WORDS = {"energy_terms": "e({})", "operators": "{}"}
 OVER_VECTORS = {letter: name for name, letter in _OVER_VECTORS}
 # what is marked where it is lost
 _JUDGED = {"energy", "specific_heat", "specific_heat_slope", "entropy", "free_energy", "susceptibility"}
@@ -78,14 +84,19 @@ def aligned_columns(rows, exact_rows=None, unit=1.0):
     unit : float
         Size of the couplings: energies have more decimals where it is small.
     """
-    rows, shift = [finite_only(row) for row in rows], int(-math.log10(unit))
+    rows, shift = [finite_only(row) for row in rows], shift_of(unit)
     columns = [column for column in _columns(rows, shift) if any(column[1:])]
     if exact_rows is not None:
         columns = _with_differences(columns, rows, exact_rows, shift)
     return list(_blocks(columns))
 
 
-def _digits(name, digits, shift):
+def shift_of(unit):
+    """Return how many more decimals energies have than those of couplings near 1, from the size of the couplings."""
+    return int(-math.log10(unit))
+
+
+def digits_of(name, digits, shift):
     """Return the digits of a quantity whose energies have `shift` more decimals than those of couplings near 1."""
     return max(0, digits + _ENERGIES.get(name, 0) * shift)
 
@@ -94,13 +105,17 @@ def _columns(rows, shift):
     """Return the columns of a text table as lists [heading, cell, cell, ...]; an absent value is an empty cell."""
     known = [name for name, _, _ in _COLUMNS]
     columns = [
-        [heading] + [cell(row, name, _digits(name, digits, shift)) for row in rows]
+        [heading] + [cell(row, name, digits_of(name, digits, shift)) for row in rows]
         for name, heading, digits in _COLUMNS
     ]
     for name, letter in _OVER_VECTORS:
-        digits = _digits(name, 5, shift)
+        digits = digits_of(name, 5, shift)
         vectors = dict.fromkeys(q for row in rows for q in row.get(name, {}))
         columns += [[f"{letter}({q})"] + [cell(row, name, digits, q) for row in rows] for q in vectors]
+    for name, heading in OVER_WORDS.items():
+        words = dict.fromkeys(word for row in rows for word in row.get(name, {}))
+        digits = digits_of(name, 5, shift)
+        columns += [[heading.format(word)] + [cell(row, name, digits, word) for row in rows] for word in words]
     others = dict.fromkeys(
         name
         for row in rows
@@ -111,7 +126,7 @@ def _columns(rows, shift):
         if isinstance(value, (int, float, str))
     )
     return columns + [
-        [name] + [cell(row, name, 0 if isinstance(row.get(name), int) else _digits(name, 5, shift)) for row in rows]
+        [name] + [cell(row, name, 0 if isinstance(row.get(name), int) else digits_of(name, 5, shift)) for row in rows]
         for name in others
     ]
 
@@ -155,7 +170,7 @@ def _with_differences(columns, rows, exact_rows, shift):
         extended.append(column)
         name = quantities.get(column[0])
         cells = [
-            value_text(row[name] - exact[name], row.get(f"{name}_error"), _digits(name, 5, shift))
+            value_text(row[name] - exact[name], row.get(f"{name}_error"), digits_of(name, 5, shift))
             if name in row and name in exact
             else ""
             for row, exact in zip(rows, exact_rows, strict=True)

@@ -1,7 +1,8 @@
 """Figures of runs: the only module that imports matplotlib.
 
-Seven pages: thermodynamics, correlations, momentum distributions, correlations in imaginary time, convergence, for
-sweeps the phase diagram, and the energies of ground states.  A page has the panels that its runs have results for.
+Pages: thermodynamics, correlations, structure factors, momentum distributions, correlations in imaginary time,
+convergence, for sweeps the phase diagram and curves over the parameter, and the energies of ground states.  A page has
+the panels that its runs have results for.
 Colours are distinguishable with every kind of colour vision; markers, fillings and line styles carry the same
 information in black and white.
 """
@@ -15,6 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from hpc_nqs.reports import svg
+from hpc_nqs.reports.columns import OVER_WORDS
+from hpc_nqs.reports.fit_panels import draw_fit
 from hpc_nqs.reports.frame import curve_of, folded, frame_single, legend, letter, lowest, with_curves
 from hpc_nqs.reports.labels import (
     LETTERS,
@@ -27,13 +30,15 @@ from hpc_nqs.reports.labels import (
     temperature_title,
     time_title,
 )
-from hpc_nqs.reports.maps import draw_curves, draw_map, kept_points, limits_of
+from hpc_nqs.reports.maps import draw_curves, draw_map, kept_runs, limits_of_groups
 from hpc_nqs.reports.momenta import draw_momenta, momentum_panels, momentum_title
 from hpc_nqs.reports.panels import draw_all, say
+from hpc_nqs.reports.parameter_curves import curve_panels
 from hpc_nqs.reports.profiles import draw_radial, draw_times, time_panels
-from hpc_nqs.reports.series import QUANTITIES, keys_of, measured
+from hpc_nqs.reports.series import keys_of, measured
 from hpc_nqs.reports.style import NARROW, STYLE, metadata_of, style_of
-from hpc_nqs.reports.traces import convergence_panels, draw_descent, draw_meter, draw_variances, level_panels
+from hpc_nqs.reports.traces import convergence_panels, draw_levels, draw_meter, level_panels, name_levels
+from hpc_nqs.reports.waves import draw_path, draw_wave_map, wave_panels
 
 WIDTH = 7.0  # inches; two columns of a journal
 DPI = 150
@@ -57,10 +62,8 @@ def save(figure, path):
 
     Raises
     ------
-    ValueError
-        For an ending that matplotlib cannot write.
-    OSError
-        When the file cannot be written.
+    ValueError, OSError
+        For an ending that matplotlib cannot write; when the file cannot be written.
     """
     with matplotlib.rc_context(STYLE):
         figure.savefig(path, dpi=DPI, metadata=metadata_of(path))
@@ -116,7 +119,7 @@ def correlation_panels(tables):
     """Return ([(quantity, key)] against temperature, numbers of the runs with correlations against distance)."""
     radial = [position for position, table in enumerate(tables) if keys_of([table], "correlation")]
     shells = [] if radial else keys_of(tables, "neighbour_correlation")
-    panels = [(name, key) for name in LETTERS for key in keys_of(tables, name)[:MAX_VECTORS]]
+    panels = [(name, key) for name in (*LETTERS, *OVER_WORDS) for key in keys_of(tables, name)[:MAX_VECTORS]]
     return with_curves(tables, panels + [("neighbour_correlation", key) for key in shells]), radial
 
 
@@ -130,7 +133,7 @@ def correlations(tables, names, exact_curves=(), references=(), width=WIDTH):
             axis.sharex(axes[0])
         for axis, (quantity, key) in zip(axes, panels, strict=False):
             draw_all(axis, quantity, key, tables, labels, exact_curves, references)
-            axis.set_ylabel(correlation_title(quantity, key))
+            axis.set_ylabel(correlation_title(quantity, key, symbol))
             frame_single(axis, tables, quantity, key, exact_curves, references)
         _temperature_axes(axes[: len(panels)], tables, symbol, bottom_only=False)
         for axis, position in zip(axes[len(panels) :], radial, strict=False):
@@ -150,46 +153,44 @@ def imaginary_time(tables, names, exact_rows=None, width=WIDTH):
     tables, names
         As for `thermodynamics`.
     exact_rows : list of list of dict, optional
-        For every run the exact row, dense in time, of each of its rows; an empty list: none.
+        For every run the exact row, here dense in time, of each of its rows; an empty list: none.
     width : float
         Inches.
     """
-    with matplotlib.rc_context(style_of(width)):
-        panels, symbol = time_panels(tables)[: (MAX_VECTORS + 1) * max(len(tables), 1)], energy_symbol(tables)
-        figure, axes = _panels(max(len(panels), 1), width)
-        for axis, (position, quantity, vector) in zip(axes, panels, strict=False):
-            title = time_title(vector) + (f", {plain_label(names[position])}" if len(tables) > 1 else "")
-            exact = exact_rows[position] if exact_rows else []
-            draw_times(axis, tables[position]["rows"], quantity, vector, exact, title, symbol)
-        if not panels:
-            say(axes[0], "no correlations in imaginary time were measured")
-        _finish(figure, axes, [], page_title(tables))
-    return figure
+    panels = time_panels(tables)[: (MAX_VECTORS + 1) * max(len(tables), 1)]
+
+    def draw(_, axis, position, exact, name, quantity, vector):
+        rows, title = tables[position]["rows"], time_title(vector) + name
+        draw_times(axis, rows, quantity, vector, exact, title, energy_symbol(tables))
+
+    return _of_runs(tables, names, exact_rows, width, panels, draw, "no correlations in imaginary time were measured")
+
+
+def structure_factors(tables, names, exact_rows=None, width=WIDTH):
+    """Return the page of S(q) along a path and, in two dimensions, as a map; arguments as for `imaginary_time`."""
+
+    def draw(figure, axis, position, exact, name, kind):
+        if kind == "map":
+            draw_wave_map(figure, axis, tables[position], "$S(q)$" + name)
+        else:
+            draw_path(axis, tables[position], "$S(q)$" + name, exact)
+
+    nothing = "S(q) was not measured at three wave vectors"
+    return _of_runs(tables, names, exact_rows, width, wave_panels(tables), draw, nothing)
 
 
 def momentum(tables, names, exact_rows=None, width=WIDTH):
     """Return the page of n(k) and beta G(k, beta/2) of electrons along the wave vectors of the input, in their order.
 
-    Parameters
-    ----------
-    tables, names
-        As for `thermodynamics`.
-    exact_rows : list of list of dict, optional
-        For every run the exact row of each of its rows; an empty list: none.
-    width : float
-        Inches.
+    Arguments as for `imaginary_time`.
     """
-    with matplotlib.rc_context(style_of(width)):
-        panels = [(position, name) for position, table in enumerate(tables) for name in momentum_panels(table)]
-        figure, axes = _panels(max(len(panels), 1), width)
-        for axis, (position, name) in zip(axes, panels, strict=False):
-            title = momentum_title(name, energy_symbol(tables))
-            title += f", {plain_label(names[position])}" if len(tables) > 1 else ""
-            draw_momenta(axis, tables[position]["rows"], name, exact_rows[position] if exact_rows else [], title)
-        if not panels:
-            say(axes[0], "no momentum distributions were measured")
-        _finish(figure, axes, [], page_title(tables))
-    return figure
+    panels = [(position, name) for position, table in enumerate(tables) for name in momentum_panels(table)]
+
+    def draw(_, axis, position, exact, name, quantity):
+        title = momentum_title(quantity, energy_symbol(tables)) + name
+        draw_momenta(axis, tables[position]["rows"], quantity, exact, title)
+
+    return _of_runs(tables, names, exact_rows, width, panels, draw, "no momentum distributions were measured")
 
 
 def convergence(histories, names, tables=(), width=WIDTH):
@@ -233,23 +234,15 @@ def ground_states(tables, histories, names, exact_rows=None, width=WIDTH):
     width : float
         Inches.
     """
+    panels = level_panels(tables, histories)
     with matplotlib.rc_context(style_of(width)):
-        panels = level_panels(tables, histories)
         figure, axes = _panels(max(len(panels), 1), width)
         names, symbol = [plain_label(name) for name in names], energy_symbol(tables)
         goals = {table.get("settings", {}).get("ground_state", {}).get("v_score") for table in tables}
         goal = goals.pop() if len(goals) == 1 else None
         for axis, panel in zip(axes, panels, strict=False):
-            for position, (table, history, name) in enumerate(zip(tables, histories, names, strict=True)):
-                exact = exact_rows[position] if exact_rows else ()
-                if panel == "variance":
-                    draw_variances(axis, table["rows"], exact, name, position)
-                else:
-                    draw_descent(axis, panel, history, exact, name, position, goal)
-            of_energy = "energy per site  $e$" if width >= NARROW else "$e$"
-            axis.set_ylabel("V-score" if panel == "v_score" else of_energy + in_units("J", symbol))
-            of_variance = r"variance per site  $\mathrm{Var}(H)/N$" + in_units("J$^2$", symbol)
-            axis.set_xlabel(of_variance if panel == "variance" else "step")
+            draw_levels(axis, panel, tables, histories, names, exact_rows, goal)
+            name_levels(axis, panel, symbol, width < NARROW)
         if not panels:
             say(axes[0], "no steps yet")
         _finish(figure, axes, names, page_title(tables))
@@ -262,38 +255,41 @@ def phase_diagram(sweep, quantity="specific_heat", width=WIDTH):
     Parameters
     ----------
     sweep : dict
-        "parameter", the title of its axis; "groups", a list of (title, runs), one for every combination of what else
-        was swept, with runs a list of (value of the parameter, label, rows, exact rows or an empty list); "title" and
-        "symbol", see `labels`.
+        As `sweep_table.sweep_groups` returns it.
     quantity : str
     """
-    title, unit = quantity_title(quantity, sweep["symbol"]), in_units(QUANTITIES[quantity][2], sweep["symbol"])
+    title, in_short = (quantity_title(quantity, sweep["symbol"], narrow) for narrow in (False, True))
     groups = [(words, sorted(runs, key=lambda run: run[0])) for words, runs in sweep["groups"]]
-    kept = [(words, [(place, kept_points(rows, quantity)[0]) for place, _, rows, _ in runs]) for words, runs in groups]
-    kept = [(words, [run for run in runs if run[1]]) for words, runs in kept]
-    limits = limits_of([run for _, runs in kept for run in runs]) if any(runs for _, runs in kept) else (0.0, 0.0)
+    limits = limits_of_groups(groups, quantity)
     with matplotlib.rc_context(style_of(width)):
         figure, axes = _panels(2 * len(groups), max(width, NARROW))
-        for number, ((words, runs), (_, found)) in enumerate(zip(groups, kept, strict=True)):
+        for number, (words, runs) in enumerate(groups):
             of_map, of_curves = axes[2 * number : 2 * number + 2]
             if number:
                 of_curves.sharey(axes[1])
-            draw_map(figure, of_map, found, QUANTITIES[quantity][1] + unit, limits)
+            draw_map(figure, of_map, kept_runs(runs, quantity), in_short, limits)
             of_map.set_xlabel(sweep["parameter"])
-            of_map.set_ylabel("temperature  $T$" + in_units("J", sweep["symbol"]))
+            of_map.set_ylabel(temperature_title(sweep["symbol"]))
             handles = draw_curves(of_curves, [run[1:] for run in runs], quantity)
             of_curves.set_ylabel(title)
-            if handles:
-                of_curves.legend(handles=handles, fontsize="small", frameon=False)
+            of_curves.legend(handles=handles, fontsize="small", frameon=False) if handles else None
             _temperature_axes([of_curves], [{"rows": run[2]} for run in runs], sweep["symbol"], bottom_only=False)
             for axis in (of_map, of_curves):
                 letter(axis, axes, words)
-        figure.suptitle(sweep.get("title", ""))
+        figure.suptitle(folded(sweep.get("title", ""), figure.get_figwidth()))
     return figure
 
 
+def parameter_curves(sweep, quantity="magnetization", width=WIDTH):
+    """Return a quantity against the first parameter of a sweep, a curve for each of at most six temperatures.
+
+    `sweep` as for `phase_diagram`; "over" in it holds the exact rows of groups, see `parameter_curves`.
+    """
+    return level_sweep(curve_panels(sweep, quantity, width < NARROW), sweep.get("title", ""), width)
+
+
 def level_sweep(panels, title, width=WIDTH):
-    """Return the page of ground-state runs of a sweep; `panels` as `sweep_levels.level_panels` returns them."""
+    """Return a page of a sweep; `panels` as `sweep_levels.level_panels` returns them, of ground states."""
     with matplotlib.rc_context(style_of(width)):
         figure, axes = _panels(len(panels), width)
         for axis, (draw, _) in zip(axes, panels, strict=True):
@@ -312,26 +308,14 @@ def fitted(data, model, problem_title, quantity_name, width=WIDTH):
     data : MeasuredCurve
     model : (n,) float64
         The fit at the measured temperatures.
-    problem_title : str
-        Parameters in words.
-    quantity_name : str
-        With its unit, for the axis.
+    problem_title, quantity_name : str
+        Parameters in words; with its unit, for the axis.
     width : float
         Inches.
     """
     with matplotlib.rc_context(style_of(width)):
         figure, axes = _panels(1 if data.error is None else 2, width)
-        style = {"color": "0.1", "marker": "o", "markersize": 3.5, "linestyle": "none", "capsize": 1.5}
-        axes[0].errorbar(data.temperature, data.value, yerr=data.error, label="measured", **style)
-        axes[0].plot(data.temperature, model, color="#0072B2", linewidth=1.2, label="fit", zorder=3)
-        axes[0].set_ylabel(quantity_name)
-        if data.error is not None:
-            axes[1].axhline(0.0, color="#0072B2", linewidth=1.2)
-            deviations = (data.value - model) / data.error
-            axes[1].errorbar(data.temperature, deviations, yerr=1.0, **style)
-            axes[1].set_ylabel("deviation / error")
-        for axis in axes:
-            axis.set_xlabel("temperature  $T$  [K]")
+        draw_fit(axes, data, model, quantity_name)
         _finish(figure, axes, ["measured", "fit"], problem_title)
     return figure
 
@@ -364,9 +348,26 @@ def _panels(count, width, share_x=False):
     return figure, list(axes[:count])
 
 
+def _of_runs(tables, names, exact_rows, width, panels, draw, nothing):
+    """Return a page of panels of single runs, (number of the run, ...).
+
+    `draw` takes figure, axis, number of the run, its exact rows, its name if there are several, the rest of a panel.
+    """
+    with matplotlib.rc_context(style_of(width)):
+        figure, axes = _panels(max(len(panels), 1), width)
+        for axis, (position, *what) in zip(axes, panels, strict=False):
+            name = f", {plain_label(names[position])}" if len(tables) > 1 else ""
+            draw(figure, axis, position, exact_rows[position] if exact_rows else [], name, *what)
+        if not panels:
+            say(axes[0], nothing)
+        _finish(figure, axes, [], page_title(tables))
+    return figure
+
+
 def _finish(figure, axes, names, title):
     for axis in axes:
-        axis.grid(True, color="0.92", linewidth=0.6)
+        if not axis.images:  # no lines over a map
+            axis.grid(True, color="0.92", linewidth=0.6)
         axis.set_axisbelow(True)
         letter(axis, axes)
     legend(figure, axes, names)

@@ -1,6 +1,7 @@
 """The frame around the panels of a page: which panels, their letters, the titles of their axes and the legend."""
 
 import math
+import textwrap
 
 from hpc_nqs.reports.panels import SLOPE
 from hpc_nqs.reports.series import points
@@ -58,9 +59,12 @@ def letter(axis, axes, words=""):
 
 
 def folded(title, width):
-    """Return a title with a line break before `on` where it is too long for the figure."""
-    fits = 14 * width
-    return "\n".join(line if len(line) < fits else line.replace(" on ", "\non ", 1) for line in title.split("\n"))
+    """Return a title with line breaks where it is too long for the figure, the first one before `on`."""
+    fits, lines = int(14 * width), []
+    for line in title.split("\n"):
+        parts = [line] if len(line) < fits else line.replace(" on ", "\non ", 1).split("\n")
+        lines += [each for part in parts for each in textwrap.wrap(part, fits)]
+    return "\n".join(lines)
 
 
 def legend(figure, axes, names):

@@ -10,7 +10,7 @@ from hpc_nqs.reports import verdict as judgement
 from hpc_nqs.reports.columns import aligned_columns
 from hpc_nqs.reports.methods import paragraph
 from hpc_nqs.reports.numbers import duration
-from hpc_nqs.reports.text import describe, errors_legend, status, table_remarks, unit_of_energy
+from hpc_nqs.reports.text import describe, errors_legend, given_title, status, table_remarks, unit_of_energy
 from hpc_nqs.reports.units import in_its_units, legend, rows_beside
 from hpc_nqs.settings.toml_text import format_value
 
@@ -72,11 +72,13 @@ def html(table, history, about, drawings, *, name, exact_rows=None):
         Exact rows in the order of table["rows"].
     """
     settings = table.get("settings", {})
-    title = describe(settings, table.get("n_sites"))
+    system = describe(settings, table.get("n_sites"))
+    title = given_title(settings) or system
     verdicts = judgement.judge(table, history)
     of_meters = [what for what in drawings if what in OF_METERS]
     parts = [
         f"<h1>{_text(title)}</h1>",
+        *([] if title == system else [f'<p class="sub">{_text(system)}</p>']),
         f'<p class="sub">{_text(_summary(table, name))}</p>',
         *_verdict_part(verdicts),
         "<h2>Results</h2>",

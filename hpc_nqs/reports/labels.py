@@ -6,12 +6,14 @@ from hpc_nqs.hamiltonians import MODELS
 from hpc_nqs.hamiltonians.parameter import CELL_BONDS, OF_CELLS
 from hpc_nqs.observables.molar_units import UNITS
 from hpc_nqs.reports.series import QUANTITIES
-from hpc_nqs.reports.text import describe
+from hpc_nqs.reports.text import describe, given_title
 from hpc_nqs.reports.units import MOLAR
 from hpc_nqs.settings.sweep import moving_entry
 
 MAX_DENOMINATOR = 64  # of wave vectors in units of pi
-LETTERS = {"structure_factor": "S", "charge_structure_factor": "N"}  # of quantities over wave vectors
+# of quantities over wave vectors
+LETTERS = {"structure_factor": "S", "charge_structure_factor": "N", "binder_ratio": "U_4"}
+LETTERS |= {"chirality_structure_factor": r"X_\chi"}
 GREEK = ("Gamma", "Delta", "mu")
 WORDS = {"field_z": "field", "field": "transverse field", "anisotropy": "anisotropy", "mu": "chemical potential"}
 FEWEST_SETTINGS = 4  # lines of a title
@@ -64,10 +66,20 @@ def temperature_title(symbol):
     return "temperature  $T$" + ("  [K]" if symbol == MOLAR else in_units("J", symbol))
 
 
-def correlation_title(quantity, key):
-    """Return the title of the axis of S(q), of N(q) of the charge, or of the correlation of a shell."""
+def unit_behind(symbol):
+    """Return the unit of a temperature behind a number: kelvin or none."""
+    return " K" if symbol == MOLAR else ""
+
+
+def correlation_title(quantity, key, symbol="J"):
+    """Return the title of the axis of S(q) and the like, of a term of e, an operator, or the correlation of a shell."""
     if quantity in LETTERS:
         return f"${LETTERS[quantity]}({vector_text(key)})$"
+    if quantity == "energy_terms":
+        unit = f"  [{UNITS[quantity]}]" if symbol == MOLAR else in_units("J", symbol)
+        return f"$e$ of {plain_label(key)}{unit}"
+    if quantity == "operators":
+        return rf"$\langle$ {plain_label(key)} $\rangle$"
     return f"$\\langle S^z_i S^z_j\\rangle$, shell {key}"
 
 
@@ -97,8 +109,10 @@ def multiple_of_pi(part):
 
 
 def page_title(tables):
-    """Return the systems of the tables, each once."""
-    lines = list(dict.fromkeys(describe(table.get("settings", {}), table.get("n_sites")) for table in tables))
+    """Return the titles of the inputs and the systems of the tables, each once."""
+    titles = filter(None, (given_title(table.get("settings", {})) for table in tables))
+    systems = (describe(table.get("settings", {}), table.get("n_sites")) for table in tables)
+    lines = list(dict.fromkeys([*map(plain_label, titles), *systems]))
     return "\n".join(lines[:FEWEST_SETTINGS] + (["..."] if len(lines) > FEWEST_SETTINGS else []))
 
 
@@ -107,7 +121,9 @@ def swept_title(settings, names):
     left = {section: dict(table) if isinstance(table, dict) else table for section, table in settings.items()}
     for section, _, key in (name.partition(".") for name in names):
         left.get(section, {}).pop(key, None)
-    return describe(left) if "kind" in left.get("model", {}) else ""
+    system = describe(left) if "kind" in left.get("model", {}) else ""
+    title = given_title(settings)
+    return "\n".join(filter(None, [title and plain_label(title), system]))
 
 
 def parameter_title(name, values, symbol):

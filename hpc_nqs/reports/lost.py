@@ -9,8 +9,10 @@ LOST = 0.5
 MARK = "?"  # behind a lost number in tables
 WORDS = "? lost: the total error is half of the value (of s: of ln 2) or more"
 ENERGY = "energy"
-CORRELATIONS = ("correlation", "neighbour_correlation")
-RANGES = {"entropy": math.log(2.0), "magnetization": 0.5}  # of what may vanish
+CORRELATIONS = ("correlation", "correlation_vector", "neighbour_correlation")
+CORRELATIONS += ("dimer_correlation", "chirality_correlation")
+RANGES = {"entropy": math.log(2.0), "magnetization": 0.5, "binder_ratio": 2 / 3}  # of what may vanish
+UNKNOWN = ("energy_terms", "operators")  # what they are measured by
 
 
 def is_lost(row, quantity, key=None):
@@ -29,7 +31,7 @@ def is_lost(row, quantity, key=None):
     if quantity != ENERGY and is_lost(row, ENERGY):
         return True
     value = value_of(row, quantity, key)
-    if not finite(value):
+    if not finite(value) or quantity in UNKNOWN:
         return False
     parts = [part for part in (error_of(row, quantity, key), systematic_of(row, quantity, key)) if finite(part)]
     total = math.hypot(*parts)

@@ -15,10 +15,16 @@ def kept_points(rows, quantity):
     return points([row for row in rows if row not in lost], quantity), points(lost, quantity)
 
 
-def limits_of(runs):
-    """Return the least and the largest value of runs [(place, points)], which maps of one figure share."""
-    values = [point[1] for _, found in runs for point in found]
-    return min(values), max(values)
+def kept_runs(runs, quantity):
+    """Return [(place, points)] of runs (place, label, rows, exact rows) with points that are not lost."""
+    found = [(place, kept_points(rows, quantity)[0]) for place, _, rows, _ in runs]
+    return [run for run in found if run[1]]
+
+
+def limits_of_groups(groups, quantity):
+    """Return the least and the largest value of groups [(words, runs)], which maps of one figure share."""
+    values = [point[1] for _, runs in groups for _, found in kept_runs(runs, quantity) for point in found]
+    return (min(values), max(values)) if values else (0.0, 0.0)
 
 
 def draw_map(figure, axis, runs, label, limits):

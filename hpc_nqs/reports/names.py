@@ -2,7 +2,7 @@
 
 import re
 
-from hpc_nqs.reports.columns import HEADINGS, OVER_VECTORS
+from hpc_nqs.reports.columns import HEADINGS, OVER_VECTORS, OVER_WORDS
 from hpc_nqs.reports.series import keys_of
 
 SUFFIXES = ("_systematic", "_error", "")
@@ -10,13 +10,14 @@ SAME = 1e-5  # keys of wave vectors have six digits
 
 
 def resolve(name, rows, found):
-    """Return (column, None), or (column, number of the wave vector) for one of a quantity over wave vectors.
+    """Return (column, None), or (column, number of the key) for one of a quantity over wave vectors or words.
 
     Parameters
     ----------
     name : str
         A key of `found`, a heading of a text table such as "chi", or "S(1,1)", "S(pi,pi/2)" with components in units of
-        pi or with "pi" in them; each also with "_error" or "_systematic" behind it.
+        pi or with "pi" in them, "e(J1)" of a term of the energy, the name of an operator; each also with "_error" or
+        "_systematic" behind it.
     rows : list of dict
         Of a table.
     found : collection of str
@@ -34,6 +35,10 @@ def resolve(name, rows, found):
     column = HEADINGS.get(short, "") + suffix
     if column in found:
         return column, None
+    for quantity, heading in OVER_WORDS.items():
+        words = [heading.format(word) for word in keys_of([{"rows": rows}], quantity)]
+        if short in words and quantity + suffix in found:
+            return quantity + suffix, words.index(short)
     letter, _, written = short.partition("(")
     quantity = OVER_VECTORS.get(letter)
     if quantity is None or not written.endswith(")") or quantity + suffix not in found:

@@ -5,14 +5,14 @@ from pathlib import Path
 from hpc_nqs.exact import table as exact_table
 from hpc_nqs.hamiltonians import MODELS
 from hpc_nqs.reports import lattice_drawing
-from hpc_nqs.reports.series import has_correlations, has_momenta, has_times, read_reference
+from hpc_nqs.reports.series import has_correlations, has_momenta, has_times, has_waves, read_reference
 from hpc_nqs.reports.text import describe
 from hpc_nqs.reports.units import MOLAR, in_its_units, rows_beside
 from hpc_nqs.settings.parsing import SettingsError, parse_settings
 
 FIRST, CORRELATIONS, MOMENTUM, IN_TIME = "thermodynamics", "correlations", "momentum", "imaginary_time"
-CONVERGENCE = "convergence"
-PAGES = (FIRST, CORRELATIONS, MOMENTUM, IN_TIME, CONVERGENCE)  # of thermal runs
+CONVERGENCE, WAVES = "convergence", "structure_factor"
+PAGES = (FIRST, CORRELATIONS, WAVES, MOMENTUM, IN_TIME, CONVERGENCE)  # of thermal runs
 LEVELS = "energies"  # of ground states
 LATTICE = "lattice"  # of an input
 N_TIMES = 64  # parts of beta in exact curves
@@ -23,8 +23,21 @@ class PageError(ValueError):
     """A page that these runs do not have; the message is one sentence."""
 
 
-def labels_of(paths):
-    """Return one label per run file, its name, with a number behind it where two are equal."""
+def labels_of(paths, given=()):
+    """Return one label per run file: those given, else its name, with a number behind it where two are equal.
+
+    Raises
+    ------
+    PageError
+        Another number of labels than of runs, or two that are the same.
+    """
+    given = [given] if isinstance(given, str) else list(given)
+    if given and len(given) != len(paths):
+        raise PageError(f"label: {len(given)} for {len(paths)} runs; allowed is one for each")
+    if len(set(given)) < len(given):
+        raise PageError(f"label {next(each for each in given if given.count(each) > 1)}: two runs have it")
+    if given:
+        return given
     names = [Path(path).stem for path in paths]
     return names if len(set(names)) == len(names) else [f"{path} ({k})" for k, path in enumerate(paths, start=1)]
 
@@ -35,6 +48,7 @@ def pages_of(tables):
         return [LEVELS]
     empty = {
         CORRELATIONS: not has_correlations(tables),
+        WAVES: not has_waves(tables),
         MOMENTUM: not has_momenta(tables),
         IN_TIME: not has_times(tables),
     }
@@ -70,6 +84,7 @@ def checked(page, tables):
             raise PageError(f"page {page}: it is of {kinds[page][1]}; allowed are {', '.join(there)}")
         what, key = {
             CORRELATIONS: ("correlations", "structure_factor=[[1,1]]"),
+            WAVES: ("structure factors of three wave vectors", 'structure_factor="all"'),
             MOMENTUM: ("momentum distributions", "structure_factor=[[0,0]]"),
             IN_TIME: ("correlations in imaginary time", "imaginary_time=true"),
         }[page]
@@ -103,7 +118,7 @@ class Drawing:
         if len({table.get(MOLAR) for table in self.tables}) > 1:
             self.tables = tables  # of different units: those of the couplings
         self.curves, self.references, self.skipped = [], [], []
-        self.momenta, self.in_time, self.levels = [], [], []
+        self.momenta, self.waves, self.in_time, self.levels = [], [], [], []
 
     def compare(self, pages, exact, references=()):
         """Find exact results and reference data for pages.
@@ -131,7 +146,7 @@ class Drawing:
             self.curves = [(name, rows_beside(rows, self.tables[0])) for name, rows in found]
         if exact and IN_TIME in pages:
             self.in_time = [self._beside(_time_rows, *run) for run in zip(self.sources, self.names, strict=True)]
-        for page, name in ((MOMENTUM, "momenta"), (LEVELS, "levels")):
+        for page, name in ((MOMENTUM, "momenta"), (WAVES, "waves"), (LEVELS, "levels")):
             if exact and page in pages:
                 runs = zip(self.sources, self.names, strict=True)
                 setattr(self, name, [self._beside(exact_table.rows_beside, *run) for run in runs])
@@ -162,6 +177,8 @@ class Drawing:
             return figures.convergence(self.histories, self.names, self.tables, width)
         if page == MOMENTUM:
             return figures.momentum(self.tables, self.names, self.momenta, width)
+        if page == WAVES:
+            return figures.structure_factors(self.tables, self.names, self.waves, width)
         if page == IN_TIME:
             return figures.imaginary_time(self.tables, self.names, self.in_time, width)
         draw = figures.correlations if page == CORRELATIONS else figures.thermodynamics

@@ -13,11 +13,13 @@ QUANTITIES = {
     "entropy": ("entropy per site", "$s$", "$k_B$"),
     "susceptibility": ("susceptibility per site", r"$\chi$", "1/J"),
     "magnetization": ("magnetization per site", "$m$", ""),
+    "magnetization_x": ("transverse magnetization per site", "$m_x$", ""),
     "double_occupancy": ("double occupancy", r"$\langle n_\uparrow n_\downarrow\rangle$", ""),
     "local_moment": ("local moment", r"$\langle \mathbf{S}_i^2\rangle$", ""),
     "filling": ("electrons per site", "$n$", ""),
     "compressibility": ("compressibility", r"$\kappa$", "1/J"),
 }
+FEWEST_WAVES = 3  # of a path, or a map
 ZERO, CERTAIN = 1e-12, 5.0  # a magnetization below the first, or as many standard errors, is none
 
 
@@ -59,8 +61,14 @@ def measured(tables, quantities=QUANTITIES):
 
 def has_correlations(tables):
     """Return whether any table has correlations of sites or structure factors."""
-    names = ("structure_factor", "correlation", "neighbour_correlation")
+    names = ("structure_factor", "correlation", "neighbour_correlation", "correlation_vector", "binder_ratio")
+    names += ("energy_terms", "operators", "dimer_correlation", "chirality_correlation")
     return any(row.get(name) for table in tables for row in table["rows"] for name in names)
+
+
+def has_waves(tables):
+    """Return whether any table has S(q) of as many wave vectors as a path needs."""
+    return any(len(keys_of([table], "structure_factor")) >= FEWEST_WAVES for table in tables)
 
 
 def has_momenta(tables):

@@ -14,7 +14,8 @@ from hpc_nqs.reports.numbers import duration, finite_only
 from hpc_nqs.reports.units import MOLAR, in_its_units, legend, rows_beside
 
 OF_SPINS = {"magnetization", "susceptibility", "structure_factor", "correlation", "dimer_structure_factor"}
-OF_SPINS |= {"time_correlation", "local_time_correlation"}
+OF_SPINS |= {"time_correlation", "local_time_correlation", "correlation_vector", "order_parameter_squared"}
+OF_SPINS |= {"dimer_correlation", "chirality_correlation", "operators", "magnetization_x"}
 _HEAD = ("format", "task", "n_sites", "finished", "seconds", "n_ranks")
 
 MAX_NAMED = 6  # numbers of a list that one line about a system names one by one
@@ -58,7 +59,9 @@ def table_text(table, exact_rows=None):
     """
     table = in_its_units(table)
     exact_rows, rows = rows_beside(exact_rows, table), [finite_only(row) for row in table["rows"]]
-    lines = wrapped(describe(table.get("settings", {}), table.get("n_sites"))) + [status(table, len(rows))]
+    settings = table.get("settings", {})
+    lines = wrapped(given_title(settings)) if given_title(settings) else []
+    lines += wrapped(describe(settings, table.get("n_sites"))) + [status(table, len(rows))]
     if not rows:
         return "\n".join(lines) + "\n"
     blocks = aligned_columns(rows, exact_rows, unit_of_energy(table))
@@ -126,6 +129,11 @@ def plan_text(plan):
         words = name if "." in str(name) else re.sub(r"_(?=[a-z])", " ", str(name))  # but beta_0 stays one word
         lines.append(f"  {words.ljust(width)}  {shown}")
     return "".join(line + "\n" for line in lines)
+
+
+def given_title(settings):
+    """Return the title of an input in one line, from settings as nested dicts; empty where it has none."""
+    return " ".join(settings.get("run", {}).get("title", "").split())
 
 
 def describe(settings, n_sites=None):

@@ -125,3 +125,21 @@ def draw_variances(axis, rows, exact_rows, name, position):
 def _draw_exact(axis, exact_rows, name, colour):
     for energy in {row["energy"] for row in exact_rows if "energy" in row}:
         axis.axhline(energy, color=colour, linewidth=0.8, linestyle="--", label=f"exact, {name}")
+
+
+def draw_levels(axis, panel, tables, histories, names, exact_rows, goal):
+    """Draw one of `level_panels` of all runs; arguments as for `figures.ground_states`, `goal` a V-score or None."""
+    for position, (table, history, name) in enumerate(zip(tables, histories, names, strict=True)):
+        exact = exact_rows[position] if exact_rows else ()
+        if panel == "variance":
+            draw_variances(axis, table["rows"], exact, name, position)
+        else:
+            draw_descent(axis, panel, history, exact, name, position, goal)
+
+
+def name_levels(axis, panel, symbol, narrow):
+    """Name the axes of one of `level_panels`, on a narrow figure in short."""
+    of_energy = "$e$" if narrow else "energy per site  $e$"
+    axis.set_ylabel("V-score" if panel == "v_score" else of_energy + in_units("J", symbol))
+    of_variance = r"variance per site  $\mathrm{Var}(H)/N$" + in_units("J$^2$", symbol)
+    axis.set_xlabel(of_variance if panel == "variance" else "step")

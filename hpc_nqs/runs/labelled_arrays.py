@@ -9,11 +9,12 @@ import numpy as np
 
 from hpc_nqs.hamiltonians.spin_model import SZ_WORDS
 
+ORDERS = ("order_parameter_squared", "order_parameter_fourth", "binder_ratio")
 # J stands for the unit of the couplings; k_B = 1.
 UNITS = {
     **dict.fromkeys(("temperature", "energy", "bond_energy", "free_energy", "layer_energy_difference"), "J"),
     **dict.fromkeys(("beta", "dtau", "susceptibility", "static_susceptibility", "tau", "compressibility"), "1/J"),
-    "grand_potential": "J",
+    **dict.fromkeys(("grand_potential", "energy_terms"), "J"),
     **dict.fromkeys(("specific_heat", "specific_heat_slope", "entropy", "ln_z"), "k_B"),
     **{"variance": "J^2", "energy_variance": "J^2", "seconds": "s", "autocorrelation": "samples"},
     "relaxation_proxy": "1/J^2",
@@ -31,9 +32,17 @@ KEYS = {
     "neighbour_correlation": ("shell", ("shell",), "1"),
     "correlation": ("distance", ("distance",), "nearest-neighbour distances"),
     "charge_correlation": ("distance", ("distance",), "nearest-neighbour distances"),
+    "correlation_vector": ("displacement", ("dx", "dy"), "nearest-neighbour distances"),
+    **dict.fromkeys(ORDERS, ("order_q", ("order_qx", "order_qy"), "pi")),  # q = 0 beside those of S(q)
+    "chirality_structure_factor": ("chirality_q", ("chirality_qx", "chirality_qy"), "pi"),
+    "dimer_correlation": ("dimers", ("dimer_a", "dimer_b", "dimer_dx", "dimer_dy"), "1"),
+    "chirality_correlation": ("triangles", ("triangle_a", "triangle_b", "triangle_dx", "triangle_dy"), "1"),
 }
+WORDS = {"energy_terms": "energy_term", "operators": "operator"}  # dimensions whose coordinate is a word
 OF_SPINS = ("magnetization", "susceptibility", "structure_factor", "dimer_structure_factor", "correlation")
 OF_SPINS += ("neighbour_correlation", "static_susceptibility", "time_correlation", "local_time_correlation")
+OF_SPINS += ("magnetization_x", "correlation_vector", "dimer_correlation", "chirality_correlation", "operators")
+OF_SPINS += ("chirality_structure_factor", *ORDERS)
 IN_TIME = ("time_correlation", "local_time_correlation")  # the last number of a key is k, tau = k beta / links
 SUFFIXES = ("_error", "_systematic", "_z")  # _z: from Sz alone, where components are averaged
 
@@ -76,20 +85,28 @@ def columns(rows):
             found |= _in_time(rows, name, along)
             continue
         keys = list(dict.fromkeys(key for row in rows for key in row.get(name) or {}))
-        dimension, parts, unit = KEYS.get(quantity_of(name), (name + "_key", (name + "_key",), "1"))
-        if unit == "pi" and any(key.count(",") == 2 for key in keys):
-            parts = (*parts, parts[0].replace("x", "z"))
-        numbers = _key_numbers(keys, parts)
-        if dimension not in parts:
-            found[dimension] = ((dimension,), np.arange(len(keys), dtype=np.float64), "1")
-        for part, coordinate in zip(parts, numbers.T, strict=True):
-            found[part] = ((dimension,), coordinate, unit)
+        dimension, coordinates = _coordinates(quantity_of(name), keys)
+        found |= coordinates
         pairs = np.array([[_pair((row.get(name) or {}).get(key)) for key in keys] for row in rows], np.float64)
         pairs = pairs.reshape(len(rows), len(keys), 2)
         found[name] = ((along, dimension), pairs[:, :, 0].copy(), unit_of(name))
         if not name.endswith("_systematic"):
             found[f"{name}_error"] = ((along, dimension), pairs[:, :, 1].copy(), unit_of(name))
     return found
+
+
+def _coordinates(quantity, keys):
+    """Return the dimension of a quantity that is a dict, and the arrays that its keys are, as `columns`."""
+    if quantity in WORDS:
+        dimension = WORDS[quantity]
+        return dimension, {dimension: ((dimension,), np.array(keys, dtype=np.bytes_), "1")}
+    dimension, parts, unit = KEYS.get(quantity, (quantity + "_key", (quantity + "_key",), "1"))
+    if len(parts) > 1 and any(key.count(",") == len(parts) for key in keys):
+        parts = (*parts, parts[-1].removesuffix("y") + "z")
+    found = {} if dimension in parts else {dimension: ((dimension,), np.arange(len(keys), dtype=np.float64), "1")}
+    for part, coordinate in zip(parts, _key_numbers(keys, parts).T, strict=True):
+        found[part] = ((dimension,), coordinate, unit)
+    return dimension, found
 
 
 def _in_time(rows, name, along):
@@ -165,7 +182,8 @@ def _key_numbers(keys, parts):
     """
     numbers = np.full((len(keys), len(parts)), np.nan)
     for number, key in enumerate(keys):
-        found = key.split(",") + ["0"] * (len(parts) == 3 and key.count(",") == 1)
+        found = key.split(",")
+        found += ["0"] * (parts[-1].endswith("z") and len(found) == len(parts) - 1)
         if len(found) == len(parts):
             for place, part in enumerate(found):
                 try:

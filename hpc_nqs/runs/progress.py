@@ -22,6 +22,11 @@ class Progress:
         Seconds between two lines when the stream is not a terminal.
     clock : callable, optional
         Returns seconds; for tests.
+
+    Attributes
+    ----------
+    units : MolarUnits or None
+        Of the temperatures and energies that are shown, None: those of the couplings.
     """
 
     LIVE_INTERVAL = 0.1  # seconds between two rewrites on a terminal
@@ -35,6 +40,7 @@ class Progress:
         self._last_print = -math.inf
         self._shown = ""  # what stands on the terminal line now
         self._pending = None  # the newest line, if it has not been printed
+        self.units = None
 
     def update(self, *, step, beta=None, beta_end=None, n_steps=None, seconds_left=None, **values):
         """Note the state after a step and print it when it is time.
@@ -86,7 +92,7 @@ class Progress:
 
     def _print(self, now):
         *shown, seconds_left = self._pending
-        line = format_line(*shown, seconds_left() if seconds_left else None)
+        line = format_line(*shown, seconds_left() if seconds_left else None, self.units)
         self._erase(keep=len(line))
         self._write(("\r" + line) if self._live else (line + "\n"))
         self._shown = line if self._live else ""
@@ -107,22 +113,28 @@ class Progress:
             self._silent = True
 
 
-def format_line(step, beta, end, values, seconds_left):
+def format_line(step, beta, end, values, seconds_left, units=None):
     """Return the progress as one line of at most 79 columns; the last parts are left out when it is too long.
 
-    `end` is the inverse temperature at the end, or without `beta` the last step.
+    `end` is the inverse temperature at the end, or without `beta` the last step; of molar `units` the temperature and
+    the energy.
     """
     if beta is None:
         parts = [f"step {step}/{end}"]
+    elif units is not None:
+        parts = [f"step {step}"]
+        parts += [f"T {units.kelvin / beta:.4g}/{units.kelvin / end:.4g} K"] if beta > 0.0 else []
     else:
         parts = [f"step {step}", f"beta {beta:.4g}/{end:.4g}"]
         if beta > 0.0:
             parts.append(f"T {1.0 / beta:.4g}")
     if _known(values.get("energy")):
         error = values.get("energy_error")
-        known = _known(error) and error > 0.0
-        shown = value_text(values["energy"], error) if known else format(values["energy"], ".6g")
-        parts.append(f"{'e - mu n' if values.get('with_mu') else 'e'} {shown}")
+        known, factor = _known(error) and error > 0.0, 1.0 if units is None else units.factors["energy"]
+        energy = factor * values["energy"]
+        shown = value_text(energy, factor * error) if known else format(energy, ".6g")
+        behind = "" if units is None else " J/mol"
+        parts.append(f"{'e - mu n' if values.get('with_mu') else 'e'} {shown}{behind}")
     if _known(values.get("v_score")):
         parts.append(f"V-score {values['v_score']:.2g}")
     if seconds_left is not None:

@@ -10,6 +10,10 @@ from hpc_nqs.lattices.geometry import GEOMETRIES
 from hpc_nqs.settings.lattice_section import MAX_CELLS, REGULAR_KINDS
 from hpc_nqs.settings.toml_text import shown
 
+# Observables of magnets alone; those that analytic runs do not measure; those that need ratios of amplitudes.
+OF_RATIOS = ("energy_terms", "dimers", "chirality", "operators")
+NUMERICAL = ("moments", *OF_RATIOS)
+OF_SPINS = ("correlation_vectors", *NUMERICAL)
 _ENSEMBLES = {model.ensembles for model in MODELS.values() if model.ensembles}
 # Section, then groups of keys: keys of one group alone are given.
 EXCLUSIVE = (
@@ -84,6 +88,10 @@ def _contradictions_of_electrons(sections):
         report("thermal", "method", f'world lines are those of spins; {here} "numerical"')
     if sections["wavefunction"].get("marshall") is True:
         report("wavefunction", "marshall", f'a rule for spins; {here} "auto" or false')
+    for key in OF_SPINS:
+        if sections["observables"].get(key):
+            nothing = shown(type(sections["observables"][key])())
+            report("observables", key, f"an observable of magnets; {here} {nothing}")
     if sections["observables"].get("imaginary_time") and sections["model"].get("mu") is None:
         why = "Green functions add an electron; allowed with n_up and n_down is false, true needs model.mu"
         report("observables", "imaginary_time", why)
@@ -107,10 +115,14 @@ def _contradictions_of_deep_states(sections):
         report("wavefunction", "kind", 'thermal.start is a deep Boltzmann machine; allowed is "auto" or "dbm"')
     if start and thermal.get("beta_0", "auto") != "auto":
         report("thermal", "beta_0", 'thermal.start brings its own temperature; allowed is "auto"')
-    several = deep or slices not in ("auto", 1)
-    if several and sections["observables"].get("imaginary_time") and thermal.get("method") != "analytic":
+    several, analytic = deep or slices not in ("auto", 1), thermal.get("method") == "analytic"
+    if several and sections["observables"].get("imaginary_time") and not analytic:
         why = "not measured in states with deep layers (kind dbm, slices, thermal.start); allowed is false"
         report("observables", "imaginary_time", why)
+    for key in filter(sections["observables"].get, OF_RATIOS if several and not analytic else ()):
+        nothing = shown(type(sections["observables"][key])())
+        why = f"not measured in states with deep layers (kind dbm, slices, thermal.start); allowed is {nothing}"
+        report("observables", key, why)
     if deep:
         if network.get("alpha", "auto") != "auto":
             report("wavefunction", "alpha", 'the hidden units are those of the Trotter network; allowed is "auto"')
@@ -146,6 +158,9 @@ def _contradictions_of_task(sections):
     if analytic and sections["observables"].get("imaginary_time"):
         why = 'the layers of a purified state are measured, with thermal.method = "analytic" allowed is false'
         report("observables", "imaginary_time", why)
+    for key in filter(sections["observables"].get, NUMERICAL if analytic else ()):
+        nothing = shown(type(sections["observables"][key])())
+        report("observables", key, f'with thermal.method = "analytic" allowed is {nothing}')
     if analytic and sections["run"].get("threads", 1) != 1:
         why = 'world lines are sampled by one thread per rank; with thermal.method = "analytic" allowed is 1'
         report("run", "threads", why)
@@ -170,8 +185,9 @@ def _contradictions_of_task(sections):
             report("wavefunction", "symmetries", '"layer_exchange": a ground state has one layer')
         if sections["observables"].get("imaginary_time"):
             report("observables", "imaginary_time", "only measured in thermal runs; allowed is false")
-        if sections["observables"].get("correlations"):
-            report("observables", "correlations", "only measured in thermal runs; allowed is false")
+        for key in filter(sections["observables"].get, ("correlations", "correlation_vectors")):
+            nothing = shown(type(sections["observables"][key])())
+            report("observables", key, f"only measured in thermal runs; allowed is {nothing}")
     if ground_state.get("sectors", "auto") != "auto":
         for key in ("momentum", "spin_parity", "orthogonal_to"):
             if ground_state.get(key, "auto") not in ("auto", ()):

@@ -11,6 +11,7 @@ from hpc_nqs.settings.not_available import not_available
 from hpc_nqs.settings.rules import plain, written_options
 from hpc_nqs.settings.toml_text import format_tables, shown
 from hpc_nqs.settings.unknown_names import misplaced_key, nearest_name, place, unknown_key
+from hpc_nqs.settings.wave_vectors import with_wave_vectors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,6 +139,7 @@ def parse_settings(data, overrides=(), folder="."):
     problems += _not_yet(settings)
     if settings.lattice.bonds_file and not problems:
         settings = _with_bonds(settings, folder, problems)
+    settings = with_wave_vectors(settings, problems)
     if settings.thermal.start:
         start = str(Path(folder) / settings.thermal.start)
         settings = dataclasses.replace(settings, thermal=dataclasses.replace(settings.thermal, start=start))

@@ -160,14 +160,18 @@ def one_or_list_of(rule, longest):
     )
 
 
-def range_or(rule, longest):
-    """Accept {from, to, n, scale}, n numbers with six digits from one to the other, or what the list rule accepts."""
+def range_or(rule, longest, any_sign=False):
+    """Accept {from, to, n, scale}, n numbers with six digits from one to the other, or what the list rule accepts.
+
+    They are positive, with `any_sign` on a linear scale any.
+    """
     shape = '{from = x, to = y, n = number}, scale = "linear", "log" or "inverse" with it'
 
     def convert(value):
         if not isinstance(value, dict):
             return rule.convert(value)
-        given, positive = {"scale": "linear"} | value, number(0.0, 1e300, above=True)
+        given = {"scale": "linear"} | value
+        positive = number() if any_sign and given["scale"] == "linear" else number(0.0, 1e300, above=True)
         if set(given) != {"from", "to", "n", "scale"}:
             raise ValueError("a range has from, to and n, and may have scale")
         rules = {"from": positive, "to": positive, "n": integer(2, longest), "scale": word(*_SCALES)}
@@ -309,4 +313,6 @@ def written_options(section):
 
 
 def _plain(value):
+    if hasattr(value, "written"):
+        return value.written()
     return [_plain(entry) for entry in value] if isinstance(value, tuple) else value

@@ -8,6 +8,7 @@ import dataclasses
 from hpc_nqs.hamiltonians import MODELS
 from hpc_nqs.settings.lattice_section import MAX_CELLS
 from hpc_nqs.settings.model_section import model_section
+from hpc_nqs.settings.operator_tables import operator_tables
 from hpc_nqs.settings.rules import (
     auto_or,
     energy_with_unit,
@@ -18,10 +19,10 @@ from hpc_nqs.settings.rules import (
     range_or,
     sorted_numbers,
     text,
-    wave_vector,
     word,
     word_or,
 )
+from hpc_nqs.settings.wave_vectors import wave_vectors
 
 MAX_ENERGY = 1e12  # of temperatures and, inverted, of imaginary times: couplings may be in any unit
 
@@ -45,6 +46,7 @@ class RunSettings:
         number(0.0, 1e5), 10.0, about="time between two checkpoints, 0: after every step", unit="minutes"
     )
     threads: int = option(integer(1, 1024), 1, about="threads of every rank; the chains and the results are the same")
+    title: str = option(text(), "", about="what figures and reports are headed with; empty: model and lattice")
 
 
 ModelSettings = model_section(MODELS)
@@ -335,10 +337,42 @@ class ObservablesSettings:
     """What is measured besides the thermodynamics."""
 
     structure_factor: tuple[tuple[float, ...], ...] = option(
-        list_of(wave_vector(), 0, 1000, distinct=True), (), about="wave vectors of S(q)", unit="pi"
+        wave_vectors(), (), about="wave vectors of S(q)", unit="pi"
     )
     correlations: bool = option(
         word(True, False), False, about="measure <Sz_i Sz_j> against distance, too, in thermal runs"
+    )
+    correlation_vectors: bool = option(
+        word(True, False), False, about="measure <Sz_i Sz_j> of magnets by displacement, too, in thermal runs"
+    )
+    moments: bool = option(
+        word(True, False),
+        False,
+        about="measure m_q^2, m_q^4 and the Binder ratio of magnets, q = 0 and those of structure_factor, in ground "
+        "states and thermal runs (numerical method)",
+    )
+    energy_terms: bool = option(
+        word(True, False),
+        False,
+        about="measure what every coupling and field of a magnet contributes to e, and <Sx> in a transverse field, in "
+        "ground states and thermal runs (numerical method)",
+    )
+    dimers: bool = option(
+        word(True, False),
+        False,
+        about="measure connected correlations of S_i.S_j of bonds of nearest neighbours, in ground states and "
+        "thermal runs (numerical method)",
+    )
+    chirality: bool = option(
+        word(True, False),
+        False,
+        about="measure correlations of S_i.(S_j x S_k) of the smallest triangles, in ground states and thermal runs "
+        "(numerical method)",
+    )
+    operators: tuple = option(
+        operator_tables(),
+        (),
+        about="operators of one's own, their means, in ground states and thermal runs (numerical method)",
     )
     imaginary_time: bool = option(
         word(True, False),

@@ -6,11 +6,21 @@ import json
 from pathlib import Path
 
 from hpc_nqs.settings.parsing import Settings, SettingsError, parse_settings, read_tables
+from hpc_nqs.settings.rules import Rule, range_or
 from hpc_nqs.settings.system import validate
-from hpc_nqs.settings.toml_text import format_tables, format_value
+from hpc_nqs.settings.toml_text import format_tables, format_value, shown
 
 LENGTHS_OF_BONDS = (5, 6)  # [R1, R2, a, b, J] between cells, in three dimensions with R3
 MAX_RUNS = 10000
+
+
+def _several(value):
+    if not isinstance(value, list) or not value:
+        raise ValueError
+    return value
+
+
+_VALUES = range_or(Rule("a list with at least one value", _several), MAX_RUNS, any_sign=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,14 +98,18 @@ def _combinations(swept):
         raise SettingsError([f"the input has no section [sweep]; {example}"])
     flat = {}
     for name, values in swept.items():  # model.field = [...] without quotes is a table in TOML
-        is_table = isinstance(values, dict)
+        is_table = isinstance(values, dict) and "." not in name
         flat |= {f"{name}.{key}": entry for key, entry in values.items()} if is_table else {name: values}
     problems = []
     for name, values in flat.items():
         if name.count(".") != 1:
             problems.append(f"sweep.{name}: write section.key; {example}")
-        elif not isinstance(values, list) or not values:
-            problems.append(f"sweep.{name}: allowed is a list with at least one value")
+            continue
+        try:
+            flat[name] = list(_VALUES.convert(values))
+        except ValueError as error:
+            why = f" ({error})" if str(error) else ""
+            problems.append(f"sweep.{name} = {shown(values)}{why}: allowed is {_VALUES.allowed}")
     if problems:
         raise SettingsError(problems)
     count = 1

@@ -30,6 +30,7 @@ def validate(settings):
                 f"observables.structure_factor = {shown(asked)}: not a wave vector of this periodic lattice, "
                 f"where S(q) would depend on where its edges are; in units of pi the nearest is {shown(near)}"
             )
+    problems += _wrong_observables(settings, lattice, model)
     network = settings.wavefunction
     if network.marshall is True and marshall(model, lattice).sublattice is None:
         problems.append('wavefunction.marshall = true: the model has nothing to rotate; allowed is "auto" or false')
@@ -55,6 +56,28 @@ def validate(settings):
     return problems
 
 
+def _wrong_observables(settings, lattice, model):
+    """Return the problems of operators and correlations that this lattice does not have."""
+    asked, problems = settings.observables, []
+    for operator in asked.operators:
+        largest = max(max(term.sites) for term in operator.terms)
+        if largest >= model.n_sites:
+            allowed = f"allowed are 0 to {model.n_sites - 1}"
+            problems.append(f"observables.operators, {operator.name}: it names site {largest}; {allowed}")
+    if asked.correlation_vectors and lattice.positions is None:
+        why = "displacements need lattice.positions; allowed is false"
+        problems.append(f"observables.correlation_vectors = true: {why}")
+    from hpc_nqs.observables.plaquettes import bonds_by_kind, triangles_by_kind
+
+    for key, figures in (("dimers", bonds_by_kind), ("chirality", triangles_by_kind)):
+        if getattr(asked, key) and not MODELS[settings.model.kind].of_electrons:
+            try:
+                figures(lattice, model)
+            except ValueError as error:
+                problems.append(f"observables.{key} = true: {error}; allowed is false")
+    return problems
+
+
 def build(settings):
     """Return the (Lattice, SpinModel) of the settings.
 
@@ -63,12 +86,22 @@ def build(settings):
     SettingsError
         When the lattice or the model cannot be built.
     """
+    lattice, keywords = build_lattice(settings), settings.model.keywords()
+    try:
+        return lattice, build_model(lattice, **keywords)
+    except ValueError as error:
+        key = MODELS[settings.model.kind].bond_parameter().name
+        raise SettingsError([_in_section("model", f"model.{key} = {shown(keywords[key])}", error)]) from error
+
+
+def build_lattice(settings):
+    """Return the Lattice of the settings; SettingsError when it cannot be built."""
     from hpc_nqs.lattices import lattice as lattices
 
     part = settings.lattice
     try:
         n_sites = None if part.n_sites == "auto" else part.n_sites
-        lattice = lattices.build(
+        return lattices.build(
             part.kind,
             part.lengths,
             part.boundary,
@@ -80,12 +113,6 @@ def build(settings):
         )
     except ValueError as error:
         raise SettingsError([_in_section("lattice", "lattice", error)]) from error
-    keywords = settings.model.keywords()
-    try:
-        return lattice, build_model(lattice, **keywords)
-    except ValueError as error:
-        key = MODELS[settings.model.kind].bond_parameter().name
-        raise SettingsError([_in_section("model", f"model.{key} = {shown(keywords[key])}", error)]) from error
 
 
 def _in_section(section, place, error):

@@ -14,7 +14,7 @@ def format_value(value, wrap=False):
     Parameters
     ----------
     value : bool, int, float, str, list, tuple or dict
-        Floats keep all their digits; a dict is an inline table.
+        Floats keep all their digits; a dict is an inline table, and so is what has a method `written` that returns one.
     wrap : bool
         Spread an array that is longer than a line over several lines.
 
@@ -43,6 +43,8 @@ def format_value(value, wrap=False):
             for key, part in value.items()
         ]
         return "{" + ", ".join(parts) + "}"
+    if hasattr(value, "written"):
+        return format_value(value.written())
     raise TypeError(f"{type(value).__name__} has no TOML form")
 
 

@@ -193,6 +193,11 @@ class Statistics:
         """Means of the quantities over all samples, (n_quantities,) float64."""
         return self.jackknife.means
 
+    @property
+    def n_columns(self):
+        """Number of `means`."""
+        return len(self.means)
+
     def estimate(self, function):
         """Return (value, error) of `function`, rows of means to numbers."""
         if self.is_exact:

@@ -124,7 +124,7 @@ class Cooling(Computation):
         ring = self.rings.begin(task, self.history[-1]["energy"])
         if task.stage == PILOT:
             row = ring.pilot()
-            self.progress.message(f"{task.words()}: average sign {row['average_sign']:.3f}")
+            self.progress.message(f"{task.words(self.progress.units)}: average sign {row['average_sign']:.3f}")
             return self.rings.take(task, row), None
         while not ring.is_finished():
             ring.advance()

@@ -7,6 +7,7 @@ from hpc_nqs.observables.diagonal import N_MAGNETIZATIONS
 from hpc_nqs.thermal.observable_error import ALONE, IN_TIME
 from hpc_nqs.thermal.rings import imaginary_time
 
+ROUNDING = 1e-12  # of a magnetization per site
 JUDGED = ("specific_heat", "susceptibility")  # beside every S(q)
 
 
@@ -27,9 +28,9 @@ def measured_row(estimate, energy, variance, model, observables, beta, n_links, 
     first : int
         The first column of `observables` among the means; those of its layers follow.
     averages : Statistics, optional
-        Over the spin components, of all columns but M and M^2, behind them those of `LayerAverages`; those of Sz alone
-        then stand beside them, NAME_z.  Of electrons of `ElectronObservables.layer_sums`, which else follow the columns
-        of `observables`, and of its Green functions.
+        Over the spin components, of all sums over pairs, behind them those of `LayerAverages`; those of Sz alone then
+        stand beside them, NAME_z.  Behind them, or alone, those of `Observables.operators`.  Of electrons of
+        `ElectronObservables.layer_sums`, which else follow the columns of `observables`, and of its Green functions.
 
     Returns
     -------
@@ -55,7 +56,17 @@ def measured_row(estimate, energy, variance, model, observables, beta, n_links, 
         return row | observables.local_entries(estimate, first + len(observables.names))
     if model.conserves_sz:
         put("susceptibility", lambda means: beta * (means[:, first + 1] - means[:, first] ** 2) / n)
-    for column, (name, key) in enumerate(observables.names):
+    return row | _of_spins(estimate, model, observables, beta, n_links, first, averages)
+
+
+def _of_spins(estimate, model, observables, beta, n_links, first, averages):
+    """Return the entries of magnets beside energy, specific heat and susceptibility; see `measured_row`."""
+    row, operators, last = {}, observables.operators, N_MAGNETIZATIONS + observables.n_pair_columns
+    if operators is not None:
+        n_before = averages.n_columns - len(operators)
+        row |= operators.row(averages.estimate, n_before)
+        averages = averages if n_before else None
+    for column, (name, key) in enumerate(observables.names[:last]):
         value = estimate(lambda means, column=column: means[:, first + column])
         if averages is not None and column >= N_MAGNETIZATIONS:
             row.setdefault(name + ALONE, {})[key] = list(value)
@@ -63,10 +74,18 @@ def measured_row(estimate, energy, variance, model, observables, beta, n_links, 
         if key:
             row.setdefault(name, {})[key] = list(value)
         elif name == "magnetization":
-            row[name], row["magnetization_error"] = value[0] / n, value[1] / n
+            row |= _magnetization(value, model.n_lattice_sites, model)
+    if observables.orders is not None:
+        row |= observables.orders.row(estimate, first + last)
     if observables.layers is not None:
         row |= _in_time(estimate, observables, beta, n_links, first + len(observables.names), averages)
     return row
+
+
+def _magnetization(value, n_sites, model):
+    """Return m and its error, both 0 where the flip of all spins is a symmetry, and for what rounding leaves."""
+    value = (0.0, 0.0) if model.spin_flip_symmetric or abs(value[0]) < ROUNDING * n_sites else value
+    return {"magnetization": value[0] / n_sites, "magnetization_error": value[1] / n_sites}
 
 
 def _in_time(estimate, observables, beta, n_links, first, averages):
@@ -74,7 +93,7 @@ def _in_time(estimate, observables, beta, n_links, first, averages):
     of_z = imaginary_time.rows(estimate, observables.layers, n_links, beta, first)
     if averages is None:
         return of_z
-    n_waves, n_pairs = len(observables.layers.phases), len(observables.names) - N_MAGNETIZATIONS
+    n_waves, n_pairs = len(observables.layers.phases), observables.n_pair_columns
 
     def averaged(function):
         def of_columns(means):  # in the order of `LayerCorrelations.measure`; tau = 0 is S(q), and 1/4

@@ -43,7 +43,7 @@ class Meter:
         self.team = team
         self.between_layers = state.between_layers  # Var(H) from the covariance of the layers, see `velocity`
         self.controls = None if sampler.is_exact else state.control_variates()
-        self.averages = state.spin_averages(observables)
+        self.averages = state.averages(observables)
 
     def summarize(self, samples, evaluation, beta):
         """Return the meters of one step.  *Collective*.
@@ -174,7 +174,7 @@ class Meter:
         return energies - (controls @ coefficients).reshape(energies.shape), coefficients
 
     def _averaged_columns(self, samples, evaluation):
-        """Return columns of `SpinAverages` of some samples of every chain (n_chains, n_kept, n_columns) and weights."""
+        """Return columns of `averages` of some samples of every chain (n_chains, n_kept, n_columns) and weights."""
         stride = 1 if self.sampler.is_exact else self.averages.stride
         kept = np.ascontiguousarray(samples.configurations[:, ::stride])
         weights = np.ascontiguousarray(evaluation.weights.reshape(samples.configurations.shape[:2])[:, ::stride])

@@ -4,10 +4,15 @@ Every mean O of a thermal state changes with temperature at the rate -Cov(O, H),
 count, in quadrature:
 
 1. the unexplained part of every change, B sum |O_k - O_(k-1)| r^2, from infinite temperature on, r^2 in an interval
-   weighted by the heat that leaves in it, B = 2, or 1 of M and M^2;
+   weighted by the heat that leaves in it, B = 2, or 1 of M and M^2 where they keep their pace;
 2. the error of the label beta, |dO/de| times that of `systematic_error`;
 3. for isotropic magnets on tables, the difference between <Sz Sz> and <S.S> / 3, zero where the state keeps the
    symmetry between the components; of chi(q) the error of the integral over imaginary time.
+
+Of m in a field h that is not enough.  It changes by h Var(M) - Cov(M, H_0) with H = H_0 - h M, two parts of opposite
+signs whose errors are not small where their sum is: m is the integral of chi over the field, and |h| times the error of
+chi counts, too.  Networks have no directions of M of their own, and what their seed and its cut of S miss of m is as
+large in any field, OF_NETWORKS.
 
 The specific heat is a slope and not an integral: its first part is r^2 c, and beta times the error of e, which grows
 over about beta.  A fit to the slope of e is off by its distance from c, too, beyond the noise.  What seed and steps may
@@ -21,9 +26,15 @@ from hpc_nqs.observables import electron_moments
 
 MISSED = 1e-3  # relative: what seed and steps may miss of a mean
 SHARE = 2.0  # B of means that the evolution changes directly, calibrated
-CONSERVED = ("susceptibility", "magnetization")  # B = 1: M and M^2 keep their pace, see `conserved`
+CONSERVED = ("susceptibility", "magnetization")  # B = 1 where M and M^2 keep their pace, see `conserved`
+OF_NETWORKS = 1e-3  # of m, calibrated: 6 sites, fields of 0.1 to 3 J, errors of 1e-4 to 1e-3
 IN_TIME = ("time_correlation", "static_susceptibility", "local_time_correlation")
-KEYED = ("structure_factor", "correlation", "neighbour_correlation", *IN_TIME)
+ORDERS = ("order_parameter_squared", "order_parameter_fourth", "binder_ratio")
+OPERATORS = ("energy_terms", "dimer_correlation", "chirality_correlation", "chirality_structure_factor", "operators")
+KEYED = ("structure_factor", "correlation", "correlation_vector", "neighbour_correlation", *IN_TIME)
+KEYED += (*ORDERS, *OPERATORS)
+OVER_PAIRS = ("correlation", "correlation_vector", "neighbour_correlation")  # errors are as large at all distances
+OVER_PAIRS += ("dimer_correlation", "chirality_correlation")
 GREEN = ("spectral_proxy_up", "spectral_proxy_down")
 LOCAL_GREEN = tuple(f"local_{name}" for name in GREEN)
 OF_ELECTRONS = ("double_occupancy", "local_moment", "filling", "compressibility", "hamiltonian_energy", *LOCAL_GREEN)
@@ -38,10 +49,20 @@ TINY = 1e-300
 
 def at_infinite_temperature(model):
     """Return the means of what is measured at infinite temperature, {name: number}; 0 where there is none."""
-    return electron_moments.means(model) if model.of_electrons else AT_INFINITE_TEMPERATURE
+    if model.of_electrons:
+        return electron_moments.means(model)
+    return AT_INFINITE_TEMPERATURE | free_moments(model.n_sites)
 
 
-def observable_errors(rows, errors, places, start_energy, known=0, starts=AT_INFINITE_TEMPERATURE):
+def free_moments(n_sites):
+    """Return the moments of m_q of spins that know nothing of each other, e^{iqr} real, {name: number}."""
+    second, fourth = SZ**2 / n_sites, SZ**4 * (3 * n_sites - 2) / n_sites**3
+    return dict(zip(ORDERS, (second, fourth, 1 - fourth / (3 * second**2)), strict=True))
+
+
+def observable_errors(
+    rows, errors, places, start_energy, known=0, starts=AT_INFINITE_TEMPERATURE, field=0.0, keeps_pace=True
+):
     """Return for every row {name_systematic: number or {key: number}} of what it has.
 
     Parameters
@@ -57,15 +78,22 @@ def observable_errors(rows, errors, places, start_energy, known=0, starts=AT_INF
         Number of first rows whose states a cluster expansion gives: they have no systematic errors.
     starts : dict
         See `at_infinite_temperature`.
+    field : float
+        h of `uniform_field`.
+    keeps_pace : bool
+        M and M^2 follow exact evolution, see `conserved`.
     """
-    found = [{} for _ in rows]
-    for name in ("susceptibility", "magnetization", *HEATS, *OF_ELECTRONS):
+    found, share_of = [{} for _ in rows], dict.fromkeys(CONSERVED, 1.0) if keeps_pace else {}
+    for name in ("susceptibility", "magnetization", "magnetization_x", *HEATS, *OF_ELECTRONS):
         chosen = [k for k, row in enumerate(rows) if name in row]
         values = np.array([rows[k][name] for k in chosen])
-        made = _of_one(name, values, rows, chosen, errors, places, start_energy, starts)
+        made = _of_one(name, values, rows, chosen, errors, places, start_energy, starts, share_of.get(name, SHARE))
         for k, error in zip(chosen, made, strict=True):
             found[k][f"{name}_systematic"] = float(error) if k >= known else 0.0
-    for row, errors_of in zip(rows, found, strict=True):
+    for k, (row, errors_of) in enumerate(zip(rows, found, strict=True)):
+        if field and "magnetization" in row and k >= known:
+            floor = 0.0 if keeps_pace else OF_NETWORKS
+            errors_of["magnetization_systematic"] = error_in_field(errors_of, field, floor)
         if HEATS[1] in row and HEATS[0] in row:
             errors_of[f"{HEATS[1]}_systematic"] = _of_slope(row, errors_of[f"{HEATS[1]}_systematic"])
     for name in (*KEYED, *KEYED_OF_ELECTRONS):
@@ -87,7 +115,28 @@ def observable_errors(rows, errors, places, start_energy, known=0, starts=AT_INF
     return found
 
 
-def _of_one(name, values, rows, chosen, errors, places, start_energy, starts):
+def uniform_field(model):
+    """Return the mean of |h| of -sum_i h_i Sz_i, whose M has a mean: 0 of electrons."""
+    return 0.0 if model.of_electrons else abs(float(np.mean(model.site_field))) / SZ
+
+
+def error_in_field(errors_of, field, floor=0.0):
+    """Return the systematic error of m with what that of chi does to it.
+
+    Parameters
+    ----------
+    errors_of : dict
+        NAME_systematic of a row.
+    field : float
+        See `uniform_field`.
+    floor : float
+        What may be missing at least.
+    """
+    of_response = field * errors_of.get("susceptibility_systematic", 0.0)
+    return float(np.linalg.norm([errors_of["magnetization_systematic"], of_response, floor]))
+
+
+def _of_one(name, values, rows, chosen, errors, places, start_energy, starts, share=SHARE):
     """Return the errors of one quantity, (n,), without the third part of the module."""
     if not chosen:
         return values
@@ -103,12 +152,12 @@ def _of_one(name, values, rows, chosen, errors, places, start_energy, starts):
     else:
         heat, lost = (np.diff(part[places], prepend=0.0) for part in (errors.heat, errors.unexplained))
         shares = np.clip(np.divide(lost, heat, out=np.zeros(len(heat)), where=heat > 0), 0.0, 1.0)  # of noisy heat, too
-        unexplained = (1.0 if name in CONSERVED else SHARE) * np.cumsum(changes * shares)
+        unexplained = share * np.cumsum(changes * shares)
     # |dO/de| of the steeper neighbour times the error of e, not more than that neighbour is away
     moved = changes * np.minimum(1.0, label / np.maximum(np.abs(np.diff(energies)), TINY))
     later = np.append(changes[1:] * np.minimum(1.0, label[:-1] / np.maximum(np.abs(np.diff(energies))[1:], TINY)), 0.0)
     missed = MISSED * np.maximum(np.abs(means[1:]), np.abs(means[1:] - start))
-    if name in ("correlation", "neighbour_correlation"):  # as large at all distances
+    if name in OVER_PAIRS:
         largest = [max(abs(pair[0]) for pair in rows[k][name].values()) for k in chosen]
         missed = MISSED * np.array(largest)
     if name == "local_time_correlation":  # 1/4 at tau = 0 always

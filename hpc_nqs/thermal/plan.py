@@ -220,5 +220,6 @@ def planned_sizes(settings, ansatz):
 def report_memory(settings, ansatz):
     """Return the bytes of the columns that a report keeps of all its samples, twice: they are joined at the end."""
     n_samples = ansatz.n_configurations if ansatz.is_exact else samples_per_report(settings, ansatz)
-    n_columns = 10 + 2 * len(settings.observables.structure_factor)
+    observables = ansatz.observables(settings)
+    n_columns = 10 + len(observables.names) + len(observables.operators or ())
     return 16 * n_samples * n_columns

@@ -15,6 +15,7 @@ from hpc_nqs.hamiltonians.spin_model import SpinModel
 from hpc_nqs.hilbert.purification import Purification, random_pairs
 from hpc_nqs.lattices.lattice import Lattice
 from hpc_nqs.observables.diagonal import OrbitAverages, build_observables
+from hpc_nqs.observables.local_estimators import LocalEstimators, joined
 from hpc_nqs.sampling.chains import Chains
 from hpc_nqs.sampling.enumeration import Enumeration, n_orbits
 from hpc_nqs.thermal.evolution import HEUN, AdaptiveEvolution
@@ -195,9 +196,20 @@ class ThermalState:
         """Return the `SpinAverages` that measure correlations of all spin components, or None."""
         return None
 
+    def local_estimators(self, observables):
+        """Return the `LocalEstimators` of operators that are asked for, or None."""
+        if observables.operators is None:
+            return None
+        layers = (0, 1) if self.layers_equivalent else (0,)
+        return LocalEstimators(self.wavefunction, self.system, observables.operators, layers)
+
+    def averages(self, observables):
+        """Return `spin_averages` and `local_estimators` as one, or None."""
+        return joined([self.spin_averages(observables), self.local_estimators(observables)])
+
     def ring_averages(self, observables):
-        """Return what is measured on every link of rings beside H, as `spin_averages`, or None."""
-        return self.spin_averages(observables)
+        """Return what is measured on every link of rings beside H, as `averages`, or None."""
+        return self.averages(observables)
 
     def sample_factor(self, beta):
         """Return the samples of a step at an inverse temperature, in units of the default number."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from hpc_nqs.observables import thermodynamics
 from hpc_nqs.thermal import systematic_error
-from hpc_nqs.thermal.observable_error import at_infinite_temperature, observable_errors
+from hpc_nqs.thermal.observable_error import at_infinite_temperature, observable_errors, uniform_field
 from hpc_nqs.thermal.rings.table import ring_rows
 
 NARROW = 0.125  # window of a second fit of the slope at the end of a path
@@ -81,7 +81,10 @@ def _completed_rows(rows, history, model, start, exact_until, noisy, nodes, cros
     places = np.searchsorted(betas, [row["beta"] for row in finished])
     known = sum(row["beta"] <= exact_until for row in finished)
     start_energy = thermodynamics.infinite_temperature_cumulants(model)[0] / model.n_lattice_sites
-    others = observable_errors(finished, off, places, start_energy, known, at_infinite_temperature(model))
+    others = observable_errors(
+        finished, off, places, start_energy, known, at_infinite_temperature(model), uniform_field(model),
+        keeps_pace=model.conserves_sz and not noisy,
+    )
     return [row | other for row, other in zip(finished, others, strict=True)]
 
 

@@ -8,7 +8,8 @@ import pytest
 from hpc_nqs.exact import diagonalization as exact
 from hpc_nqs.hamiltonians import build_model
 from hpc_nqs.lattices import lattice
-from hpc_nqs.observables.diagonal import build_observables, correlation, pairs_by_distance
+from hpc_nqs.observables.diagonal import build_observables
+from hpc_nqs.observables.pair_classes import correlation, pairs_by_distance
 from hpc_nqs.settings.parsing import parse_settings
 from hpc_nqs.settings.system import build
 

@@ -115,7 +115,7 @@ def test_columns_are_those_of_one_link_for_cooled_states():
 
 def build_observables_of(kernel):
     """Return observables with the layers of a kernel and no pairs of sites."""
-    return Observables(kernel.n, {}, {}, {}, kernel.layers)
+    return Observables(kernel.n, {}, {}, layers=kernel.layers)
 
 
 def test_probabilities_lead_back(monkeypatch):

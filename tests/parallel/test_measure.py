@@ -25,6 +25,7 @@ rings = {rings}
 """
 TFIM, J1J2 = 'kind = "tfim"', 'kind = "heisenberg"\ncouplings = [1.0, 0.5]'
 ASKED = ("observables.correlations=true", "observables.imaginary_time=true", "observables.structure_factor=[[1, 0]]")
+ASKED += tuple(f"observables.{key}=true" for key in ("correlation_vectors", "moments", "energy_terms", "dimers"))
 
 
 @pytest.mark.parametrize(
@@ -55,6 +56,6 @@ def test_rows_are_the_same_bits_on_any_number_of_ranks(mpiexec, tmp_path, model,
         table = checkpoint.read_table(output)
         assert table["n_ranks"] == n_ranks and table["finished"]
         rows.append(table["rows"])
-    assert len(rows[0]) == 3
+    assert len(rows[0]) == 3 and len(rows[0][0]["dimer_correlation"]) == 4
     assert rows[1] == rows[0]
     assert rows[2] == rows[0]

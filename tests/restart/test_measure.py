@@ -19,6 +19,7 @@ from hpc_nqs.settings.parsing import SettingsError, parse_settings
 FRUSTRATED = {"kind": "heisenberg", "couplings": [1.0, 0.5]}
 RINGS = {"model": FRUSTRATED, "lattice": {"kind": "chain", "lengths": [6]}, "wavefunction": {"kind": "permanent"}}
 OVERRIDES = ["thermal.n_samples_report=600", "sampling.n_chains=8"]
+ASKED = [f"observables.{key}=true" for key in ("correlations", "moments", "energy_terms", "dimers")]
 KINDS = {
     "rings": (RINGS, [*OVERRIDES, "thermal.rings=[3,4]"]),
     "cooled": (RINGS, [*OVERRIDES, "thermal.rings=[2]"]),
@@ -40,7 +41,7 @@ class StopWithRows(StopRequest):
 def measure(source, path, stop=NEVER):
     """Measure the states of a run in this process."""
     text, table = checkpoint.read_settings_text(source), checkpoint.read_table(source)
-    settings = measured_again(text, table["rows"], str(source), ["observables.correlations=true"])
+    settings = measured_again(text, table["rows"], str(source), ASKED)
     return tasks.measure(settings, Team.serial(), str(source), str(path), stop)
 
 
@@ -98,7 +99,7 @@ def test_a_killed_measurement_goes_on(runs, finished, tmp_path, clean_environmen
     source, whole = finished
     expected, killed = runs.contents(whole), tmp_path / "killed.h5"
     command = [sys.executable, "-m", "hpc_nqs", "measure", str(source), "-o", str(killed)]
-    command += ["--set", "observables.correlations=true", "--set", "run.checkpoint_minutes=0"]
+    command += [word for each in (*ASKED, "run.checkpoint_minutes=0") for word in ("--set", each)]
     with subprocess.Popen(command, env=clean_environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as job:
         deadline = time.monotonic() + 60
         while not killed.exists() and job.poll() is None and time.monotonic() < deadline:

@@ -268,8 +268,16 @@ def test_figures_from_python(tmp_path):
     assert len(run.plot("correlations").axes) == 3
     with pytest.raises(ValueError, match="page imaginary_time: no correlations in imaginary time were measured"):
         run.plot("imaginary_time")
-    with pytest.raises(ValueError, match="page energies: allowed are thermodynamics, correlations, convergence"):
+    pages = "thermodynamics, correlations, structure_factor, convergence"
+    with pytest.raises(ValueError, match=f"page energies: allowed are {pages}"):
         run.plot("energies")
+    with pytest.raises(ValueError, match="label: 1 for 2 runs; allowed is one for each"):
+        run.plot(others=run, labels="one")
+    figure = run.plot(others=hpc_nqs.diagonalize(run.settings), labels=["a", "b"])
+    assert [text.get_text() for text in figure.legends[0].get_texts()][:2] == ["a", "b"]
+    assert len(run.plot("lattice").axes) == 1
+    with pytest.raises(ValueError, match="page lattice: one run alone is drawn"):
+        run.plot("lattice", others=run)
     with pytest.raises(ValueError, match="width 90: allowed is"):
         run.plot(width=90)
     with pytest.raises(hpc_nqs.ReferenceDataError, match="No such file"):

@@ -102,3 +102,16 @@ def test_pandas_reads_the_csv_and_the_columns(run_file):
     with h5py.File(run_file) as file:
         one_dimensional = {name: item[:] for name, item in file["results"].items() if item.shape == (2,)}
     assert pandas.DataFrame(one_dimensional).set_index("temperature")["energy"].loc[1.0] == -0.2
+
+
+def test_words_and_pairs_are_coordinates():
+    """Terms of the energy and operators have words; dimers two kinds and a displacement, in three dimensions with z."""
+    rows = [{"temperature": 1.0, "energy_terms": {"J1": [-0.1, 0.01], "h": [0.2, 0.0]},
+             "operators": {"own": [0.5, 0.1]},
+             "dimer_correlation": {"0,0,0.5,1": [0.1, 0.0], "0,1,-1,0": [0.2, 0.0]},
+             "correlation_vector": {"1,0": [-0.1, 0.0], "1,1,1": [0.1, 0.0]}, "binder_ratio": {"0,0": [0.1, 0.0]}}]
+    found = labels.columns(rows)
+    assert found["energy_term"][1].tolist() == [b"J1", b"h"] and found["energy_terms"][2] == "J"
+    assert found["operators"][0] == ("temperature", "operator") and found["operators_error"][1].tolist() == [[0.1]]
+    assert found["dimer_dx"][1].tolist() == [0.5, -1.0] and found["dimer_b"][1].tolist() == [0.0, 1.0]
+    assert found["dz"][1].tolist() == [0.0, 1.0] and found["order_qx"][1].tolist() == [0.0]

@@ -11,7 +11,7 @@ ENERGIES = np.array([-0.1, -0.3, -0.5])  # from 0 at infinite temperature
 VALUES = np.array([0.3, 0.5, 0.4])  # of S(q), from 1/4
 
 
-def made(values=VALUES, shares=(0.0, 0.0, 0.0), label=0.0, known=0, energy=0.0, **more):
+def made(values=VALUES, shares=(0.0, 0.0, 0.0), label=0.0, known=0, energy=0.0, field=0.0, keeps_pace=True, **more):
     """Return the errors of three rows; `shares` of the heat of their intervals are unexplained."""
     heat = -np.diff(ENERGIES, prepend=0.0)
     zero = np.zeros(3)
@@ -24,7 +24,7 @@ def made(values=VALUES, shares=(0.0, 0.0, 0.0), label=0.0, known=0, energy=0.0, 
         | {name: column[k] for name, column in more.items()}
         for k, (beta, energy, value) in enumerate(zip((1.0, 2.0, 4.0), ENERGIES, values, strict=True))
     ]
-    return observable_errors(rows, errors, np.arange(3), 0.0, known)
+    return observable_errors(rows, errors, np.arange(3), 0.0, known, field=field, keeps_pace=keeps_pace)
 
 
 def factor(found):
@@ -66,6 +66,22 @@ def test_the_susceptibility_follows_as_chi_t():
     wanted = np.array([1.0, 2.0, 4.0]) * np.cumsum(np.array([0.05, 0.1, 0.075]) * shares)
     steps = MISSED * np.array([1.0, 2.0, 4.0]) * np.array([0.2, 0.15, 0.225])  # the larger of value and change
     np.testing.assert_allclose(found, np.hypot(wanted, steps), rtol=1e-12)
+
+
+def test_m_in_a_field_has_the_error_of_chi_times_the_field():
+    """m is the integral of chi over the field; where M does not keep its pace B is 2 and networks miss a constant."""
+    chi, m, shares = np.array([0.2, 0.2, 0.1]), [0.05, 0.1, 0.05], (0.1, 0.2, 0.5)
+    rows = {"susceptibility": chi, "magnetization": m, "shares": shares}
+    of_chi = np.array([row["susceptibility_systematic"] for row in made(**rows)])
+    own = np.array([row["magnetization_systematic"] for row in made(**rows)])
+    np.testing.assert_allclose(own, np.hypot(np.cumsum(np.array([0.05, 0.05, 0.05]) * shares), MISSED * np.array(m)))
+    found = [row["magnetization_systematic"] for row in made(**rows, field=0.3)]
+    np.testing.assert_allclose(found, np.hypot(own, 0.3 * of_chi), rtol=1e-12)
+    others = made(**rows, field=0.3, keeps_pace=False)
+    wanted = np.hypot(SHARE * np.cumsum(np.array([0.05, 0.05, 0.05]) * shares), MISSED * np.array(m))
+    of_chi = np.array([row["susceptibility_systematic"] for row in others])
+    parts = [wanted, 0.3 * of_chi, np.full(3, observable_error.OF_NETWORKS)]
+    np.testing.assert_allclose([row["magnetization_systematic"] for row in others], np.linalg.norm(parts, axis=0))
 
 
 def test_the_specific_heat_is_off_by_its_unexplained_part_and_its_slope_by_their_distance():

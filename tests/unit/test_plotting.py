@@ -13,6 +13,8 @@ matplotlib = pytest.importorskip("matplotlib")
 from hpc_nqs.reports import figures as plotting
 from hpc_nqs.reports import labels, panels
 from hpc_nqs.reports import series as curves
+from hpc_nqs.reports.frame import folded
+from hpc_nqs.reports.labels import page_title
 
 SETTINGS = {
     "lattice": {"kind": "square", "lengths": [4, 4], "boundary": "periodic"},
@@ -462,3 +464,17 @@ def test_swept_parameters_have_the_letters_of_the_model(name, values, title, val
 
 def test_notebooks_show_a_figure():
     assert plotting.thermodynamics([COLD], ["run"])._repr_png_().startswith(b"\x89PNG")
+
+
+def test_titles_are_folded_to_the_width_of_the_figure():
+    words = "Heisenberg, J1 = 1, J2 = 0.5, Delta = 0.8 on square 4x4, 16 sites"
+    assert folded(words, 7.0) == words
+    assert folded(words, 3.4) == words.replace(" on ", "\non ")
+    assert max(map(len, folded("a title without end " * 12, 3.4).split("\n"))) <= 47
+
+
+def test_the_title_of_the_input_stands_above_the_system():
+    settings = {"run": {"title": " Two\nlines, $5 "}, "model": {"kind": "heisenberg"}, "lattice": {"kind": "chain"}}
+    tables = [{"settings": settings, "n_sites": 4}, {"settings": settings | {"run": {}}, "n_sites": 4}]
+    assert page_title(tables) == "Two lines, \\$5\nHeisenberg on chain, 4 sites"
+    assert page_title(tables[1:]) == "Heisenberg on chain, 4 sites"

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hpc_nqs.observables.molar_units import MolarUnits
 from hpc_nqs.reports import lost
 from hpc_nqs.reports import text as reporting
 from hpc_nqs.reports.numbers import duration, value_text
@@ -359,3 +360,10 @@ def test_the_line_never_exceeds_79_columns(step, beta, values, left):
 def test_the_line_says_where_the_energy_holds_mu(with_mu, name):
     line = format_line(3, 0.5, 2.0, {"energy": -0.9, "with_mu": with_mu}, None)
     assert line == f"step 3  beta 0.5/2  T 2  {name} -0.9"
+
+
+def test_the_line_is_in_the_units_of_the_input():
+    units = MolarUnits(50.0, 2.0)
+    line = format_line(3, 0.5, 2.0, {"energy": -0.9, "energy_error": 0.01}, None, units)
+    assert line == "step 3  T 100/25 K  e -374.2(42) J/mol"
+    assert len(format_line(10**12, 1e-300, 1e300, {"energy": -1e300}, 1e12, units)) <= 79

@@ -184,7 +184,15 @@ NAN, INFINITY = math.nan, math.inf
         ("observables", "structure_factor", [[]]),
         ("observables", "structure_factor", [[1], [1, 0]]),
         ("observables", "structure_factor", [[NAN, 0]]),
-        ("observables", "structure_factor", "all"),
+        ("observables", "structure_factor", "some"),
+        ("observables", "structure_factor", {"path": [[0, 0]]}),
+        ("observables", "structure_factor", {"path": [[0, 0], [1, 0]], "n": 3}),
+        ("observables", "operators", [{"name": "a"}]),
+        ("observables", "operators", [{"name": "1", "terms": [{"sites": [0], "ops": "z"}]}]),
+        ("observables", "operators", [{"name": "a", "terms": [{"sites": [0, 0], "ops": "zz"}]}]),
+        ("observables", "operators", [{"name": "a", "terms": [{"sites": [0, 1], "ops": "z"}]}]),
+        ("observables", "operators", [{"name": "a", "terms": [{"sites": [0], "ops": "q"}]}]),
+        ("observables", "operators", 2 * [{"name": "a", "terms": [{"sites": [0], "ops": "z"}]}]),
     ],
 )
 def test_a_wrong_value_is_named(section, key, value):

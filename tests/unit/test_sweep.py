@@ -6,10 +6,12 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import hpc_nqs
 from hpc_nqs.cli import parser as cli
+from hpc_nqs.exact.field_curves import curves_over
 from hpc_nqs.reports import sweep_table
 from hpc_nqs.reports.labels import parameter_title
 from hpc_nqs.reports.sweep_levels import level_panels, with_gaps
@@ -57,7 +59,7 @@ def test_keys_without_quotes_are_the_same(tmp_path):
     [
         ("", "no section [sweep]"),
         ("[sweep]\n", "no section [sweep]"),
-        ('[sweep]\n"model.field_z" = 1.0\n', "sweep.model.field_z: allowed is a list"),
+        ('[sweep]\n"model.field_z" = 1.0\n', "sweep.model.field_z = 1.0: allowed is a list"),
         ("[sweep]\nfield = [1.0]\n", "sweep.field: write section.key"),
         ('[sweep]\n"model.feld" = [1.0]\n', "model.feld: unknown key"),
         ('[sweep]\n"model.field_z" = [0.1, "x"]\n', 'model.field_z = "x"'),
@@ -238,3 +240,72 @@ def test_a_sweep_runs_on_two_ranks(tmp_path, mpiexec):
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("-- run") == 2 and done.stdout.count("2 ranks") == 2
     assert sorted(path.name for path in (tmp_path / "j").glob("*.h5")) == ["run-000.h5", "run-001.h5"]
+
+
+RANGE = SWEPT.replace("seed = 1", 'seed = 1\ntitle = "In a field"')
+RANGE += '[sweep]\n"model.field_z" = {from = 0.0, to = 1.5, n = 4}\n'
+
+
+def test_a_range_stands_for_a_list(tmp_path):
+    assert [run.values["model.field_z"] for run in sweep.read_sweep(swept(tmp_path, RANGE))] == [0.0, 0.5, 1.0, 1.5]
+    negative = RANGE.replace("from = 0.0", "from = -1.5").replace("n = 4", "n = 3")
+    assert [run.values["model.field_z"] for run in sweep.read_sweep(swept(tmp_path, negative))] == [-1.5, 0.0, 1.5]
+    for wrong, why in (("n = 1", "n is an integer from 2"), ('n = 4, scale = "log"', "from is a number above 0")):
+        with pytest.raises(SettingsError, match=f"sweep.model.field_z = .*{why}.*allowed is a list"):
+            sweep.read_sweep(swept(tmp_path, RANGE.replace("n = 4", wrong)))
+
+
+def exact_tables(runs):
+    return [hpc_nqs.diagonalize(run.settings).table for run in runs]
+
+
+def test_a_magnetization_curve_stands_on_the_exact_line(tmp_path):
+    """Of exact rows in place of runs: dense in the field from the levels of one field."""
+    figures = pytest.importorskip("hpc_nqs.reports.figures")
+    runs = sweep.read_sweep(swept(tmp_path, RANGE))
+    tables = exact_tables(runs)
+    diagram = sweep_table.sweep_groups(runs, tables)
+    places = [(run.values["model.field_z"], table["settings"]) for run, table in zip(runs, tables, strict=True)]
+    over = curves_over(places, [2.0, 1.0, 0.5], diagram["name"])
+    assert len(over) > 100 and over[0][0] == 0.0 and over[-1][0] == 1.5
+    dense = dict(over)
+    for run, table in zip(runs, tables, strict=True):
+        rows = {row["beta"]: row for row in dense[run.values["model.field_z"]]}
+        for row in table["rows"]:
+            for name in ("energy", "specific_heat", "entropy", "susceptibility"):
+                assert rows[row["beta"]][name] == pytest.approx(row[name], abs=1e-12)
+            assert rows[row["beta"]]["magnetization"] == pytest.approx(row.get("magnetization", 0.0), abs=1e-12)
+    figure = figures.parameter_curves(diagram | {"over": {"": over}}, "magnetization")
+    (axis,) = figure.axes
+    assert figure._suptitle.get_text().startswith("In a field\nHeisenberg")
+    assert [text.get_text() for text in axis.get_legend().get_texts()] == ["T = 2", "T = 1", "T = 0.5"]
+    assert axis.get_xlabel() == "field $h$  [J]"
+    lines = [line for line in axis.lines if len(line.get_xdata()) > 100]
+    points = [part[0] for part in axis.containers]
+    assert len(lines) == len(points) == 3
+    for line, drawn in zip(lines, points, strict=True):
+        x, y, along, curve = (np.asarray(part, dtype=float) for part in (*drawn.get_data(), *line.get_data()))
+        np.testing.assert_allclose(np.interp(x, along, curve), y, atol=1e-12)
+
+
+def test_other_keys_have_exact_rows_of_the_runs_alone(tmp_path):
+    text = SWEPT.replace('"heisenberg"', '"tfim"') + '[sweep]\n"model.field_z" = [0.0, 0.5]\n'
+    runs = sweep.read_sweep(swept(tmp_path, text))
+    places = [(run.values["model.field_z"], run.settings.to_dict()) for run in runs]
+    over = curves_over(places, [1.0], "model.field_z")
+    assert [place for place, _ in over] == [0.0, 0.5]
+    assert over[1][1][0]["magnetization"] > 0.1
+
+
+def test_collected_results_are_in_the_units_of_the_input(tmp_path):
+    runs = sweep.read_sweep(swept(tmp_path, SWEPT + '[units]\nJ = "50 K"\n[sweep]\n"model.field_z" = [0.0, 0.5]\n'))
+    tables = exact_tables(runs)
+    text = sweep_table.collected_text(runs, tables)
+    assert "100" in text.splitlines()[1].split() and "T in K, e and f in J/mol" in text
+    assert json.loads(sweep_table.collected_json(runs, tables))["runs"][0]["rows"][0]["temperature"] == 2.0
+    diagram = sweep_table.sweep_groups(runs, tables, [table["rows"] for table in tables])
+    ((_, found),) = diagram["groups"]
+    assert found[0][2][0]["temperature"] == found[0][3][0]["temperature"] == 100.0
+    assert diagram["parameter"] == "field $h$  [J]"
+    figures = pytest.importorskip("hpc_nqs.reports.figures")
+    assert figures.phase_diagram(diagram).axes[0].get_ylabel() == "temperature  $T$  [K]"

@@ -135,7 +135,7 @@ def ring_row(sums, observables, model, n_links, centre, beta, n_beside=0):
     statistics = SignedStatistics(Jackknife(sums[:, 0], sums[:, 2:]), False)
     averages = None
     if n_beside and not model.of_electrons:
-        averages = _Columns(statistics, len(statistics.means) - n_beside)
+        averages = _Columns(statistics, len(statistics.means) - n_beside, n_beside)
     row = _row(statistics.estimate, observables, model, n_links, centre, beta, averages)
     sign, error = statistics.jackknife.estimate(lambda means: means[:, -1])
     total, squares = sums[:, 0].sum(), sums[:, 1].sum()
@@ -145,10 +145,11 @@ def ring_row(sums, observables, model, n_links, centre, beta, n_beside=0):
 
 @dataclass(frozen=True)
 class _Columns:
-    """The statistics of the columns from `first` on."""
+    """The statistics of the last `n_columns` columns, from `first` on."""
 
     statistics: SignedStatistics
     first: int
+    n_columns: int
 
     def estimate(self, function):
         return self.statistics.estimate(lambda means: function(means[:, self.first :]))
@@ -159,6 +160,10 @@ class _Exact:
     """Statistics of means (1, n_columns) without errors."""
 
     means: np.ndarray
+
+    @property
+    def n_columns(self):
+        return self.means.shape[1]
 
     def estimate(self, function):
         return float(function(self.means)[0]), 0.0
@@ -172,9 +177,11 @@ def traced_row(averages, observables, model, n_links, beta):
     """
     energy, layers = averages["energy"], averages.get("layers", ())
     means = np.array([[0.0, averages["variance_opposite"], *averages["observables"], *layers]])
-    row = _row(_Exact(means).estimate, observables, model, n_links, energy, beta)
+    operators = averages.get("operators", np.zeros(0))
+    of_operators = _Exact(operators[None]) if len(operators) else None
+    row = _row(_Exact(means).estimate, observables, model, n_links, energy, beta, of_operators)
     if "components" in averages:
-        components = _Exact(averages["components"][None])
+        components = _Exact(np.append(averages["components"], operators)[None])
         averaged = _row(_Exact(means).estimate, observables, model, n_links, energy, beta, components)
         row |= _asymmetries(row, averaged)
     return row | {"average_sign": averages["average_sign"]}

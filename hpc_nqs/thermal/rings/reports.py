@@ -11,6 +11,7 @@ import dataclasses
 import json
 from dataclasses import dataclass
 
+from hpc_nqs.thermal.observable_error import OPERATORS, ORDERS
 from hpc_nqs.thermal.rings.kernel_path import KernelPath
 from hpc_nqs.thermal.rings.measurement import RingMeasurement
 from hpc_nqs.thermal.rings.meter import traced_row
@@ -24,7 +25,8 @@ CLOSE = 1e-9  # relative; two inverse temperatures that are the same
 SHARE = {RING: 1.0, NODE: 0.25, OTHER: 0.25}  # of MAX_SAMPLES
 COMPARED = ("energy", "specific_heat", "susceptibility", "structure_factor", "correlation", "neighbour_correlation")
 COMPARED += ("double_occupancy", "local_moment", "charge_structure_factor", "charge_correlation", "n_k_up", "n_k_down")
-COMPARED += ("filling", "compressibility", "hamiltonian_energy")
+COMPARED += ("filling", "compressibility", "hamiltonian_energy", "magnetization", "magnetization_x")
+COMPARED += ("correlation_vector", *ORDERS, *OPERATORS)
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,11 @@ class Task:
         """Inverse temperature of the kernel."""
         return 2 * self.beta / self.links
 
-    def words(self):
-        """Return the task in words for the user."""
-        return f"T = {1 / self.beta:.4g}, ring of {self.links} links of the state at T = {1 / self.kernel_beta:.4g}"
+    def words(self, units=None):
+        """Return the task in words for the user, in `MolarUnits` where there are any."""
+        kelvin, unit = (1.0, "") if units is None else (units.kelvin, " K")
+        hot, cold = (f"T = {kelvin / beta:.4g}{unit}" for beta in (self.kernel_beta, self.beta))
+        return f"{cold}, ring of {self.links} links of the state at {hot}"
 
 
 class RingReports:

@@ -13,7 +13,18 @@ import numpy as np
 
 from hpc_nqs.hamiltonians.spin_model import SZ
 from hpc_nqs.observables import electron_moments, thermodynamics
-from hpc_nqs.thermal.observable_error import ALONE, GREEN, LOCAL_GREEN, MISSED, SHARE, SUSCEPTIBILITIES, asymmetry
+from hpc_nqs.thermal.observable_error import (
+    ALONE,
+    GREEN,
+    LOCAL_GREEN,
+    MISSED,
+    SHARE,
+    SUSCEPTIBILITIES,
+    asymmetry,
+    error_in_field,
+    free_moments,
+    uniform_field,
+)
 from hpc_nqs.thermal.systematic_error import SHARED
 
 POWER = 2.0
@@ -53,7 +64,8 @@ def ring_rows(rows, nodes, path, off, model, crossing, cooled):
         betas, energies, slopes=-variances, errors=shared * errors, slope_errors=shared * variance_errors,
         start_energy=mean, start_slope=-variance,
     )
-    starts = electron_moments.means(model) if model.of_electrons else AT_INFINITE_TEMPERATURE
+    of_spins = {} if model.of_electrons else AT_INFINITE_TEMPERATURE | free_moments(model.n_sites)
+    starts = electron_moments.means(model) if model.of_electrons else of_spins
     start, finished = thermodynamics.infinite_temperature_entropy(model), []
     for row in map(dict, rows):
         beta, k = row["beta"], int(np.searchsorted(betas, row["beta"]))
@@ -62,7 +74,10 @@ def ring_rows(rows, nodes, path, off, model, crossing, cooled):
         slope, error = thermodynamics.specific_heat_from_slope(betas, energies, errors, beta, n_least=4)
         row |= {"specific_heat_slope": slope, "specific_heat_slope_error": error}
         kernel, own = (_kernel_meters(path, off, each) for each in (row["kernel_beta"], beta))
-        finished.append(row | _systematic_errors(row, row.pop("other", None), before[-1:], kernel, starts, own))
+        off_of = _systematic_errors(row, row.pop("other", None), before[-1:], kernel, starts, own)
+        if uniform_field(model) and "magnetization" in row:
+            off_of["magnetization_systematic"] = error_in_field(off_of, uniform_field(model))
+        finished.append(row | off_of)
     return finished
 
 

@@ -31,7 +31,7 @@ class _Block:
     spins : (n, n_sites) int8
     hamiltonian : (n, n) sparse array
     sums : tuple of (n, n) sparse arrays
-        `ElectronObservables.layer_sums`.
+        `ElectronObservables.layer_sums`, or `Observables.operators`.
     phi : (n, n) float64 or complex128
         Scaled by one factor for all blocks, its trace positive.
     """
@@ -75,11 +75,15 @@ class RingTraces:
                 f"{MAX_BLOCK} are allowed"
             )
         self.blocks, shift, hamiltonian = [], -np.inf, _hamiltonian_of(model)
+        operators = None if observables.operators is None else observables.operators.arrays(model.sublattice)
+        self.n_operators = 0 if operators is None else operators.n_columns
         for states, copies in parts[team.rank :: team.size]:
             spins = spins_of(states, model.n_sites)
             log_phi = log_kernel(spins)
             shift = max(shift, log_phi.real.max())
             sums = tuple(each.matrix(model, states) for each in observables.layer_sums)
+            if operators is not None:
+                sums += tuple(operators.matrices(states, model.conserves_sz))
             self.blocks.append(_Block(copies, spins, hamiltonian(states), sums, log_phi))
         shift = team.max(float(shift))
         self.blocks = [_exponentiated(block, shift) for block in self.blocks]
@@ -141,6 +145,7 @@ class RingTraces:
             observables : (n_columns,) float64, the means of the columns of `Observables.measure`, of electrons with
                 those of `ElectronObservables.layer_sums` behind.
             layers : (n_columns,) float64, those of `LayerCorrelations.measure`, where they are measured.
+            operators : (n_operators,) float64, the means of `Observables.operators`, where there are any.
             components : (n_columns,) float64, the columns of `SpinAverages.measure_links`, where Phi is that of an
                 isotropic magnet and the same after a flip of all spins.
 
@@ -153,7 +158,7 @@ class RingTraces:
             raise ValueError(f"{n_links} links: a ring has at least 2")
         n_observables, n_sites = len(self.observables.names), self.n_sites
         n_times = n_links // 2 + 1 if self.observables.layers is not None else 0
-        n_observables += len(self.observables.layer_sums)
+        n_observables += len(self.observables.layer_sums) + self.n_operators
         sums = np.zeros(5 + n_observables + n_sites + n_times * n_sites**2)
         for block in self.blocks:
             sums += block.copies * self._of_block(block, n_links, n_times)
@@ -167,8 +172,10 @@ class RingTraces:
             "energy": float(energy),
             "variance_opposite": float(opposite - energy**2),
             "variance": float(squared - energy**2),
-            "observables": means[3 : 3 + n_observables],
+            "observables": means[3 : 3 + n_observables - self.n_operators],
         }
+        if self.n_operators:
+            averages["operators"] = means[3 + n_observables - self.n_operators : 3 + n_observables]
         if n_times:
             of_sites = means[3 + n_observables :]
             pairs = of_sites[n_sites:].reshape(n_times, n_sites, n_sites)
