@@ -5,10 +5,8 @@
 """
 
 
-from hpc_nqs.ground_state.ansatz import build_spin_ansatz
 from hpc_nqs.ground_state.forecast import WINDOW
 from hpc_nqs.ground_state.lower_states import STRENGTH, LowerStates, check_same_sector, load_lower_state
-from hpc_nqs.ground_state.meter import LevelMeter
 from hpc_nqs.ground_state.plan import (
     N_CHAINS,
     forecast_of,
@@ -26,13 +24,11 @@ from hpc_nqs.ground_state.sectors import (
     ONE_SECTOR,
     lies_above,
     polarized_row,
-    search_of,
     unsettled,
     unsettled_remark,
     words,
 )
-from hpc_nqs.hilbert.spins import random_spins
-from hpc_nqs.observables.structure_factors import build_correlations
+from hpc_nqs.ground_state.systems import build_ansatz, build_meter, search_of
 from hpc_nqs.reconfiguration.velocity import velocity
 from hpc_nqs.runs.computation import DONE, FAILED, STOPPED, Computation
 from hpc_nqs.runs.threads import use_threads
@@ -70,7 +66,7 @@ class Optimization(Computation):
         settings = self.settings
         self.sector = sector
         self.ansatz = refusing(
-            build_spin_ansatz, settings, self.lattice, self.model, settings.run.seed, self.sectors[sector]
+            build_ansatz, settings, self.lattice, self.model, settings.run.seed, self.sectors[sector]
         )
         at_once = settings.ground_state.project_after == 0 or self.ansatz.order == 1
         self.projects = at_once if projects is None else projects
@@ -79,8 +75,7 @@ class Optimization(Computation):
         self.system, self.wavefunction = self.ansatz.system, self.ansatz.wavefunction
         self.is_exact = steps_are_exact(settings, self.ansatz)
         self.sampler = self._make_sampler()
-        correlations = build_correlations(settings, self.lattice, self.ansatz.model)
-        self.meter = LevelMeter(self.ansatz, correlations, self.sampler, self.team)
+        self.meter = build_meter(settings, self.ansatz, self.sampler, self.team)
         sampling, part = settings.sampling, settings.ground_state
         self.sweeps = 1 if sampling.sweeps_per_sample == "auto" else sampling.sweeps_per_sample
         step_size = default_step(self.ansatz.model) if part.step_size == "auto" else part.step_size
@@ -113,7 +108,7 @@ class Optimization(Computation):
             self.team,
             N_CHAINS if n_chains == "auto" else n_chains,
             self.settings.run.seed,
-            lambda stream: random_spins(self.system, stream),
+            self.system.random_configuration,
         )
 
     def _lower_states(self):
@@ -312,7 +307,7 @@ class Optimization(Computation):
                 self.progress.message(
                     "the run has found a state below again; raise ground_state.penalty, or change the seed"
                 )
-        if self.system.n_up is not None:
+        if not self.model.of_electrons and self.system.n_up is not None:
             numbers["sz"] = self.system.n_up - self.system.n_sites / 2
         if self.ansatz.sector.point_group is not None:
             numbers["point_group"] = self.ansatz.sector.point_group

@@ -1,9 +1,9 @@
 """What a ground-state run will take, and the choices of its steps that "auto" leaves to the system."""
 
-from hpc_nqs.ground_state.ansatz import build_spin_ansatz
 from hpc_nqs.ground_state.forecast import LevelForecast
 from hpc_nqs.ground_state.schedule import EXACT_SCALE, default_step, fraction_of_step
-from hpc_nqs.ground_state.sectors import search_of, words
+from hpc_nqs.ground_state.sectors import words
+from hpc_nqs.ground_state.systems import build_ansatz, search_of
 from hpc_nqs.reconfiguration.cost_model import StepSizes, cheapest_solver, plan_of_costs, solver_cost
 from hpc_nqs.reconfiguration.equations import is_factored
 from hpc_nqs.reconfiguration.solvers import Regularization, resolved_solver
@@ -165,7 +165,9 @@ def _quantum_numbers(search, ansatz):
     found = {name: "none" if value is None else value for name, value in found.items()}
     if sector.momentum is not None:
         found["momentum"] = [int(k) for k in sector.momentum]
-    return found | ({} if system.n_up is None else {"sz": system.n_up - system.n_sites / 2})
+    if system.n_up is None or ansatz.model.of_electrons:
+        return found
+    return found | {"sz": system.n_up - system.n_sites / 2}
 
 
 def _n_orbits(ansatz):
@@ -178,7 +180,7 @@ def resolution(settings):
     """Return `resolved` of an input."""
     lattice, model = build(settings)
     search = refusing(search_of, settings, lattice, model)
-    ansatz = refusing(build_spin_ansatz, settings, lattice, model, settings.run.seed or 0, search.sectors[0])
+    ansatz = refusing(build_ansatz, settings, lattice, model, settings.run.seed or 0, search.sectors[0])
     return resolved(settings, search, ansatz)
 
 
@@ -187,7 +189,7 @@ def plan(settings):
     lattice, model = build(settings)
     search = refusing(search_of, settings, lattice, model)
     sectors = search.sectors
-    ansatz = refusing(build_spin_ansatz, settings, lattice, model, settings.run.seed or 0, sectors[0])
+    ansatz = refusing(build_ansatz, settings, lattice, model, settings.run.seed or 0, sectors[0])
     system, wavefunction = ansatz.system, ansatz.wavefunction
     sampling = settings.sampling
     n_samples = N_SAMPLES if sampling.n_samples == "auto" else sampling.n_samples

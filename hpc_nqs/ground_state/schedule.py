@@ -147,5 +147,5 @@ def default_step(model):
 
 def width_bound(model):
     """Return an energy above the width of the spectrum: the sum of the widths of all terms (1 of a bond J = 1)."""
-    return (2 * np.abs(model.pair_coupling).sum() + np.abs(model.exchange_element).sum()
-            + 2 * np.abs(model.flip_element).sum())  # fmt: skip
+    off_diagonal = np.abs(model.off_diagonal_elements).sum() + np.abs(model.flip_element).sum()
+    return 2 * np.abs(model.pair_coupling).sum() + off_diagonal

@@ -72,8 +72,8 @@ def refuse_runs(settings):
     Raises
     ------
     ValueError
-        For magnets whose couplings differ by component; for electrons in their ground state; for more than
-        `MAX_SITES_OF_STATES` sites, but not by the analytic method.
+        For magnets whose couplings differ by component; for electrons in ground states with a chemical potential;
+        for more than `MAX_SITES_OF_STATES` sites, but not by the analytic method.
     """
     model = MODELS[settings.model.kind]
     if model is XYZ:
@@ -84,10 +84,11 @@ def refuse_runs(settings):
     if n_sites > MAX_SITES_OF_STATES and not by_world_lines:
         instead = '; thermal.method = "analytic" takes more' if settings.run.task == "thermal" else ""
         raise ValueError(f"lattice: {n_sites} sites; allowed are up to {MAX_SITES_OF_STATES}{instead}")
-    if not model.of_electrons:
-        return
-    if settings.run.task == "ground_state":
-        raise ValueError(f'run.task = "ground_state": with model.kind = "{model.word}" allowed is "thermal"{_INSTEAD}')
+    if model.of_electrons and settings.run.task == "ground_state" and settings.model.mu is not None:
+        raise ValueError(
+            f"model.mu = {settings.model.mu:g}: runs of ground states have fixed numbers of electrons; give n_up "
+            f"and n_down{_INSTEAD}"
+        )
 
 
 def _n_sites(lattice):
