@@ -16,7 +16,7 @@ from hpc_nqs.ground_state.mean_field import likely_momentum, paired_mean_field
 from hpc_nqs.hamiltonians.electron_model import ElectronModel
 from hpc_nqs.hilbert.electrons import ElectronSystem, electron_system
 from hpc_nqs.lattices.lattice import Lattice
-from hpc_nqs.symmetry.quantum_numbers import Sector, projector
+from hpc_nqs.symmetry.quantum_numbers import IRREPS, Sector, projector
 from hpc_nqs.symmetry.signed_permutations import SignedPermutations
 from hpc_nqs.symmetry.site_permutations import site_symmetries, translations
 from hpc_nqs.wavefunctions.correlator_product import CorrelatorProduct, correlators
@@ -24,7 +24,7 @@ from hpc_nqs.wavefunctions.pair_determinant import PairDeterminant
 from hpc_nqs.wavefunctions.product import Product
 from hpc_nqs.wavefunctions.rbm import RBM, Feature
 
-ALPHA = 4.0  # hidden units per spin-orbital
+ALPHA = 16.0  # hidden units per spin-orbital; eight sites, U = 8: 1.9e-3 of e with 4, 8e-5 with 16
 MAX_TABLE_PARAMS = 400  # of the tables: nearest pairs first, as long as they have no more
 WEIGHT_SIZE = 0.1  # of the weights of one feature, in units of 1 / sqrt(number of its images)
 WORD = "pair_rbm"
@@ -105,6 +105,19 @@ def electron_sector(settings, lattice, model):
 def has_parity(model):
     """Return whether the exchange of both spins is a symmetry of the states with these numbers of electrons."""
     return model.n_up == model.n_down and model.spin_exchange_symmetric
+
+
+def point_representations(lattice, model):
+    """Return the names of the one-dimensional representations of the point group of a lattice without translations."""
+    found = []
+    for name in IRREPS:
+        try:
+            images, _ = _projection(Sector(None, name), lattice, model)
+        except ValueError:  # no point group, or not this representation
+            continue
+        if len(images) > 1:
+            found.append(name)
+    return found
 
 
 def build_electron_ansatz(settings, lattice, model, seed, sector=None):

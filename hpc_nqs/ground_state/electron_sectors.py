@@ -2,13 +2,20 @@
 
 The numbers of electrons are given.  At fixed numbers no rule names the sector of the ground state of electrons, but at
 half filling of bipartite lattices; where sums are exact and cheap all momenta (one of K and -K, whose levels are equal)
-and both parities under the exchange of spins are searched, elsewhere the filled shells of free electrons are the guess.
+and both parities under the exchange of spins are searched, without translations the one-dimensional representations of
+the point group in place of momenta and a state that is projected onto none.  Elsewhere the filled shells of free
+electrons are the guess.
 """
 
 from dataclasses import replace
 
 from hpc_nqs.exact.table import ALL_SECTORS
-from hpc_nqs.ground_state.electron_ansatz import build_electron_ansatz, electron_sector, has_parity
+from hpc_nqs.ground_state.electron_ansatz import (
+    build_electron_ansatz,
+    electron_sector,
+    has_parity,
+    point_representations,
+)
 from hpc_nqs.ground_state.sectors import MAX_SECTORS, ONE_SECTOR, Search, has_states, words
 from hpc_nqs.hilbert.electrons import electron_system
 from hpc_nqs.sampling.enumeration import MAX_AUTO, n_configurations, sums_exactly
@@ -68,7 +75,8 @@ def _every_guess(settings, lattice, model, guess, parities):
     if any(lattice.wraps) and len(translations(lattice, model)) == len(lattice.steps()):
         found = every_sector(lattice, parities)
     else:
-        found = [Sector(None, None, parity) for parity in parities]
+        names = [*point_representations(lattice, model), None]  # the last for representations of more dimensions
+        found = [Sector(None, name, parity) for name in names for parity in parities]
     first = [sector for sector in found if sector.momentum == guess.momentum and sector.spin_parity == guess.spin_parity]
     found = first + [sector for sector in found if sector not in first]
     return found if len(found) <= MAX_SECTORS else []
