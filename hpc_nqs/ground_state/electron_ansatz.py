@@ -6,6 +6,7 @@ correlations at every distance.  They and the network share all that is projecte
 of the determinants alone.
 """
 
+import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,6 +26,7 @@ from hpc_nqs.wavefunctions.product import Product
 from hpc_nqs.wavefunctions.rbm import RBM, Feature
 
 ALPHA = 16.0  # hidden units per spin-orbital; eight sites, U = 8: 1.9e-3 of e with 4, 8e-5 with 16
+GUTZWILLER = 0.12  # tau of the tables at the start, over the largest hop: near the best one at U/t of 4 to 8
 MAX_TABLE_PARAMS = 400  # of the tables: nearest pairs first, as long as they have no more
 WEIGHT_SIZE = 0.1  # of the weights of one feature, in units of 1 / sqrt(number of its images)
 WORD = "pair_rbm"
@@ -99,7 +101,7 @@ def electron_sector(settings, lattice, model):
     if parity == "auto":
         shares = choice.symmetries == "auto" or "spin_flip" in choice.symmetries
         parity = 1 if shares and has_parity(model) else None
-    return Sector(momentum, name, parity)
+    return Sector(momentum, name, parity, orbital_parity=orbital_parities(model)[0])
 
 
 def has_parity(model):
@@ -141,6 +143,7 @@ def build_electron_ansatz(settings, lattice, model, seed, sector=None):
     units = _with_exchange(_lattice_images(lattice, model, symmetries), "spin_flip" in symmetries)
     images = SignedPermutations(units)
     tables = CorrelatorProduct(_tables(lattice, model, symmetries, images), system.n_visible)
+    tables.fill(_gutzwiller(model))
     network = _network(ALPHA if choice.alpha == "auto" else choice.alpha, lattice, model, images, stream)
     wavefunction = Product(pairs, Product(tables, network))
     return ElectronAnsatz(lattice, model, system, wavefunction, WORD, symmetries, sector, len(pairs.images))
@@ -180,10 +183,16 @@ def _pairs(lattice, model, sector, symmetries, stream):
     """
     m, n_rows = model.n_levels, max(model.filling)
     orbitals, coefficients = _projection(sector, lattice, model)
-    exchanged = np.zeros(len(orbitals), dtype=bool)
+    exchanged, signs = np.zeros(len(orbitals), dtype=bool), np.ones(orbitals.shape)
     if sector.spin_parity == -1:
         exchanged = np.repeat([False, True], len(orbitals))
-        orbitals, coefficients = np.tile(orbitals, (2, 1)), np.concatenate([coefficients, -coefficients])
+        orbitals, signs = np.tile(orbitals, (2, 1)), np.tile(signs, (2, 1))
+        coefficients = np.concatenate([coefficients, -coefficients])
+    if sector.orbital_parity is not None:
+        of_groups, factors = _group_signs(sector.orbital_parity, model)
+        signs = np.repeat(of_groups, len(orbitals), axis=0)
+        coefficients = np.repeat(factors, len(orbitals)) * np.tile(coefficients, len(factors))
+        orbitals, exchanged = np.tile(orbitals, (len(factors), 1)), np.tile(exchanged, len(factors))
     shared = None
     if sector.momentum is None and "translation" in symmetries and model.n_up == model.n_down:
         shared = translations(lattice, model)[:, :m]
@@ -191,8 +200,40 @@ def _pairs(lattice, model, sector, symmetries, stream):
     if sector.spin_parity == 1:
         start[:, :m] = (start[:, :m] + start[:, :m].T) / 2
     return PairDeterminant(
-        start, n_rows, model.n_down > model.n_up, orbitals, coefficients, exchanged, sector.spin_parity == 1, shared
-    )
+        start, n_rows, model.n_down > model.n_up, orbitals, coefficients, exchanged, sector.spin_parity == 1, shared,
+        signs,
+    )  # fmt: skip
+
+
+def _group_signs(parities, model):
+    """Return (signs of the orbitals (n, n_levels), coefficients (n,)) that project onto parities of the groups.
+
+    prod_k (1 + (-1)^(p_k + N_k)) / 2 over all groups but the first, whose parity follows from the number of electrons.
+    """
+    groups = model.orbital_groups()
+    signs, coefficients = np.ones((1, model.n_levels)), np.ones(1)
+    for group, parity in enumerate(parities[1:], 1):
+        flipped = np.where(groups == group, -1.0, 1.0)
+        signs = np.concatenate([signs, signs * flipped])
+        coefficients = np.concatenate([coefficients, (-1) ** parity * coefficients])
+    return signs, coefficients
+
+
+def orbital_parities(model):
+    """Return the parities that the groups of orbitals can have, likely ones first, tuples; None alone for one group.
+
+    Likely are electrons that are spread evenly over the groups.
+    """
+    groups = model.orbital_groups()
+    n_groups, n_electrons = int(groups.max()) + 1, sum(model.filling)
+    if n_groups == 1:
+        return [None]
+    sizes = 2 * np.bincount(groups)
+    numbers = [n_electrons * (k + 1) // n_groups - n_electrons * k // n_groups for k in range(n_groups)]
+    likely = tuple(n % 2 for n in reversed(numbers))
+    found = [p for p in itertools.product((0, 1), repeat=n_groups) if sum(p) % 2 == n_electrons % 2]
+    possible = [p for p in found if sum(p) <= n_electrons and sum(sizes - (sizes + p) % 2) >= n_electrons]
+    return sorted(possible, key=lambda parities: parities != likely)
 
 
 def _projection(sector, lattice, model):
@@ -200,7 +241,7 @@ def _projection(sector, lattice, model):
 
     Real parts of the characters: they project onto K and -K together, whose levels are the same.
     """
-    of_sites = replace(sector, spin_parity=None, sz=None, unshared=None)
+    of_sites = Sector(sector.momentum, sector.point_group)
     images, coefficients = projector(of_sites, lattice, model.site_graph(), None)
     units = model.on_units(images.sources)
     known = {row.tobytes() for row in site_symmetries(lattice, model)}
@@ -225,22 +266,36 @@ def _with_exchange(units, exchanges):
 
 
 def _tables(lattice, model, symmetries, images):
-    """Return the tables over pairs of orbitals, nearest ones first; over one orbital where there is no pair."""
+    """Return the tables over single orbitals and pairs of them, nearest ones first."""
     m = model.n_levels
     orbital_images = np.unique(_lattice_images(lattice, model, symmetries)[:, :m] % m, axis=0)
-    if m == 1:
-        return correlators([(0,)], orbital_images, images)
+    kinds = correlators([(orbital,) for orbital in range(m)], orbital_images, images)
     first, second = np.triu_indices(m, 1)
     distances = np.round(lattice.distances()[first // model.n_orbitals, second // model.n_orbitals], 6)
-    kinds, n_params = [], 0
+    n_params = 0
     for distance in np.unique(distances):
         pairs = list(zip(*(part[distances == distance].tolist() for part in (first, second)), strict=True))
         found = correlators(pairs, orbital_images, images)
         n_params += sum(int(kind.classes.max()) + 1 for kind in found)
-        if kinds and n_params > MAX_TABLE_PARAMS:
+        if n_params > MAX_TABLE_PARAMS:
             break
         kinds += found
     return kinds
+
+
+def _gutzwiller(model):
+    """Return the function that fills the tables with -tau V n_p n_q of all repulsions, where the descent begins."""
+    m, strengths = model.n_levels, {}
+    tau = GUTZWILLER / (np.abs(model.exchange_element).max(initial=0.0) or 1.0)
+    for (p, q), coupling in zip(model.pair_sites.tolist(), model.pair_coupling.tolist(), strict=True):
+        strengths.setdefault(frozenset((p % m, q % m)), []).append((p, q, 4 * coupling))
+
+    def term(units, spins):
+        occupied = dict(zip(units.tolist(), (spins > 0).tolist(), strict=True))
+        pairs = strengths.get(frozenset(unit % m for unit in occupied), ())
+        return -tau * sum(v for p, q, v in pairs if occupied[p] and occupied[q])
+
+    return term
 
 
 def _network(alpha, lattice, model, images, stream):

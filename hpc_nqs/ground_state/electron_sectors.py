@@ -14,6 +14,7 @@ from hpc_nqs.ground_state.electron_ansatz import (
     build_electron_ansatz,
     electron_sector,
     has_parity,
+    orbital_parities,
     point_representations,
 )
 from hpc_nqs.ground_state.sectors import MAX_SECTORS, ONE_SECTOR, Search, has_states, words
@@ -35,11 +36,15 @@ def electron_search(settings, lattice, model):
     if part.sectors == "all":
         name = None if part.point_group in ("auto", "none") else part.point_group
         wanted = [replace(sector, point_group=name) for sector in every_sector(lattice, parities)]
+        wanted = _with_orbitals(wanted, model)
         kept, empty = _with_states(settings, lattice, model, wanted)
         return Search(kept, empty, False, ONE_SECTOR, "")
     chosen = [electron_sector(settings, lattice, model)]
     if part.sectors != "auto":
-        chosen = [Sector(tuple(momentum), None, parity) for *momentum, parity in part.sectors]
+        orbitals = orbital_parities(model)[0]
+        chosen = [
+            Sector(tuple(momentum), None, parity, orbital_parity=orbitals) for *momentum, parity in part.sectors
+        ]
     for sector in chosen:  # a wrong one is refused now, not hours later
         if not has_states(build_electron_ansatz(settings, lattice, model, settings.run.seed or 0, sector)):
             raise ValueError(
@@ -78,8 +83,13 @@ def _every_guess(settings, lattice, model, guess, parities):
         names = [*point_representations(lattice, model), None]  # the last for representations of more dimensions
         found = [Sector(None, name, parity) for name in names for parity in parities]
     first = [sector for sector in found if sector.momentum == guess.momentum and sector.spin_parity == guess.spin_parity]
-    found = first + [sector for sector in found if sector not in first]
+    found = _with_orbitals(first + [sector for sector in found if sector not in first], model)
     return found if len(found) <= MAX_SECTORS else []
+
+
+def _with_orbitals(sectors, model):
+    """Return all sectors with all parities of the groups of orbitals, the likely ones first."""
+    return [replace(sector, orbital_parity=each) for each in orbital_parities(model) for sector in sectors]
 
 
 def _with_states(settings, lattice, model, sectors):

@@ -35,6 +35,8 @@ class PairDeterminant(Wavefunction):
         c_g.
     exchanged : (n_images,) bool, optional
         Images that exchange the spins besides: f(g b, g a).  None if not given.
+    signs : (n_images, n_orbitals) float64, optional
+        Images that change the signs of orbitals besides: s_a s_b f(g a, g b).  None if not given.
     is_symmetric : bool
         f(a, b) = f(b, a).
     shared : (order, n_orbitals) intp, optional
@@ -51,18 +53,25 @@ class PairDeterminant(Wavefunction):
     n_units = 0  # hidden ones
 
     def __init__(
-        self, pairing, n_rows, rows_are_down, images, coefficients, exchanged=None, is_symmetric=False, shared=None
-    ):
+        self, pairing, n_rows, rows_are_down, images, coefficients, exchanged=None, is_symmetric=False, shared=None,
+        signs=None,
+    ):  # fmt: skip
         self.n_orbitals, self.n_rows, self.rows_are_down = len(pairing), n_rows, bool(rows_are_down)
         self.n_visible = 2 * self.n_orbitals
         self.images, self.coefficients = images, np.asarray(coefficients, dtype=np.float64)
         self.exchanged = np.zeros(len(images), dtype=bool) if exchanged is None else np.asarray(exchanged)
+        self.signs = np.ones(images.shape) if signs is None else np.asarray(signs, dtype=np.float64)
         if pairing.shape[1] > self.n_orbitals and self.exchanged.any():
             raise ValueError("an exchange of spins with unpaired electrons; allowed is one with as many of either spin")
         self.is_symmetric, self.is_shared = is_symmetric, shared is not None
         self.entry_param = _entry_params(pairing.shape, is_symmetric, shared)
         self.params = np.asarray(pairing, dtype=np.float64).ravel()[first_slots(self.entry_param.ravel())]
         self.lane_param = np.ascontiguousarray(self._lanes(self.entry_param), dtype=np.intc)
+
+    @property
+    def n_images(self):
+        """Number of determinants."""
+        return len(self.images)
 
     @property
     def n_params(self):
@@ -73,7 +82,8 @@ class PairDeterminant(Wavefunction):
         """Return the state of the identity alone, with the same parameters."""
         single = np.arange(self.n_orbitals, dtype=np.intp)[None, :]
         state = copy.copy(self)
-        state.images, state.coefficients, state.exchanged = single, np.ones(1), np.zeros(1, dtype=bool)
+        state.images, state.coefficients = single, np.ones(1)
+        state.exchanged, state.signs = np.zeros(1, dtype=bool), np.ones(single.shape)
         state.lane_param = np.ascontiguousarray(state._lanes(self.entry_param), dtype=np.intc)
         return state
 
@@ -88,11 +98,12 @@ class PairDeterminant(Wavefunction):
             "pair_images": self.images,
             "pair_coefficients": self.coefficients,
             "pair_exchanged": self.exchanged,
+            "pair_signs": self.signs,
         }
 
     def amplitude(self, moves):
         """Return the compiled amplitude at the present parameters."""
-        lanes = np.ascontiguousarray(self._lanes(self.pairing()))
+        lanes = self._lanes(self.pairing())
         return PairDeterminantAmplitude(
             lanes, self.lane_param, self.coefficients, self.n_rows, self.rows_are_down, self.n_params
         )
@@ -101,10 +112,10 @@ class PairDeterminant(Wavefunction):
         """Return what stands at (g a, g b) of entries (n_orbitals, n_orbitals + n_unpaired), images last."""
         m = self.n_orbitals
         lanes = np.empty((*entries.shape, len(self.images)), dtype=entries.dtype)
-        for g, (image, exchanged) in enumerate(zip(self.images, self.exchanged, strict=True)):
+        for g, (image, exchanged, signs) in enumerate(zip(self.images, self.exchanged, self.signs, strict=True)):
             pairs = entries[:, :m].T if exchanged else entries[:, :m]
-            lanes[:, :m, g] = pairs[image[:, None], image]
-            lanes[:, m:, g] = entries[image, m:]
+            lanes[:, :m, g] = signs[:, None] * pairs[image[:, None], image] * signs
+            lanes[:, m:, g] = signs[:, None] * entries[image, m:]
         return lanes
 
 
