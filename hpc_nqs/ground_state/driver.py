@@ -5,6 +5,7 @@
 """
 
 
+from hpc_nqs.ground_state.first_steps import velocity_of_step
 from hpc_nqs.ground_state.forecast import WINDOW
 from hpc_nqs.ground_state.lower_states import STRENGTH, LowerStates, check_same_sector, load_lower_state
 from hpc_nqs.ground_state.plan import (
@@ -29,7 +30,6 @@ from hpc_nqs.ground_state.sectors import (
     words,
 )
 from hpc_nqs.ground_state.systems import build_ansatz, build_meter, search_of
-from hpc_nqs.reconfiguration.velocity import velocity
 from hpc_nqs.runs.computation import DONE, FAILED, STOPPED, Computation
 from hpc_nqs.runs.threads import use_threads
 from hpc_nqs.sampling.chains import Chains
@@ -229,7 +229,10 @@ class Optimization(Computation):
         collapsed = descent.watch(*self._watched(summary), *self._watched(last or summary))
         diag_scale = descent.diag_scale(number)
         regularization = regularization_of(self.settings, self.ansatz, diag_scale, n_samples)
-        change = velocity(evaluation, samples, self.wavefunction, regularization, self.team, descent.velocity)
+        change = velocity_of_step(
+            number, self.settings.ground_state.n_steps, self.ansatz, evaluation, samples, regularization, self.team,
+            descent.velocity,
+        )  # fmt: skip
         acceptance = self.sampler.acceptance(self.team)
         dtau = 0.0 if collapsed else descent.dtau(number)
         params = descent.back() if collapsed else descent.advance(self.wavefunction.params, change, dtau, self.team)

@@ -17,6 +17,7 @@ from hpc_nqs.ground_state.mean_field import likely_momentum, paired_mean_field
 from hpc_nqs.hamiltonians.electron_model import ElectronModel
 from hpc_nqs.hilbert.electrons import ElectronSystem, electron_system
 from hpc_nqs.lattices.lattice import Lattice
+from hpc_nqs.sampling.enumeration import sums_exactly
 from hpc_nqs.symmetry.quantum_numbers import IRREPS, Sector, projector
 from hpc_nqs.symmetry.signed_permutations import SignedPermutations
 from hpc_nqs.symmetry.site_permutations import site_symmetries, translations
@@ -139,7 +140,8 @@ def build_electron_ansatz(settings, lattice, model, seed, sector=None):
         )
     stream = Generator(Philox(key=np.array([seed, FEATURE_STREAM], dtype=np.uint64)))
     symmetries = shared_symmetries(choice, sector, lattice, model)
-    pairs = _pairs(lattice, model, sector, symmetries, stream)
+    is_exact = sums_exactly(settings.sampling, system.n_visible, system.n_up)
+    pairs = _pairs(lattice, model, sector, symmetries, stream, is_exact)
     units = _with_exchange(_lattice_images(lattice, model, symmetries), "spin_flip" in symmetries)
     images = SignedPermutations(units)
     tables = CorrelatorProduct(_tables(lattice, model, symmetries, images), system.n_visible)
@@ -175,7 +177,7 @@ def shared_symmetries(choice, sector, lattice, model):
     return tuple(name for name in ("translation", "point_group", "spin_flip") if name in wanted)
 
 
-def _pairs(lattice, model, sector, symmetries, stream):
+def _pairs(lattice, model, sector, symmetries, stream, is_exact):
     """Return the projected pair determinants, from a mean field of free electrons in a weak random potential.
 
     Without a projected momentum pairs share translations where these are among the symmetries and no electron is
@@ -196,7 +198,7 @@ def _pairs(lattice, model, sector, symmetries, stream):
     shared = None
     if sector.momentum is None and "translation" in symmetries and model.n_up == model.n_down:
         shared = translations(lattice, model)[:, :m]
-    start = paired_mean_field(model, stream, None if shared is None else shared)
+    start = paired_mean_field(model, stream, is_exact, shared)
     if sector.spin_parity == 1:
         start[:, :m] = (start[:, :m] + start[:, :m].T) / 2
     return PairDeterminant(

@@ -1,13 +1,15 @@
-"""Free electrons as a start of paired states: pair functions of a weak gap, and the momentum that they suggest."""
+"""Nearly free electrons as a start of paired states, and the momentum that they suggest."""
 
 import numpy as np
 
 from hpc_nqs.hamiltonians.marshall import two_colouring
 from hpc_nqs.symmetry.site_permutations import translations
 
-GAP = 0.3  # of the pairs, over the largest hop
-DISORDER = 0.3  # of the random potential, over the largest hop: it opens open shells and holds all momenta
-NOISE = 0.02  # of the pair function, relative to its largest value
+ORDER = 0.5  # staggered field, over the largest hop
+# Random potential, over the largest hop, with exact sums and with chains: it opens open shells and holds all momenta.
+# Chains are better off with a start that is smooth, exact sums with one that has no symmetry to be caught in.
+DISORDER = {True: 0.5, False: 0.1}
+NOISE = {True: 0.2, False: 0.02}  # of the pair function, relative to its largest value
 SAME_LEVEL = 1e-6  # over the largest hop
 
 
@@ -24,37 +26,40 @@ def one_electron_matrix(model):
     return matrix + np.diag(2 * (model.site_field - repulsion).reshape(2, m).mean(axis=0))
 
 
-def paired_mean_field(model, stream, shared=None):
-    """Return (f | phi) (n_levels, n_levels + n_unpaired) of free electrons with a weak gap, and a little noise.
+def paired_mean_field(model, stream, is_exact, shared=None):
+    """Return (f | phi) (n_levels, n_levels + n_unpaired) of a Slater determinant with weak antiferromagnetic order.
 
-    f = sum_k D / (xi_k + (xi_k^2 + D^2)^(1/2)) phi_k phi_k^T over the levels xi_k of h, from the middle between the last
-    level that all pairs fill and the next one; the unpaired electrons have the levels above the pairs.
+    f = sum_k phi_k^up phi_k^down over the lowest levels of h +- w, w a staggered field where hops have two sublattices
+    and a random one elsewhere, with a weak random potential and a little noise; unpaired electrons have the levels
+    above the pairs.  Made symmetric, f is a condensate of singlets that keep off the same site.  With attraction w has
+    one sign, and pairs stay on their site.
 
     Parameters
     ----------
     model : ElectronModel
         Canonical.
     stream : numpy.random.Generator
+    is_exact : bool
+        Sums over all configurations.
     shared : (order, n_levels) intp, optional
-        Translations that f has: then there is no random potential, and the noise is shared.
+        Translations over which f and its noise are averaged.
     """
     m, n_pairs, n_rows = model.n_levels, min(model.filling), max(model.filling)
     matrix = one_electron_matrix(model)
     scale = np.abs(model.exchange_element).max(initial=0.0) or 1.0
-    if shared is None:
-        matrix = matrix + np.diag(DISORDER * scale * stream.uniform(-1, 1, m))
-    levels, vectors = np.linalg.eigh(matrix)
-    ends = levels[max(0, n_pairs - 1)], levels[min(m - 1, n_pairs)]
-    xi, gap = levels - 0.5 * sum(ends), GAP * scale
-    pairs = (vectors * (gap / (xi + np.sqrt(xi**2 + gap**2)))) @ vectors.T
-    pairs /= np.abs(pairs).max()
-    noise = NOISE * stream.standard_normal((m, n_rows - n_pairs + m))
+    bonds = model.exchange_sites[: len(model.exchange_sites) // 2]
+    colours = two_colouring(m, bonds, np.ones(len(bonds), dtype=bool))
+    field = stream.choice([-1.0, 1.0], m) if colours is None else colours.astype(np.float64)
+    potential = DISORDER[is_exact] * stream.uniform(-1, 1, m)
+    signs = (1, 1) if model.pair_coupling.sum() < 0 else (1, -1)
+    vectors = [np.linalg.eigh(matrix + np.diag(scale * (potential + sign * ORDER * field)))[1] for sign in signs]
+    pairs = vectors[0][:, :n_pairs] @ vectors[1][:, :n_pairs].T
+    pairs /= np.abs(pairs).max(initial=1e-300)
+    noise = NOISE[is_exact] * stream.standard_normal((m, n_rows - n_pairs + m))
+    pairs += noise[:, :m]
     if shared is not None:
-        own = np.zeros((m, m))
-        for image in shared:
-            own += noise[:, :m][image[:, None], image] / np.sqrt(len(shared))
-        noise[:, :m] = own
-    return np.concatenate([pairs, vectors[:, n_pairs:n_rows]], axis=1) + noise
+        pairs = sum(pairs[image[:, None], image] for image in shared) / np.sqrt(len(shared))
+    return np.concatenate([pairs, vectors[0][:, n_pairs:n_rows] + noise[:, m:]], axis=1)
 
 
 def likely_momentum(lattice, model):
