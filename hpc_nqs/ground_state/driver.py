@@ -4,7 +4,6 @@
 `quantum_numbers` for how they are imposed.
 """
 
-
 from hpc_nqs.ground_state.first_steps import velocity_of_step
 from hpc_nqs.ground_state.forecast import WINDOW
 from hpc_nqs.ground_state.lower_states import STRENGTH, LowerStates, check_same_sector, load_lower_state
@@ -79,7 +78,7 @@ class Optimization(Computation):
         sampling, part = settings.sampling, settings.ground_state
         self.sweeps = 1 if sampling.sweeps_per_sample == "auto" else sampling.sweeps_per_sample
         step_size = default_step(self.ansatz.model) if part.step_size == "auto" else part.step_size
-        scale = last_scale(settings, self.is_exact, self.wavefunction.n_params)
+        scale = last_scale(settings, self.is_exact, self.ansatz)
         self.descent = Descent(part, step_size, scale, self.is_exact)
         self.warm = False
         self.lower = refusing(self._lower_states) if part.orthogonal_to else None
@@ -248,8 +247,12 @@ class Optimization(Computation):
             self.progress.message(f"step {self.n_steps}: {change.solution.note}")
         self.forecast.note_step(n_samples, self.history[-1]["seconds"] - begin)
         self.progress.update(
-            step=self.n_steps, n_steps=self.settings.ground_state.n_steps, energy=summary["energy"],
-            energy_error=summary["energy_error"], acceptance=acceptance, v_score=summary["v_score"],
+            step=self.n_steps,
+            n_steps=self.settings.ground_state.n_steps,
+            energy=summary["energy"],
+            energy_error=summary["energy_error"],
+            acceptance=acceptance,
+            v_score=summary["v_score"],
             seconds_left=self._seconds_left,
         )
         self.adapt_sweeps(summary["autocorrelation"])

@@ -26,7 +26,9 @@ from hpc_nqs.wavefunctions.pair_determinant import PairDeterminant
 from hpc_nqs.wavefunctions.product import Product
 from hpc_nqs.wavefunctions.rbm import RBM, Feature
 
-ALPHA = 16.0  # hidden units per spin-orbital; eight sites, U = 8: 1.9e-3 of e with 4, 8e-5 with 16
+# Hidden units per spin-orbital, with exact sums and with chains: eight sites, U = 8, sums: 1.9e-3 of e with 4, 8e-5 with 16;
+# sixteen sites, chains: no gain.
+ALPHA = {True: 16.0, False: 4.0}
 GUTZWILLER = 0.12  # tau of the tables at the start, over the largest hop: near the best one at U/t of 4 to 8
 MAX_TABLE_PARAMS = 400  # of the tables: nearest pairs first, as long as they have no more
 WEIGHT_SIZE = 0.1  # of the weights of one feature, in units of 1 / sqrt(number of its images)
@@ -69,8 +71,7 @@ class ElectronAnsatz:
             return self
         pairs = self.wavefunction.first.unprojected()
         wavefunction = Product(pairs, self.wavefunction.second)
-        parity = 1 if pairs.is_symmetric else None
-        return replace(self, wavefunction=wavefunction, sector=Sector(spin_parity=parity), order=1)
+        return replace(self, wavefunction=wavefunction, sector=Sector(), order=1)
 
     def invariance(self):
         """Return unit permutations that leave abs(Psi)^2 unchanged, `SignedPermutations`, the identity first.
@@ -146,7 +147,7 @@ def build_electron_ansatz(settings, lattice, model, seed, sector=None):
     images = SignedPermutations(units)
     tables = CorrelatorProduct(_tables(lattice, model, symmetries, images), system.n_visible)
     tables.fill(_gutzwiller(model))
-    network = _network(ALPHA if choice.alpha == "auto" else choice.alpha, lattice, model, images, stream)
+    network = _network(ALPHA[is_exact] if choice.alpha == "auto" else choice.alpha, lattice, model, images, stream)
     wavefunction = Product(pairs, Product(tables, network))
     return ElectronAnsatz(lattice, model, system, wavefunction, WORD, symmetries, sector, len(pairs.images))
 
@@ -178,7 +179,7 @@ def shared_symmetries(choice, sector, lattice, model):
 
 
 def _pairs(lattice, model, sector, symmetries, stream, is_exact):
-    """Return the projected pair determinants, from a mean field of free electrons in a weak random potential.
+    """Return the projected pair determinants, from a Slater determinant with weak antiferromagnetic order.
 
     Without a projected momentum pairs share translations where these are among the symmetries and no electron is
     unpaired.
@@ -186,10 +187,10 @@ def _pairs(lattice, model, sector, symmetries, stream, is_exact):
     m, n_rows = model.n_levels, max(model.filling)
     orbitals, coefficients = _projection(sector, lattice, model)
     exchanged, signs = np.zeros(len(orbitals), dtype=bool), np.ones(orbitals.shape)
-    if sector.spin_parity == -1:
+    if sector.spin_parity is not None:
         exchanged = np.repeat([False, True], len(orbitals))
         orbitals, signs = np.tile(orbitals, (2, 1)), np.tile(signs, (2, 1))
-        coefficients = np.concatenate([coefficients, -coefficients])
+        coefficients = np.concatenate([coefficients, sector.spin_parity * coefficients])
     if sector.orbital_parity is not None:
         of_groups, factors = _group_signs(sector.orbital_parity, model)
         signs = np.repeat(of_groups, len(orbitals), axis=0)
@@ -199,12 +200,7 @@ def _pairs(lattice, model, sector, symmetries, stream, is_exact):
     if sector.momentum is None and "translation" in symmetries and model.n_up == model.n_down:
         shared = translations(lattice, model)[:, :m]
     start = paired_mean_field(model, stream, is_exact, shared)
-    if sector.spin_parity == 1:
-        start[:, :m] = (start[:, :m] + start[:, :m].T) / 2
-    return PairDeterminant(
-        start, n_rows, model.n_down > model.n_up, orbitals, coefficients, exchanged, sector.spin_parity == 1, shared,
-        signs,
-    )  # fmt: skip
+    return PairDeterminant(start, n_rows, model.n_down > model.n_up, orbitals, coefficients, exchanged, shared, signs)
 
 
 def _group_signs(parities, model):

@@ -7,7 +7,6 @@ from hpc_nqs.hilbert.moves import Moves
 from hpc_nqs.observables.local_sums import layer_means
 
 
-
 class ElectronMeter(LevelMeter):
     """Turns samples of one state of electrons into numbers with error bars.
 
@@ -57,9 +56,7 @@ class ElectronMeter(LevelMeter):
         if self.sums:
             used = np.flatnonzero(evaluation.weights > 0)
             chosen = np.ascontiguousarray(units[used])
-            local[used] = layer_means(
-                self.ansatz.wavefunction, self.moves, self.sums, 1, chosen, self.team.threads
-            )
+            local[used] = layer_means(self.ansatz.wavefunction, self.moves, self.sums, 1, chosen, self.team.threads)
         columns = np.concatenate([self.correlations.measure(units), local], axis=1)
         first = self._energy_columns(samples, evaluation, centre)
         return np.concatenate([first, columns.reshape(*first.shape[:2], columns.shape[1])], axis=2)

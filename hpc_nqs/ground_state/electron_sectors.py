@@ -42,9 +42,7 @@ def electron_search(settings, lattice, model):
     chosen = [electron_sector(settings, lattice, model)]
     if part.sectors != "auto":
         orbitals = orbital_parities(model)[0]
-        chosen = [
-            Sector(tuple(momentum), None, parity, orbital_parity=orbitals) for *momentum, parity in part.sectors
-        ]
+        chosen = [Sector(tuple(momentum), None, parity, orbital_parity=orbitals) for *momentum, parity in part.sectors]
     for sector in chosen:  # a wrong one is refused now, not hours later
         if not has_states(build_electron_ansatz(settings, lattice, model, settings.run.seed or 0, sector)):
             raise ValueError(
@@ -82,7 +80,9 @@ def _every_guess(settings, lattice, model, guess, parities):
     else:
         names = [*point_representations(lattice, model), None]  # the last for representations of more dimensions
         found = [Sector(None, name, parity) for name in names for parity in parities]
-    first = [sector for sector in found if sector.momentum == guess.momentum and sector.spin_parity == guess.spin_parity]
+    first = [
+        sector for sector in found if sector.momentum == guess.momentum and sector.spin_parity == guess.spin_parity
+    ]
     found = _with_orbitals(first + [sector for sector in found if sector not in first], model)
     return found if len(found) <= MAX_SECTORS else []
 

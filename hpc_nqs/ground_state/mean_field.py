@@ -31,8 +31,7 @@ def paired_mean_field(model, stream, is_exact, shared=None):
 
     f = sum_k phi_k^up phi_k^down over the lowest levels of h +- w, w a staggered field where hops have two sublattices
     and a random one elsewhere, with a weak random potential and a little noise; unpaired electrons have the levels
-    above the pairs.  Made symmetric, f is a condensate of singlets that keep off the same site.  With attraction w has
-    one sign, and pairs stay on their site.
+    above the pairs.  With attraction w has one sign for both spins, and pairs stay on their site.
 
     Parameters
     ----------

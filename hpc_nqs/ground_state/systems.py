@@ -33,4 +33,3 @@ def build_meter(settings, ansatz, sampler, team):
     if model.n_up == model.n_down and model.spin_exchange_symmetric:
         images = np.concatenate([images, (images + model.n_levels) % model.n_sites])
     return ElectronMeter(ansatz, build_electron_observables(settings, lattice, model, images), sampler, team)
-

@@ -114,7 +114,8 @@ def purify(model, bond_features):
         site_moves = [moves.add_joint_flip(i) for i in range(n)]
     proposals += site_moves
     if model.of_electrons:
-        pairs = orbitals_between_parts(model) if model.is_canonical else zip(range(n // 2), range(n // 2, n), strict=True)
+        of_one = zip(range(n // 2), range(n // 2, n), strict=True)
+        pairs = orbitals_between_parts(model) if model.is_canonical else of_one
         proposals += [moves.add_joint_exchange(i, j) for i, j in pairs]
     return Purification(
         model=model,

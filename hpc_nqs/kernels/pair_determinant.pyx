@@ -291,10 +291,7 @@ cdef class PairDeterminantAmplitude(Amplitude):
                 self.signs[row, g] = -self.signs[row, g]
 
     cdef void hop_row(self, Py_ssize_t row, Py_ssize_t i, Py_ssize_t a) noexcept nogil:
-        """Move the electron of row i to orbital a: with r = W_ai and w = W_a - e_i
-
-        W -= W_i w / r,  G -= G_i w / r,  V += G_i R_a / r,  R_a = F_a - sum_k W_ak F_k.
-        """
+        """Row i to orbital a, r = W_ai, w = W_a - e_i: W -= W_i w / r, G -= G_i w / r, V += G_i (F_a - W_a F) / r."""
         cdef Py_ssize_t b, j, k, g, old = self.row_orbital[row, i], n_images = self.n_images
         cdef double *outer = &self.outer[0]
         cdef double *factor = &self.factor[0]
@@ -309,14 +306,16 @@ cdef class PairDeterminantAmplitude(Amplitude):
         for k in range(self.n_rows):
             for g in range(n_images):
                 outer[k * n_images + g] = (self.row_ratios[row, a, k, g] - (k == i)) * factor[g]
-        subtract_outer(&self.row_ratios[row, 0, 0, 0], self.n_orbitals, self.n_rows, n_images, i, outer)
-        subtract_outer(&self.inverse[row, 0, 0, 0], self.n_rows, self.n_rows, n_images, i, outer)
+        subtract_outer(&self.row_ratios[row, 0, 0, 0], self.n_orbitals, self.n_rows * n_images, self.n_rows, n_images,
+                       n_images, i, outer)
+        subtract_outer(&self.inverse[row, 0, 0, 0], self.n_rows, self.n_rows * n_images, self.n_rows, n_images,
+                       n_images, i, outer)
         self.row_place[row, old], self.row_place[row, a] = -1, i
         self.row_orbital[row, i] = a
 
     cdef void hop_column(self, Py_ssize_t row, Py_ssize_t j, Py_ssize_t b) noexcept nogil:
         """Move the electron of column j to orbital b: the transpose of `hop_row`."""
-        cdef Py_ssize_t a, i, k, c, g, old = self.column_orbital[row, j], n_images = self.n_images
+        cdef Py_ssize_t a, i, k, g, old = self.column_orbital[row, j], n_images = self.n_images
         cdef double *outer = &self.outer[0]
         cdef double *factor = &self.factor[0]
         cdef double change
@@ -330,28 +329,14 @@ cdef class PairDeterminantAmplitude(Amplitude):
                         outer[a * n_images + g] * self.inverse[row, j, i, g] * factor[g])
         for k in range(self.n_rows):  # v of unpaired columns: their V is G F_b, too, not kept
             for g in range(n_images):
-                change = 0
-                if k < self.n_columns:
-                    change = self.column_ratios[row, k, b, g]
-                else:
-                    for i in range(self.n_rows):
-                        change += self.inverse[row, k, i, g] * self.pairing[self.row_orbital[row, i], b, g]
+                change = self.column_ratios[row, k, b, g] if k < self.n_columns else 0
+                for i in range(self.n_rows if k >= self.n_columns else 0):
+                    change += self.inverse[row, k, i, g] * self.pairing[self.row_orbital[row, i], b, g]
                 outer[k * n_images + g] = (change - (k == j)) * factor[g]
-        for k in range(self.n_rows):
-            if k == j:
-                continue
-            for i in range(self.n_rows):
-                for g in range(n_images):
-                    self.inverse[row, k, i, g] -= outer[k * n_images + g] * self.inverse[row, j, i, g]
-            for c in range(self.n_orbitals if k < self.n_columns else 0):
-                for g in range(n_images):
-                    self.column_ratios[row, k, c, g] -= outer[k * n_images + g] * self.column_ratios[row, j, c, g]
-        for i in range(self.n_rows):
-            for g in range(n_images):
-                self.inverse[row, j, i, g] *= factor[g]
-        for c in range(self.n_orbitals):
-            for g in range(n_images):
-                self.column_ratios[row, j, c, g] *= factor[g]
+        subtract_outer(&self.inverse[row, 0, 0, 0], self.n_rows, n_images, self.n_rows, self.n_rows * n_images,
+                       n_images, j, outer)
+        subtract_outer(&self.column_ratios[row, 0, 0, 0], self.n_orbitals, n_images, self.n_columns,
+                       self.n_orbitals * n_images, n_images, j, outer)
         self.column_place[row, old], self.column_place[row, b] = -1, j
         self.column_orbital[row, j] = b
 
@@ -397,19 +382,19 @@ cdef class PairDeterminantAmplitude(Amplitude):
                             out[row * stride - param[g] - 1] -= self.factor[g] * inverse[g]
 
 
-cdef void subtract_outer(double *matrix, Py_ssize_t n, Py_ssize_t n_rows, Py_ssize_t n_images, Py_ssize_t i,
-                         const double *outer) noexcept nogil:
-    """matrix[v, k] -= matrix[v, i] outer[k] of every lane, *in place*; matrix is (n, n_rows, n_images)."""
+cdef void subtract_outer(double *matrix, Py_ssize_t n_lines, Py_ssize_t to_line, Py_ssize_t n, Py_ssize_t to_next,
+                         Py_ssize_t n_images, Py_ssize_t i, const double *outer) noexcept nogil:
+    """line[k] -= line[i] outer[k] of every line and lane, *in place*; lines and their n entries are so far apart."""
     cdef Py_ssize_t v, k, g
     cdef double *line
+    cdef double *entry
     cdef double *pivot
-    for v in range(n):
-        line = matrix + v * n_rows * n_images
-        pivot = line + i * n_images
-        for k in range(n_rows):
-            if k == i:
-                continue
-            for g in range(n_images):
-                line[k * n_images + g] -= pivot[g] * outer[k * n_images + g]
+    for v in range(n_lines):
+        line = matrix + v * to_line
+        pivot = line + i * to_next
+        for k in range(n):
+            entry = line + k * to_next
+            for g in range(n_images if k != i else 0):
+                entry[g] -= pivot[g] * outer[k * n_images + g]
         for g in range(n_images):  # last: it is read above
             pivot[g] -= pivot[g] * outer[i * n_images + g]

@@ -6,7 +6,8 @@ electrons have orbitals phi of their own, further columns.  That is
     |Psi> = sum_g c_g g^-1 (sum_ab f(a, b) c+_a c+_b)^N prod_k (sum_a phi_k(a) c+_a) |0>,
 
 a condensate of N pairs that holds all Slater determinants (f of rank N) and projected BCS states ([MVMC] D. Tahara,
-M. Imada, JPSJ 77, 114701 (2008), eqs. (9) to (16)).  A symmetric f is a condensate of singlets.
+M. Imada, JPSJ 77, 114701 (2008), eqs. (9) to (16)).  Images that exchange the spins, f(g b, g a), project onto even or
+odd total spin; f itself need not be symmetric: that of antiferromagnetic order is not.
 """
 
 import copy
@@ -37,8 +38,6 @@ class PairDeterminant(Wavefunction):
         Images that exchange the spins besides: f(g b, g a).  None if not given.
     signs : (n_images, n_orbitals) float64, optional
         Images that change the signs of orbitals besides: s_a s_b f(g a, g b).  None if not given.
-    is_symmetric : bool
-        f(a, b) = f(b, a).
     shared : (order, n_orbitals) intp, optional
         Lattice symmetries of f as gathers of the orbitals; the identity alone if not given.
 
@@ -52,10 +51,7 @@ class PairDeterminant(Wavefunction):
     is_complex = False
     n_units = 0  # hidden ones
 
-    def __init__(
-        self, pairing, n_rows, rows_are_down, images, coefficients, exchanged=None, is_symmetric=False, shared=None,
-        signs=None,
-    ):  # fmt: skip
+    def __init__(self, pairing, n_rows, rows_are_down, images, coefficients, exchanged=None, shared=None, signs=None):
         self.n_orbitals, self.n_rows, self.rows_are_down = len(pairing), n_rows, bool(rows_are_down)
         self.n_visible = 2 * self.n_orbitals
         self.images, self.coefficients = images, np.asarray(coefficients, dtype=np.float64)
@@ -63,8 +59,8 @@ class PairDeterminant(Wavefunction):
         self.signs = np.ones(images.shape) if signs is None else np.asarray(signs, dtype=np.float64)
         if pairing.shape[1] > self.n_orbitals and self.exchanged.any():
             raise ValueError("an exchange of spins with unpaired electrons; allowed is one with as many of either spin")
-        self.is_symmetric, self.is_shared = is_symmetric, shared is not None
-        self.entry_param = _entry_params(pairing.shape, is_symmetric, shared)
+        self.is_shared = shared is not None
+        self.entry_param = _entry_params(pairing.shape, shared)
         self.params = np.asarray(pairing, dtype=np.float64).ravel()[first_slots(self.entry_param.ravel())]
         self.lane_param = np.ascontiguousarray(self._lanes(self.entry_param), dtype=np.intc)
 
@@ -119,15 +115,10 @@ class PairDeterminant(Wavefunction):
         return lanes
 
 
-def _entry_params(shape, is_symmetric, shared):
+def _entry_params(shape, shared):
     """Return 1 + k of the parameter behind every entry of (f | phi), (n_orbitals, n_orbitals + n_unpaired) intp."""
-    m = shape[0]
     numbers = np.arange(shape[0] * shape[1]).reshape(shape)
     elements = [] if shared is None else [(_moved(numbers, image), 1) for image in shared]
-    if is_symmetric:
-        transposed = numbers.copy()
-        transposed[:, :m] = numbers[:, :m].T
-        elements.append((transposed.ravel(), 1))
     return tie(elements, numbers.size).reshape(shape)
 
 
