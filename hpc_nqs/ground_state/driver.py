@@ -10,7 +10,7 @@ from hpc_nqs.ground_state.lower_states import STRENGTH, LowerStates, check_same_
 from hpc_nqs.ground_state.plan import (
     N_CHAINS,
     forecast_of,
-    last_scale,
+    last_scale_of,
     regularization_of,
     resolved,
     samples_of_step,
@@ -78,7 +78,7 @@ class Optimization(Computation):
         sampling, part = settings.sampling, settings.ground_state
         self.sweeps = 1 if sampling.sweeps_per_sample == "auto" else sampling.sweeps_per_sample
         step_size = default_step(self.ansatz.model) if part.step_size == "auto" else part.step_size
-        scale = last_scale(settings, self.is_exact, self.ansatz)
+        scale = last_scale_of(settings, self.is_exact, self.ansatz)
         self.descent = Descent(part, step_size, scale, self.is_exact)
         self.warm = False
         self.lower = refusing(self._lower_states) if part.orthogonal_to else None

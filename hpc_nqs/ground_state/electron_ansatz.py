@@ -26,8 +26,8 @@ from hpc_nqs.wavefunctions.pair_determinant import PairDeterminant
 from hpc_nqs.wavefunctions.product import Product
 from hpc_nqs.wavefunctions.rbm import RBM, Feature
 
-# Hidden units per spin-orbital, with exact sums and with chains: eight sites, U = 8, sums: 1.9e-3 of e with 4, 8e-5 with 16;
-# sixteen sites, chains: no gain.
+# Hidden units per spin-orbital, with exact sums and with chains.  Eight sites, U = 8, sums: e off by 1.9e-3 with 4, by
+# 8e-5 with 16; sixteen sites, chains: nothing gained.
 ALPHA = {True: 16.0, False: 4.0}
 GUTZWILLER = 0.12  # tau of the tables at the start, over the largest hop: near the best one at U/t of 4 to 8
 MAX_TABLE_PARAMS = 400  # of the tables: nearest pairs first, as long as they have no more

@@ -54,7 +54,7 @@ def steps_are_exact(settings, ansatz):
     return sums_exactly(settings.sampling, system.n_visible, system.n_up, len(ansatz.invariance()))
 
 
-def last_scale(settings, is_exact, ansatz):
+def last_scale(settings, is_exact, n_params, of_electrons=False):
     """Return the relative shift of S at the end of a run; larger where few samples per parameter leave S noisy.
 
     6x6, J2/J1 = 0.5, 3222 parameters, 2300 to 3000 samples: from a shift of 5e-4 on the energy rises, by 1e-3 at 3e-4.
@@ -67,8 +67,13 @@ def last_scale(settings, is_exact, ansatz):
     if is_exact:
         return EXACT_SCALE
     n_samples = N_SAMPLES if n_samples == "auto" else n_samples
-    few = ansatz.model.of_electrons or n_samples < FEW_SAMPLES * ansatz.wavefunction.n_params
+    few = of_electrons or n_samples < FEW_SAMPLES * n_params
     return NOISY_SCALE if few else DIAG_SCALE
+
+
+def last_scale_of(settings, is_exact, ansatz):
+    """Return `last_scale` of a state."""
+    return last_scale(settings, is_exact, ansatz.wavefunction.n_params, ansatz.model.of_electrons)
 
 
 def regularization_of(settings, ansatz, diag_scale, n_samples):
@@ -135,7 +140,7 @@ def resolved(settings, search, ansatz):
             "exponent": 1.0 if chosen.exponent == "auto" else chosen.exponent,
             "sweeps_per_sample": [1, MAX_SWEEPS] if chosen.sweeps_per_sample == "auto" else chosen.sweeps_per_sample,
         }
-    regularization = regularization_of(settings, ansatz, last_scale(settings, exact, ansatz), n_samples)
+    regularization = regularization_of(settings, ansatz, last_scale_of(settings, exact, ansatz), n_samples)
     step = default_step(ansatz.model) if part.step_size == "auto" else part.step_size
     return {
         "wavefunction": {
@@ -200,7 +205,7 @@ def plan(settings):
     exact = steps_are_exact(settings, ansatz)
     if exact:
         n_samples = _n_orbits(ansatz)
-    solver = regularization_of(settings, ansatz, last_scale(settings, exact, ansatz), n_samples).solver
+    solver = regularization_of(settings, ansatz, last_scale_of(settings, exact, ansatz), n_samples).solver
     sizes = step_sizes(settings, ansatz, n_samples)
     tables = 3 * sizes.n_entries * sizes.n_hidden * 8 * sizes.width
     samples = {"chains": sizes.n_chains, "samples of the last steps": n_samples}

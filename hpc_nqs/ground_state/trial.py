@@ -5,7 +5,7 @@ import dataclasses
 from hpc_nqs.ground_state.plan import (
     N_CHAINS,
     forecast_of,
-    last_scale,
+    last_scale_of,
     regularization_of,
     samples_per_step,
     step_sizes,
@@ -46,7 +46,7 @@ class Trial:
         self.meter = build_meter(settings, ansatz, self.sampler, self.team)
         self.sweeps = 1 if chosen.sweeps_per_sample == "auto" else chosen.sweeps_per_sample
         self.exponent = 1.0 if chosen.exponent == "auto" else chosen.exponent
-        self.scale = last_scale(settings, self.is_exact, ansatz)
+        self.scale = last_scale_of(settings, self.is_exact, ansatz)
         self.most = self.sampler.n_chains if self.is_exact else samples_per_step(settings)
 
     def costs(self):

@@ -6,7 +6,9 @@ import pytest
 from hpc_nqs import tasks
 from hpc_nqs.exact.table import sector_rows, thermal_rows
 from hpc_nqs.ground_state.electron_ansatz import build_electron_ansatz, point_representations
+from hpc_nqs.ground_state.first_steps import first_steps, velocity_of_step
 from hpc_nqs.ground_state.mean_field import likely_momentum, one_electron_matrix
+from hpc_nqs.ground_state.plan import regularization_of
 from hpc_nqs.ground_state.systems import build_meter
 from hpc_nqs.hamiltonians.electron_matrices import to_sparse
 from hpc_nqs.parallel.team import Team
@@ -200,6 +202,25 @@ def test_chains_sample_the_state(name):
         error = rows[1][f"{quantity}_error"]
         assert 0 < error < 0.2
         assert abs(rows[1][quantity] - rows[0][quantity]) < 5 * error
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_first_steps_move_the_determinants_alone(number):
+    """Of five steps one; its velocity is that of a state whose other factors are fixed."""
+    settings = settings_of(RING, 2, 2, momentum=[2])
+    ansatz = ansatz_of(settings)
+    samples = Enumeration(SERIAL, ansatz.system).sample(None, ansatz.system, 1, 1, 1.0)
+    evaluation = evaluate(samples, ansatz.wavefunction, ansatz.system, SERIAL)
+    regularization = regularization_of(settings, ansatz, 1e-6, 36)
+    found = velocity_of_step(number, 5, ansatz, evaluation, samples, regularization, SERIAL, None)
+    n_pairs = ansatz.wavefunction.first.n_params
+    assert (first_steps(5), first_steps(12), first_steps(500)) == (1, 2, 40)
+    assert np.any(found.x[:n_pairs]) and np.any(found.x[n_pairs:]) == (number == 1)
+    energy, step, params = evaluation.energy, 1e-4, ansatz.wavefunction.params
+    ansatz.wavefunction.params = params + step * found.x
+    moved = evaluate(samples, ansatz.wavefunction, ansatz.system, SERIAL)
+    assert (moved.energy - energy) / step == pytest.approx(-2 * found.power, rel=2e-2)
+    assert found.metric(found.x) == pytest.approx(found.speed)
 
 
 @pytest.mark.parametrize(
