@@ -307,7 +307,7 @@ def test_runs_of_ground_states_at_fixed_mu_are_refused():
     grand = {"kind": "kanamori", "U": 4.0, "mu": 2.0}
     for sections, text in (
         ({"model": grand, "run": {"task": "ground_state"}}, "^model.mu = 2: runs of ground states"),
-        ({"model": grand | {"kind": "hubbard"}, "run": {"task": "ground_state"}}, "^model.mu = 2: .* give n_up and n_down"),
+        ({"model": grand | {"kind": "hubbard"}, "run": {"task": "ground_state"}}, "give n_up and n_down"),
     ):
         settings = parse_settings(BASE | sections)
         for function in (tasks.plan, tasks.advice, tasks.resolved, lambda each: tasks.run(each, Team.serial(), "x.h5")):
