@@ -1,4 +1,4 @@
-"""Thermal states of quantum magnets and lattice electrons, ground states of magnets, as neural networks.
+"""Thermal and ground states of quantum magnets and lattice electrons, as neural networks.
 
 From Python::
 

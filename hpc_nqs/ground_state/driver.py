@@ -4,15 +4,13 @@
 `quantum_numbers` for how they are imposed.
 """
 
-
-from hpc_nqs.ground_state.ansatz import build_spin_ansatz
+from hpc_nqs.ground_state.first_steps import velocity_of_step
 from hpc_nqs.ground_state.forecast import WINDOW
 from hpc_nqs.ground_state.lower_states import STRENGTH, LowerStates, check_same_sector, load_lower_state
-from hpc_nqs.ground_state.meter import LevelMeter
 from hpc_nqs.ground_state.plan import (
     N_CHAINS,
     forecast_of,
-    last_scale,
+    last_scale_of,
     regularization_of,
     resolved,
     samples_of_step,
@@ -26,14 +24,11 @@ from hpc_nqs.ground_state.sectors import (
     ONE_SECTOR,
     lies_above,
     polarized_row,
-    search_of,
     unsettled,
     unsettled_remark,
     words,
 )
-from hpc_nqs.hilbert.spins import random_spins
-from hpc_nqs.observables.structure_factors import build_correlations
-from hpc_nqs.reconfiguration.velocity import velocity
+from hpc_nqs.ground_state.systems import build_ansatz, build_meter, search_of
 from hpc_nqs.runs.computation import DONE, FAILED, STOPPED, Computation
 from hpc_nqs.runs.threads import use_threads
 from hpc_nqs.sampling.chains import Chains
@@ -70,7 +65,7 @@ class Optimization(Computation):
         settings = self.settings
         self.sector = sector
         self.ansatz = refusing(
-            build_spin_ansatz, settings, self.lattice, self.model, settings.run.seed, self.sectors[sector]
+            build_ansatz, settings, self.lattice, self.model, settings.run.seed, self.sectors[sector]
         )
         at_once = settings.ground_state.project_after == 0 or self.ansatz.order == 1
         self.projects = at_once if projects is None else projects
@@ -79,12 +74,11 @@ class Optimization(Computation):
         self.system, self.wavefunction = self.ansatz.system, self.ansatz.wavefunction
         self.is_exact = steps_are_exact(settings, self.ansatz)
         self.sampler = self._make_sampler()
-        correlations = build_correlations(settings, self.lattice, self.ansatz.model)
-        self.meter = LevelMeter(self.ansatz, correlations, self.sampler, self.team)
+        self.meter = build_meter(settings, self.ansatz, self.sampler, self.team)
         sampling, part = settings.sampling, settings.ground_state
         self.sweeps = 1 if sampling.sweeps_per_sample == "auto" else sampling.sweeps_per_sample
         step_size = default_step(self.ansatz.model) if part.step_size == "auto" else part.step_size
-        scale = last_scale(settings, self.is_exact, self.wavefunction.n_params)
+        scale = last_scale_of(settings, self.is_exact, self.ansatz)
         self.descent = Descent(part, step_size, scale, self.is_exact)
         self.warm = False
         self.lower = refusing(self._lower_states) if part.orthogonal_to else None
@@ -113,7 +107,7 @@ class Optimization(Computation):
             self.team,
             N_CHAINS if n_chains == "auto" else n_chains,
             self.settings.run.seed,
-            lambda stream: random_spins(self.system, stream),
+            self.system.random_configuration,
         )
 
     def _lower_states(self):
@@ -234,7 +228,10 @@ class Optimization(Computation):
         collapsed = descent.watch(*self._watched(summary), *self._watched(last or summary))
         diag_scale = descent.diag_scale(number)
         regularization = regularization_of(self.settings, self.ansatz, diag_scale, n_samples)
-        change = velocity(evaluation, samples, self.wavefunction, regularization, self.team, descent.velocity)
+        change = velocity_of_step(
+            number, self.settings.ground_state.n_steps, self.ansatz, evaluation, samples, regularization, self.team,
+            descent.velocity,
+        )  # fmt: skip
         acceptance = self.sampler.acceptance(self.team)
         dtau = 0.0 if collapsed else descent.dtau(number)
         params = descent.back() if collapsed else descent.advance(self.wavefunction.params, change, dtau, self.team)
@@ -250,8 +247,12 @@ class Optimization(Computation):
             self.progress.message(f"step {self.n_steps}: {change.solution.note}")
         self.forecast.note_step(n_samples, self.history[-1]["seconds"] - begin)
         self.progress.update(
-            step=self.n_steps, n_steps=self.settings.ground_state.n_steps, energy=summary["energy"],
-            energy_error=summary["energy_error"], acceptance=acceptance, v_score=summary["v_score"],
+            step=self.n_steps,
+            n_steps=self.settings.ground_state.n_steps,
+            energy=summary["energy"],
+            energy_error=summary["energy_error"],
+            acceptance=acceptance,
+            v_score=summary["v_score"],
             seconds_left=self._seconds_left,
         )
         self.adapt_sweeps(summary["autocorrelation"])
@@ -312,7 +313,7 @@ class Optimization(Computation):
                 self.progress.message(
                     "the run has found a state below again; raise ground_state.penalty, or change the seed"
                 )
-        if self.system.n_up is not None:
+        if not self.model.of_electrons and self.system.n_up is not None:
             numbers["sz"] = self.system.n_up - self.system.n_sites / 2
         if self.ansatz.sector.point_group is not None:
             numbers["point_group"] = self.ansatz.sector.point_group

@@ -10,9 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hpc_nqs.ground_state.ansatz import build_spin_ansatz
-from hpc_nqs.ground_state.sectors import search_of
-from hpc_nqs.hilbert.spins import random_spins
+from hpc_nqs.ground_state.systems import build_ansatz, search_of
 from hpc_nqs.runs import run_file
 from hpc_nqs.sampling.chains import Chains
 from hpc_nqs.settings.parsing import parse_settings, read_tables
@@ -32,7 +30,7 @@ class LowerState:
     Attributes
     ----------
     path : str
-    ansatz : SpinAnsatz
+    ansatz : SpinAnsatz or ElectronAnsatz
         With the saved parameters.
     configurations : (n, n_sites) int8
         Of this rank, distributed as abs(phi)^2, or all with their `log_density`.
@@ -60,7 +58,7 @@ class LowerState:
         if sampler.is_exact:
             samples = sampler.sample(None, system, 1, 1, 1.0)
         else:
-            chains = Chains(team, sampler.n_chains, seed ^ (number << 62), lambda stream: random_spins(system, stream))
+            chains = Chains(team, sampler.n_chains, seed ^ (number << 62), system.random_configuration)
             amplitude = wavefunction.amplitude(system.moves)
             chains.warm_up(amplitude, system, n_warm_up, 1.0)
             samples = chains.sample(amplitude, system, max(1, -(-n_samples // sampler.n_chains)), N_SWEEPS, 1.0)
@@ -159,7 +157,7 @@ def load_lower_state(path, team):
     settings = parse_settings(read_tables(text))
     lattice, model = build(settings)
     sector = search_of(settings, lattice, model).sectors[state["sector"]]
-    ansatz = build_spin_ansatz(settings, lattice, model, settings.run.seed, sector)
+    ansatz = build_ansatz(settings, lattice, model, settings.run.seed, sector)
     ansatz.wavefunction.params = state["params"]
     return LowerState(path, ansatz)
 
@@ -184,7 +182,7 @@ def check_same_sector(lower, ansatz):
             f"{where} is in another basis or of another model; give both the same model and wavefunction.marshall"
         )
     stream = np.random.Generator(np.random.Philox(key=1))
-    probes = np.array([random_spins(own, stream) for _ in range(N_PROBES)])
+    probes = np.array([own.random_configuration(stream) for _ in range(N_PROBES)])
     start = _phases(ansatz, lower, probes)
     for images in ansatz.invariance().apply(probes):
         moved = _phases(ansatz, lower, np.ascontiguousarray(images))

@@ -9,7 +9,7 @@ from hpc_nqs.statistics.markov_chains import ChainSums
 from hpc_nqs.wavefunctions.wavefunction import log_psi
 
 ENERGY, ENERGY_SQUARED = range(2)
-FIRST_CORRELATION = 2
+FIRST_OBSERVABLE = 2
 N_PROBES = 64  # configurations on which the quantum numbers of a state are read off
 SAME_PHASE = 1e-6
 
@@ -68,38 +68,42 @@ class LevelMeter:
             dimer_structure_factor, bond_energy (mean energy of a bond per shell, with its coupling), moments of m_q and
             operators where they are asked for, all with errors.
         """
-        n, centre = self.system.n_sites, batches[0][1].energy
+        centre = batches[0][1].energy
         bonds = self.system.bond_hamiltonians()
         parts = [(self._all_columns(samples, evaluation, centre, bonds), evaluation) for samples, evaluation in batches]
         statistics = self._statistics(parts)
-        row = {}
+        row = self._energies(statistics, centre)
 
-        def put(name, function, key=None):
-            value, error = statistics.estimate(function)
-            if key is None:
-                row[name], row[f"{name}_error"] = value, error
-            else:
-                row.setdefault(name, {})[key] = [value, error]
+        def put(name, function, key):
+            row.setdefault(name, {})[key] = list(statistics.estimate(function))
 
-        put("energy", lambda means: (centre + means[:, ENERGY]) / n)
-        put("variance", lambda means: variance_of(means) / n)
-        put("v_score", lambda means: v_score_of(n, variance_of(means), centre + means[:, ENERGY]))
         names = self.correlations.names
-        place = {name: column for column, name in enumerate(names, FIRST_CORRELATION)}
+        place = {name: column for column, name in enumerate(names, FIRST_OBSERVABLE)}
         for name, key in names:
             if name == "near":
                 at, near = place["structure_factor", key], place[name, key]
                 put("correlation_ratio", lambda means, at=at, near=near: 1 - means[:, near] / means[:, at], key)
             else:
                 put(name, lambda means, column=place[name, key]: means[:, column], key)
-        first = FIRST_CORRELATION + self.correlations.n_columns
+        first = FIRST_OBSERVABLE + self.correlations.n_columns
         for column, (shell, (_, n_bonds)) in enumerate(bonds.items(), first):
             put("bond_energy", lambda means, column=column, count=n_bonds: means[:, column] / count, str(shell))
         if self.correlations.orders is not None:
-            row |= self.correlations.orders.row(statistics.estimate, FIRST_CORRELATION + len(names))
+            row |= self.correlations.orders.row(statistics.estimate, FIRST_OBSERVABLE + len(names))
         if self.estimators is not None:
             row |= self.correlations.operators.row(statistics.estimate, first + len(bonds))
         return row | self._chain_meters(parts, statistics.means[ENERGY])
+
+    def _energies(self, statistics, centre):
+        """Return energy, variance per site and V-score with their errors."""
+        n, row = self.system.n_sites, {}
+        for name, function in (
+            ("energy", lambda means: (centre + means[:, ENERGY]) / n),
+            ("variance", lambda means: variance_of(means) / n),
+            ("v_score", lambda means: v_score_of(n, variance_of(means), centre + means[:, ENERGY])),
+        ):
+            row[name], row[f"{name}_error"] = statistics.estimate(function)
+        return row
 
     def quantum_numbers(self, samples):
         """Return the momentum and the spin parity that the state has, those that are sharp; on rank 0.  *Collective*.

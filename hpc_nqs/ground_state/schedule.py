@@ -18,6 +18,7 @@ EXACT_SCALE = 1e-6  # default relative shift of S at the end where nothing is sa
 RISE = 4.0  # errors by which the energy may rise
 CAUTION, RECOVERY, LEAST_CAUTION = 0.5, 1.2, 1e-3  # factors of 1 / shift after a rise and after a fall, and its floor
 COLLAPSE = 0.01  # a step after which the energy has risen by more of its modulus is taken back
+BLOWN = 10.0  # a step after which the error of the energy is so many times the last one, and COLLAPSE |E|, too
 MAX_SCALE = 0.1  # largest relative shift
 MAX_MOVE = 0.3  # of any parameter in one step
 
@@ -87,15 +88,18 @@ class Descent:
     def watch(self, energy, error, last_energy, last_error):
         """Return whether the last change has to be taken back.
 
-        Where the energy has risen beyond the errors the momentum is forgotten and the shift raised.
+        Where the energy has risen beyond the errors the momentum is forgotten and the shift raised; so it is where the
+        error itself blows up, and where the last change then has destroyed the state (of electrons near nodes) it is
+        taken back.
         """
         rise = energy - last_energy
         noise = RISE * np.hypot(error, last_error) + 1e-12 * abs(energy)
-        if rise <= noise:
+        blown = error > BLOWN * last_error and error > COLLAPSE * abs(last_energy)
+        if rise <= noise and not blown:
             self.caution = min(1.0, RECOVERY * self.caution)
             return False
         self.caution, self.change = max(LEAST_CAUTION, CAUTION * self.caution), None
-        return self.origin is not None and rise > noise + COLLAPSE * abs(energy)
+        return self.origin is not None and (blown or rise > noise + COLLAPSE * abs(energy))
 
     def back(self):
         """Return the parameters before the last change; only one change can be taken back."""
@@ -147,5 +151,5 @@ def default_step(model):
 
 def width_bound(model):
     """Return an energy above the width of the spectrum: the sum of the widths of all terms (1 of a bond J = 1)."""
-    return (2 * np.abs(model.pair_coupling).sum() + np.abs(model.exchange_element).sum()
-            + 2 * np.abs(model.flip_element).sum())  # fmt: skip
+    off_diagonal = np.abs(model.off_diagonal_elements).sum() + np.abs(model.flip_element).sum()
+    return 2 * np.abs(model.pair_coupling).sum() + off_diagonal

@@ -21,7 +21,6 @@ from hpc_nqs.ground_state.ansatz import (
     system_of,
 )
 from hpc_nqs.hamiltonians.marshall import marshall
-from hpc_nqs.hilbert.spins import random_spins
 from hpc_nqs.kernels.amplitude import log_psi
 from hpc_nqs.sampling.enumeration import MAX_AUTO, n_configurations, sums_exactly
 from hpc_nqs.symmetry.quantum_numbers import every_sector, marshall_momentum
@@ -97,7 +96,7 @@ def has_states(ansatz):
     """Return whether a sector has states: without any its projected wave function is zero wherever one looks."""
     stream = np.random.Generator(np.random.Philox(key=0))
     system = ansatz.system
-    spins = np.array([random_spins(system, stream) for _ in range(N_LOOKS)])
+    spins = np.array([system.random_configuration(stream) for _ in range(N_LOOKS)])
     logarithms = np.empty(N_LOOKS, dtype=np.complex128)
     log_psi(ansatz.wavefunction.amplitude(system.moves), spins, logarithms)
     return bool(np.isfinite(logarithms).any())

@@ -2,20 +2,16 @@
 
 import dataclasses
 
-from hpc_nqs.ground_state.ansatz import build_spin_ansatz
-from hpc_nqs.ground_state.meter import LevelMeter
 from hpc_nqs.ground_state.plan import (
     N_CHAINS,
     forecast_of,
-    last_scale,
+    last_scale_of,
     regularization_of,
     samples_per_step,
     step_sizes,
     steps_are_exact,
 )
-from hpc_nqs.ground_state.sectors import search_of
-from hpc_nqs.hilbert.spins import random_spins
-from hpc_nqs.observables.structure_factors import build_correlations
+from hpc_nqs.ground_state.systems import build_ansatz, build_meter, search_of
 from hpc_nqs.parallel.team import Team
 from hpc_nqs.reconfiguration.cost_model import step_seconds
 from hpc_nqs.reconfiguration.velocity import velocity
@@ -46,13 +42,11 @@ class Trial:
             self.sampler = Enumeration(self.team, ansatz.system, ansatz.invariance())
         else:
             n_chains = N_CHAINS if chosen.n_chains == "auto" else chosen.n_chains
-            self.sampler = Chains(self.team, n_chains, seed, lambda stream: random_spins(ansatz.system, stream))
-        self.meter = LevelMeter(
-            ansatz, build_correlations(settings, lattice, ansatz.model), self.sampler, self.team
-        )
+            self.sampler = Chains(self.team, n_chains, seed, ansatz.system.random_configuration)
+        self.meter = build_meter(settings, ansatz, self.sampler, self.team)
         self.sweeps = 1 if chosen.sweeps_per_sample == "auto" else chosen.sweeps_per_sample
         self.exponent = 1.0 if chosen.exponent == "auto" else chosen.exponent
-        self.scale = last_scale(settings, self.is_exact, ansatz.wavefunction.n_params)
+        self.scale = last_scale_of(settings, self.is_exact, ansatz)
         self.most = self.sampler.n_chains if self.is_exact else samples_per_step(settings)
 
     def costs(self):
@@ -89,7 +83,7 @@ def forecast(settings, n_ranks=1):
     """Return what a run will take, measured and extrapolated, as a dict: keys as `thermal.trial.forecast`."""
     lattice, model = build(settings)
     search = refusing(search_of, settings, lattice, model)
-    ansatz = refusing(build_spin_ansatz, settings, lattice, model, settings.run.seed or 0, search.sectors[0])
+    ansatz = refusing(build_ansatz, settings, lattice, model, settings.run.seed or 0, search.sectors[0])
     trial = Trial(settings, ansatz, lattice)
     step, final = trial.costs()
     path, n = forecast_of(settings, search, trial.is_exact, trial.sampler.n_chains), len(search.sectors)

@@ -127,7 +127,8 @@ def purify(model, bond_features):
         site_moves = [moves.add_joint_flip(i) for i in range(n)]
     proposals += site_moves
     if model.of_electrons:
-        pairs = _between_parts(model) if model.is_canonical else zip(range(n // 2), range(n // 2, n), strict=True)
+        of_one = zip(range(n // 2), range(n // 2, n), strict=True)
+        pairs = orbitals_between_parts(model) if model.is_canonical else of_one
         proposals += [moves.add_joint_exchange(i, j) for i, j in pairs]
     return Purification(
         model=model,
@@ -140,7 +141,7 @@ def purify(model, bond_features):
     )
 
 
-def _between_parts(model):
+def orbitals_between_parts(model):
     """Return pairs of units of one spin that join the parts of the orbitals that no hops connect, a list of pairs."""
     n = model.n_sites
     links = coo_array((np.ones(len(model.exchange_sites)), tuple(model.exchange_sites.T)), shape=(n, n))

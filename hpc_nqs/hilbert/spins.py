@@ -51,6 +51,10 @@ class SpinSystem(System):
         """Inputs of a wave function: the spins."""
         return self.model.n_sites
 
+    def random_configuration(self, stream):
+        """Return one configuration (n_sites,) int8 of the sector, all equally likely."""
+        return random_spins(self, stream)
+
     def bond_hamiltonians(self):
         """Return {shell: (H of the bonds of that shell alone, number of its bonds)}; empty for the Ising model.
 

@@ -7,6 +7,8 @@ from hpc_nqs.reports.text import describe
 _STATES = {
     "rbm": "a restricted Boltzmann machine",
     "pair_rbm": "a singlet pair product times a restricted Boltzmann machine",
+    "electron_pairs": "pair determinants of electrons times tables over pairs of orbitals and a restricted Boltzmann "
+    "machine",
     "clusters": "tables over pairs and connected clusters of up to {cluster_size} sites",
     "permanent": "an exchange permanent times tables over pairs and connected clusters of up to {cluster_size} sites",
     "hafnian": "an exchange hafnian times tables over pairs and connected clusters of up to {cluster_size} sites",
@@ -118,6 +120,8 @@ def _rings(rows):
 
 def _ground_state(settings, resolved, table):
     state, sampling, part = resolved["wavefunction"], resolved["sampling"], resolved["ground_state"]
+    if MODELS[settings["model"]["kind"]].of_electrons:
+        state = state | {"kind": "electron_pairs"}
     projected = part["projection"]
     sectors = part["sectors"]
     many = f" {sectors} sectors of quantum numbers were optimized one after the other" if sectors > 1 else ""

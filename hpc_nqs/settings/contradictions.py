@@ -95,6 +95,23 @@ def _contradictions_of_electrons(sections):
     if sections["observables"].get("imaginary_time") and sections["model"].get("mu") is None:
         why = "Green functions add an electron; allowed with n_up and n_down is false, true needs model.mu"
         report("observables", "imaginary_time", why)
+    return problems + _contradictions_of_electrons_at_zero(sections, here)
+
+
+def _contradictions_of_electrons_at_zero(sections, here):
+    """Return the problems of options that ground states of electrons do not have; `here` begins what is allowed."""
+    problems, network = [], sections["wavefunction"]
+    report = partial(_report, problems, sections)
+    if sections["run"].get("task") != "ground_state":
+        return problems
+    if network.get("kind") == "rbm":
+        report("wavefunction", "kind", f'a network has no signs of electrons; {here} "auto" or "pair_rbm"')
+    if network.get("parameters") == "complex":
+        report("wavefunction", "parameters", f'determinants are real; {here} "auto" or "real"')
+    if network.get("cluster_size", "auto") != "auto":
+        report("wavefunction", "cluster_size", f'tables are those of pairs of orbitals; {here} "auto"')
+    if sections["ground_state"].get("sz", "auto") != "auto":
+        report("ground_state", "sz", f'Sz is that of n_up and n_down; {here} "auto"')
     return problems
 
 

@@ -72,9 +72,9 @@ def refuse_runs(settings):
     Raises
     ------
     ValueError
-        For magnets whose couplings differ by component and electrons: other tasks than cooling; for these magnets
-        fields along y and products of different components; for more than `MAX_SITES_OF_STATES` sites, but not by the
-        analytic method.
+        For magnets whose couplings differ by component: other tasks than cooling, fields along y and products of
+        different components; for electrons in ground states with a chemical potential; for more than
+        `MAX_SITES_OF_STATES` sites, but not by the analytic method.
     """
     model = MODELS[settings.model.kind]
     by_world_lines = settings.run.task == "thermal" and settings.thermal.method == "analytic"
@@ -82,17 +82,25 @@ def refuse_runs(settings):
     if n_sites > MAX_SITES_OF_STATES and not by_world_lines:
         instead = '; thermal.method = "analytic" takes more' if settings.run.task == "thermal" else ""
         raise ValueError(f"lattice: {n_sites} sites; allowed are up to {MAX_SITES_OF_STATES}{instead}")
-    if not (model.of_electrons or model is XYZ):
-        return
-    if settings.run.task == "ground_state":
-        raise ValueError(f'run.task = "ground_state": with model.kind = "{model.word}" allowed is "thermal"{_INSTEAD}')
+    if model.of_electrons and settings.run.task == "ground_state" and settings.model.mu is not None:
+        raise ValueError(
+            f"model.mu = {settings.model.mu:g}: runs of ground states have fixed numbers of electrons; give n_up "
+            f"and n_down{_INSTEAD}"
+        )
     if model is XYZ:
-        if settings.thermal.method == "analytic":
-            why = f'with model.kind = "{model.word}" allowed is "numerical"'
-            raise ValueError(f'thermal.method = "analytic": {why}{_INSTEAD}')
-        values = {name: value for name, value in settings.model.keywords().items() if name != "kind"}
-        for sentence in model.terms_without_runs(model.completed(values)):
-            raise ValueError(f"{sentence}{_INSTEAD}")
+        _refuse_components(settings, model)
+
+
+def _refuse_components(settings, model):
+    """Refuse what runs of magnets whose couplings differ by component do not do."""
+    word = f'with model.kind = "{model.word}" allowed is'
+    if settings.run.task == "ground_state":
+        raise ValueError(f'run.task = "ground_state": {word} "thermal"{_INSTEAD}')
+    if settings.thermal.method == "analytic":
+        raise ValueError(f'thermal.method = "analytic": {word} "numerical"{_INSTEAD}')
+    values = {name: value for name, value in settings.model.keywords().items() if name != "kind"}
+    for sentence in model.terms_without_runs(model.completed(values)):
+        raise ValueError(f"{sentence}{_INSTEAD}")
 
 
 def _n_sites(lattice):

@@ -59,10 +59,10 @@ class WavefunctionSettings:
     kind: str = option(
         word("auto", "rbm", "clusters", "pair_rbm", "dbm", "permanent", "hafnian", "determinant"),
         "auto",
-        about="wave function; clusters are tables over small clusters, pair_rbm is a pair product times an RBM, dbm a "
-        "deep network that starts as a Trotter network, permanent an exchange permanent times tables over clusters, "
-        "hafnian (Jx != Jy, fields along x) an exchange hafnian times such tables, determinant (electrons) "
-        "determinants with backflow times tables over orbitals",
+        about="wave function; clusters are tables over small clusters, pair_rbm is a pair product times an RBM (of "
+        "electrons with tables over pairs of orbitals), dbm a deep network that starts as a Trotter network, permanent "
+        "an exchange permanent times tables over clusters, hafnian (Jx != Jy, fields along x) an exchange hafnian "
+        "times such tables, determinant (electrons) determinants with backflow times tables over orbitals",
     )
     alpha: float | str = option(
         auto_or(number(0.0, 1000.0, above=True)), "auto", about="hidden units per visible unit, per slice"
@@ -266,7 +266,8 @@ class GroundStateSettings:
         "auto",
         about="total momentum that the state is projected onto, per direction; none: no projection (weights shared "
         "over translations mean momentum 0 all the same); auto: that of Marshall's sign rule for frustrated magnets "
-        "at Sz = 0 and for others with exact sums, else none",
+        "at Sz = 0 and for others with exact sums, else none; of electrons that of filled shells, and at half filling "
+        "of bipartite lattices that of Marshall's rule",
         unit="2 pi / L",
     )
     point_group: str = option(
@@ -279,7 +280,8 @@ class GroundStateSettings:
     spin_parity: int | str = option(
         word("auto", 1, -1),
         "auto",
-        about="parity under the flip of all spins that is projected onto; auto: no projection",
+        about="parity under the flip of all spins that is projected onto, of electrons (-1)^S at n_up = n_down; auto: "
+        "no projection, of electrons 1",
     )
     sz: float | str = option(
         auto_or(number(-1e5, 1e5)),

@@ -37,6 +37,9 @@ class Sector:
         Total Sz.
     unshared : bool or None
         Nothing is shared, so that no other quantum number is imposed.
+    orbital_parity : tuple of int or None
+        Of electrons whose orbitals form groups that they leave in pairs alone: whether the number of electrons in each
+        group is even, 0, or odd, 1.
     """
 
     momentum: tuple | None = None
@@ -44,6 +47,7 @@ class Sector:
     spin_parity: int | None = None
     sz: float | None = None
     unshared: bool | None = None
+    orbital_parity: tuple | None = None
 
 
 def every_sector(lattice, parities=(1, -1)):

@@ -217,7 +217,7 @@ def test_other_instruction_sets(name):
     if name not in names[: names.index(in_use)]:
         pytest.skip("in use already" if name == in_use else "not an instruction set of this processor")
     environment = {**os.environ, "HPC_NQS_SIMD": name}
-    modules = "twins", "rbm", "pairing", "permanent", "softened", "determinant"
+    modules = "twins", "rbm", "pairing", "permanent", "softened", "determinant", "pair_determinant"
     tests = [str(HERE / f"test_{module}.py") for module in modules]
     shown = "from hpc_nqs.kernels.rbm import instruction_sets; print(instruction_sets()[1])"
     for arguments, expected in (

@@ -92,3 +92,23 @@ def test_orthogonal_states_on_any_number_of_ranks(finished, mpiexec):
         assert second["energy"] > first["energy"] + 0.05 and 0 <= second["overlap"] < 0.95
         for name in ("energy", "overlap"):
             assert other[name] == pytest.approx(second[name], rel=1e-6, abs=1e-8)
+
+
+def test_electrons_on_any_number_of_ranks(mpiexec, tmp_path, monkeypatch):
+    """Seven chains on 1, 2 and 3 ranks, then what the other commands make of the run."""
+    monkeypatch.chdir(tmp_path)
+    model = 'kind = "hubbard"\nU = 4.0\nn_up = 3\nn_down = 2'
+    text = INPUT.replace('kind = "heisenberg"', model).replace("sectors = [[3, -1], [1, -1]]", "momentum = [1]")
+    (tmp_path / "electrons.toml").write_text(text)
+    rows = []
+    for n_ranks in (1, 2, 3):
+        done = mpiexec(n_ranks, sys.executable, "-m", "hpc_nqs", "run", "electrons.toml", "-o", f"{n_ranks}.h5")
+        assert done.returncode == 0, done.stderr
+        rows += checkpoint.read_table(f"{n_ranks}.h5")["rows"]
+    for row in rows[1:]:
+        assert row.keys() == rows[0].keys()
+        for name in ("energy", "energy_error", "variance", "double_occupancy", "local_moment", "acceptance"):
+            assert row[name] == pytest.approx(rows[0][name], rel=1e-7, abs=1e-9)
+        for name in ("structure_factor", "charge_structure_factor", "n_k_up", "n_k_down"):
+            np.testing.assert_allclose(row[name]["1,0"], rows[0][name]["1,0"], rtol=1e-7, atol=1e-9)
+    assert (rows[0]["n_up"], rows[0]["n_down"], rows[0]["momentum"]) == (3, 2, [1])

@@ -21,6 +21,11 @@ KINDS = {
     "tfim_cg": {"model": {"kind": "tfim"}, "reconfiguration": {"solver": "cg"}},
     "sample_space": {"reconfiguration": {"solver": "sample_space"}},
     "exact_sum": {"sampling": {"method": "exact_sum"}},
+    "electrons": {"model": {"kind": "hubbard", "U": 4.0, "n_up": 3, "n_down": 2}},
+    "electrons_late": {
+        "model": {"kind": "hubbard", "U": 4.0, "n_up": 2, "n_down": 2},
+        "ground_state": {"momentum": [1], "project_after": 3},
+    },
 }
 
 
@@ -78,7 +83,7 @@ def test_resume_of_a_finished_run_changes_nothing_and_more_steps_extend_it(runs,
 
 
 @pytest.mark.parametrize(("before", "after"), [(1, 2), (3, 1), pytest.param(5, 2, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("kind", ["rbm", "projected"])
+@pytest.mark.parametrize("kind", ["rbm", "projected", "electrons"])
 def test_another_number_of_ranks_continues_the_same_chains(runs, mpiexec, tmp_path, kind, before, after):
     """Five chains; what differs is the rounding of sums."""
     path, alone, source = tmp_path / "run.h5", tmp_path / "alone.h5", tmp_path / "run.toml"

@@ -57,6 +57,16 @@ def test_changes_are_limited():
     assert way.advance(np.zeros(1), velocity([0.1]), 0.5, SERIAL) is not None and way.n_failed == 0
 
 
+def test_a_step_after_which_the_error_blows_up_is_taken_back():
+    """Such a state has lost its weight, whether its energy seems to rise or to fall."""
+    way, start = descent(), np.zeros(1)
+    way.advance(start, velocity([0.1]), 0.5, SERIAL)
+    assert not way.watch(-0.50, 0.009, -0.51, 0.003)
+    assert not way.watch(-0.51, 4e-3, -0.51, 1e-4)  # large beside the last one, and small beside the energy
+    assert way.watch(-3.4, 7.4, -0.51, 0.003) and way.caution == 0.5 and way.change is None
+    assert way.back() is start
+
+
 def test_a_rise_forgets_the_momentum_and_raises_the_shift():
     way = descent()
     params = way.advance(np.zeros(1), velocity([0.1]), 0.5, SERIAL)

@@ -16,11 +16,11 @@ from hpc_nqs.wavefunctions.wavefunction import Wavefunction
 
 PACKAGE = Path(hpc_nqs.__file__).parent
 PROTOCOLS = {
-    System: {"Purification", "SpinSystem", "JointUnits"},
+    System: {"Purification", "SpinSystem", "ElectronSystem", "JointUnits"},
     Wavefunction: {
         "RBM", "PairProduct", "SpinPairs", "CorrelatorProduct", "MismatchFactor", "ExchangePermanent",
         "ExchangeHafnian", "SoftenedHafnian", "SoftenedPermanent", "Product", "ProjectedState", "VariationalDBM",
-        "BackflowDeterminant", "SoftenedDeterminant",
+        "BackflowDeterminant", "SoftenedDeterminant", "PairDeterminant",
     },
     Sampler: {"Chains", "Enumeration", "Rings", "RingEnumeration", "KetBraChains"},
     Evolution: {"AdaptiveEvolution", "PermanentEvolution", "HafnianEvolution", "RingEvolution", "SummedEvolution"},

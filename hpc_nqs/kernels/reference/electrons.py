@@ -103,3 +103,51 @@ class SoftenedDeterminantAmplitude(DeterminantAmplitude):
     def log_derivs(self, visible):
         """Return nothing: there are no parameters."""
         return np.zeros(0)
+
+
+class PairDeterminantAmplitude(Amplitude):
+    """Psi = sum_g c_g det[F^g_ab] of the electrons of one layer in the order of their orbitals, an up unit occupied."""
+
+    width = 1
+
+    def __init__(self, pairing, pairing_param, coefficients, n_rows, rows_are_down, n_params):
+        self.pairing, self.pairing_param, self.coefficients = pairing, pairing_param, coefficients
+        self.n_rows, self.rows_are_down, self.n_params = n_rows, rows_are_down, n_params
+        self.n_orbitals = len(pairing)
+        self.n_visible = 2 * self.n_orbitals
+
+    def entries(self, visible):
+        """Return the rows (n, 1) and columns (1, n) of the matrices in `pairing`."""
+        m = self.n_orbitals
+        up, down = (np.flatnonzero(units > 0) for units in visible.reshape(2, m))
+        rows, columns = (down, up) if self.rows_are_down else (up, down)
+        return np.ix_(rows, [*columns, *range(m, self.pairing.shape[1])])
+
+    def terms(self, visible):
+        """Return c_g det[F^g] of every image."""
+        return self.coefficients * np.linalg.det(np.moveaxis(self.pairing[self.entries(visible)], 2, 0))
+
+    def log_psi(self, visible):
+        """Return ln Psi of one configuration."""
+        terms = self.terms(visible)
+        total = terms.sum()
+        cancels = abs(total) <= 1e-11 * np.abs(terms).sum()
+        return complex(-np.inf) if cancels else np.log(complex(total))
+
+    def ratio(self, visible, proposal):
+        """Return the amplitude of the hops without signs of the order of electrons."""
+        passed = 0
+        for spin, units in enumerate(visible.reshape(2, -1)):
+            ends = sorted(unit % self.n_orbitals for unit in proposal.flips if unit // self.n_orbitals == spin)
+            if ends:  # the electrons in between stand on the way
+                passed += np.sum(units[ends[0] + 1 : ends[1]] > 0)
+        return (-1) ** passed * super().ratio(visible, proposal)
+
+    def log_derivs(self, visible):
+        """Return sum over images and entries of f_k of c_g det_g (F^-1)_ba / Psi."""
+        out, entries, terms = np.zeros(self.n_params), self.entries(visible), self.terms(visible)
+        for g, term in enumerate(terms):
+            inverse, param = np.linalg.inv(self.pairing[entries][..., g]), self.pairing_param[entries][..., g]
+            slopes = np.sign(param) * inverse.T * term / terms.sum()
+            np.add.at(out, np.abs(param[param != 0]) - 1, slopes[param != 0])
+        return out
