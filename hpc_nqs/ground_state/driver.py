@@ -95,9 +95,11 @@ class Optimization(Computation):
 
     @property
     def converged(self):
-        """Whether the V-score of the last steps is below its target."""
-        last = [step["v_score"] for step in self.history[-WINDOW:] if step["sector"] == self.sector]
-        return bool(self.projects and len(last) == WINDOW and max(last) < self.settings.ground_state.v_score)
+        """Whether the V-score of the last steps is below its target, of chains that move."""
+        last = [step for step in self.history[-WINDOW:] if step["sector"] == self.sector]
+        if not self.projects or len(last) < WINDOW or any(step["acceptance"] == 0 for step in last):
+            return False
+        return bool(max(step["v_score"] for step in last) < self.settings.ground_state.v_score)
 
     def _make_sampler(self):
         if self.is_exact:

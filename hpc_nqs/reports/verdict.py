@@ -58,7 +58,8 @@ def judge(table, history=None):
         what = "sector" if table.get("task") == "ground_state" else "temperature"
         return [Verdict("results", "none", BAD, f"No {what} has been reached yet.")]
     if table.get("task") == "ground_state":
-        found = [_completeness(table), _v_score(rows), _sector(table), _r_hat(rows), _effective(rows, history or {})]
+        found = [_completeness(table), _v_score(rows), _sector(table), _acceptance(rows), _r_hat(rows)]
+        found.append(_effective(rows, history or {}))
         return [verdict for verdict in found if verdict is not None]
     clock = table.get("settings", {}).get("thermal", {}).get("clock", "energy")
     found = [
@@ -131,6 +132,14 @@ def _sector(table):
         n_sectors = table["rows"][0]["n_sectors"]
         return Verdict("sector", f"lowest of {n_sectors}", GOOD, "All sectors were searched.")
     return None
+
+
+def _acceptance(rows):
+    """Return the verdict on chains that stand still; None where they move."""
+    if all(row.get("acceptance") != 0.0 for row in rows):
+        return None
+    words = "The chains stand on single configurations, nothing here is a mean; lower step_size or change the seed."
+    return Verdict("acceptance", "0", BAD, words)
 
 
 def _samples(resolved):

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from hpc_nqs.ground_state.driver import WINDOW, Optimization
 from hpc_nqs.ground_state.schedule import (
     EXACT_MOMENTUM,
     LEAST_CAUTION,
@@ -29,6 +30,17 @@ def descent(n_steps=100, is_exact=False, max_change=10.0, start_scale=1e-2, last
 
 def velocity(x):
     return SimpleNamespace(x=np.asarray(x, dtype=float), metric=np.linalg.norm)
+
+
+@pytest.mark.parametrize(("acceptance", "converged"), [(0.3, True), (0.0, False)])
+def test_chains_that_stand_still_have_not_converged(acceptance, converged):
+    """On a single configuration the variance vanishes, whatever its energy."""
+    steps = [{"sector": 0, "v_score": 0.0, "acceptance": 0.3}] * WINDOW
+    steps[-1] = steps[-1] | {"acceptance": acceptance}
+    run = SimpleNamespace(
+        history=steps, sector=0, projects=True, settings=SimpleNamespace(ground_state=SimpleNamespace(v_score=1e-6))
+    )
+    assert Optimization.converged.fget(run) is converged
 
 
 def test_the_schedule():

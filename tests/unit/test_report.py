@@ -184,6 +184,13 @@ def test_the_worst_v_score_judges_a_ground_state_run(v_score, grade):
     assert found == {"run": "look", "V-score": grade, "split R-hat": "good"}
 
 
+def test_chains_that_stand_still_judge_a_ground_state_run():
+    rows = [{"energy": -0.5, "v_score": 0.0, "acceptance": value} for value in (0.3, 0.0)]
+    table_of_levels = {"task": "ground_state", "rows": rows, "settings": SETTINGS, "finished": True}
+    assert grades(table_of_levels)["acceptance"] == "bad"
+    assert "acceptance" not in grades(table_of_levels | {"rows": rows[:1]})
+
+
 class Balance(html.parser.HTMLParser):
     """Notes tags that are opened and not closed, and everything that would be fetched."""
 
