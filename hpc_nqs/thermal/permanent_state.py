@@ -126,7 +126,7 @@ def build_permanent_state(plan):
     permanent = ExchangePermanent(site_images, exchange_amplitudes(model, plan.beta_0), within)
     bonds = strongest_bonds(model)
     tables = CorrelatorProduct(
-        cluster_tables(bonds, site_images, images, plan.settings.wavefunction.cluster_size, _pattern), system.n_visible,
+        cluster_tables(bonds, site_images, images, plan.settings.wavefunction.cluster_size, exchange_pattern), system.n_visible,
         site_images,
     )
     fill_seed(tables, system, plan.beta_0)
@@ -181,7 +181,7 @@ def cluster_tables(bonds, site_images, images, size, pattern):
     return kinds
 
 
-def _pattern(sigma, ancilla):
+def exchange_pattern(sigma, ancilla):
     """Return what a table of three or four sites sees of their spins.
 
     Of three sites the mismatched one, if there is one, and the product of the spins of the others; of four the two

@@ -12,7 +12,7 @@ from hpc_nqs.settings.parsing import parse_settings
 from hpc_nqs.settings.system import build
 from hpc_nqs.symmetry.site_permutations import site_symmetries
 from hpc_nqs.thermal.high_temperature.clusters import lattice_clusters
-from hpc_nqs.thermal.permanent_state import exchange_tables
+from hpc_nqs.thermal.permanent_state import exchange_pattern, cluster_tables
 from hpc_nqs.thermal.plan import state_of
 from hpc_nqs.wavefunctions.cluster_cover import MAX_CODES, MAX_SITES
 from hpc_nqs.wavefunctions.correlator_product import CorrelatorProduct, correlators
@@ -28,7 +28,7 @@ def tables(kind, lengths, names, sizes=(2, 3, 4), with_images=True, few_classes=
     system = purify(model, False)
     images = input_images(system, site_images, True, True)
     if few_classes:
-        kinds = exchange_tables(model.exchange_sites, site_images, images, 4)
+        kinds = cluster_tables(model.exchange_sites, site_images, images, 4, exchange_pattern)
     else:
         pairs = list(itertools.combinations(range(model.n_sites), 2))
         clusters = [each for size in sizes for each in (pairs if size == 2 else lattice_clusters(model, size))]
