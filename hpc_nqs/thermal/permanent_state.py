@@ -124,11 +124,9 @@ def build_permanent_state(plan):
     radius = plan.settings.wavefunction.exchange_radius
     within = None if radius == "auto" else bond_distances(model) <= radius
     permanent = ExchangePermanent(site_images, exchange_amplitudes(model, plan.beta_0), within)
-    bonds = strongest_bonds(model)
-    tables = CorrelatorProduct(
-        cluster_tables(bonds, site_images, images, plan.settings.wavefunction.cluster_size, exchange_pattern), system.n_visible,
-        site_images,
-    )
+    size = plan.settings.wavefunction.cluster_size
+    kinds = cluster_tables(strongest_bonds(model), site_images, images, size, exchange_pattern)
+    tables = CorrelatorProduct(kinds, system.n_visible, site_images)
     fill_seed(tables, system, plan.beta_0)
     return PermanentState(
         lattice=plan.lattice, model=model, system=system, wavefunction=Product(permanent, tables),

@@ -12,7 +12,7 @@ from hpc_nqs.settings.parsing import parse_settings
 from hpc_nqs.settings.system import build
 from hpc_nqs.symmetry.site_permutations import site_symmetries
 from hpc_nqs.thermal.high_temperature.clusters import lattice_clusters
-from hpc_nqs.thermal.permanent_state import exchange_pattern, cluster_tables
+from hpc_nqs.thermal.permanent_state import cluster_tables, exchange_pattern
 from hpc_nqs.thermal.plan import state_of
 from hpc_nqs.wavefunctions.cluster_cover import MAX_CODES, MAX_SITES
 from hpc_nqs.wavefunctions.correlator_product import CorrelatorProduct, correlators
