@@ -6,6 +6,7 @@ from hpc_nqs.reports.text import plan_text, wrapped
 from hpc_nqs.settings.toml_text import format_value
 
 MEMORY = "memory per rank (MB, one rank)"  # as plans have it
+RANGES = {"exponent", "sweeps_per_sample", "n_samples_report"}  # keys whose pairs of numbers are limits
 START_UP = 1.0  # seconds until a run begins: Python, its libraries and the first file
 
 
@@ -38,15 +39,15 @@ def check_text(checked):
 def chosen(resolved, given):
     """Return {section.key: value as in an input} of what stands as "auto" in the settings."""
     return {
-        f"{section}.{key}": _shown(value)
+        f"{section}.{key}": _shown(key, value)
         for section, values in resolved.items()
         for key, value in values.items()
         if given.get(section, {}).get(key) == "auto"
     }
 
 
-def _shown(value):
-    if isinstance(value, list) and len(value) == 2 and all(isinstance(part, (int, float)) for part in value):
+def _shown(key, value):
+    if key in RANGES and isinstance(value, list):
         return f"{value[0]:g} to {value[1]:g}, as the samples ask for"
     return format_value(float(f"{value:.6g}") if isinstance(value, float) else value)
 

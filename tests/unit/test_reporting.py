@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpc_nqs.observables.molar_units import MolarUnits
-from hpc_nqs.reports import lost
+from hpc_nqs.reports import lost, planning
 from hpc_nqs.reports import text as reporting
 from hpc_nqs.reports.numbers import duration, value_text
 from hpc_nqs.runs.progress import Progress, format_line
@@ -367,3 +367,11 @@ def test_the_line_is_in_the_units_of_the_input():
     line = format_line(3, 0.5, 2.0, {"energy": -0.9, "energy_error": 0.01}, None, units)
     assert line == "step 3  T 100/25 K  e -374.2(42) J/mol"
     assert len(format_line(10**12, 1e-300, 1e300, {"energy": -1e300}, 1e12, units)) <= 79
+
+
+def test_pairs_of_numbers_are_limits_of_some_keys_alone():
+    resolved = {"sampling": {"exponent": [0.5, 1.0]}, "ground_state": {"momentum": [0, 0]}}
+    given = {"sampling": {"exponent": "auto"}, "ground_state": {"momentum": "auto"}}
+    assert planning.chosen(resolved, given) == {
+        "sampling.exponent": "0.5 to 1, as the samples ask for", "ground_state.momentum": "[0, 0]"
+    }
