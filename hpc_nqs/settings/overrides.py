@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from hpc_nqs.settings.parsing import SettingsError
+from hpc_nqs.settings.errors import SettingsError
 from hpc_nqs.settings.rules import plain
 from hpc_nqs.settings.toml_text import format_value, shown
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from hpc_nqs.settings import sections as parts
 from hpc_nqs.settings.contradictions import EXCLUSIVE, contradictions, missing
+from hpc_nqs.settings.errors import SettingsError
 from hpc_nqs.settings.lattice_section import LatticeSettings
 from hpc_nqs.settings.not_available import not_available
 from hpc_nqs.settings.rules import plain, written_options
@@ -58,14 +59,6 @@ _FOUNDATIONS = {
 
 # Where what is unknown may be something that this program does not have.
 _OF_PHYSICS, _WORDS_OF_PHYSICS = ("run", "lattice", "model", "observables"), (("run", "task"), ("model", "kind"))
-
-
-class SettingsError(ValueError):
-    """The input is wrong; `problems` lists everything that is, one sentence each."""
-
-    def __init__(self, problems):
-        self.problems = list(problems)
-        super().__init__("\n".join(self.problems))
 
 
 def refusing(function, *arguments):

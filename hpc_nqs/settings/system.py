@@ -1,7 +1,7 @@
 """The lattice and the model that settings describe: the only module that knows both TOML and physics."""
 
 from hpc_nqs.hamiltonians import MODELS, build_model
-from hpc_nqs.settings.parsing import SettingsError
+from hpc_nqs.settings.errors import SettingsError
 from hpc_nqs.settings.toml_text import shown
 
 
