@@ -18,7 +18,7 @@ from hpc_nqs.observables.electrons import build_electron_observables
 from hpc_nqs.observables.green_functions import GreenAverages
 from hpc_nqs.observables.layer_sums import OperatorAverages
 from hpc_nqs.thermal.meter import Meter
-from hpc_nqs.thermal.table_state import TableState
+from hpc_nqs.thermal.table_state import SignedTables
 from hpc_nqs.wavefunctions.backflow_determinant import N_CODES, BackflowDeterminant
 from hpc_nqs.wavefunctions.correlator_product import (
     CorrelatorProduct,
@@ -28,34 +28,20 @@ from hpc_nqs.wavefunctions.correlator_product import (
 )
 from hpc_nqs.wavefunctions.product import Product
 
-TOLERANCE = 2.5e-3  # of a step, times sqrt(N)
 RESIDUAL_LIMIT = {True: 0.003, False: 0.01}  # of kernels of rings, by whether configurations are summed
 COLDEST = 1.0  # kernel of rings, over the largest hop: colder ones lose weight where determinants vanish
 COLDEST_EXCHANGE = 0.5  # the same of chains where electrons exchange orbitals
-POWER_SHARE = 0.4  # of chains, as of permanents
 MAX_SIZE = 3  # orbitals of a table
 BOTH_HOP = 6, 9  # codes of a and b where the electron of the other spin hops between them, too
 MAX_PARAMS = 600  # of the tables; "auto" takes them as long as they have no more
 
 
 @dataclasses.dataclass
-class DeterminantState(TableState):
+class DeterminantState(SignedTables):
     """Determinants with backflow times tables."""
 
     word = "determinant"
     unit_name = "tables"
-    effective_range = (0.4, 0.9)
-    prefers_rings = True
-
-    @property
-    def between_layers(self):
-        """Whether Var(H) is the covariance of the layers: for sums; noise makes it too small."""
-        return self.is_exact
-
-    @property
-    def power_share(self):
-        """Share of -F.x in the clock, see `PermanentState`."""
-        return 0.0 if self.is_exact else POWER_SHARE
 
     @property
     def soft_cut(self):
@@ -63,19 +49,9 @@ class DeterminantState(TableState):
         return 1e-6 if self.is_exact else 1e-5
 
     @property
-    def step_tolerance(self):
-        """Errors per step may grow with the norm of a change."""
-        return TOLERANCE * np.sqrt(self.model.n_lattice_sites)
-
-    @property
     def step_scale(self):
         """The largest hop: what repulsions do is in the tables from the seed on."""
         return np.abs(self.model.exchange_element).max(initial=1e-300)
-
-    @property
-    def typical_growth(self):
-        """Growth of beta per step, and power."""
-        return (0.15, 0.3)
 
     @property
     def coldest_kernel(self):

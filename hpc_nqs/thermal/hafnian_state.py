@@ -14,9 +14,8 @@ from hpc_nqs.hilbert.purification import purify
 from hpc_nqs.sampling.umbrella import Umbrella
 from hpc_nqs.thermal.evolution import AdaptiveEvolution, EvolutionError
 from hpc_nqs.thermal.high_temperature.networks import field_bias, ising_couplings
-from hpc_nqs.thermal.permanent_state import POWER_SHARE, cluster_tables
-from hpc_nqs.thermal.state import tolerance_of_size
-from hpc_nqs.thermal.table_state import TableState
+from hpc_nqs.thermal.permanent_state import cluster_tables
+from hpc_nqs.thermal.table_state import SignedTables
 from hpc_nqs.thermal.unseen_residual import unseen_variance
 from hpc_nqs.wavefunctions.correlator_product import CorrelatorProduct
 from hpc_nqs.wavefunctions.exchange_hafnian import MAX_MISMATCHED, ExchangeHafnian
@@ -74,38 +73,15 @@ class LimitedUmbrella(Umbrella):
 
 
 @dataclasses.dataclass
-class HafnianState(TableState):
+class HafnianState(SignedTables):
     """An exchange hafnian times tables; tolerances, clock and cut are those of permanents."""
 
     word = "hafnian"
-    effective_range = (0.4, 0.9)  # the hot part needs rare configurations
-    tolerance = 2.5e-3  # of a step, times sqrt(N)
-    prefers_rings = True
-
-    @property
-    def between_layers(self):
-        """Whether Var(H) is the covariance of the layers: for sums, as of permanents."""
-        return self.is_exact
-
-    @property
-    def power_share(self):
-        """Share of -F.x in the clock, as of permanents."""
-        return 0.0 if self.is_exact else POWER_SHARE
 
     @property
     def soft_cut(self):
         """Default cut of S relative to its largest eigenvalue, as of permanents."""
         return 1e-8 if self.is_exact else 1e-6
-
-    @property
-    def step_tolerance(self):
-        """Errors per step may grow with the norm of a change."""
-        return tolerance_of_size(self.tolerance, self.model.n_sites)
-
-    @property
-    def typical_growth(self):
-        """Growth of beta per step, and power."""
-        return (0.15, 0.3)
 
     def umbrella(self, seed):
         """Return the `LimitedUmbrella` of chains, None for exact sums."""

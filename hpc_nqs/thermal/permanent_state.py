@@ -17,7 +17,7 @@ from hpc_nqs.sampling.umbrella import Umbrella
 from hpc_nqs.thermal.evolution import AdaptiveEvolution, EvolutionError
 from hpc_nqs.thermal.high_temperature.clusters import strongest_bonds
 from hpc_nqs.thermal.high_temperature.networks import exchange_amplitudes, field_bias, ising_couplings
-from hpc_nqs.thermal.table_state import ExchangeTables
+from hpc_nqs.thermal.table_state import ExchangeTables, SignedTables
 from hpc_nqs.wavefunctions.correlator_product import (
     CorrelatorProduct,
     connected_clusters,
@@ -28,8 +28,6 @@ from hpc_nqs.wavefunctions.exchange_permanent import MAX_PAIRS, ExchangePermanen
 from hpc_nqs.wavefunctions.product import Product
 
 MAX_SIZE = 4  # sites of a cluster
-# of chains: 0 and 1 end 0.014 too low and 0.006 too high at T = 0.35 on 4x4 sites, J2 = 0.5
-POWER_SHARE = 0.4
 MAX_PARAMS = 600  # of all tables; where larger clusters have more, "auto" leaves them out
 UMBRELLA_PAIRS = 12  # largest k of umbrella samples, which would all have the largest and cost more than the run
 
@@ -66,31 +64,16 @@ class LimitedUmbrella(Umbrella):
 
 
 @dataclasses.dataclass
-class PermanentState(ExchangeTables):
+class PermanentState(SignedTables, ExchangeTables):
     """An exchange permanent times tables."""
 
     word = "permanent"
-    tolerance = 2.5e-3
-    prefers_rings = True
 
     @property
     def makes_rings(self):
         """Whether there are amplitudes between all layers: none are lost where a permanent vanishes by its radius."""
         n_pairs = self.model.n_sites * (self.model.n_sites - 1)
         return bool(np.count_nonzero(self.wavefunction.first.pair_param) == n_pairs) and super().makes_rings
-
-    @property
-    def between_layers(self):
-        """Whether Var(H) is the covariance of the layers.
-
-        It is for sums.  Noise makes it too small and e lag behind: chains take the mean of the layers.
-        """
-        return self.is_exact
-
-    @property
-    def power_share(self):
-        """Share of -F.x in the clock: the mean of the layers runs ahead where the state explains little."""
-        return 0.0 if self.is_exact else POWER_SHARE
 
     @property
     def soft_cut(self):
@@ -105,11 +88,6 @@ class PermanentState(ExchangeTables):
     def umbrella(self, seed):
         """Return the `LimitedUmbrella` of chains, None for exact sums."""
         return None if self.is_exact else LimitedUmbrella(self.system, seed, self.model.largest_coupling)
-
-    @property
-    def typical_growth(self):
-        """Growth of beta per step, and power."""
-        return (0.15, 0.3)
 
     def evolution(self, regularization, control, team):
         """Return the `PermanentEvolution`."""

@@ -14,7 +14,7 @@ from hpc_nqs.sampling.chains import Samples
 from hpc_nqs.sampling.enumeration import Enumeration
 from hpc_nqs.settings.parsing import parse_settings
 from hpc_nqs.settings.system import build
-from hpc_nqs.thermal import permanent_state
+from hpc_nqs.thermal import permanent_state, table_state
 from hpc_nqs.thermal.ansatz import build_state
 from hpc_nqs.thermal.evolution import EvolutionError, StepControl
 from hpc_nqs.wavefunctions.wavefunction import log_psi
@@ -165,5 +165,5 @@ def test_chains_and_sums_have_clocks_of_their_own():
     """Sums take the covariance of the layers, chains the mean and a share of -F.x; the path of neither is an error."""
     sums, chains = (state_of(SYSTEMS["j1j2_6"], sampling={"method": name}) for name in ("exact_sum", "metropolis"))
     assert (sums.between_layers, sums.power_share) == (True, 0.0)
-    assert (chains.between_layers, chains.power_share) == (False, permanent_state.POWER_SHARE)
+    assert (chains.between_layers, chains.power_share) == (False, table_state.POWER_SHARE)
     assert not sums.has_noisy_path and not chains.has_noisy_path
