@@ -9,23 +9,17 @@ and measured on the kernel Phi with ZERO B_s in place of every det_s that vanish
 times a local energy (H Phi) / (ZERO B_s).  What the kernel adds elsewhere is of the order of ZERO.
 """
 
-import numpy as np
-
 from hpc_nqs.kernels.softened_determinant import SoftenedDeterminantAmplitude
-from hpc_nqs.wavefunctions.backflow_determinant import BackflowDeterminant
-from hpc_nqs.wavefunctions.exchange_hafnian import ExchangeHafnian
-from hpc_nqs.wavefunctions.product import Product
-from hpc_nqs.wavefunctions.softened_hafnian import SoftenedHafnian
-from hpc_nqs.wavefunctions.wavefunction import Wavefunction
+from hpc_nqs.wavefunctions.softened import Softened
 
 # Error of e of one ring over that of abs(Phi) at shares 0.05, 0.1, 0.2, 0.3, exact sums of the 4-site ring (2,2) at the
 # seed: U = 4, b = 0.67, R = 3 1.05, 1.03, 1.03, 1.04; b = 0.5, R = 4 1.03, 1.03, 1.04, 1.05; U = 8, b = 0.67, R = 3
 # 1.09, 1.05, 1.02, 1.01.
 SHARE = 0.2
-ZERO = 1e-9
+ZERO = 1e-9  # share of kernels
 
 
-class SoftenedDeterminant(Wavefunction):
+class SoftenedDeterminant(Softened):
     """Density or kernel of determinants at whatever parameters these have; it has none of its own.
 
     Parameters
@@ -42,40 +36,15 @@ class SoftenedDeterminant(Wavefunction):
         When the share is not above 0 or above 1.
     """
 
-    width = 1
-    is_complex = False
-    n_units = 0
-    n_params = 0
+    word = "determinant"
 
     def __init__(self, determinant, share=SHARE, is_density=True):
-        if not 0 < share <= 1:
-            raise ValueError(f"share = {share} of a softened determinant; allowed are 0 < share <= 1")
-        self.determinant, self.share, self.is_density = determinant, share, is_density
-        self.n_visible, self.params = determinant.n_visible, np.zeros(0)
-
-    def arrays(self):
-        """Return the arrays of the determinant."""
-        return self.determinant.arrays()
+        super().__init__(determinant, share)
+        self.is_density = is_density
 
     def amplitude(self, moves):
         """Return the compiled amplitude at the present parameters of the determinant."""
-        determinant = self.determinant
+        determinant = self.inner
         return SoftenedDeterminantAmplitude(
             determinant.propagator(), determinant.entry_param, determinant.groups, self.share, self.is_density
         )
-
-
-def without_zeros(wavefunction):
-    """Return the kernel that rings are measured on: the same but for zeros of determinants, see the module.
-
-    And but for those of hafnians that lose pairs of sites.
-    """
-    if isinstance(wavefunction, BackflowDeterminant):
-        return SoftenedDeterminant(wavefunction, ZERO, is_density=False)
-    if isinstance(wavefunction, ExchangeHafnian) and wavefunction.loses_pairs:
-        return SoftenedHafnian(wavefunction, ZERO, is_density=False)
-    if isinstance(wavefunction, Product):
-        first, second = without_zeros(wavefunction.first), without_zeros(wavefunction.second)
-        if first is not wavefunction.first or second is not wavefunction.second:
-            return Product(first, second)
-    return wavefunction

@@ -10,13 +10,13 @@ import numpy as np
 from scipy.sparse.csgraph import shortest_path
 
 from hpc_nqs.kernels.softened_hafnian import SoftenedHafnianAmplitude
-from hpc_nqs.wavefunctions.wavefunction import Wavefunction
+from hpc_nqs.wavefunctions.softened import Softened
 
 SHARE = 0.2  # that of permanents
 SHORT = 1e-9  # of a path with factors of 1 or more, which must not count as no path
 
 
-class SoftenedHafnian(Wavefunction):
+class SoftenedHafnian(Softened):
     """Density or kernel of a hafnian at whatever parameters that has; it has none of its own.
 
     Parameters
@@ -33,26 +33,17 @@ class SoftenedHafnian(Wavefunction):
         When the share is not above 0 or above 1.
     """
 
-    width = 1
-    is_complex = False
-    n_units = 0
-    n_params = 0
+    word = "hafnian"
 
     def __init__(self, hafnian, share=SHARE, is_density=True):
-        if not 0 < share <= 1:
-            raise ValueError(f"share = {share} of a softened hafnian; allowed are 0 < share <= 1")
-        self.hafnian, self.share, self.is_density = hafnian, share, is_density
-        self.n_visible, self.params = hafnian.n_visible, np.zeros(0)
-
-    def arrays(self):
-        """Return the arrays of the hafnian."""
-        return self.hafnian.arrays()
+        super().__init__(hafnian, share)
+        self.is_density = is_density
 
     def amplitude(self, moves):
         """Return the compiled amplitude at the present parameters of the hafnian."""
-        factors, singles = self.hafnian.factors(), self.hafnian.singles()
+        factors, singles = self.inner.factors(), self.inner.singles()
         return SoftenedHafnianAmplitude(
-            factors, bounds(factors), singles, self.hafnian.max_sites, self.share, self.is_density
+            factors, bounds(factors), singles, self.inner.max_sites, self.share, self.is_density
         )
 
 

@@ -16,13 +16,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from hpc_nqs.kernels.softened import SoftenedPermanentAmplitude
-from hpc_nqs.wavefunctions.backflow_determinant import BackflowDeterminant
-from hpc_nqs.wavefunctions.exchange_hafnian import ExchangeHafnian
-from hpc_nqs.wavefunctions.exchange_permanent import ExchangePermanent
-from hpc_nqs.wavefunctions.product import Product
-from hpc_nqs.wavefunctions.softened_determinant import SoftenedDeterminant
-from hpc_nqs.wavefunctions.softened_hafnian import SoftenedHafnian
-from hpc_nqs.wavefunctions.wavefunction import Wavefunction
+from hpc_nqs.wavefunctions.softened import Softened
 
 # Of the kernels of 4x4 sites, J2 = 0.5, the error of one independent ring, in units of that with the best share, at
 # shares 0, 0.05, 0.1, 0.2, 0.3, 0.5: of e (b = 1, R = 3) 1.04, 1.02, 1.01, 1.01, 1, 1.01 and (b = 2, R = 4) 1.47, 1.04,
@@ -31,7 +25,7 @@ from hpc_nqs.wavefunctions.wavefunction import Wavefunction
 SHARE = 0.2
 
 
-class SoftenedPermanent(Wavefunction):
+class SoftenedPermanent(Softened):
     """w of an exchange permanent at whatever parameters that has; it has none of its own.
 
     Parameters
@@ -46,45 +40,15 @@ class SoftenedPermanent(Wavefunction):
         When the share is not above 0 or above 1.
     """
 
-    width = 1
-    is_complex = False
-    n_units = 0
-    n_params = 0
+    word = "permanent"
 
     def __init__(self, permanent, share=SHARE):
-        if not 0 < share <= 1:
-            raise ValueError(f"share = {share} of a softened permanent; allowed are 0 < share <= 1")
-        self.permanent, self.share = permanent, share
-        self.n_visible, self.params = permanent.n_visible, np.zeros(0)
-
-    def arrays(self):
-        """Return the arrays of the permanent."""
-        return self.permanent.arrays()
+        super().__init__(permanent, share)
 
     def amplitude(self, moves):
         """Return the compiled amplitude at the present parameters of the permanent."""
-        permanent = self.permanent
+        permanent = self.inner
         return SoftenedPermanentAmplitude(permanent.exchange(), permanent.pair_param, permanent.max_pairs, self.share)
-
-
-def sampling_density(wavefunction, share=SHARE):
-    """Return the wave function whose modulus links of rings are sampled from, for one at its present parameters.
-
-    Every exchange permanent or hafnian whose matchings compete is softened, by `share`, hafnians that lose pairs, too,
-    and every determinant of electrons; a wave function without one is its own density.
-    """
-    if isinstance(wavefunction, ExchangePermanent) and has_competing_signs(wavefunction.exchange()):
-        return SoftenedPermanent(wavefunction, share)
-    if isinstance(wavefunction, ExchangeHafnian):
-        softens = wavefunction.loses_pairs or hafnian_has_competing_signs(wavefunction)
-        return SoftenedHafnian(wavefunction, share) if softens else wavefunction
-    if isinstance(wavefunction, BackflowDeterminant):
-        return SoftenedDeterminant(wavefunction)
-    if isinstance(wavefunction, Product):
-        first, second = (sampling_density(part, share) for part in (wavefunction.first, wavefunction.second))
-        if first is not wavefunction.first or second is not wavefunction.second:
-            return Product(first, second)
-    return wavefunction
 
 
 def has_competing_signs(exchange):
@@ -99,23 +63,10 @@ def has_competing_signs(exchange):
     exchange : (n_sites, n_sites) float64
         r, symmetric; the diagonal is not used.
     """
-    return not any(_has_site_signs(sign * exchange) for sign in (1, -1))
+    return not any(has_site_signs(sign * exchange) for sign in (1, -1))
 
 
-def hafnian_has_competing_signs(hafnian):
-    """Whether matchings of some configuration of an `ExchangeHafnian` may have products of both signs.
-
-    Sites with spin up and with spin down are different ones then.  Being matched with none is being matched with one
-    more site, which is there as often as it is needed: r and q must have the signs of both sites with that.
-    """
-    (antiparallel, parallel), alone = hafnian.factors(), np.tile(hafnian.singles(), 2)
-    between = np.block([[parallel, antiparallel], [antiparallel, parallel]])
-    if not alone.any():
-        return has_competing_signs(between)
-    return not _has_site_signs(np.block([[between, alone[:, None]], [alone, np.zeros((1, 1))]]))
-
-
-def _has_site_signs(exchange):
+def has_site_signs(exchange):
     """Whether r_ik = c_i c_k |r_ik| with signs c_i."""
     n_sites = len(exchange)
     i, k = np.nonzero(np.triu(exchange, 1))

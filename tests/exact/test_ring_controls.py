@@ -14,7 +14,7 @@ from hpc_nqs.thermal.rings import controls
 from hpc_nqs.thermal.rings.chains import RingChains
 from hpc_nqs.thermal.rings.measurement import RingMeasurement
 from hpc_nqs.thermal.rings.meter import RingSums
-from hpc_nqs.wavefunctions.softened_permanent import sampling_density
+from hpc_nqs.wavefunctions.link_functions import sampling_density
 
 CASES = {
     "frustrated": {"lattice": {"kind": "chain", "lengths": [5]},

@@ -16,8 +16,7 @@ from hpc_nqs.thermal.rings.layers import links_of
 from hpc_nqs.thermal.rings.measurement import RingMeasurement
 from hpc_nqs.thermal.rings.meter import energies_of
 from hpc_nqs.thermal.rings.traces import RingTraces
-from hpc_nqs.wavefunctions.softened_determinant import without_zeros
-from hpc_nqs.wavefunctions.softened_permanent import sampling_density
+from hpc_nqs.wavefunctions.link_functions import sampling_density, without_zeros
 
 SERIAL = Team.serial()
 N_LINKS = 3

@@ -9,9 +9,10 @@ from hpc_nqs.kernels.amplitude import log_psi
 from hpc_nqs.kernels.metropolis import follow_path
 from hpc_nqs.kernels.softened import SoftenedPermanentAmplitude
 from hpc_nqs.wavefunctions.exchange_permanent import ExchangePermanent
+from hpc_nqs.wavefunctions.link_functions import sampling_density
 from hpc_nqs.wavefunctions.mismatch_factor import MismatchFactor
 from hpc_nqs.wavefunctions.product import Product
-from hpc_nqs.wavefunctions.softened_permanent import SoftenedPermanent, has_competing_signs, sampling_density
+from hpc_nqs.wavefunctions.softened_permanent import SoftenedPermanent, has_competing_signs
 
 N_SITES = 6
 SHARE = 0.25
@@ -168,7 +169,7 @@ def test_what_is_softened():
     bipartite.params = frustrated.params
     softened = sampling_density(plain, 0.3)
     assert isinstance(softened, Product) and softened.second is factor
-    assert softened.first.permanent is bipartite and softened.first.share == 0.3
+    assert softened.first.inner is bipartite and softened.first.share == 0.3
     assert isinstance(sampling_density(frustrated), SoftenedPermanent)
 
 

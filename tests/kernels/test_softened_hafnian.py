@@ -12,10 +12,9 @@ from hpc_nqs.kernels.reference import amplitudes
 from hpc_nqs.kernels.reference import hafnian as reference
 from hpc_nqs.kernels.softened_hafnian import SoftenedHafnianAmplitude
 from hpc_nqs.wavefunctions.exchange_hafnian import ExchangeHafnian
+from hpc_nqs.wavefunctions.link_functions import sampling_density, without_zeros
 from hpc_nqs.wavefunctions.product import Product
-from hpc_nqs.wavefunctions.softened_determinant import without_zeros
 from hpc_nqs.wavefunctions.softened_hafnian import SoftenedHafnian, bounds
-from hpc_nqs.wavefunctions.softened_permanent import sampling_density
 
 N = 6
 

@@ -15,8 +15,9 @@ from hpc_nqs.settings.parsing import parse_settings
 from hpc_nqs.settings.system import build
 from hpc_nqs.thermal.ansatz import build_state
 from hpc_nqs.thermal.deep.ring_chains import RingEnumeration, ring_moves, straight_ring
+from hpc_nqs.wavefunctions.link_functions import sampling_density
 from hpc_nqs.wavefunctions.product import Product
-from hpc_nqs.wavefunctions.softened_permanent import SoftenedPermanent, sampling_density
+from hpc_nqs.wavefunctions.softened_permanent import SoftenedPermanent
 from hpc_nqs.wavefunctions.wavefunction import log_psi
 
 FALSE_ALARM = 1e-6

@@ -27,7 +27,7 @@ PROTOCOLS = {
     Driver: {"Cooling", "Optimization", "PathIntegral"},
     Solver: {"SoftCut", "Cholesky", "DistributedCholesky", "ConjugateGradients", "SampleSpace"},
 }
-BASES = {"ExactSampler", "Computation", "ShiftedSolver"}  # share code, complete no protocol
+BASES = {"ExactSampler", "Computation", "ShiftedSolver", "Softened"}  # share code, complete no protocol
 CASES = [(protocol, name) for protocol, names in PROTOCOLS.items() for name in sorted(names)]
 
 

@@ -7,8 +7,7 @@ import zlib
 from hpc_nqs.thermal.measured_row import is_accurate
 from hpc_nqs.thermal.rings.chains import RingChains
 from hpc_nqs.thermal.rings.meter import RingSums, ring_row
-from hpc_nqs.wavefunctions.softened_determinant import without_zeros
-from hpc_nqs.wavefunctions.softened_permanent import sampling_density
+from hpc_nqs.wavefunctions.link_functions import sampling_density, without_zeros
 
 WARM_UP = 100  # sweeps from a straight ring
 LEAST_BATCHES = 8  # before errors are trusted
