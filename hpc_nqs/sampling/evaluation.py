@@ -46,6 +46,12 @@ class Evaluation:
         energies = self.energies.mean(axis=1)
         return energies if self.penalty is None else energies + self.penalty
 
+    def of(self, chosen):
+        """Return the same of some samples alone, a slice or indices; weights, sums and means stay those of all."""
+        names = "energies", "log_psi", "weights", "penalty", "controls"
+        values = {name: getattr(self, name) for name in names}
+        return replace(self, **{name: each[chosen] for name, each in values.items() if each is not None})
+
     def log_derivs(self, configurations, part, out, threads):
         """Write O_k of the samples `part` to `out` (n, n_params * width) float64, *in place*, by some `Threads`."""
         rows = configurations[part]
@@ -111,12 +117,7 @@ def every(stride, samples, evaluation, team):
         log_density=samples.log_density[chosen],
     )
     return fewer, replace(
-        evaluation, energies=evaluation.energies[chosen], log_psi=evaluation.log_psi[chosen],
-        weights=weights / totals[0], n_effective=totals[0] ** 2 / totals[1],
-        **{
-            name: values if values is None else values[chosen]
-            for name, values in (("penalty", evaluation.penalty), ("controls", evaluation.controls))
-        },
+        evaluation.of(chosen), weights=weights / totals[0], n_effective=totals[0] ** 2 / totals[1]
     )
 
 

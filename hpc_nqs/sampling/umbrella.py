@@ -119,3 +119,21 @@ def fitted_rows(umbrella_samples, means, energy, variance, wavefunction, team):
     unusable = umbrella_samples[1].weights == 0
     log_derivs[unusable], weights[unusable] = 0, 0
     return log_derivs - means, deviations, weights
+
+
+class LimitedUmbrella(Umbrella):
+    """Umbrella samples of a product whose first factor has no more than some mismatched sites.
+
+    Parameters
+    ----------
+    limit : int
+        What the first factor is `limited` to.
+    """
+
+    def __init__(self, system, seed, strongest, limit):
+        super().__init__(system, seed, strongest)
+        self.limit = limit
+
+    def scaled(self, wavefunction, factor):
+        """Return the state with fewer mismatched sites and an amplitude sqrt(factor) more for every one."""
+        return super().scaled(Product(wavefunction.first.limited(self.limit), wavefunction.second), factor)

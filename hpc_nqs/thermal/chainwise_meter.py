@@ -79,9 +79,5 @@ def single_chains(samples, evaluation):
             samples, configurations=samples.configurations[c : c + 1], first_chain=samples.first_chain + c,
             log_density=samples.log_density[part],
         )
-        own = dataclasses.replace(
-            evaluation, energies=evaluation.energies[part], log_psi=evaluation.log_psi[part],
-            weights=evaluation.weights[part],
-        )
-        parts.append((some, own))
+        parts.append((some, evaluation.of(part)))
     return parts

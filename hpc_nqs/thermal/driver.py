@@ -9,7 +9,6 @@ import numpy as np
 
 from hpc_nqs.runs.computation import DONE, FAILED, STOPPED, Computation
 from hpc_nqs.runs.threads import use_threads
-from hpc_nqs.sampling.evaluation import evaluate
 from hpc_nqs.settings.parsing import SettingsError
 from hpc_nqs.thermal.ansatz import build_state
 from hpc_nqs.thermal.batches import Batches
@@ -268,9 +267,7 @@ class Cooling(Computation):
             self.warm = True
         n_per_chain = max(1, -(-n_samples // self.sampler.n_chains))
         samples = self.sampler.sample(amplitude, system, n_per_chain, self.sweeps, self.exponent)
-        if controls is None:
-            return samples, self.evolution.evaluate(samples, amplitude)
-        return samples, evaluate(samples, self.ansatz.wavefunction, system, self.team, amplitude, controls)
+        return samples, self.evolution.evaluate(samples, amplitude, controls)
 
     def _adapt(self, summary):
         """Move the sampling exponent and the sweeps per sample towards their targets, from reduced numbers only."""

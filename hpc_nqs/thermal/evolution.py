@@ -108,7 +108,7 @@ class Evolution(Protocol):
     checks_energy: bool
     follows_expansion: bool
 
-    def evaluate(self, samples, amplitude=None):
+    def evaluate(self, samples, amplitude=None, controls=None):
         """Return the evaluation of the present parameters on samples of the state's sampler.  *Collective*."""
 
     def velocity(self, samples, evaluation):
@@ -158,9 +158,9 @@ class AdaptiveEvolution(Evolution):
         """Whether the next step takes the state from the cluster expansion."""
         return self.beta < self.expansion_beta
 
-    def evaluate(self, samples, amplitude=None):
-        """Return the `Evaluation` of the present parameters.  *Collective*."""
-        return evaluate(samples, self.wavefunction, self.system, self.team, amplitude)
+    def evaluate(self, samples, amplitude=None, controls=None):
+        """Return the `Evaluation` of the present parameters, with that of some `ControlVariates`.  *Collective*."""
+        return evaluate(samples, self.wavefunction, self.system, self.team, amplitude, controls)
 
     def velocity(self, samples, evaluation):
         """Return the `Velocity` at the present parameters.  *Collective*."""
@@ -180,6 +180,10 @@ class AdaptiveEvolution(Evolution):
         """
         if self.follows_expansion and samples.exponent:
             samples, evaluation = every(METER_STRIDE, samples, evaluation, self.team)
+        return self.velocity(samples, evaluation)
+
+    def velocity_of_stage(self, samples, evaluation):
+        """Return the `Velocity` of a further stage of a step, of which the residual does not count.  *Collective*."""
         return self.velocity(samples, evaluation)
 
     def slope(self, velocity):
@@ -230,7 +234,7 @@ class AdaptiveEvolution(Evolution):
         while step is None and cut.soft_cut is not None and cut.soft_cut < MAX_SOFT_CUT:
             # a node of exact sums: directions along which Psi changes nowhere else are left out
             cut = self.regularization = dataclasses.replace(cut, soft_cut=10 * cut.soft_cut)
-            around = self.velocity(samples, evaluation)
+            around = self.velocity_of_stage(samples, evaluation)
             step = self._step(samples, evaluation, around, beta_target, max(self.dtau, WIDE_STEP * self.beta))
         self.regularization = self.own_regularization
         if step is None:
@@ -293,7 +297,7 @@ class AdaptiveEvolution(Evolution):
             trial = self.evaluate(samples)
             if not trial.n_effective > MIN_OVERLAP * evaluation.n_effective:
                 return None, np.inf
-            stages.append(self.velocity(samples, trial))
+            stages.append(self.velocity_of_stage(samples, trial))
             changes.append(self.change(stages[-1]))
         if not np.isfinite(stages[-1].x).all():
             return None, np.inf

@@ -11,18 +11,17 @@ import numpy as np
 import scipy.linalg
 
 from hpc_nqs.hilbert.purification import purify
-from hpc_nqs.sampling.umbrella import Umbrella
 from hpc_nqs.thermal.evolution import AdaptiveEvolution, EvolutionError
 from hpc_nqs.thermal.high_temperature.networks import field_bias, ising_couplings
 from hpc_nqs.thermal.permanent_state import cluster_tables
-from hpc_nqs.thermal.table_state import SignedTables
+from hpc_nqs.thermal.table_state import MatchingTables
 from hpc_nqs.thermal.unseen_residual import unseen_variance
 from hpc_nqs.wavefunctions.correlator_product import CorrelatorProduct
 from hpc_nqs.wavefunctions.exchange_hafnian import MAX_MISMATCHED, ExchangeHafnian
 from hpc_nqs.wavefunctions.product import Product
 
 STRONG = 0.5  # bonds whose largest coupling is at least so large, relative to that of all, connect sites of clusters
-UMBRELLA_SITES = 12  # most mismatched sites of umbrella samples, which would all have as many and cost most of the run
+UMBRELLA_SITES = 12  # most mismatched sites of umbrella samples
 
 
 class HafnianEvolution(AdaptiveEvolution):
@@ -30,16 +29,20 @@ class HafnianEvolution(AdaptiveEvolution):
 
     def __init__(self, state, regularization, control, team):
         super().__init__(state, regularization, control, team)
-        self.counts_unseen = state.wavefunction.first.loses_pairs
+        self.loses_pairs = state.wavefunction.first.loses_pairs
 
     def velocity(self, samples, evaluation):
         """Return the `Velocity` at the present parameters.  *Collective*."""
         found = super().velocity(samples, evaluation)
-        if not self.counts_unseen or not found.variance > 0:
+        if not self.loses_pairs or not found.variance > 0:
             return found
         unseen = unseen_variance(samples, evaluation, self.system, self.team)
         whole = found.variance + unseen
         return dataclasses.replace(found, residual=(found.residual * found.variance + unseen) / whole)
+
+    def velocity_of_stage(self, samples, evaluation):
+        """Return the `Velocity` without what samples do not see.  *Collective*."""
+        return super().velocity(samples, evaluation)
 
     def advance(self, samples, evaluation, first, beta_target):
         """Make one step as `AdaptiveEvolution` does.  *Collective*.
@@ -56,36 +59,19 @@ class HafnianEvolution(AdaptiveEvolution):
                     f"{found:.0f} mismatched sites at beta = {self.beta:.6g}; hafnians are summed up to "
                     f"{MAX_MISMATCHED}. Stop at higher temperatures, or take {MAX_MISMATCHED} sites or fewer"
                 )
-        counts, self.counts_unseen = self.counts_unseen, False  # the stages of a step need no residual
-        try:
-            return super().advance(samples, evaluation, first, beta_target)
-        finally:
-            self.counts_unseen = counts
-
-
-class LimitedUmbrella(Umbrella):
-    """Umbrella samples of a hafnian with no more than UMBRELLA_SITES mismatched sites."""
-
-    def scaled(self, wavefunction, factor):
-        """Return the state with fewer mismatched sites and an amplitude sqrt(factor) more for every one."""
-        limited = Product(wavefunction.first.limited(UMBRELLA_SITES), wavefunction.second)
-        return super().scaled(limited, factor)
+        return super().advance(samples, evaluation, first, beta_target)
 
 
 @dataclasses.dataclass
-class HafnianState(SignedTables):
+class HafnianState(MatchingTables):
     """An exchange hafnian times tables; tolerances, clock and cut are those of permanents."""
 
     word = "hafnian"
 
     @property
-    def soft_cut(self):
-        """Default cut of S relative to its largest eigenvalue, as of permanents."""
-        return 1e-8 if self.is_exact else 1e-6
-
-    def umbrella(self, seed):
-        """Return the `LimitedUmbrella` of chains, None for exact sums."""
-        return None if self.is_exact else LimitedUmbrella(self.system, seed, self.model.largest_coupling)
+    def umbrella_limit(self):
+        """Most mismatched sites of umbrella samples."""
+        return UMBRELLA_SITES
 
     def evolution(self, regularization, control, team):
         """Return the `HafnianEvolution`."""

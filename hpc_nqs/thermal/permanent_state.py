@@ -13,11 +13,10 @@ import numpy as np
 from scipy.sparse.csgraph import shortest_path
 
 from hpc_nqs.hilbert.purification import purify
-from hpc_nqs.sampling.umbrella import Umbrella
 from hpc_nqs.thermal.evolution import AdaptiveEvolution, EvolutionError
 from hpc_nqs.thermal.high_temperature.clusters import strongest_bonds
 from hpc_nqs.thermal.high_temperature.networks import exchange_amplitudes, field_bias, ising_couplings
-from hpc_nqs.thermal.table_state import ExchangeTables, SignedTables
+from hpc_nqs.thermal.table_state import ExchangeTables, MatchingTables
 from hpc_nqs.wavefunctions.correlator_product import (
     CorrelatorProduct,
     connected_clusters,
@@ -29,7 +28,7 @@ from hpc_nqs.wavefunctions.product import Product
 
 MAX_SIZE = 4  # sites of a cluster
 MAX_PARAMS = 600  # of all tables; where larger clusters have more, "auto" leaves them out
-UMBRELLA_PAIRS = 12  # largest k of umbrella samples, which would all have the largest and cost more than the run
+UMBRELLA_PAIRS = 12  # largest k of umbrella samples
 
 
 class PermanentEvolution(AdaptiveEvolution):
@@ -54,17 +53,8 @@ class PermanentEvolution(AdaptiveEvolution):
         return super().advance(samples, evaluation, first, beta_target)
 
 
-class LimitedUmbrella(Umbrella):
-    """Umbrella samples of a permanent with no more than UMBRELLA_PAIRS mismatched sites of either side."""
-
-    def scaled(self, wavefunction, factor):
-        """Return the state with fewer mismatched sites and an amplitude sqrt(factor) more for every one."""
-        limited = Product(wavefunction.first.limited(UMBRELLA_PAIRS), wavefunction.second)
-        return super().scaled(limited, factor)
-
-
 @dataclasses.dataclass
-class PermanentState(SignedTables, ExchangeTables):
+class PermanentState(MatchingTables, ExchangeTables):
     """An exchange permanent times tables."""
 
     word = "permanent"
@@ -76,18 +66,9 @@ class PermanentState(SignedTables, ExchangeTables):
         return bool(np.count_nonzero(self.wavefunction.first.pair_param) == n_pairs) and super().makes_rings
 
     @property
-    def soft_cut(self):
-        """Default cut of S relative to its largest eigenvalue.
-
-        With 1e-5 chains lose directions along which the state has to go: 4x4 sites, J2 = 0, e at T = 1 and, on four
-        links of that state, at 0.5 is -0.0008 and -0.0023(4) off, with 1e-6 -0.0005 and -0.0009(4).  Finer cuts keep
-        noise: J2 = 0.5, with 1e-5, 1e-6, 1e-8 0.0010(3), 0.0007(3), 0.0020(5) at T = 0.5.
-        """
-        return 1e-8 if self.is_exact else 1e-6
-
-    def umbrella(self, seed):
-        """Return the `LimitedUmbrella` of chains, None for exact sums."""
-        return None if self.is_exact else LimitedUmbrella(self.system, seed, self.model.largest_coupling)
+    def umbrella_limit(self):
+        """Largest k of umbrella samples."""
+        return UMBRELLA_PAIRS
 
     def evolution(self, regularization, control, team):
         """Return the `PermanentEvolution`."""

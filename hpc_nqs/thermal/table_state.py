@@ -5,7 +5,7 @@ import dataclasses
 from hpc_nqs.hilbert.purification import purify
 from hpc_nqs.observables.control_variates import ControlVariates
 from hpc_nqs.observables.spin_averages import SpinAverages
-from hpc_nqs.sampling.umbrella import Umbrella
+from hpc_nqs.sampling.umbrella import LimitedUmbrella, Umbrella
 from hpc_nqs.thermal.conserved import conserved_directions
 from hpc_nqs.thermal.evolution import KUTTA
 from hpc_nqs.thermal.high_temperature.clusters import correlator_state, lattice_clusters
@@ -111,6 +111,34 @@ class SignedTables(TableState):
     def typical_growth(self):
         """Growth of beta per step, and power."""
         return (0.15, 0.3)
+
+
+@dataclasses.dataclass
+class MatchingTables(SignedTables):
+    """Tables times a sum over matchings of mismatched sites, a permanent or a hafnian.
+
+    Attributes
+    ----------
+    umbrella_limit : int
+        What the function is `limited` to in umbrella samples, which would all have the most mismatched sites and cost
+        more than the run.
+    """
+
+    @property
+    def soft_cut(self):
+        """Default cut of S relative to its largest eigenvalue.
+
+        Permanents: with 1e-5 chains lose directions along which the state has to go: 4x4 sites, J2 = 0, e at T = 1 and,
+        on four links of that state, at 0.5 is -0.0008 and -0.0023(4) off, with 1e-6 -0.0005 and -0.0009(4).  Finer
+        cuts keep noise: J2 = 0.5, with 1e-5, 1e-6, 1e-8 0.0010(3), 0.0007(3), 0.0020(5) at T = 0.5.
+        """
+        return 1e-8 if self.is_exact else 1e-6
+
+    def umbrella(self, seed):
+        """Return the `LimitedUmbrella` of chains, None for exact sums."""
+        if self.is_exact:
+            return None
+        return LimitedUmbrella(self.system, seed, self.model.largest_coupling, self.umbrella_limit)
 
 
 @dataclasses.dataclass

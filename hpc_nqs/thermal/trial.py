@@ -6,7 +6,6 @@ from hpc_nqs.parallel.team import Team
 from hpc_nqs.reconfiguration.cost_model import step_seconds
 from hpc_nqs.runs.pace import costs_of_parts, timed
 from hpc_nqs.sampling.chains import Samples
-from hpc_nqs.sampling.evaluation import evaluate
 from hpc_nqs.sampling.sampler import part_of
 from hpc_nqs.thermal.driver import START_EXPONENT
 from hpc_nqs.thermal.forecast import MAX_STEPS, Pace
@@ -84,9 +83,7 @@ class Trial:
         samples = self.sampler.sample(amplitude, state.system, per_chain, self.sweeps, self.exponent)
         if state.is_exact:
             samples = part_of(samples, n_samples)
-        if controls is None:
-            return samples, self.evolution.evaluate(samples, amplitude)
-        return samples, evaluate(samples, state.wavefunction, state.system, self.team, amplitude, controls)
+        return samples, self.evolution.evaluate(samples, amplitude, controls)
 
     def cold_factor(self):
         """Return how much longer the energies of samples with layers that know nothing of each other take.

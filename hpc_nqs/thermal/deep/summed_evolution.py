@@ -37,10 +37,10 @@ class SummedEvolution(AdaptiveEvolution):
         self.deep_sum = DeepSum(state.wavefunction)
         self.hamiltonian = to_sparse(self.system.model)
 
-    def evaluate(self, samples, amplitude=None):
+    def evaluate(self, samples, amplitude=None, controls=None):
         """Return the `SummedEvaluation` at the present parameters, of samples that hold every configuration once.
 
-        *Collective*.
+        *Collective*.  There are no controls.
         """
         numbers = bits_of(samples.flat)
         psi, derivs = self.deep_sum.amplitudes(numbers)
