@@ -315,8 +315,6 @@ class Optimization(Computation):
                 self.progress.message(
                     "the run has found a state below again; raise ground_state.penalty, or change the seed"
                 )
-        if not self.model.of_electrons and self.system.n_up is not None:
-            numbers["sz"] = self.system.n_up - self.system.n_sites / 2
         if self.ansatz.sector.point_group is not None:
             numbers["point_group"] = self.ansatz.sector.point_group
         lowest_of = ONE_SECTOR if self.search.finds_lowest else self.search.lowest_of

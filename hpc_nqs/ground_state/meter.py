@@ -106,9 +106,9 @@ class LevelMeter:
         return row
 
     def quantum_numbers(self, samples):
-        """Return the momentum and the spin parity that the state has, those that are sharp; on rank 0.  *Collective*.
+        """Return Sz, and the momentum and the spin parity that the state has, those that are sharp.  *Collective*.
 
-        They are read off the ratios Psi(g s) / Psi(s) on a few configurations, in the unrotated basis.
+        These are read off the ratios Psi(g s) / Psi(s) on a few configurations of rank 0, in the unrotated basis.
         """
         probes = np.ascontiguousarray(samples.flat[:: max(1, len(samples.flat) // N_PROBES)])
         found = {}
@@ -117,7 +117,8 @@ class LevelMeter:
             usable = np.isfinite(base) & (base.real > base.real.max() - 20)
             probes, base = probes[usable], base[usable]
             found = self._momentum(probes, base) | self._spin_parity(probes, base)
-        return self.team.broadcast_object(found)
+        n_up = self.system.n_up
+        return self.team.broadcast_object(found) | ({} if n_up is None else {"sz": n_up - self.system.n_sites / 2})
 
     def _momentum(self, probes, base):
         lattice = self.ansatz.lattice

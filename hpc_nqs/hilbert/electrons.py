@@ -6,9 +6,8 @@ import numpy as np
 
 from hpc_nqs.hamiltonians.electron_model import ElectronModel
 from hpc_nqs.hilbert.moves import Moves
-from hpc_nqs.hilbert.purification import orbitals_between_parts
-from hpc_nqs.hilbert.system import System
-from hpc_nqs.kernels.local_energy import Hamiltonian
+from hpc_nqs.hilbert.purification import orbitals_between_parts, random_occupations
+from hpc_nqs.hilbert.system import System, layer_hamiltonian
 
 
 @dataclass(frozen=True)
@@ -54,8 +53,7 @@ class ElectronSystem(System):
 
     def random_configuration(self, stream):
         """Return one configuration (n_visible,) int8, all equally likely."""
-        occupied = np.arange(self.model.n_levels) < np.array(self.model.filling)[:, None]
-        return (2 * stream.permuted(occupied, axis=1).ravel().astype(np.int8) - 1).astype(np.int8)
+        return random_occupations(self.model.filling, self.model.n_levels, stream)
 
 
 def electron_system(model):
@@ -83,16 +81,5 @@ def electron_system(model):
         model=model,
         moves=moves,
         proposals=np.array(terms + others, dtype=np.intp),
-        hamiltonians=(_hamiltonian(model, terms),),
-    )
-
-
-def _hamiltonian(model, terms):
-    return Hamiltonian(
-        np.ascontiguousarray(model.pair_sites, dtype=np.intp),
-        np.ascontiguousarray(model.pair_coupling, dtype=np.float64),
-        np.array(model.site_field),
-        np.array(terms, dtype=np.intp),
-        np.ascontiguousarray(model.off_diagonal_elements, dtype=np.float64),
-        model.constant,
+        hamiltonians=(layer_hamiltonian(model, terms),),
     )

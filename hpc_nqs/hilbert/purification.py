@@ -16,8 +16,7 @@ from scipy.sparse.csgraph import connected_components
 
 from hpc_nqs.hamiltonians.spin_model import SpinModel
 from hpc_nqs.hilbert.moves import Moves
-from hpc_nqs.hilbert.system import System
-from hpc_nqs.kernels.local_energy import Hamiltonian
+from hpc_nqs.hilbert.system import System, layer_hamiltonian
 from hpc_nqs.symmetry.signed_permutations import SignedPermutations
 
 
@@ -135,7 +134,7 @@ def purify(model, bond_features):
         bond_features=bond_features,
         moves=moves,
         proposals=np.array(proposals, dtype=np.intp),
-        hamiltonians=tuple(_layer_hamiltonian(model, layer, terms[layer]) for layer in (0, 1)),
+        hamiltonians=tuple(layer_hamiltonian(model, terms[layer], layer, 2) for layer in (0, 1)),
         terms=np.array(terms, dtype=np.intp),
         site_moves=np.array(site_moves, dtype=np.intp),
     )
@@ -153,20 +152,10 @@ def orbitals_between_parts(model):
     return pairs
 
 
-def _layer_hamiltonian(model, layer, terms):
-    """Return H on one layer; on ancilla spins opposite to sigma the field changes sign."""
-    n = model.n_sites
-    field = np.zeros(2 * n)
-    field_sign = -1.0 if layer == 1 and model.conserves_sz else 1.0
-    field[layer * n : (layer + 1) * n] = field_sign * model.site_field
-    return Hamiltonian(
-        np.ascontiguousarray(model.pair_sites + layer * n, dtype=np.intp),
-        np.ascontiguousarray(model.pair_coupling, dtype=np.float64),
-        field,
-        np.array(terms, dtype=np.intp),
-        np.ascontiguousarray(model.off_diagonal_elements, dtype=np.float64),
-        model.constant,
-    )
+def random_occupations(filling, n_levels, stream):
+    """Return the units (2 n_levels,) int8 of so many electrons of either spin, all configurations equally likely."""
+    occupied = np.arange(n_levels) < np.array(filling)[:, None]
+    return (2 * stream.permuted(occupied, axis=1).ravel().astype(np.int8) - 1).astype(np.int8)
 
 
 def random_layer(purification, stream):
@@ -174,9 +163,7 @@ def random_layer(purification, stream):
     filling = purification.model.filling
     if filling is None:
         return (2 * stream.integers(0, 2, size=purification.n_sites) - 1).astype(np.int8)
-    n_levels = purification.n_sites // 2
-    occupied = np.arange(n_levels) < np.array(filling)[:, None]
-    return (2 * stream.permuted(occupied, axis=1).ravel().astype(np.int8) - 1).astype(np.int8)
+    return random_occupations(filling, purification.n_sites // 2, stream)
 
 
 def random_pairs(purification, stream):

@@ -9,7 +9,7 @@ import numpy as np
 
 from hpc_nqs.hamiltonians.spin_model import SpinModel
 from hpc_nqs.hilbert.moves import Moves
-from hpc_nqs.hilbert.system import System
+from hpc_nqs.hilbert.system import System, layer_hamiltonian
 from hpc_nqs.kernels.local_energy import Hamiltonian
 
 
@@ -65,8 +65,14 @@ class SpinSystem(System):
             chosen = np.flatnonzero(model.exchange_shell == shell)
             bonds = {tuple(pair) for pair in model.exchange_sites[chosen].tolist()}
             kept = np.array([tuple(pair) in bonds for pair in model.pair_sites.tolist()], dtype=bool)
-            terms = np.arange(len(model.exchange_sites))
-            parts[shell] = _hamiltonian(model, terms, kept, chosen, field=False), len(chosen)
+            of_shell = Hamiltonian(
+                np.ascontiguousarray(model.pair_sites[kept], dtype=np.intp),
+                np.ascontiguousarray(model.pair_coupling[kept]),
+                np.zeros(model.n_sites),
+                chosen,
+                np.ascontiguousarray(model.exchange_element[chosen]),
+            )
+            parts[shell] = of_shell, len(chosen)
         return parts
 
 
@@ -89,13 +95,12 @@ def spin_system(model, sz=None):
     moves = Moves(n_visible=n, n_sites=0, bond_features=False)
     terms = [moves.add_exchange(i, j) for i, j in model.exchange_sites]
     terms += [moves.add_flip(i) for i in model.flip_sites]
-    everything = np.arange(len(model.pair_sites)) >= 0
     return SpinSystem(
         model=model,
         n_up=n_up,
         moves=moves,
         proposals=np.array(terms, dtype=np.intp),
-        hamiltonians=(_hamiltonian(model, np.array(terms), everything, np.arange(len(terms))),),
+        hamiltonians=(layer_hamiltonian(model, terms),),
     )
 
 
@@ -113,18 +118,6 @@ def _sector(model, sz):
             f"ground_state.sz = {sz:g}: allowed are whole steps from {1 - n / 2:g} to {n / 2 - 1:g} on {n} sites"
         )
     return n_up
-
-
-def _hamiltonian(model, terms, kept_pairs, kept_terms, field=True):
-    """Return H with some of its pair terms and some of its moves."""
-    elements = np.concatenate([model.exchange_element, model.flip_element])
-    return Hamiltonian(
-        np.ascontiguousarray(model.pair_sites[kept_pairs], dtype=np.intp),
-        np.ascontiguousarray(model.pair_coupling[kept_pairs]),
-        np.array(model.site_field if field else np.zeros(model.n_sites)),
-        np.ascontiguousarray(terms[kept_terms], dtype=np.intp),
-        np.ascontiguousarray(elements[kept_terms]),
-    )
 
 
 def random_spins(system, stream):

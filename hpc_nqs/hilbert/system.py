@@ -1,10 +1,11 @@
-"""What every system of spins offers to chains and local energies."""
+"""What every system of spins or electrons offers to chains and local energies."""
 
 from typing import Protocol
 
 import numpy as np
 
 from hpc_nqs.hilbert.moves import Moves
+from hpc_nqs.kernels.local_energy import Hamiltonian
 
 
 class System(Protocol):
@@ -41,3 +42,27 @@ class System(Protocol):
     @property
     def n_inputs(self) -> int:
         """Inputs of a wave function, the visible units first."""
+
+
+def layer_hamiltonian(model, terms, layer=0, n_layers=1):
+    """Return H on one of several layers; on ancilla spins opposite to sigma the field changes sign.
+
+    Parameters
+    ----------
+    model : SpinModel or ElectronModel
+    terms : sequence of int
+        The moves of its off-diagonal terms on this layer.
+    layer, n_layers : int
+    """
+    n = model.n_sites
+    field = np.zeros(n_layers * n)
+    field_sign = -1.0 if layer == 1 and model.conserves_sz else 1.0
+    field[layer * n : (layer + 1) * n] = field_sign * model.site_field
+    return Hamiltonian(
+        np.ascontiguousarray(model.pair_sites + layer * n, dtype=np.intp),
+        np.ascontiguousarray(model.pair_coupling, dtype=np.float64),
+        field,
+        np.array(terms, dtype=np.intp),
+        np.ascontiguousarray(model.off_diagonal_elements, dtype=np.float64),
+        model.constant,
+    )
