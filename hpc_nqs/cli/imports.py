@@ -7,6 +7,7 @@ from hpc_nqs.settings.parsing import SettingsError
 
 MAX_CUTOFF = 100.0  # angstrom, of bonds of a crystal
 OF_STRUCTURES = ("atom", "cutoff", "couplings")
+OF_RESPACK = ("cut_lengths", "double_counting", "range")
 
 
 def import_input(options):
@@ -23,15 +24,11 @@ def import_input(options):
         if crystal.is_structure(name, text):
             print(_structure_input(texts, options), end="")
             return DONE
-        for option in OF_STRUCTURES:
-            if getattr(options, option):
-                raise SettingsError([f"--{option}: only for CIF files and lists of sites"])
+        _refuse(options, OF_STRUCTURES, "only for CIF files and lists of sites")
         if wannier90.is_hr_file(text) or any(wannier90.kind_of(each) for each, _ in texts):
             print(_wannier_input(texts, options), end="")
             return DONE
-        for option in ("filling", "cut_lengths", "double_counting", "range"):
-            if getattr(options, option):
-                raise SettingsError([f"--{option.replace('_', '-')}: only for files of Wannier90 and RESPACK"])
+        _refuse(options, ("filling", *OF_RESPACK), "only for files of Wannier90 and RESPACK")
         if len(options.files) > 1 or expert_mode.is_pair_file(text) or expert_mode.is_namelist(text):
             terms, remarks = expert_mode.read_expert(options.files, options.program)
         else:
@@ -41,6 +38,13 @@ def import_input(options):
     carry_over = electron_terms if isinstance(terms, electron_terms.ElectronTerms) else spin_terms
     print(carry_over.input_text(terms, remarks, _numbers_of("temperatures", options.temperatures or "")), end="")
     return DONE
+
+
+def _refuse(options, names, why):
+    """Raise SettingsError for the first of some options that is given."""
+    for name in names:
+        if getattr(options, name):
+            raise SettingsError([f"--{name.replace('_', '-')}: {why}"])
 
 
 def _numbers_of(option, words):
@@ -57,9 +61,7 @@ def _structure_input(texts, options):
     """Return the input of a cluster of a crystal; `texts` are [(name, text)] of one file."""
     from hpc_nqs.importers import structures
 
-    for option in ("filling", "cut_lengths", "double_counting", "range", "program"):
-        if getattr(options, option):
-            raise SettingsError([f"--{option.replace('_', '-')}: not for CIF files and lists of sites"])
+    _refuse(options, ("filling", *OF_RESPACK, "program"), "not for CIF files and lists of sites")
     if len(texts) > 1:
         raise SettingsError([f"{', '.join(name for name, _ in texts)}: one CIF file or list of sites at a time"])
     numbers = {
@@ -103,9 +105,7 @@ def _wannier_input(texts, options):
     lengths, filling = tuple(map(int, lengths)), tuple(map(int, numbers["filling"]))
     files = wannier90.by_kind(texts)
     if set(files) <= {"hr", "wsvec"}:
-        for option in ("cut_lengths", "double_counting", "range"):
-            if getattr(options, option):
-                raise SettingsError([f"--{option.replace('_', '-')}: only for NAME_ur.dat and others of RESPACK"])
+        _refuse(options, OF_RESPACK, "only for NAME_ur.dat and others of RESPACK")
         name, text = files["hr"]
         return wannier90.input_text(
             text, name, lengths, cut[0], numbers["temperatures"], filling, files.get("wsvec")

@@ -232,8 +232,7 @@ def choose_kind(choice, rotated, balanced, sector, lattice):
     if choice.kind == "pair_rbm" and not possible:
         raise ValueError(
             'wavefunction.kind = "pair_rbm": singlet pairs have real parameters, so they need Sz = 0 and momenta 0 or '
-            "pi; "
-            'allowed is "rbm"'
+            'pi; allowed is "rbm"'
         )
     return choice.kind
 

@@ -5,6 +5,15 @@ import numpy as np
 MAX_DENSE_SITES = 16
 
 
+def pair_matrix(n_sites, sites, values):
+    """Return values (n_terms,) added up at sites (n_terms, 2) and at the transposed places, (n_sites, n_sites)."""
+    matrix = np.zeros((n_sites, n_sites))
+    sites = np.asarray(sites, dtype=np.intp).reshape(-1, 2)
+    np.add.at(matrix, (sites[:, 0], sites[:, 1]), values)
+    np.add.at(matrix, (sites[:, 1], sites[:, 0]), values)
+    return matrix
+
+
 def diagonal(model, configurations):
     """Return sum c s_i s_j + sum h_i s_i of configurations (n, n_sites) of +1/-1, as (n,) float64."""
     spins = np.asarray(configurations, dtype=np.float64)

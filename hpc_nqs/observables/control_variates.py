@@ -15,6 +15,7 @@ elsewhere.
 import numpy as np
 from scipy.sparse import vstack
 
+from hpc_nqs.hamiltonians.matrices import pair_matrix
 from hpc_nqs.kernels.local_energy import local_energies
 from hpc_nqs.observables.pair_classes import pairs_by_distance
 
@@ -135,10 +136,9 @@ def local_fields(model):
     The Ising couplings, and a field along z where there is one: pairs of a distance may have different ones, such as
     the bonds of a Kitaev magnet.
     """
-    n, couplings = model.n_sites, np.zeros((model.n_sites,) * 2)
-    np.add.at(couplings, tuple(model.pair_sites.T), model.pair_coupling)
-    found = [(couplings + couplings.T, np.zeros(n))] if len(model.pair_sites) else []
-    return found + ([(np.zeros((n, n)), model.site_field)] if model.site_field.any() else [])
+    couplings = pair_matrix(model.n_sites, model.pair_sites, model.pair_coupling)
+    found = [(couplings, np.zeros(model.n_sites))] if len(model.pair_sites) else []
+    return found + ([(np.zeros_like(couplings), model.site_field)] if model.site_field.any() else [])
 
 
 def fitted_coefficients(values, controls, weights, team):

@@ -8,7 +8,7 @@ import numpy as np
 from hpc_nqs.hamiltonians.electron_matrices import to_sparse
 from hpc_nqs.hilbert.moves import Moves
 from hpc_nqs.kernels.local_energy import Hamiltonian
-from hpc_nqs.observables.local_sums import layer_means
+from hpc_nqs.observables.local_sums import SingleLinks, layer_means
 
 
 def _none(n):
@@ -91,7 +91,7 @@ class LayerSum:
         return total.tocsr()
 
 
-class OperatorAverages:
+class OperatorAverages(SingleLinks):
     """Local estimators of layer sums, means over the layers that are asked for.
 
     Parameters
@@ -116,11 +116,3 @@ class OperatorAverages:
     def measure(self, configurations, threads):
         """Return the sums (n, n_columns) float64 of configurations (n, n_visible) int8, 0 where Psi vanishes."""
         return layer_means(self.wavefunction, self.moves, self.sums, self.n_layers, configurations, threads)
-
-    def measure_links(self, links, threads):
-        """Return the sums (n, R, n_columns) float64 of rings (n, R, n_visible) int8."""
-        return self.measure(links.reshape(-1, links.shape[2]), threads).reshape(*links.shape[:2], self.n_columns)
-
-    def spans(self, n_links):
-        """Return how many links every column looks at, (n_columns,) intp."""
-        return np.ones(self.n_columns, dtype=np.intp)

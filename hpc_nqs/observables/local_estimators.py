@@ -10,12 +10,13 @@ import numpy as np
 from hpc_nqs.hilbert.moves import Moves
 from hpc_nqs.kernels.amplitude import log_psi
 from hpc_nqs.kernels.local_energy import move_ratios
+from hpc_nqs.observables.local_sums import SingleLinks
 
 BLOCK = 512  # samples at a time
 TINY = 1e-14  # of elements: rounding
 
 
-class LocalEstimators:
+class LocalEstimators(SingleLinks):
     """The operators on the layers of a state that are alike.
 
     Parameters
@@ -81,14 +82,6 @@ class LocalEstimators:
         threads.run(self.wavefunction.amplitude(self.moves), len(configurations), fill)
         out[~np.isfinite(out).all(axis=1)] = 0
         return out
-
-    def measure_links(self, links, threads, n_links=None):
-        """Return the estimators (n, R, n_columns) float64 of rings (n, R, n_visible) int8."""
-        return self.measure(links.reshape(-1, links.shape[2]), threads).reshape(*links.shape[:2], self.n_columns)
-
-    def spans(self, n_links):
-        """Return how many links every column looks at, (n_columns,) intp."""
-        return np.ones(self.n_columns, dtype=np.intp)
 
     def _on_layer(self, rows, amplitude, kernel, layer):
         """Return the estimators on one layer, (n, n_columns) float64."""

@@ -45,11 +45,17 @@ class PauliSum:
             found = found @ cls({(x << site, z << site): complex(c) for c, x, z in _OF_ONE[letter]})
         return found
 
+    @classmethod
+    def total(cls, operators):
+        """Return the sum of operators."""
+        found = {}
+        for operator in operators:
+            for place, value in operator.terms.items():
+                found[place] = found.get(place, 0.0) + value
+        return cls(found).cleaned()
+
     def __add__(self, other):
-        found = dict(self.terms)
-        for place, value in other.terms.items():
-            found[place] = found.get(place, 0.0) + value
-        return PauliSum(found).cleaned()
+        return PauliSum.total([self, other])
 
     def __sub__(self, other):
         return self + (-1.0) * other
@@ -108,11 +114,6 @@ class PauliSum:
                 found[place] = found.get(place, 0.0) + share * sign * value
         return PauliSum(found).cleaned()
 
-    @property
-    def is_diagonal(self):
-        """Whether O is a function of the configuration."""
-        return not any(x for x, _ in self.terms)
-
 
 def _moved(bits, places):
     """Return the set of sites after a permutation, `places` the bit of every site."""
@@ -126,10 +127,7 @@ def _moved(bits, places):
 
 def dot(i, j):
     """Return S_i.S_j."""
-    found = PauliSum()
-    for letter in COMPONENTS:
-        found = found + PauliSum.product((i, j), letter * 2)
-    return found
+    return PauliSum.total(PauliSum.product((i, j), letter * 2) for letter in COMPONENTS)
 
 
 def triple(i, j, k):
@@ -143,16 +141,15 @@ def triple(i, j, k):
 
 def of_model(model):
     """Return H of a `SpinModel`, in the basis of its arrays."""
-    found = {}
+    return PauliSum.total(_terms_of(model))
 
-    def add(operator):
-        for place, value in operator.terms.items():
-            found[place] = found.get(place, 0.0) + value
 
+def _terms_of(model):
+    """Yield the terms of H."""
     for (i, j), c in zip(model.pair_sites.tolist(), model.pair_coupling.tolist(), strict=True):
-        add(PauliSum({(0, 1 << i | 1 << j): complex(c)}))
+        yield PauliSum({(0, 1 << i | 1 << j): complex(c)})
     for i, h in enumerate(model.site_field.tolist()):
-        add(PauliSum({(0, 1 << i): complex(h)} if h else {}))
+        yield PauliSum({(0, 1 << i): complex(h)} if h else {})
     kinds = (
         (model.exchange_sites, model.exchange_element, "+-", 1.0),
         (model.parallel_sites, model.parallel_element, "++", 1.0),
@@ -161,5 +158,4 @@ def of_model(model):
     )
     for sites, elements, letters, factor in kinds:
         for places, element in zip(sites.tolist(), elements.tolist(), strict=True):
-            add(2 * PauliSum.product(places, letters, factor * element).hermitian())
-    return PauliSum(found).cleaned()
+            yield 2 * PauliSum.product(places, letters, factor * element).hermitian()

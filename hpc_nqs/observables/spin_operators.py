@@ -50,7 +50,7 @@ def build_operators(settings, lattice, of_thermal_states=True):
         for key, operator in energy_terms(lattice, settings.model.kind, keywords).items():
             found.add_mean("energy_terms", key, (1 / model.n_sites) * operator)
         if not model.conserves_sz:
-            of_x = sum((PauliSum.product((i,), "x") for i in range(model.n_sites)), PauliSum())
+            of_x = PauliSum.total(PauliSum.product((i,), "x") for i in range(model.n_sites))
             found.add_mean("magnetization_x", "", (1 / model.n_sites) * of_x)
     if asked.dimers:
         _add_dimers(found, lattice, model)
@@ -58,7 +58,7 @@ def build_operators(settings, lattice, of_thermal_states=True):
         _add_chiralities(found, lattice, model, asked.structure_factor)
     for each in asked.operators:
         terms = (PauliSum.product(term.sites, term.ops, term.coefficient) for term in each.terms)
-        found.add_mean("operators", each.name, sum(terms, PauliSum()))
+        found.add_mean("operators", each.name, PauliSum.total(terms))
     if not found.sums:
         return None
     operators = SiteOperators(tuple(found.sums), tuple(found.entries), model.n_sites)
@@ -156,8 +156,4 @@ def _combined(means, weights):
 
 def _mean(operators):
     """Return the mean of operators."""
-    found = {}
-    for operator in operators:
-        for place, value in operator.terms.items():
-            found[place] = found.get(place, 0.0) + value / len(operators)
-    return PauliSum(found)
+    return PauliSum.total((1 / len(operators)) * operator for operator in operators)

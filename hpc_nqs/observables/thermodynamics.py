@@ -8,6 +8,7 @@ Everything but the moments is linear in the energy: total in, total out; per sit
 import numpy as np
 
 from hpc_nqs.hamiltonians.electron_model import ElectronModel
+from hpc_nqs.hamiltonians.matrices import pair_matrix
 from hpc_nqs.observables import electron_moments
 
 LN_2 = float(np.log(2.0))
@@ -237,7 +238,7 @@ def infinite_temperature_cumulants(model):
     if isinstance(model, ElectronModel):
         return electron_moments.cumulants(model)[:3]
     n_sites = model.n_sites
-    ising = _symmetric(n_sites, model.pair_sites, model.pair_coupling)
+    ising = pair_matrix(n_sites, model.pair_sites, model.pair_coupling)
     mean = 0.5 * float(np.trace(ising))  # pairs of a site with itself are constants
     np.fill_diagonal(ising, 0.0)
     of_x, of_y = _transverse(model)
@@ -295,7 +296,7 @@ def _pauli_strings(model):
     A site with both has Y.
     """
     n_sites = model.n_sites
-    ising = _symmetric(n_sites, model.pair_sites, model.pair_coupling)
+    ising = pair_matrix(n_sites, model.pair_sites, model.pair_coupling)
     of_x, of_y = _transverse(model)
     flip = np.zeros(n_sites)
     np.add.at(flip, model.flip_sites, model.flip_element)
@@ -313,18 +314,9 @@ def _pauli_strings(model):
 
 def _transverse(model):
     """Return the coefficients of X_i X_j and of Y_i Y_j as symmetric matrices."""
-    exchange = _symmetric(model.n_sites, model.exchange_sites, 0.5 * np.asarray(model.exchange_element))
-    parallel = _symmetric(model.n_sites, model.parallel_sites, 0.5 * np.asarray(model.parallel_element))
+    exchange = pair_matrix(model.n_sites, model.exchange_sites, 0.5 * np.asarray(model.exchange_element))
+    parallel = pair_matrix(model.n_sites, model.parallel_sites, 0.5 * np.asarray(model.parallel_element))
     return exchange + parallel, exchange - parallel
-
-
-def _symmetric(n_sites, sites, values):
-    """Add values (n_terms,) at sites (n_terms, 2) and at the transposed places of an (n_sites, n_sites) matrix."""
-    matrix = np.zeros((n_sites, n_sites))
-    sites = np.asarray(sites, dtype=np.intp).reshape(-1, 2)
-    np.add.at(matrix, (sites[:, 0], sites[:, 1]), values)
-    np.add.at(matrix, (sites[:, 1], sites[:, 0]), values)
-    return matrix
 
 
 def _checked_curve(betas, energies):

@@ -38,11 +38,6 @@ class OperatorTable:
         """Return the operator as TOML has it."""
         return {"name": self.name, "terms": [term.written() for term in self.terms]}
 
-    @property
-    def is_diagonal(self):
-        """Whether all terms are products of S^z."""
-        return all(set(term.ops) == {"z"} for term in self.terms)
-
 
 def operator_tables():
     """Accept a list of operators of different names."""

@@ -10,6 +10,7 @@ import dataclasses
 import numpy as np
 import scipy.linalg
 
+from hpc_nqs.hamiltonians.matrices import pair_matrix
 from hpc_nqs.hilbert.purification import purify
 from hpc_nqs.thermal.evolution import AdaptiveEvolution, EvolutionError
 from hpc_nqs.thermal.high_temperature.networks import field_bias, ising_couplings
@@ -97,13 +98,8 @@ def build_hafnian_state(plan):
 
 def element_matrices(model):
     """Return the elements of the exchange of antiparallel and of the flip of parallel spins, (2, n_sites, n_sites)."""
-    found = np.zeros((2, model.n_sites, model.n_sites))
     terms = (model.exchange_sites, model.exchange_element), (model.parallel_sites, model.parallel_element)
-    for matrix, (sites, elements) in zip(found, terms, strict=True):
-        for (i, k), element in zip(sites, elements, strict=True):
-            matrix[i, k] += element
-            matrix[k, i] += element
-    return found
+    return np.array([pair_matrix(model.n_sites, *each) for each in terms])
 
 
 def pair_factors(model, beta_0):

@@ -12,6 +12,7 @@ import itertools
 import numpy as np
 from scipy.sparse.csgraph import shortest_path
 
+from hpc_nqs.hamiltonians.matrices import pair_matrix
 from hpc_nqs.hilbert.purification import purify
 from hpc_nqs.thermal.evolution import AdaptiveEvolution, EvolutionError
 from hpc_nqs.thermal.high_temperature.clusters import strongest_bonds
@@ -162,10 +163,7 @@ def fill_seed(tables, purification, beta_0):
     """
     model = purification.model
     couplings, bias = ising_couplings(model), field_bias(purification, beta_0)
-    elements = np.zeros((model.n_sites, model.n_sites))
-    for (i, j), element in zip(model.exchange_sites, model.exchange_element, strict=True):
-        elements[i, j] += element
-        elements[j, i] += element
+    elements = pair_matrix(model.n_sites, model.exchange_sites, model.exchange_element)
 
     def term(units, spins):
         if len(units) != 4:

@@ -7,6 +7,7 @@ vectors); starting at a small beta_0 from these networks does not: docs/theory/h
 import numpy as np
 import scipy.linalg
 
+from hpc_nqs.hamiltonians.matrices import pair_matrix
 from hpc_nqs.wavefunctions.rbm import Feature
 
 JASTROW_CENTRE = 2.0  # weight on the central site of a Jastrow unit; tanh is nearly saturated there
@@ -64,10 +65,7 @@ def exchange_amplitudes(model, beta_0):
     of two and more exchanges beyond.  Without the small amplitudes beyond the bonds Psi would vanish there, chains
     would never visit these configurations, and the force on them would be lost.
     """
-    elements = np.zeros((model.n_sites, model.n_sites))
-    for (i, j), element in zip(model.exchange_sites, model.exchange_element, strict=True):
-        elements[i, j] += element
-        elements[j, i] += element
+    elements = pair_matrix(model.n_sites, model.exchange_sites, model.exchange_element)
     amplitudes = scipy.linalg.expm(-0.5 * beta_0 * elements)
     np.fill_diagonal(amplitudes, 0.0)
     return amplitudes
