@@ -27,7 +27,7 @@ from libc.stdint cimport int8_t
 import numpy as np
 
 from hpc_nqs.kernels.amplitude cimport BLOCK
-from hpc_nqs.kernels.moves cimport Proposal
+from hpc_nqs.kernels.moves cimport Proposal, changed_sites
 
 cdef extern from *:
     int __builtin_ctzl(unsigned long) nogil
@@ -191,34 +191,23 @@ cdef class HafnianAmplitude(Amplitude):
 
         A mismatched site whose spins are both flipped leaves and joins.
         """
+        cdef Py_ssize_t[4] sites
+        cdef int8_t[4] sigma
+        cdef int8_t[4] ancilla
         cdef Py_ssize_t site
-        cdef int p, q, n_seen = 0
-        cdef Py_ssize_t[4] seen
-        cdef int8_t sigma, ancilla
+        cdef int q
         self.n_leaving = self.n_joining = 0
-        for p in range(proposal.n_flips):
-            site = proposal.flips[p] % self.n_sites
-            for q in range(n_seen):
-                if seen[q] == site:
-                    break
-            else:
-                seen[n_seen] = site
-                n_seen += 1
-                sigma, ancilla = visible[site], visible[site + self.n_sites]
-                for q in range(proposal.n_flips):
-                    if proposal.flips[q] == site:
-                        sigma = -sigma
-                    elif proposal.flips[q] == site + self.n_sites:
-                        ancilla = -ancilla
-                if sigma == visible[site] and ancilla == visible[site + self.n_sites]:
-                    continue
-                if visible[site] != visible[site + self.n_sites]:
-                    self.leaving[self.n_leaving] = self.place[row, site]
-                    self.n_leaving += 1
-                if sigma != ancilla:
-                    self.joining[self.n_joining] = site
-                    self.joining_spin[self.n_joining] = sigma
-                    self.n_joining += 1
+        for q in range(changed_sites(visible, proposal, self.n_sites, &sites[0], &sigma[0], &ancilla[0])):
+            site = sites[q]
+            if sigma[q] == visible[site] and ancilla[q] == visible[site + self.n_sites]:
+                continue
+            if visible[site] != visible[site + self.n_sites]:
+                self.leaving[self.n_leaving] = self.place[row, site]
+                self.n_leaving += 1
+            if sigma[q] != ancilla[q]:
+                self.joining[self.n_joining] = site
+                self.joining_spin[self.n_joining] = sigma[q]
+                self.n_joining += 1
         return self.n_leaving > 0 or self.n_joining > 0
 
     cdef Py_ssize_t fill_list(self, Py_ssize_t row) noexcept nogil:

@@ -10,7 +10,7 @@ from libc.stdint cimport int8_t
 import numpy as np
 
 from hpc_nqs.kernels.amplitude cimport BLOCK, Amplitude
-from hpc_nqs.kernels.moves cimport Proposal
+from hpc_nqs.kernels.moves cimport Proposal, changed_sites
 
 
 cdef class MismatchAmplitude(Amplitude):
@@ -55,25 +55,11 @@ cdef class MismatchAmplitude(Amplitude):
     cdef int changes(self, Py_ssize_t row, const int8_t *visible, const Proposal *proposal, Py_ssize_t *sites,
                      int8_t *after) noexcept nogil:
         """Fill the sites that a move touches and their mu after it; return their number."""
-        cdef int p, q, n = 0
-        cdef Py_ssize_t site
-        cdef int8_t sigma, ancilla
-        for p in range(proposal.n_flips):
-            site = proposal.flips[p] % self.n_sites
-            for q in range(n):
-                if sites[q] == site:
-                    break
-            else:
-                sites[n] = site
-                n += 1
+        cdef int8_t[4] sigma
+        cdef int8_t[4] ancilla
+        cdef int q, n = changed_sites(visible, proposal, self.n_sites, sites, &sigma[0], &ancilla[0])
         for q in range(n):
-            sigma, ancilla = visible[sites[q]], visible[sites[q] + self.n_sites]
-            for p in range(proposal.n_flips):
-                if proposal.flips[p] == sites[q]:
-                    sigma = -sigma
-                elif proposal.flips[p] == sites[q] + self.n_sites:
-                    ancilla = -ancilla
-            after[q] = sigma if sigma == ancilla else 0
+            after[q] = sigma[q] if sigma[q] == ancilla[q] else 0
         return n
 
     cdef double complex ratio(self, Py_ssize_t row, const int8_t *visible, const Proposal *proposal) noexcept nogil:

@@ -24,3 +24,23 @@ cdef class MoveSet:
     cdef const Py_ssize_t[::1] entry
     cdef Py_ssize_t n_sites
     cdef bint propose(self, Py_ssize_t move, const int8_t *visible, Proposal *proposal) noexcept nogil
+
+cdef inline int changed_sites(const int8_t *visible, const Proposal *proposal, Py_ssize_t n_sites, Py_ssize_t *sites,
+                              int8_t *sigma, int8_t *ancilla) noexcept nogil:
+    # fill the sites of a doubled system that a move touches, up to 4, and their spins after it; return their number
+    cdef int p, q, n = 0
+    cdef Py_ssize_t unit, site
+    for p in range(proposal.n_flips):
+        unit = proposal.flips[p]
+        site = unit if unit < n_sites else unit - n_sites
+        q = 0
+        while q < n and sites[q] != site:
+            q += 1
+        if q == n:
+            sites[n], sigma[n], ancilla[n] = site, visible[site], visible[site + n_sites]
+            n += 1
+        if unit == site:
+            sigma[q] = -sigma[q]
+        else:
+            ancilla[q] = -ancilla[q]
+    return n

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int8_t
 
-from hpc_nqs.kernels.moves cimport Proposal
+from hpc_nqs.kernels.moves cimport Proposal, changed_sites
 
 
 cdef inline void flip(const int8_t *visible, Py_ssize_t unit, Py_ssize_t n_sites, SideChange *change) noexcept nogil:
@@ -20,10 +20,11 @@ cdef inline void flip(const int8_t *visible, Py_ssize_t unit, Py_ssize_t n_sites
 cdef bint read_sides(const int8_t *visible, const Proposal *proposal, Py_ssize_t n_sites,
                      SideChange *change) noexcept nogil:
     """Find the sites that leave and join A and B in a move; return whether there are any."""
-    cdef Py_ssize_t site, first = proposal.flips[0], second = proposal.flips[1]
-    cdef int p, q, n_seen = 0, before, after
-    cdef Py_ssize_t[4] seen
-    cdef int8_t sigma, ancilla
+    cdef Py_ssize_t first = proposal.flips[0], second = proposal.flips[1]
+    cdef int q, before, after
+    cdef Py_ssize_t[4] sites
+    cdef int8_t[4] sigma
+    cdef int8_t[4] ancilla
     cdef bint changes = False
     for q in range(2):
         change.n_leaving[q] = change.n_joining[q] = 0
@@ -31,29 +32,15 @@ cdef bint read_sides(const int8_t *visible, const Proposal *proposal, Py_ssize_t
         flip(visible, first, n_sites, change)
         flip(visible, second, n_sites, change)
         return True
-    for p in range(proposal.n_flips):
-        site = proposal.flips[p] % n_sites
-        for q in range(n_seen):
-            if seen[q] == site:
-                break
-        else:
-            seen[n_seen] = site
-            n_seen += 1
-            sigma, ancilla = visible[site], visible[site + n_sites]
-            before = sigma + ancilla
-            for q in range(proposal.n_flips):
-                if proposal.flips[q] == site:
-                    sigma = -sigma
-                elif proposal.flips[q] == site + n_sites:
-                    ancilla = -ancilla
-            after = sigma + ancilla
-            if before == after:
-                continue
-            changes = True
-            if before != 0:
-                change.leaving[before > 0][change.n_leaving[before > 0]] = site
-                change.n_leaving[before > 0] += 1
-            if after != 0:
-                change.joining[after > 0][change.n_joining[after > 0]] = site
-                change.n_joining[after > 0] += 1
+    for q in range(changed_sites(visible, proposal, n_sites, &sites[0], &sigma[0], &ancilla[0])):
+        before, after = visible[sites[q]] + visible[sites[q] + n_sites], sigma[q] + ancilla[q]
+        if before == after:
+            continue
+        changes = True
+        if before != 0:
+            change.leaving[before > 0][change.n_leaving[before > 0]] = sites[q]
+            change.n_leaving[before > 0] += 1
+        if after != 0:
+            change.joining[after > 0][change.n_joining[after > 0]] = sites[q]
+            change.n_joining[after > 0] += 1
     return changes

@@ -279,7 +279,7 @@ def twin(monkeypatch):
         "hpc_nqs.hilbert.moves.MoveSet": reference.MoveSet,
         "hpc_nqs.wavefunctions.spin_pair_product.PairAmplitude": reference.PairAmplitude,
         "hpc_nqs.wavefunctions.projection.ProjectedAmplitude": reference.ProjectedAmplitude,
-        "hpc_nqs.hilbert.purification.Hamiltonian": samples.Hamiltonian,
+        "hpc_nqs.hilbert.system.Hamiltonian": samples.Hamiltonian,
         "hpc_nqs.hilbert.spins.Hamiltonian": samples.Hamiltonian,
     }
 
