@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stddef.h>
 
+#include "nqs_lanes.h"
 #include "nqs_permanent.h"
 #include "nqs_roofline.h"
 #include "nqs_units.h"
@@ -81,6 +82,17 @@ struct nqs_native {
     /* as nqs_invert of nqs_pairs.h, the columns not yet back in order */
     void (*invert)(double *matrix, ptrdiff_t n_rows, ptrdiff_t n,
                    ptrdiff_t *swaps, double *pivots);
+
+    /* as those of nqs_lanes.h */
+    void (*invert_lanes)(double *matrix, ptrdiff_t n, double *best, double *pivots);
+    void (*multiply_lanes_by_rows)(const double *const *left, const double *right,
+                                   ptrdiff_t n, double *to);
+    void (*pair_ratios)(const double *inverse_b, const double *dressed_b,
+                        const double *column_x, const ptrdiff_t *up, ptrdiff_t n,
+                        ptrdiff_t a, const double *f_yx, double *ratios);
+    void (*pair_update)(double *inverse, double *dressed, ptrdiff_t n, ptrdiff_t a,
+                        ptrdiff_t b, const double *column, const double *change,
+                        double *solved, double *determinants);
 
     /* as those of nqs_permanent.h, of NQS_SMALLEST rows or more */
     double (*permanent)(const double *matrix, int size, double *heads);

@@ -314,6 +314,7 @@ static void NQS_NAME(block_image_sums)(const double *t, const double *x,
 }
 
 #include "nqs_native_algebra.h"
+#include "nqs_native_lanes.h"
 #include "nqs_native_permanent.h"
 
 #define NQS_TEXT_(word) #word
@@ -334,6 +335,10 @@ static const struct nqs_native NQS_NAME(variant) = {
     .combine = NQS_NAME(combine),
     .add_rows = NQS_NAME(add_rows),
     .invert = NQS_NAME(invert),
+    .invert_lanes = NQS_NAME(invert_lanes),
+    .multiply_lanes_by_rows = NQS_NAME(multiply_lanes_by_rows),
+    .pair_ratios = NQS_NAME(pair_ratios),
+    .pair_update = NQS_NAME(pair_update),
     .permanent = NQS_NAME(permanent),
     .permanent_minors = NQS_NAME(permanent_minors),
 };

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.random import Generator, Philox
 
+from hpc_nqs.ground_state.pair_functions import build_pair_sum, build_pairs
 from hpc_nqs.hamiltonians.marshall import marshall
 from hpc_nqs.hamiltonians.spin_model import SpinModel
 from hpc_nqs.hilbert.spins import SpinSystem, spin_system
@@ -23,16 +24,14 @@ from hpc_nqs.symmetry.site_permutations import site_symmetries, translations
 from hpc_nqs.wavefunctions.product import Product
 from hpc_nqs.wavefunctions.projection import ProjectedState
 from hpc_nqs.wavefunctions.rbm import RBM, Feature
-from hpc_nqs.wavefunctions.spin_pair_product import SpinPairs
 
 UNPROJECTED = ("auto", "none")
 ALPHA = 4.0  # hidden units per visible unit
 SHARED_ALPHA, PROJECTED_ALPHA = 16.0, 2.0  # where spins exchange and share translations; where momenta are projected
+SYMMETRIC_ALPHA = 32.0  # of a network that all images of a pair product share
 POINT_GROUP_ALPHA = 8.0  # where translations are shared and the point group is projected onto
 FEATURE_STREAM = 2**64 - 1  # Philox key of the random features; chains use their global index
 WEIGHT_SIZE = 0.3  # of the weights of one feature, in units of 1 / sqrt(number of its images)
-PAIR_NOISE = 0.02  # of the pair function, relative to its largest value
-GAP = 0.5  # of the mean-field state that the pairs start from, in units of its hopping
 
 
 @dataclass
@@ -69,7 +68,7 @@ class SpinAnsatz:
         """Return the same state without its projection."""
         if self.order == 1:
             return self
-        return replace(self, wavefunction=self.wavefunction.inner, sector=Sector(), order=1)
+        return replace(self, wavefunction=self.wavefunction.unprojected(), sector=Sector(), order=1)
 
     def invariance(self):
         """Return the translations and spin flips that leave abs(Psi)^2 unchanged, as the function of this name."""
@@ -102,8 +101,8 @@ def sectors_of(settings, lattice, model):
     momentum = None if part.momentum in UNPROJECTED else part.momentum
     if part.momentum == "auto":
         momentum = default_momentum(settings, lattice, model)
-    if part.point_group == "auto" and momentum is None:
-        name = default_point_group(settings, lattice, model)
+    if part.point_group == "auto":
+        name = default_point_group(settings, lattice, model, momentum)
     return [Sector(momentum, name, None if part.spin_parity in UNPROJECTED else part.spin_parity)]
 
 
@@ -140,15 +139,19 @@ def default_momentum(settings, lattice, model):
     return marshall_momentum(lattice, rotated, n_up)
 
 
-def default_point_group(settings, lattice, model):
+def default_point_group(settings, lattice, model, momentum):
     """Return the representation of the point group that "auto" projects onto, that of Marshall's sign rule, or None.
 
-    Unfrustrated magnets with chains in two dimensions: beside shared translations its few images are worth more than as
-    many times the hidden units (6x6, J2 = 0, 500 steps of 1024 to 4096 samples: 5e-4 without, below 2e-4 with it).
+    Magnets in two dimensions with chains: unfrustrated ones, where beside shared translations its few images are worth
+    more than as many times the hidden units (6x6, J2 = 0, 500 steps of 1024 to 4096 samples: 5e-4 without, below 2e-4
+    with it), and frustrated ones at the momentum that Marshall's rule gives, whose pair products are summed over.
     """
     rotated, n_up = marshall(model, lattice), system_of(settings, model).n_up
-    unfrustrated = len(rotated.exchange_element) and not rotated.has_positive_exchange
-    if settings.wavefunction.symmetries != "auto" or not unfrustrated or len(lattice.lengths) < 2:
+    if settings.wavefunction.symmetries != "auto" or len(lattice.lengths) < 2 or not len(rotated.exchange_element):
+        return None
+    if rotated.has_positive_exchange != (momentum is not None):
+        return None
+    if momentum is not None and (any(momentum) or settings.wavefunction.kind == "rbm" or 2 * n_up != model.n_sites):
         return None
     if sums_exactly(settings.sampling, model.n_sites, n_up, len(translations(lattice, model))):
         return None
@@ -190,16 +193,27 @@ def build_spin_ansatz(settings, lattice, model, seed, sector=None):
         projected = replace(sector, spin_parity=None)  # shared weights give this parity for nothing
     images, coefficients = projector(projected, lattice, model, system.n_up)
     is_complex = choose_complex(choice, kind)
-    symmetries = choose_symmetries(choice, projected, lattice, model, balanced or system.n_up is None)
     stream = Generator(Philox(key=np.array([seed, FEATURE_STREAM], dtype=np.uint64)))
+    if kind == "pair_rbm" and len(images) > 1 and sums_pairs(settings, lattice, model, system.n_up):
+        state, shared = _symmetric_network_times_pairs(
+            choice, lattice, system, projected, images, coefficients, stream
+        )
+        return SpinAnsatz(lattice, model, system, state, kind, shared, sector, len(state.second.images))
+    if choice.sublattice != "auto":
+        raise ValueError(
+            f"wavefunction.sublattice = {list(choice.sublattice)}: only pair products with a projected momentum and "
+            'wavefunction.symmetries = "auto" have sublattices; allowed is "auto"'
+        )
+    symmetries = choose_symmetries(choice, projected, lattice, model, balanced or system.n_up is None)
     alpha = choice.alpha
     if alpha == "auto":
         shared = "translation" in symmetries and len(model.exchange_sites) > 0
         by_sharing = POINT_GROUP_ALPHA if sector.point_group is not None else SHARED_ALPHA
         alpha = PROJECTED_ALPHA if sector.momentum is not None else by_sharing if shared else ALPHA
-    wavefunction = _network(alpha, lattice, system, symmetries, is_complex, stream)
+    site_images = site_symmetries(lattice, system.model, [name for name in symmetries if name != "spin_flip"])
+    wavefunction = _network(alpha, lattice, system, site_images, "spin_flip" in symmetries, is_complex, stream)
     if kind == "pair_rbm":
-        wavefunction = Product(wavefunction, _pairs(lattice, model, symmetries, stream))
+        wavefunction = Product(wavefunction, build_pairs(lattice, model, "translation" in symmetries, stream))
     if len(images) > 1:
         wavefunction = ProjectedState(wavefunction, images, coefficients)
     return SpinAnsatz(lattice, model, system, wavefunction, kind, symmetries, sector, len(images))
@@ -283,16 +297,66 @@ def choose_symmetries(choice, sector, lattice, model, flips):
     return tuple(names)
 
 
-def _network(alpha, lattice, system, symmetries, is_complex, stream):
-    """Return an RBM with small random weights around random sites.
+def sums_pairs(settings, lattice, model, n_up):
+    """Return whether a projected pair product is summed beside a network that all images leave unchanged.
 
-    Without the flip of all spins among its symmetries it has hidden and visible biases, since an even function of the
-    spins has no odd part to project onto.
+    With chains: there an image of the network costs too much.  Of sums over all configurations every image has its own
+    product of both.
     """
-    site_images = site_symmetries(lattice, system.model, [s for s in symmetries if s != "spin_flip"])
+    choice = settings.wavefunction
+    if choice.symmetries != "auto" or choice.sublattice != "auto":
+        return choice.symmetries == "auto"
+    return not sums_exactly(settings.sampling, model.n_sites, n_up, len(translations(lattice, model)))
+
+
+def _symmetric_network_times_pairs(choice, lattice, system, projected, images, coefficients, stream):
+    """Return a network that all images leave unchanged times a projected pair product, and what the network shares.
+
+    A factor that is the same for all images stands in front of their sum: the network costs what one image costs.
+
+    Parameters
+    ----------
+    choice : WavefunctionSettings
+    lattice : Lattice
+    system : SpinSystem
+    projected : Sector
+        Without a spin parity that singlet pairs have anyway.
+    images, coefficients
+        Of the projection.
+    stream : Generator
+    """
+    model = system.model
+    flips = model.spin_flip_symmetric
+    site_images = images.unsigned().distinct().sources
+    alpha = SYMMETRIC_ALPHA if choice.alpha == "auto" else choice.alpha
+    network = _network(alpha, lattice, system, site_images, flips, False, stream)
+    singlets = projected.spin_parity is None
+    pairs = build_pair_sum(lattice, model, images, coefficients, singlets, choice.sublattice, stream)
+    given = {"translation": projected.momentum, "point_group": projected.point_group}
+    names = [name for name, value in given.items() if value is not None]
+    return Product(network, pairs), tuple(names + ["spin_flip"] * flips)
+
+
+def _network(alpha, lattice, system, site_images, even, is_complex, stream):
+    """Return an RBM with small random weights around random sites, which share what `site_images` map onto each other.
+
+    Parameters
+    ----------
+    alpha : float
+        Hidden units per site.
+    site_images : (order, n_sites) intp
+    even : bool
+        Under the flip of all spins.
+
+
+    Notes
+    -----
+    One that is not even has hidden and visible biases, since an even function of the spins has no odd part to project
+    onto.
+    """
     n = system.n_sites
     n_features = max(1, round(alpha * n / len(site_images)))
-    odd = "spin_flip" not in symmetries
+    odd = not even
     images = SignedPermutations(site_images) if odd else SignedPermutations(site_images).with_negated()
     size = WEIGHT_SIZE / np.sqrt(len(site_images) * n_features / n) / n**0.25
     features = []
@@ -304,56 +368,3 @@ def _network(alpha, lattice, system, symmetries, is_complex, stream):
             weights = weights + 1j * envelope * stream.standard_normal(n)
         features.append(Feature(weights, bias=bias))
     return RBM(features, images, n, np.zeros(n) if odd else None, is_complex)
-
-
-def _pairs(lattice, model, symmetries, stream):
-    """Return a pair product that starts from a mean-field state of fermions with hopping and d-wave pairs."""
-    n = model.n_sites
-    shared = "translation" in symmetries
-    images = translations(lattice, model) if shared else np.arange(n)[None, :]
-    column, length = _columns(lattice)
-    flux = antiperiodic(lattice)
-    steps = (column[images[:, 0]] - column[0]) % length
-    crosses = column[None, :] + steps[:, None] >= length
-    start = _mean_field(lattice, model, column, length, flux)
-    start = start + PAIR_NOISE * np.abs(start).max() * stream.standard_normal(start.shape)
-    return SpinPairs(SignedPermutations(images, np.where(crosses & flux, -1, 1)), (start + start.T) / 2)
-
-
-def _columns(lattice):
-    """Return the first cell index of every site, (n_sites,) intp, and the number of cells in that direction."""
-    if lattice.vectors is None:
-        return np.zeros(lattice.n_sites, dtype=np.intp), 1
-    return (np.arange(lattice.n_sites) // len(lattice.basis)) % lattice.grid[0], lattice.grid[0]
-
-
-def antiperiodic(lattice):
-    """Return whether the fermions of the pair product are antiperiodic in the first direction.
-
-    That closes their shell at half filling: on rings of 4 m sites, and in two dimensions, where it also avoids the
-    nodes of d-wave pairs.
-    """
-    if lattice.vectors is None or lattice.box or not lattice.wraps[0]:  # columns of boxes are no straight lines
-        return False
-    return lattice.kind != "chain" or lattice.n_sites % 4 == 0
-
-
-def _mean_field(lattice, model, column, length, flux):
-    """Return f = D (h + (h^2 + D^2)^(1/2))^{-1}, h hopping and D pairing on the strongest exchange bonds.
-
-    D has the opposite sign on bonds along y of a square lattice; elsewhere it is a constant times the unit matrix.
-    """
-    n = model.n_sites
-    strength = np.abs(model.exchange_element)
-    hopping, pairing = np.zeros((n, n)), np.zeros((n, n))
-    for i, j in model.exchange_sites[strength > 0.99 * strength.max()]:
-        sign = -1.0 if flux and 2 * abs(column[i] - column[j]) > length else 1.0
-        hopping[i, j] = hopping[j, i] = -sign
-        if lattice.kind == "square":
-            along_y = abs(lattice.displacement(i, j)[1]) > 0.5
-            pairing[i, j] = pairing[j, i] = GAP * sign * (-1.0 if along_y else 1.0)
-    if not (lattice.kind == "square" and flux):
-        pairing = GAP * np.eye(n)
-    energies, vectors = np.linalg.eigh(hopping @ hopping + pairing @ pairing)
-    root = (vectors * np.sqrt(np.maximum(energies, 0))) @ vectors.T
-    return pairing @ np.linalg.pinv(hopping + root)

@@ -223,7 +223,7 @@ class Optimization(Computation):
         """Make one step; return an exit code to stop with, or None."""
         number, descent, last = self.n_steps, self.descent, self.history[-1] if self.n_steps else None
         begin, n_samples = self.elapsed(), samples_of_step(self.settings, self.is_exact, self.sampler.n_chains, number)
-        samples, evaluation = self._sample(n_samples)
+        samples, evaluation = self._sample(n_samples, derives=not self.lower)
         summary = self.meter.summarize(samples, evaluation)
         if self.lower:
             summary["overlap"] = self.lower.overlap
@@ -275,15 +275,15 @@ class Optimization(Computation):
         penalty = self.lower.strength * step["overlap"] / self.system.n_sites if self.lower else 0.0
         return step["energy"] + penalty, step["energy_error"]
 
-    def _sample(self, n_samples):
-        """Return fresh samples of all chains and their evaluation."""
+    def _sample(self, n_samples, derives=False):
+        """Return fresh samples of all chains and their evaluation, with O_k or without."""
         amplitude = self.wavefunction.amplitude(self.system.moves)
         if not self.warm:
             self.sampler.warm_up(amplitude, self.system, self.settings.sampling.n_warm_up, self.exponent)
             self.warm = True
         n_per_chain = max(1, -(-n_samples // self.sampler.n_chains))
         samples = self.sampler.sample(amplitude, self.system, n_per_chain, self.sweeps, self.exponent)
-        evaluation = evaluate(samples, self.wavefunction, self.system, self.team, amplitude)
+        evaluation = evaluate(samples, self.wavefunction, self.system, self.team, amplitude, derives=derives)
         if self.lower:
             states = samples.flat, evaluation.log_psi, evaluation.weights
             evaluation.penalty = self.lower.penalty(self.wavefunction, self.system.moves, *states)

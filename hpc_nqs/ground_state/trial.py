@@ -76,7 +76,7 @@ class Trial:
         samples = self.sampler.sample(amplitude, system, per_chain, self.sweeps, self.exponent)
         if self.is_exact:
             samples = part_of(samples, n_samples)
-        return samples, evaluate(samples, wavefunction, system, self.team, amplitude)
+        return samples, evaluate(samples, wavefunction, system, self.team, amplitude, derives=True)
 
 
 def forecast(settings, n_ranks=1):

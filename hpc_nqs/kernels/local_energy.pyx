@@ -87,8 +87,8 @@ cdef void prepare(Amplitude amplitude, const int8_t *visible, Py_ssize_t n, doub
 
 def local_energies(const int8_t[:, ::1] configurations, Amplitude amplitude, MoveSet moves, list hamiltonians,
                    double complex[:, ::1] energies, double complex[::1] log_psi, double[:, ::1] ratios=None,
-                   const Py_ssize_t[::1] further=None):
-    """Write the local energies of every configuration under every Hamiltonian, and ln Psi.
+                   const Py_ssize_t[::1] further=None, double[:, ::1] derivs=None):
+    """Write the local energies of every configuration under every Hamiltonian, ln Psi, and O_k if asked for.
 
     Parameters
     ----------
@@ -103,10 +103,12 @@ def local_energies(const int8_t[:, ::1] configurations, Amplitude amplitude, Mov
         a move is not allowed.
     further : (n_further,) intp
         Indices into `moves`; with `ratios`.
+    derivs : (n, n_params * width) float64, output, optional
+        d ln Psi / d params_k: cheaper than later, since the states are there.
     """
     cdef Py_ssize_t first = 0, h, n, n_hamiltonians = energies.shape[1], n_ratios = 0, at
     cdef Hamiltonian hamiltonian
-    cdef bint keeps = ratios is not None and ratios.shape[1] > 0
+    cdef bint keeps = ratios is not None and ratios.shape[1] > 0, derives = derivs is not None and derivs.shape[1] > 0
     cdef double *kept_ratios = NULL
     cdef Py_ssize_t[::1] kept = np.empty(n_hamiltonians, dtype=np.intp)
     for h in range(n_hamiltonians):
@@ -130,6 +132,8 @@ def local_energies(const int8_t[:, ::1] configurations, Amplitude amplitude, Mov
             if keeps and at < n_ratios:
                 write_ratios(amplitude, moves, &configurations[first, 0], n, &further[0], n_ratios - at,
                              &ratios[first, at], n_ratios)
+            if derives:
+                amplitude.log_derivs(&configurations[first, 0], n, &derivs[first, 0], derivs.shape[1])
             first += n
 
 

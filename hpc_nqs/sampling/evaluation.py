@@ -8,6 +8,8 @@ from hpc_nqs.kernels import amplitude as amplitude_kernel
 from hpc_nqs.kernels.local_energy import local_energies
 from hpc_nqs.parallel.ordered_sums import sum_of_rows
 
+KEPT_ITEMS = 2**23  # O_k of one rank that are kept beside its energies
+
 
 @dataclass
 class Evaluation:
@@ -29,6 +31,8 @@ class Evaluation:
         Local energy of a penalty, in the force alone.
     controls : (n, n_controls) float64 or None
         Control variates of the energy.
+    derivs : (n, n_params * width) float64 or None
+        O_k where they were computed beside the energies.
     """
 
     amplitude: object
@@ -39,6 +43,7 @@ class Evaluation:
     n_effective: float
     penalty: np.ndarray | None = None
     controls: np.ndarray | None = None
+    derivs: np.ndarray | None = None
 
     @property
     def force_energies(self):
@@ -48,23 +53,27 @@ class Evaluation:
 
     def of(self, chosen):
         """Return the same of some samples alone, a slice or indices; weights, sums and means stay those of all."""
-        names = "energies", "log_psi", "weights", "penalty", "controls"
+        names = "energies", "log_psi", "weights", "penalty", "controls", "derivs"
         values = {name: getattr(self, name) for name in names}
         return replace(self, **{name: each[chosen] for name, each in values.items() if each is not None})
 
     def log_derivs(self, configurations, part, out, threads):
         """Write O_k of the samples `part` to `out` (n, n_params * width) float64, *in place*, by some `Threads`."""
+        if self.derivs is not None:
+            out[...] = self.derivs[part]
+            return
         rows = configurations[part]
         threads.run(
             self.amplitude, len(rows), lambda own, some: amplitude_kernel.log_derivs(own, rows[some], out[some])
         )
 
 
-def evaluate(samples, wavefunction, system, team, amplitude=None, controls=None):
+def evaluate(samples, wavefunction, system, team, amplitude=None, controls=None, derives=False):
     """Return the `Evaluation` of `wavefunction` on `samples`.  *Collective*.
 
     Fresh samples (log_density None) are taken to be distributed as abs(Psi)^(2 exponent) of this wave function;
-    others are reweighted.  With `ControlVariates` the ratios behind the energies serve for these too.
+    others are reweighted.  With `ControlVariates` the ratios behind the energies serve for these too.  With `derives`
+    O_k are kept, if they are few numbers, which saves building every state once more.
     """
     moves = system.moves
     amplitude = amplitude or wavefunction.amplitude(moves)
@@ -73,10 +82,15 @@ def evaluate(samples, wavefunction, system, team, amplitude=None, controls=None)
     log_psi = np.empty(n, dtype=np.complex128)
     kernel, hamiltonians, flat = moves.kernel(), list(system.hamiltonians), samples.flat
     found = None if controls is None else np.empty((n, controls.n_controls))
+    n_columns = wavefunction.n_params * wavefunction.width
+    derivs = np.empty((n, n_columns)) if derives and controls is None and n * n_columns <= KEPT_ITEMS else None
 
     def fill(own, part):
         if controls is None:
-            local_energies(flat[part], own, kernel, hamiltonians, energies[part], log_psi[part])
+            own_derivs = None if derivs is None else derivs[part]
+            local_energies(
+                flat[part], own, kernel, hamiltonians, energies[part], log_psi[part], derivs=own_derivs
+            )
         else:
             controls.fill(flat[part], own, energies[part], log_psi[part], found[part])
 
@@ -99,6 +113,7 @@ def evaluate(samples, wavefunction, system, team, amplitude=None, controls=None)
         energy=totals[2] / totals[0],
         n_effective=totals[0] ** 2 / totals[1],
         controls=found,
+        derivs=derivs,
     )
 
 

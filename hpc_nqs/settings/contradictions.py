@@ -108,6 +108,8 @@ def _contradictions_of_electrons_at_zero(sections, here):
         report("wavefunction", "kind", f'a network has no signs of electrons; {here} "auto" or "pair_rbm"')
     if network.get("parameters") == "complex":
         report("wavefunction", "parameters", f'determinants are real; {here} "auto" or "real"')
+    if network.get("sublattice", "auto") != "auto":
+        report("wavefunction", "sublattice", f'determinants of electrons are projected as a whole; {here} "auto"')
     if network.get("cluster_size", "auto") != "auto":
         report("wavefunction", "cluster_size", f'tables are those of pairs of orbitals; {here} "auto"')
     if sections["ground_state"].get("sz", "auto") != "auto":
@@ -187,6 +189,10 @@ def _contradictions_of_task(sections):
     if network.get("cluster_size", "auto") != "auto" and not of_tables:
         why = 'only with wavefunction.kind = "clusters", "permanent", "hafnian" or "determinant"; allowed is "auto"'
         report("wavefunction", "cluster_size", why)
+    has_pairs = is_ground_state and network.get("kind", "auto") in ("auto", "pair_rbm")
+    if network.get("sublattice", "auto") != "auto" and not has_pairs:
+        why = 'only with wavefunction.kind = "pair_rbm" of a ground state; allowed is "auto"'
+        report("wavefunction", "sublattice", why)
     if network.get("exchange_radius", "auto") != "auto" and network.get("kind", "auto") not in ("auto", "permanent"):
         report("wavefunction", "exchange_radius", 'only with wavefunction.kind = "permanent"; allowed is "auto"')
     if tables:

@@ -24,6 +24,7 @@ from hpc_nqs.settings.rules import (
 )
 from hpc_nqs.settings.wave_vectors import wave_vectors
 
+WHOLE_PAIRS = 36  # sites up to which the pair function of a ground state shares no translations
 MAX_ENERGY = 1e12  # of temperatures and, inverted, of imaginary times: couplings may be in any unit
 
 _TEMPERATURES = range_or(list_of(number(1 / MAX_ENERGY, MAX_ENERGY), 1, 10000, distinct=True), 10000)
@@ -90,6 +91,12 @@ class WavefunctionSettings:
         auto_or(integer(1, 1000)),
         "auto",
         about="largest number of exchange bonds between the two sites of an exchange in a permanent; auto: any",
+    )
+    sublattice: tuple[int, ...] | str = option(
+        auto_or(list_of(integer(1, MAX_CELLS), 1, 3)),
+        "auto",
+        about="cells after which the pair function of a projected pair_rbm repeats, per direction: fewer are cheaper "
+        f"and less accurate; auto: all cells up to {WHOLE_PAIRS} sites, beyond 2 where their number is even",
     )
     parameters: str = option(word("auto", "real", "complex"), "auto", about="type of the parameters")
     marshall: bool | str = option(

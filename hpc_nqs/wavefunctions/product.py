@@ -33,6 +33,10 @@ class Product(Wavefunction):
         """Units of both factors."""
         return self.first.n_units + self.second.n_units
 
+    def unprojected(self):
+        """Return the product without the projection of its second factor, of which the first one needs none."""
+        return Product(self.first, self.second.unprojected())
+
     def arrays(self):
         """Return the arrays of both factors."""
         return {**self.first.arrays(), **self.second.arrays()}

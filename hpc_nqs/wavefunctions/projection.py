@@ -51,6 +51,10 @@ class ProjectedState(Wavefunction):
         """Units of the state that is projected."""
         return self.inner.n_units
 
+    def unprojected(self):
+        """Return the state that is projected."""
+        return self.inner
+
     def arrays(self):
         """Return the arrays of the inner wave function, the images and the coefficients."""
         return {**self.inner.arrays(), "images": self.images.encoded(), "coefficients": self.coefficients}

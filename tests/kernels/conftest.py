@@ -13,7 +13,7 @@ from hpc_nqs.hilbert.moves import Moves
 from hpc_nqs.hilbert.purification import input_images, purify
 from hpc_nqs.hilbert.spins import spin_system
 from hpc_nqs.kernels.reference import amplitudes as reference
-from hpc_nqs.kernels.reference import hafnian, samples
+from hpc_nqs.kernels.reference import hafnian, pair_sum, samples
 from hpc_nqs.settings.parsing import parse_settings
 from hpc_nqs.settings.system import build
 from hpc_nqs.symmetry.quantum_numbers import Sector, projector
@@ -24,6 +24,7 @@ from hpc_nqs.wavefunctions.exchange_hafnian import ExchangeHafnian
 from hpc_nqs.wavefunctions.exchange_permanent import ExchangePermanent
 from hpc_nqs.wavefunctions.mismatch_factor import MismatchFactor
 from hpc_nqs.wavefunctions.pair_product import PairProduct
+from hpc_nqs.wavefunctions.pair_sum import PairSum
 from hpc_nqs.wavefunctions.product import Product
 from hpc_nqs.wavefunctions.projection import ProjectedState
 from hpc_nqs.wavefunctions.rbm import RBM, Feature
@@ -73,6 +74,8 @@ CASES = {
     "projected_complex": (5, TFIM, "rbm", (), {"sector": Sector((1,)), "bias": True, "is_complex": True}),
     "projected_reflected": (6, HEISENBERG, "rbm", (), {"sector": Sector((0,), "B1"), "is_complex": True, "bias": True}),
     "projected_pair_rbm": (8, HEISENBERG | {"couplings": [1.0, 0.5]}, "pair_rbm", (), {"sector": Sector((4,))}),
+    "projected_pairs": (8, HEISENBERG | {"couplings": [1.0, 0.5]}, "pair_sum", (), {"sector": Sector((4,), "A1")}),
+    "projected_triplets": (10, HEISENBERG, "pair_sum", ("translation",), {"sector": Sector((0,), None, 1)}),
 }
 PAIRS = [name for name in CASES if name.startswith("pair")]
 PROJECTED = [name for name in CASES if name.startswith("projected")]
@@ -220,7 +223,11 @@ def make_spins(lattice, model, kind, symmetries, options, n_configurations):
         start = stream.standard_normal((n, n)) / (1 + lattice.distances()) ** 2
         wavefunction = Product(wavefunction, SpinPairs(SignedPermutations.identity(n), start))
     images, coefficients = projector(sector, lattice, model, system.n_up)
-    if len(images) > 1:
+    if kind == "pair_sum":
+        group, singlets = SignedPermutations(np.array([np.arange(n), np.roll(np.arange(n), 2)])), len(images) != 2 * n
+        start = stream.standard_normal((n, n)) / (1 + lattice.distances()) ** (2 if singlets else 1)
+        wavefunction = Product(wavefunction, PairSum(group, start, images, coefficients.real, singlets))
+    elif len(images) > 1:
         wavefunction = ProjectedState(wavefunction, images, coefficients)
     drawn = random_configurations(system, stream)(40 * n_configurations)
     kept = [spins for spins in drawn if allowed_by_symmetry(spins, images, coefficients)]
@@ -279,6 +286,7 @@ def twin(monkeypatch):
         "hpc_nqs.hilbert.moves.MoveSet": reference.MoveSet,
         "hpc_nqs.wavefunctions.spin_pair_product.PairAmplitude": reference.PairAmplitude,
         "hpc_nqs.wavefunctions.projection.ProjectedAmplitude": reference.ProjectedAmplitude,
+        "hpc_nqs.wavefunctions.pair_sum.PairSumAmplitude": pair_sum.PairSumAmplitude,
         "hpc_nqs.hilbert.system.Hamiltonian": samples.Hamiltonian,
         "hpc_nqs.hilbert.spins.Hamiltonian": samples.Hamiltonian,
     }

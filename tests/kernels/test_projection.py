@@ -9,6 +9,7 @@ from hpc_nqs.settings.parsing import parse_settings
 from hpc_nqs.settings.system import build
 from hpc_nqs.symmetry.quantum_numbers import Sector, projector
 from hpc_nqs.symmetry.signed_permutations import SignedPermutations
+from hpc_nqs.wavefunctions.pair_sum import PairSum
 from hpc_nqs.wavefunctions.projection import ProjectedState, image_entries
 from hpc_nqs.wavefunctions.spin_pair_product import SpinPairs
 from hpc_nqs.wavefunctions.wavefunction import log_psi
@@ -16,8 +17,8 @@ from hpc_nqs.wavefunctions.wavefunction import log_psi
 N_SITES = 8
 
 
-@pytest.fixture
-def state():
+@pytest.fixture(params=["image by image", "side by side"])
+def state(request):
     """A pair product of open-chain neighbours, zero on most configurations, projected onto momentum pi."""
     system = {"lattice": {"kind": "chain", "lengths": [N_SITES]}, "model": {"kind": "heisenberg"}}
     lattice, model = build(parse_settings(system | {"thermal": {"betas": [1.0]}}))
@@ -26,7 +27,10 @@ def state():
     for i, value in enumerate((1.0, 0.3, 1.2, 0.4, 0.9, 0.5, 1.1)):
         pairing[i, i + 1] = pairing[i + 1, i] = value
     inner = SpinPairs(SignedPermutations.identity(N_SITES), pairing)
-    return system, inner, ProjectedState(inner, *projector(Sector((4,)), lattice, model, system.n_up))
+    images, coefficients = projector(Sector((4,)), lattice, model, system.n_up)
+    if request.param == "image by image":
+        return system, inner, ProjectedState(inner, images, coefficients)
+    return system, inner, PairSum(SignedPermutations.identity(N_SITES), pairing, images, coefficients.real)
 
 
 def expected_psi(system, inner, projected, configurations):

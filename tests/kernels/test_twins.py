@@ -18,6 +18,7 @@ from hpc_nqs.kernels.reference import (
     electrons,
     hafnian,
     matrices,
+    pair_sum,
     roofline,
     samples,
     world_lines,
@@ -53,7 +54,9 @@ def reference_signatures():
     """Return {name: argument names} of everything that the reference module defines itself."""
     own = {
         name: thing
-        for module in (amplitudes, continuous_world_lines, electrons, hafnian, matrices, roofline, samples, world_lines)
+        for module in (
+            amplitudes, continuous_world_lines, electrons, hafnian, matrices, pair_sum, roofline, samples, world_lines
+        )
         for name, thing in vars(module).items()
         if getattr(thing, "__module__", "") == module.__name__ and not name.startswith("_")
     }

@@ -20,7 +20,7 @@ PROTOCOLS = {
     Wavefunction: {
         "RBM", "PairProduct", "SpinPairs", "CorrelatorProduct", "MismatchFactor", "ExchangePermanent",
         "ExchangeHafnian", "SoftenedHafnian", "SoftenedPermanent", "Product", "ProjectedState", "VariationalDBM",
-        "BackflowDeterminant", "SoftenedDeterminant", "PairDeterminant",
+        "BackflowDeterminant", "SoftenedDeterminant", "PairDeterminant", "PairSum",
     },
     Sampler: {"Chains", "Enumeration", "Rings", "RingEnumeration", "KetBraChains"},
     Evolution: {"AdaptiveEvolution", "PermanentEvolution", "HafnianEvolution", "RingEvolution", "SummedEvolution"},

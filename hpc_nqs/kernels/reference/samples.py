@@ -40,11 +40,15 @@ class Hamiltonian:
         return energy
 
 
-def local_energies(configurations, amplitude, moves, hamiltonians, energies, log_psi, ratios=None, further=None):
+def local_energies(
+    configurations, amplitude, moves, hamiltonians, energies, log_psi, ratios=None, further=None, derivs=None
+):
     """Write E_loc under every Hamiltonian to `energies` (n, n_hamiltonians), ln Psi to `log_psi` (n,).
 
-    Real parts of the ratios of all their moves and of further ones go to `ratios`.
+    Real parts of the ratios of all their moves and of further ones go to `ratios`, log-derivatives to `derivs`.
     """
+    if derivs is not None:
+        log_derivs(amplitude, configurations, derivs)
     for i, visible in enumerate(configurations):
         log_psi[i] = amplitude.log_psi(visible)
         energies[i] = [hamiltonian.local_energy(amplitude, moves, visible) for hamiltonian in hamiltonians]

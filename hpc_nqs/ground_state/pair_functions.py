@@ -1,0 +1,161 @@
+"""Pair functions f of spins: the mean-field state they start from, and the translations that they share.
+
+Psi(s) = sum_g c_g phi(g s), phi a pair product ([PRX] 11, 031034 (2021)).  A pair function with sublattices shares the
+translations from one sublattice to itself; the projection restores the others, at one image each.
+"""
+
+import numpy as np
+
+from hpc_nqs.settings.sections import WHOLE_PAIRS
+from hpc_nqs.symmetry.signed_permutations import SignedPermutations
+from hpc_nqs.symmetry.site_permutations import translations
+from hpc_nqs.wavefunctions.pair_sum import PairSum, parity
+from hpc_nqs.wavefunctions.spin_pair_product import SpinPairs
+
+PAIR_NOISE = 0.02  # of the pair function, relative to its largest value
+GAP = 0.5  # of the mean-field state that the pairs start from, in units of its hopping
+SUBLATTICES = 2  # cells between equal sublattices, along a direction, of large lattices
+
+
+def build_pairs(lattice, model, shares, stream):
+    """Return the `SpinPairs` that start from a mean-field state; with `shares` all translations leave f unchanged."""
+    group = with_boundary(lattice, translations(lattice, model) if shares else np.arange(model.n_sites)[None, :])
+    start = starting_pairs(lattice, model, stream)
+    return SpinPairs(group, (start + start.T) / 2)
+
+
+def build_pair_sum(lattice, model, images, coefficients, singlets, sublattice, stream):
+    """Return the `PairSum` over the images of a projection, without those that are equal to others.
+
+    Parameters
+    ----------
+    lattice : Lattice
+    model : SpinModel
+        In the basis of the state.
+    images : SignedPermutations
+    coefficients : (order,) complex128
+        Real ones.
+    singlets : bool
+        f is symmetric; else pairs of an up and a down spin of either symmetry, for odd total spins.
+    sublattice : tuple of int or "auto"
+        Cells after which f repeats, per direction.
+    stream : Generator
+
+    Raises
+    ------
+    ValueError
+        A sublattice that does not fit the lattice or the quantum numbers.
+    """
+    group = shared_translations(lattice, model, images, coefficients, sublattice)
+    start = starting_pairs(lattice, model, stream)
+    start = (start + start.T) / 2 if singlets else start
+    chosen = representatives(images, group.unsigned())
+    return PairSum(group, start, images[chosen], coefficients[chosen].real, singlets)
+
+
+def shared_translations(lattice, model, images, coefficients, sublattice="auto"):
+    """Return the translations, `SignedPermutations` with the signs of a boundary, that f shares.
+
+    Those between equal sublattices where they multiply a pair product by their own character, else the identity alone.
+
+    Raises
+    ------
+    ValueError
+        As `build_pair_sum`.
+    """
+    identity = SignedPermutations.identity(model.n_sites)
+    if lattice.vectors is None or (sublattice == "auto" and model.n_sites <= WHOLE_PAIRS):
+        return identity
+    periods = _periods(lattice, sublattice)
+    steps = [step for step in lattice.steps() if not any(np.mod(step, periods))]
+    group = with_boundary(lattice, np.array([lattice.translated(step) for step in steps]))
+    characters = {tuple(image): c for image, c in zip(images.encoded().tolist(), coefficients, strict=True)}
+    for sources, signs in group:
+        own = parity(sources) * np.prod(signs)
+        if abs(characters.get(tuple(sources.tolist()), 0) - own) < 1e-9:
+            continue
+        if sublattice != "auto":
+            raise ValueError(
+                f"wavefunction.sublattice = {list(sublattice)}: such a pair product has another momentum than "
+                '[ground_state] asks for; allowed is "auto"'
+            )
+        return identity
+    return group
+
+
+def _periods(lattice, sublattice):
+    """Return the cells after which f repeats, for every primitive vector."""
+    if sublattice == "auto":
+        return [SUBLATTICES if cells % SUBLATTICES == 0 else cells for cells in lattice.grid]
+    periods = (*sublattice, *lattice.grid[len(sublattice) :])
+    if len(sublattice) != len(lattice.lengths) or any(np.mod(lattice.grid, periods)):
+        raise ValueError(
+            f"wavefunction.sublattice = {list(sublattice)}: allowed is a divisor of the number of cells in every "
+            f"direction, {list(lattice.grid[: len(lattice.lengths)])}"
+        )
+    return periods
+
+
+def representatives(images, group):
+    """Return the numbers of images g of which none is t h, t of `group` acting last, of an earlier one h."""
+    number = {tuple(row): g for g, row in enumerate(images.encoded().tolist())}
+    met, chosen = set(), []
+    for g in range(len(images)):
+        if g in met:
+            continue
+        chosen.append(g)
+        met.update(number[tuple(row)] for row in group.compose(images[g : g + 1]).encoded().tolist())
+    return np.array(chosen)
+
+
+def with_boundary(lattice, images):
+    """Return translations (order, n_sites) with the signs of sites that they take across an antiperiodic boundary."""
+    column, length = _columns(lattice)
+    steps = (column[images[:, 0]] - column[0]) % length
+    crosses = column[None, :] + steps[:, None] >= length
+    return SignedPermutations(images, np.where(crosses & antiperiodic(lattice), -1, 1))
+
+
+def starting_pairs(lattice, model, stream):
+    """Return f (n_sites, n_sites) of a mean-field state of fermions with hopping and d-wave pairs, with noise."""
+    start = _mean_field(lattice, model, *_columns(lattice), antiperiodic(lattice))
+    return start + PAIR_NOISE * np.abs(start).max() * stream.standard_normal(start.shape)
+
+
+def _columns(lattice):
+    """Return the first cell index of every site, (n_sites,) intp, and the number of cells in that direction."""
+    if lattice.vectors is None:
+        return np.zeros(lattice.n_sites, dtype=np.intp), 1
+    return (np.arange(lattice.n_sites) // len(lattice.basis)) % lattice.grid[0], lattice.grid[0]
+
+
+def antiperiodic(lattice):
+    """Return whether the fermions of the pair product are antiperiodic in the first direction.
+
+    That closes their shell at half filling: on rings of 4 m sites, and in two dimensions, where it also avoids the
+    nodes of d-wave pairs.
+    """
+    if lattice.vectors is None or lattice.box or not lattice.wraps[0]:  # columns of boxes are no straight lines
+        return False
+    return lattice.kind != "chain" or lattice.n_sites % 4 == 0
+
+
+def _mean_field(lattice, model, column, length, flux):
+    """Return f = D (h + (h^2 + D^2)^(1/2))^{-1}, h hopping and D pairing on the strongest exchange bonds.
+
+    D has the opposite sign on bonds along y of a square lattice; elsewhere it is a constant times the unit matrix.
+    """
+    n = model.n_sites
+    strength = np.abs(model.exchange_element)
+    hopping, pairing = np.zeros((n, n)), np.zeros((n, n))
+    for i, j in model.exchange_sites[strength > 0.99 * strength.max()]:
+        sign = -1.0 if flux and 2 * abs(column[i] - column[j]) > length else 1.0
+        hopping[i, j] = hopping[j, i] = -sign
+        if lattice.kind == "square":
+            along_y = abs(lattice.displacement(i, j)[1]) > 0.5
+            pairing[i, j] = pairing[j, i] = GAP * sign * (-1.0 if along_y else 1.0)
+    if not (lattice.kind == "square" and flux):
+        pairing = GAP * np.eye(n)
+    energies, vectors = np.linalg.eigh(hopping @ hopping + pairing @ pairing)
+    root = (vectors * np.sqrt(np.maximum(energies, 0))) @ vectors.T
+    return pairing @ np.linalg.pinv(hopping + root)

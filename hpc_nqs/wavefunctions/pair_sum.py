@@ -1,0 +1,133 @@
+"""Sum of the images of a pair product, Psi(s) = sum_g c_g phi(g s); [PRX] 11, 031034 (2021).
+
+phi(s) = (-1)^inv(s) det[f(u_a, d_b)], u up, d down sites.  f shares only part of the translations (sublattices),
+and the projection restores the others: images that f shares already are summed once.
+"""
+
+import copy
+
+import numpy as np
+
+from hpc_nqs.kernels.pair_sum import N_LANES, PairSumAmplitude
+from hpc_nqs.symmetry.tied_parameters import compact, first_slots, orbit_starts, tie
+from hpc_nqs.wavefunctions.wavefunction import Wavefunction
+
+
+class PairSum(Wavefunction):
+    """f(i, j) with one parameter per orbit of pairs of an up spin at i and a down spin at j, and the images of phi.
+
+    Parameters
+    ----------
+    group : SignedPermutations
+        Of the sites, under which f transforms like x_i x_j: f(g i, g j) = sign_gi sign_gj f(i, j), g i the source.
+    start : (n_sites, n_sites) float64
+        f of which the parameters are taken.
+    images : SignedPermutations
+        Site permutations, with or without the flip of all spins.
+    coefficients : (order,) float64
+        c_g = chi(g)^*.
+    symmetric : bool
+        f(i, j) = f(j, i): singlets, which have the parity (-1)^(n_sites / 2) under the flip of all spins.
+
+    Notes
+    -----
+    A pair that symmetry takes to itself with the opposite sign has f = 0.
+    """
+
+    width = 1
+    is_complex = False
+    n_units = 0  # hidden ones
+
+    def __init__(self, group, start, images, coefficients, symmetric=True):
+        self.n_visible = group.n_entries
+        self.pair_param = _tied_pairs(group, symmetric)
+        first = first_slots(self.pair_param.ravel())
+        self.params = start.ravel()[first] * np.sign(self.pair_param.ravel()[first])
+        self._sum_over(images, coefficients)
+
+    def _sum_over(self, images, coefficients):
+        self.images, self.coefficients = images, np.ascontiguousarray(coefficients, dtype=np.float64)
+        self._lanes = _Lanes(images, self.coefficients)
+        doubled = 2 * np.abs(self.pair_param) + (self.pair_param < 0)
+        self._image_params = self._lanes.spread(doubled.astype(np.intc))
+
+    @property
+    def n_params(self):
+        """Number of parameters."""
+        return len(self.params)
+
+    def pairing(self):
+        """Return f (n_sites, n_sites), up site first, at the present parameters."""
+        return np.concatenate([[0.0], self.params])[np.abs(self.pair_param)] * np.sign(self.pair_param)
+
+    def unprojected(self):
+        """Return the pair product alone, with the same parameters."""
+        alone = copy.copy(self)
+        alone._sum_over(self.images[:1], self.coefficients[:1])
+        return alone
+
+    def arrays(self):
+        """Return f, the images and their coefficients."""
+        return {"pairing": self.pairing(), "images": self.images.encoded(), "coefficients": self.coefficients}
+
+    def amplitude(self, moves):
+        """Return the compiled amplitude at the present parameters."""
+        tables = self._lanes.spread(self.pairing())
+        exchanges = np.ascontiguousarray(moves.sites, dtype=np.intp)
+        return PairSumAmplitude(tables, self._lanes.coefficients, self._image_params, exchanges, self.n_params)
+
+
+class _Lanes:
+    """Images in the lanes of vectors: c_g with the signs of g, and what an image makes of a function of pairs."""
+
+    def __init__(self, images, coefficients):
+        n = len(images)
+        n_blocks = -(-n // N_LANES)
+        self.flips = images.signs[:, 0] < 0
+        self.places = np.argsort(images.sources, axis=1)  # where g s holds a site of s
+        signs = np.array([parity(place) for place in self.places])
+        signs[self.flips] *= (-1) ** (images.n_entries // 2)
+        self.coefficients = np.zeros((n_blocks, N_LANES))
+        self.coefficients.reshape(-1)[:n] = coefficients * signs
+
+    def spread(self, table):
+        """Return table_g(v, w) of all images, (n_blocks, n_sites, n_sites, N_LANES); the last repeat the first."""
+        n_blocks, n = len(self.coefficients), len(table)
+        spread = np.empty((n_blocks * N_LANES, n, n), dtype=table.dtype)
+        for g, (place, flip) in enumerate(zip(self.places, self.flips, strict=True)):
+            moved = table[np.ix_(place, place)]
+            spread[g] = moved.T if flip else moved
+        spread[len(self.places) :] = spread[0]
+        return np.ascontiguousarray(np.moveaxis(spread.reshape(n_blocks, N_LANES, n, n), 1, 3))
+
+
+def parity(permutation):
+    """Return the sign of a permutation."""
+    seen, sign = np.zeros(len(permutation), dtype=bool), 1
+    for start in range(len(permutation)):
+        at, length = start, 0
+        while not seen[at]:
+            seen[at] = True
+            at, length = permutation[at], length + 1
+        sign *= -1 if length and length % 2 == 0 else 1
+    return sign
+
+
+def _tied_pairs(group, symmetric):
+    """Return the signed 1 + k of the parameter of f(v, w), (n, n) intc."""
+    n = group.n_entries
+    tied = np.zeros((n, n), dtype=np.intc)
+    if symmetric:
+        pairs = np.stack(np.triu_indices(n, 1), axis=1)
+        v, w = pairs.T
+        tied[v, w] = tie(group.on_pairs(pairs), len(pairs), starts=orbit_starts(group.on_pairs(pairs), len(pairs)))
+        return tied + tied.T
+    slots = np.arange(n * n).reshape(n, n)
+
+    def moved():
+        for sources, signs in group:
+            yield slots[np.ix_(sources, sources)].ravel(), np.outer(signs, signs).ravel()
+
+    diagonal = np.eye(n, dtype=bool).ravel()  # no site holds two spins
+    found = tie(moved(), n * n, diagonal, orbit_starts(moved(), n * n))
+    return compact(found).reshape(n, n).astype(np.intc)
