@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from hpc_nqs.reports.levels import with_levels
 from hpc_nqs.reports.names import resolve
 from hpc_nqs.reports.text import csv_text, flat_row, json_text, summary, table_text
 from hpc_nqs.runs import labelled_arrays, run_file
@@ -107,7 +108,7 @@ class Run:
         """
         from hpc_nqs.exact.table import exact_table
 
-        return Run("", self.settings, exact_table(self.settings), {}, {})
+        return Run("", self.settings, with_levels(exact_table(self.settings)), {}, {})
 
     def plot(self, page=None, *, exact=False, references=(), others=(), labels=(), path=None, width=None):
         """Return a matplotlib figure of the run, as the command ``plot`` draws it.
