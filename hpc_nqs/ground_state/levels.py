@@ -22,9 +22,9 @@ from hpc_nqs.ground_state.systems import build_ansatz, search_of
 from hpc_nqs.parallel.groups import Dispatch, Groups
 from hpc_nqs.parallel.team import Team
 from hpc_nqs.runs import run_file
-from hpc_nqs.runs.computation import DONE, FAILED, Computation
+from hpc_nqs.runs.computation import DONE, FAILED, STOPPED, Computation
 from hpc_nqs.runs.progress import Progress
-from hpc_nqs.runs.recorder import Recorder, UnwritableError
+from hpc_nqs.runs.recorder import LEAST_MARGIN, Recorder, UnwritableError
 from hpc_nqs.runs.run_file import RunFileError
 from hpc_nqs.runs.stopping import NEVER
 from hpc_nqs.runs.threads import use_threads
@@ -108,10 +108,10 @@ class Levels(Computation):
             report = None
             while (number := dispatch.next(report)) is not None:
                 report = self._go_through(number, dispatch)
-            dispatch.finish()
+            dispatch.finish(lambda: self.recorder.stop.due(LEAST_MARGIN))
             if self.team.is_root:
                 self._end()
-        except (SettingsError, RunFileError, UnwritableError, OSError) as error:
+        except (SettingsError, RunFileError, UnwritableError) as error:  # on all ranks of a group, or on rank 0
             if self.team.size == 1:
                 raise
             if self.groups.own.is_root:
@@ -161,9 +161,12 @@ class Levels(Computation):
         self._last = report["last"] or self._last
         if self._best is None or (row["energy"], number) < (self.done[self._best[0]][0]["energy"], self._best[0]):
             self._best = number, report["params"]
-        if len(self.done) < len(self.sectors):
-            self._writer.save(self)
-        return False
+        if len(self.done) == len(self.sectors):
+            return False
+        self._writer.save(self)
+        if self.recorder.watch.stops and self._code == DONE:
+            self._code = STOPPED
+        return self.recorder.watch.stops
 
     def _add(self, number, row, history):
         history = {name: np.full(len(values), float(number)) if name == "sector" else values

@@ -4,9 +4,12 @@ Rank 0 works on pieces itself and answers between two of its steps; nobody else 
 go from their first ranks to rank 0 and back, so that no collective operation depends on how far a group is.
 """
 
+import time
+
 from hpc_nqs.parallel.team import Team
 
 REQUEST, ANSWER, STOP = 1, 2, 3  # tags of messages
+PAUSE = 0.02  # seconds between two looks of a rank that waits for the others
 
 
 class Groups:
@@ -78,18 +81,36 @@ class Dispatch:
             while self.team.communicator.iprobe(tag=REQUEST):
                 self._serve_one()
 
-    def finish(self):
-        """Answer until no group works any more, on rank 0; does nothing elsewhere."""
+    def finish(self, is_due):
+        """Wait until no group works any more, without keeping the cores busy; rank 0 answers.  *Collective*.
+
+        Parameters
+        ----------
+        is_due : callable
+            Returns whether rank 0 has to stop all groups.
+        """
+        if self.groups.n_groups == 1:
+            return
         while self.team.is_root and self._working:
-            self._serve_one()
+            self.serve()
+            if not self._stopped and is_due():
+                self._stop_all()
+            time.sleep(PAUSE)
+        everybody = self.team.communicator.Ibarrier()
+        while not everybody.Test():
+            time.sleep(PAUSE)
+        self._take_stop()  # which may have come after the last piece
 
     @property
     def stopped(self):
         """Whether a report has stopped all groups: known to the first rank of a group."""
+        self._take_stop()
+        return self._stopped
+
+    def _take_stop(self):
         is_first = self.groups.own.is_root and not self.team.is_root
         if is_first and not self._stopped and self.team.communicator.iprobe(source=0, tag=STOP):
             self._stopped = self.team.communicator.recv(source=0, tag=STOP)
-        return self._stopped
 
     def _serve_one(self):
         number, report = self.team.communicator.recv(tag=REQUEST)
@@ -98,12 +119,15 @@ class Dispatch:
     def _answer(self, number, report):
         """Take the report of a group and return its next piece."""
         if report is not None and self._on_report(report) and not self._stopped:
-            self._stopped = True
-            for rank in self.groups.first_ranks[1:]:
-                self.team.communicator.send(True, dest=rank, tag=STOP)
+            self._stop_all()
         if self._stopped or not self._pieces:
             self._working.discard(number)
             return None
         piece = self._pieces.pop(0)
         self._on_piece(piece, number)
         return piece
+
+    def _stop_all(self):
+        self._stopped = True
+        for number in sorted(self._working - {0}):
+            self.team.communicator.send(True, dest=self.groups.first_ranks[number], tag=STOP)

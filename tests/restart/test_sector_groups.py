@@ -105,9 +105,11 @@ def test_groups_of_different_size_agree_with_a_serial_run(runs, launch, whole, t
 def test_a_serial_run_goes_on_in_groups(runs, launch, whole, tmp_path, n_looks):
     path = tmp_path / "run.h5"
     assert serial(settings_of(), path, runs.StopAfter(n_looks)) == STOPPED
+    clock = run_file.read_history(path)["seconds"]
     done = launch(2, path)
     assert done.returncode == DONE, done.stderr
     runs.assert_bitwise(contents(runs, path), contents(runs, whole))
+    np.testing.assert_array_equal(run_file.read_history(path)["seconds"][: len(clock)], clock)  # not made again
 
 
 def killed(command, environment, is_late, number):
@@ -150,8 +152,7 @@ def test_a_killed_run_goes_on_with_other_numbers_of_ranks_and_groups(
     assert sector_files(path) == []
 
 
-def test_sectors_that_have_begun_are_continued_not_made_again(runs, launch, whole, tmp_path):
-    """Their files are there, those of another run of this name are not taken for them."""
+def test_files_of_sectors_of_another_run_of_this_name_are_not_taken(runs, launch, whole, tmp_path):
     path = tmp_path / "run.h5"
     assert serial(settings_of(), path, runs.StopAfter(9)) == STOPPED
     stray = Path(f"{path}.0123abcd.sector3")
@@ -162,27 +163,70 @@ def test_sectors_that_have_begun_are_continued_not_made_again(runs, launch, whol
     runs.assert_bitwise(contents(runs, path), contents(runs, whole))
 
 
-FAILING = """
+DISTURBED = """
+import signal
 import sys
 from hpc_nqs.cli import parser
 from hpc_nqs.ground_state import levels
 from hpc_nqs.runs.recorder import UnwritableError
 whole = levels.Levels._go_through
-def failing(self, number, dispatch):
+def disturbed(self, number, dispatch):
     if self.groups.number == 1:
-        raise UnwritableError("the disk of group 2 is gone")
+        WHAT
     return whole(self, number, dispatch)
-levels.Levels._go_through = failing
+levels.Levels._go_through = disturbed
 sys.exit(parser.main(["run", "run.toml", "-o", "run.h5"]))
+"""
+WATCHED = """
+import hpc_nqs
+steps, rows = [], []
+def on_result(row):
+    rows.append(row["momentum"][0])
+    return len(rows) == LAST
+run = hpc_nqs.run(hpc_nqs.read_input("run.toml"), "run.h5", overwrite=True, on_step=steps.append, on_result=on_result)
+assert run.finished == (LAST > 5)
+if rows:  # on rank 0
+    assert sorted(rows) == [0, 1, 2, 3, 4] if run.finished else 3 <= len(set(rows)) == len(rows) < 5, rows
+    assert {step["sector"] for step in steps} <= set(range(5)) and len(steps) % 5 == 0 or not run.finished
+    print(f"{len(rows)} results, {run.stopped or 'to the end'}")
 """
 
 
 def test_an_error_in_one_group_ends_all_ranks_with_one_message(mpiexec, tmp_path):
     (tmp_path / "run.toml").write_text(settings_of(n_steps=2000).to_toml())
-    (tmp_path / "failing.py").write_text(FAILING)
+    what = 'raise UnwritableError("the disk of group 2 is gone")'
+    (tmp_path / "failing.py").write_text(DISTURBED.replace("WHAT", what))
     done = mpiexec(3, sys.executable, "failing.py", cwd=tmp_path)
     assert done.returncode != 0
     assert done.stderr.count("hpc-nqs: the disk of group 2 is gone") == 1
+
+
+def test_a_signal_to_one_group_stops_all_at_a_checkpoint(runs, mpiexec, launch, whole, tmp_path):
+    path = tmp_path / "run.h5"
+    path.with_suffix(".toml").write_text(settings_of().to_toml())
+    (tmp_path / "signalled.py").write_text(DISTURBED.replace("WHAT", "signal.raise_signal(signal.SIGUSR1)"))
+    done = mpiexec(2, sys.executable, "signalled.py", cwd=tmp_path)
+    assert done.returncode == STOPPED, done.stderr
+    assert "SIGUSR1 received" in done.stderr and "continue with: hpc-nqs resume" in done.stdout
+    assert not run_file.read_table(path)["finished"]
+    begun = [name for name in sector_files(path) if not name.endswith(".previous")]
+    clocks = {int(name[-1]): run_file.read_history(path.parent / name)["seconds"] for name in begun}
+    assert clocks and any(len(clock) for clock in clocks.values())
+    done = launch(2, path)
+    assert done.returncode == DONE, done.stderr
+    runs.assert_bitwise(contents(runs, path), contents(runs, whole))
+    history = run_file.read_history(path)
+    for number, clock in clocks.items():  # continued, not made again
+        np.testing.assert_array_equal(history["seconds"][history["sector"] == number][: len(clock)], clock)
+
+
+@pytest.mark.parametrize("last", [3, 9])
+def test_a_program_that_watches_sees_every_sector_once_and_may_stop_all_groups(mpiexec, tmp_path, last):
+    (tmp_path / "run.toml").write_text(settings_of(n_steps=20).to_toml())
+    (tmp_path / "watched.py").write_text(WATCHED.replace("LAST", str(last)))
+    done = mpiexec(2, sys.executable, "watched.py", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert ("5 results, to the end" if last > 5 else "asked for by the program") in done.stdout
 
 
 def test_wrong_numbers_of_groups_are_refused():
