@@ -117,7 +117,8 @@ class Run:
         ----------
         page : str, optional
             "thermodynamics" (the default of thermal runs), "correlations", "structure_factor", "momentum",
-            "imaginary_time", "convergence"; of ground states "energies"; of all "lattice", sites and bonds.
+            "imaginary_time", "convergence"; of ground states "tower" (the default of several sectors) and
+            "energies"; of all "lattice", sites and bonds.
         exact : bool
             Add exact results, up to 16 spins or 20 spin-orbitals.
         references : sequence of str
