@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hpc_nqs.parallel.team import LauncherError as LauncherError
+from hpc_nqs.reports.levels import with_levels
 from hpc_nqs.reports.series import ReferenceDataError as ReferenceDataError
 from hpc_nqs.results import Run as Run
 from hpc_nqs.runs import run_file
@@ -236,7 +237,7 @@ def load(path: FilePath) -> Run:
     RunFileError
         When there is no such file, or it is damaged or of another program.
     """
-    table = run_file.read_table(path)
+    table = with_levels(run_file.read_table(path))
     settings = parse_settings(table["settings"])
     return Run(str(path), settings, table, run_file.read_history(path), run_file.read_about(path))
 
@@ -258,7 +259,7 @@ def diagonalize(settings: Settings) -> Run:
     """
     from hpc_nqs.exact.table import exact_table
 
-    return Run("", settings, exact_table(settings), {}, {})
+    return Run("", settings, with_levels(exact_table(settings)), {}, {})
 
 
 def _refused(inputs, path, overwrite):

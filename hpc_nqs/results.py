@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from hpc_nqs.reports.levels import with_levels
 from hpc_nqs.reports.names import resolve
 from hpc_nqs.reports.text import csv_text, flat_row, json_text, summary, table_text
 from hpc_nqs.runs import labelled_arrays, run_file
@@ -107,7 +108,7 @@ class Run:
         """
         from hpc_nqs.exact.table import exact_table
 
-        return Run("", self.settings, exact_table(self.settings), {}, {})
+        return Run("", self.settings, with_levels(exact_table(self.settings)), {}, {})
 
     def plot(self, page=None, *, exact=False, references=(), others=(), labels=(), path=None, width=None):
         """Return a matplotlib figure of the run, as the command ``plot`` draws it.
@@ -116,7 +117,8 @@ class Run:
         ----------
         page : str, optional
             "thermodynamics" (the default of thermal runs), "correlations", "structure_factor", "momentum",
-            "imaginary_time", "convergence"; of ground states "energies"; of all "lattice", sites and bonds.
+            "imaginary_time", "convergence"; of ground states "tower" (the default of several sectors) and
+            "energies"; of all "lattice", sites and bonds.
         exact : bool
             Add exact results, up to 16 spins or 20 spin-orbitals.
         references : sequence of str

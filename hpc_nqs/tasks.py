@@ -35,11 +35,12 @@ def run(settings, team, output_path, resume_from=None, stop=NEVER, watch=NOBODY)
         On all ranks alike.
     """
     with _progress(settings, team) as progress:
-        kind = _computation(settings)
         recorder = Recorder(output_path, team, stop, settings.run.checkpoint_minutes, progress.message, watch=watch)
+        stored = None if resume_from is None else recorder.load()
+        kind = _computation(settings, team, stored and stored[0])
         computation = kind(settings, team, recorder, progress, resumed=resume_from is not None)
-        if resume_from is not None:
-            computation.restore(*recorder.load())
+        if stored is not None:
+            computation.restore(*stored)
         return computation.run(resumed=resume_from is not None)
 
 
@@ -118,11 +119,13 @@ def _task(settings):
     return settings.run.task if settings.run.task == "ground_state" else settings.thermal.method
 
 
-def _computation(settings):
-    """Return the class of the computation."""
+def _computation(settings, team, stored):
+    """Return the class of the computation, of a run that continues by the state in its file."""
     task = _task(settings)
     if task == "ground_state":
-        from hpc_nqs.ground_state.driver import Optimization as kind
+        from hpc_nqs.ground_state.levels import driver_of
+
+        kind = driver_of(settings, team, stored)
     elif task == "analytic":
         from hpc_nqs.path_integral.driver import PathIntegral as kind
     else:

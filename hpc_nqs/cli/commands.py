@@ -16,6 +16,7 @@ from hpc_nqs.cli.sweeps import sweep
 from hpc_nqs.exact import table as exact_table
 from hpc_nqs.ground_state.zero_variance import variance_limits
 from hpc_nqs.reports import text as reporting
+from hpc_nqs.reports.levels import with_levels
 from hpc_nqs.reports.methods import paragraph
 from hpc_nqs.reports.planning import MEMORY, check_text
 from hpc_nqs.runs.output_paths import check_output, inputs_of, measured_path
@@ -80,7 +81,7 @@ def exact(options):
             raise SettingsError(["--output: levels of sectors have no figure; leave it out"])
     elif options.page:
         raise SettingsError([f"--page {options.page}: needs --output, the file of the figure"])
-    table = exact_table.exact_table(settings)
+    table = with_levels(exact_table.exact_table(settings))
     print(reporting.json_text(table) if options.json else reporting.table_text(table), end="")
     if options.output:
         draw_exact(table, Path(options.input).stem, Path(options.output), options.page)

@@ -12,7 +12,7 @@ def add_plot(commands):
     plot = add_command(
         commands,
         "plot",
-        "draw runs: thermodynamics, correlations, convergence; energies; a lattice",
+        "draw runs: thermodynamics, correlations, convergence; levels; a lattice",
         "hpc-nqs plot a.h5 b.h5 --exact --reference qmc.json:L=6 -o compare.pdf",
     )
     plot.add_argument("runs", metavar="RUN.h5", nargs="+")
@@ -29,11 +29,12 @@ def add_plot(commands):
         metavar="PAGE",
         choices=(
             "thermodynamics", "correlations", "structure_factor", "imaginary_time", "momentum", "convergence",
-            "lattice", "all",
+            "tower", "energies", "lattice", "all",
         ),
         help="of thermal runs: thermodynamics (default), correlations, structure_factor (S(q) along a path and as a "
         "map), imaginary_time, momentum (of electrons), convergence, or all: NAME.png, NAME-convergence.png and, where "
-        "they were measured, NAME-correlations.png and so on; lattice: sites and bonds of an input or a run file",
+        "they were measured, NAME-correlations.png and so on; of ground states: tower (of several sectors: E - E_0 "
+        "against S(S+1)), energies, or all; lattice: sites and bonds of an input or a run file",
     )
     plot.add_argument(
         "--label", metavar="WORDS", action="append", default=[],

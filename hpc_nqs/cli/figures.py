@@ -10,7 +10,9 @@ from hpc_nqs.reports.series import ReferenceDataError, reference_path
 from hpc_nqs.runs.output_paths import check_output
 from hpc_nqs.settings.parsing import SettingsError
 
+OF_LEVELS = pages.TOWER, pages.LEVELS
 TITLES = {page: page.capitalize().replace("_", " ") for page in (*pages.PAGES, pages.LEVELS)}  # in reports
+TITLES[pages.TOWER] = "Tower of states"
 
 
 def plot(options):
@@ -59,19 +61,17 @@ def _wanted(options, tables):
     """Return the pages to draw; what runs do not have is an error."""
     try:
         first = pages.checked(None, tables)
-        if first == pages.LEVELS:
-            _refuse_for_levels(options.page, options.reference)
-        if options.page == "all":
-            return pages.pages_of(tables)
-        return [first if first == pages.LEVELS else pages.checked(options.page, tables)]
+        if first in OF_LEVELS:
+            _refuse_for_levels(options.page, options.reference, pages.pages_of(tables))
+        return pages.pages_of(tables) if options.page == "all" else [pages.checked(options.page, tables)]
     except pages.PageError as error:
         raise CommandError(f"--{error}" if str(error).startswith("page") else str(error)) from error
 
 
-def _refuse_for_levels(page, references):
+def _refuse_for_levels(page, references, there):
     problems = []
-    if page not in (None, "all"):
-        problems.append(f"--page {page}: ground-state runs have one page, energies; leave the option out")
+    if page not in (None, "all", *there):
+        problems.append(f"--page {page}: allowed for these ground states are {', '.join([*there, 'all'])}")
     if references:
         problems.append("--reference: ground-state runs have no temperatures to draw reference data at")
     if problems:
@@ -86,7 +86,7 @@ def _compare(options, drawing, wanted):
         raise CommandError(str(error)) from error
     except pages.PageError as error:
         raise SettingsError([f"--reference: {error}"]) from error
-    if drawing.skipped and wanted == [pages.LEVELS]:
+    if drawing.skipped and set(wanted) <= set(OF_LEVELS):
         raise CommandError("; ".join(drawing.skipped))
     for sentence in drawing.skipped:
         print(f"hpc-nqs: {sentence}", file=sys.stderr)
@@ -111,8 +111,8 @@ def report(options):
     output = Path(options.output) if options.output else Path(options.run).with_suffix(".html")
     _check_outputs(options, [options.run], [output])
     drawing, wanted = pages.Drawing([table], [Path(options.run).stem], [history]), pages.pages_of([table])
-    if wanted == [pages.LEVELS]:
-        _refuse_for_levels(None, options.reference)
+    if pages.LEVELS in wanted:
+        _refuse_for_levels(None, options.reference, wanted)
     _compare(options, drawing, wanted)
     drawings = {
         TITLES[page]: plotting.svg_text(drawing.figure(page), TITLES[page].lower().replace(" ", "-")) for page in wanted

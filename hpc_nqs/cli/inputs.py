@@ -4,6 +4,7 @@ from pathlib import Path
 
 from hpc_nqs.cli.errors import CommandError, UnusableFile
 from hpc_nqs.exact import table as exact_table
+from hpc_nqs.reports.levels import with_levels
 from hpc_nqs.settings import parsing as settings_of_runs
 from hpc_nqs.settings import system
 from hpc_nqs.settings.parsing import SettingsError
@@ -30,11 +31,12 @@ def validated(settings):
 
 
 def read_run_file(path, reader):
-    """Return what one of the readers of `run_file` finds in a run file."""
+    """Return what one of the readers of `run_file` finds in a run file, of tables with excitation energies."""
     from hpc_nqs.runs import run_file
 
     try:
-        return getattr(run_file, reader)(path)
+        found = getattr(run_file, reader)(path)
+        return with_levels(found) if reader == "read_table" else found
     except run_file.RunFileError as error:
         raise UnusableFile(str(error)) from error
 

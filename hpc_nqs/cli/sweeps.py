@@ -111,7 +111,8 @@ def _exact_curves(runs, tables):
 
 def _draw_levels(options, runs, tables, plotting):
     """Draw energies, excitations and structure factors of ground-state runs against the first swept parameter."""
-    from hpc_nqs.reports.sweep_levels import level_panels, with_gaps
+    from hpc_nqs.reports.levels import with_gaps
+    from hpc_nqs.reports.sweep_levels import level_panels
     from hpc_nqs.reports.sweep_table import sweep_groups
 
     exact = [[] for _ in runs]

@@ -108,8 +108,13 @@ def rows_beside(table):
     if not table["rows"]:
         return []
     if table["task"] == "ground_state":
-        sectors = sector_rows(settings)[1]
-        return [_level_beside(row, sectors, settings.ground_state) for row in table["rows"]]
+        sectors, places = sector_rows(settings)[1], build(settings)
+        asked, of_electrons = settings.ground_state, _is_of_electrons(settings)
+        found = [_level_beside(row, sectors, asked) for row in table["rows"]]
+        for number, row in enumerate(table["rows"]):
+            if row.get("point_group") and row.get("lowest_of") != ALL_SECTORS:
+                found[number] = {} if of_electrons else _projected_beside(row, *places)
+        return found
     betas = [row["beta"] for row in table["rows"]]
     if _is_of_electrons(settings):
         try:
@@ -136,6 +141,21 @@ def _level_beside(row, sectors, asked):
         if claims or all(same):
             return {"energy": sector["energy"]}
     return {}
+
+
+def _projected_beside(row, lattice, model):
+    """Return the lowest exact level of spins with the quantum numbers of a row, that of the point group among them."""
+    from hpc_nqs.exact.projected_levels import lowest_level
+    from hpc_nqs.symmetry.quantum_numbers import Sector
+
+    momentum = row.get("momentum")
+    sector = Sector(None if momentum is None else tuple(momentum), row["point_group"], row.get("spin_parity"))
+    n_up = round(row["sz"] + model.n_sites / 2) if "sz" in row else None
+    try:
+        level = lowest_level(model, lattice, sector, n_up)
+    except ValueError as error:  # too many orbits
+        raise SettingsError([f"no exact results: {error}"]) from error
+    return {} if level is None else {"energy": level / model.n_sites}
 
 
 def curves(tables, names, with_observables=True):

@@ -97,7 +97,7 @@ def sectors_of(settings, lattice, model):
         n_up = system_of(settings, model).n_up
         return [replace(sector, point_group=name) for sector in every_sector(lattice, parities_of(model, n_up))]
     if part.sectors != "auto":
-        return [Sector(tuple(momentum), name, parity) for *momentum, parity in part.sectors]
+        return [Sector(*each) for each in part.listed_sectors]
     momentum = None if part.momentum in UNPROJECTED else part.momentum
     if part.momentum == "auto":
         momentum = default_momentum(settings, lattice, model)

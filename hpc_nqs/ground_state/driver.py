@@ -44,13 +44,14 @@ class Optimization(Computation):
     """One ground-state run: its wave function, its chains, its history and its result.
 
     What a checkpoint needs is given to the `Recorder` by `state()`, `history_columns()`, `table()` and `arrays()`.
+    `search` holds the sectors to go through, by default those of the settings.
     """
 
-    def __init__(self, settings, team, recorder, progress, resumed=False):
+    def __init__(self, settings, team, recorder, progress, resumed=False, search=None):
         super().__init__(settings, team, recorder, progress)
         settings = self.settings
         use_threads(settings, team)
-        self.search = refusing(search_of, settings, self.lattice, self.model)
+        self.search = search or refusing(search_of, settings, self.lattice, self.model)
         self.sectors = self.search.sectors
         self.best = None  # of a search: the number of the lowest sector so far and its parameters
         sampling = settings.sampling
@@ -251,6 +252,7 @@ class Optimization(Computation):
         self.progress.update(
             step=self.n_steps,
             n_steps=self.settings.ground_state.n_steps,
+            sectors=(self.sector, len(self.sectors)) if len(self.sectors) > 1 else None,
             energy=summary["energy"],
             energy_error=summary["energy_error"],
             acceptance=acceptance,

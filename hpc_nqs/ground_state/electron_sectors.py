@@ -17,7 +17,7 @@ from hpc_nqs.ground_state.electron_ansatz import (
     orbital_parities,
     point_representations,
 )
-from hpc_nqs.ground_state.sectors import MAX_SECTORS, ONE_SECTOR, Search, has_states, words
+from hpc_nqs.ground_state.sectors import MAX_SECTORS, ONE_SECTOR, Search, has_states, naming, words
 from hpc_nqs.hilbert.electrons import electron_system
 from hpc_nqs.sampling.enumeration import MAX_AUTO, n_configurations, sums_exactly
 from hpc_nqs.symmetry.quantum_numbers import Sector, every_sector
@@ -42,9 +42,11 @@ def electron_search(settings, lattice, model):
     chosen = [electron_sector(settings, lattice, model)]
     if part.sectors != "auto":
         orbitals = orbital_parities(model)[0]
-        chosen = [Sector(tuple(momentum), None, parity, orbital_parity=orbitals) for *momentum, parity in part.sectors]
+        chosen = [Sector(*each, orbital_parity=orbitals) for each in part.listed_sectors]
     for sector in chosen:  # a wrong one is refused now, not hours later
-        if not has_states(build_electron_ansatz(settings, lattice, model, settings.run.seed or 0, sector)):
+        with naming(sector, part.sectors != "auto"):
+            ansatz = build_electron_ansatz(settings, lattice, model, settings.run.seed or 0, sector)
+        if not has_states(ansatz):
             raise ValueError(
                 f"ground_state: there is no state of {model.n_up} + {model.n_down} electrons with {words(sector)} on "
                 f"{lattice.n_sites} sites"

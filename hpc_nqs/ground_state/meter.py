@@ -2,16 +2,21 @@
 
 import numpy as np
 
+from hpc_nqs.hamiltonians.total_spin import total_spin_squared
+from hpc_nqs.hilbert.spins import spin_system
 from hpc_nqs.kernels.local_energy import local_energies
 from hpc_nqs.observables.local_estimators import LocalEstimators
+from hpc_nqs.sampling.evaluation import evaluate, every
 from hpc_nqs.statistics.jackknife import BlockSums, Statistics
 from hpc_nqs.statistics.markov_chains import ChainSums
+from hpc_nqs.wavefunctions.projection import ProjectedState
 from hpc_nqs.wavefunctions.wavefunction import log_psi
 
 ENERGY, ENERGY_SQUARED = range(2)
 FIRST_OBSERVABLE = 2
 N_PROBES = 64  # configurations on which the quantum numbers of a state are read off
 SAME_PHASE = 1e-6
+SPIN_SAMPLES = 512  # on which S^2 is measured
 
 
 class LevelMeter:
@@ -66,7 +71,7 @@ class LevelMeter:
         dict
             energy, variance per site, v_score, structure_factor, correlation_ratio 1 - S(q + dq) / S(q),
             dimer_structure_factor, bond_energy (mean energy of a bond per shell, with its coupling), moments of m_q and
-            operators where they are asked for, all with errors.
+            operators where they are asked for, all with errors; total_spin_squared of isotropic models.
         """
         centre = batches[0][1].energy
         bonds = self.system.bond_hamiltonians()
@@ -92,7 +97,26 @@ class LevelMeter:
             row |= self.correlations.orders.row(statistics.estimate, FIRST_OBSERVABLE + len(names))
         if self.estimators is not None:
             row |= self.correlations.operators.row(statistics.estimate, first + len(bonds))
-        return row | self._chain_meters(parts, statistics.means[ENERGY])
+        return row | self._total_spin(*batches[-1]) | self._chain_meters(parts, statistics.means[ENERGY])
+
+    def _total_spin(self, samples, evaluation):
+        """Return S(S+1) as <S^2> on some samples: S^2 and H commute, so that the local values of a level are alike."""
+        model, system = self.ansatz.model, self.system
+        if not model.is_isotropic:
+            return {}
+        if not self.sampler.is_exact:
+            n_per_chain = samples.configurations.shape[1]
+            stride = max(1, n_per_chain * self.sampler.n_chains // SPIN_SAMPLES)
+            samples, _ = every(min(stride, n_per_chain), samples, evaluation, self.team)
+        squared, constant = total_spin_squared(model)
+        of_spin = spin_system(squared, system.n_up - system.n_sites / 2)
+        wavefunction = self.ansatz.wavefunction
+        if isinstance(wavefunction, ProjectedState):  # which keeps tables of the moves of H
+            wavefunction = ProjectedState(wavefunction.inner, wavefunction.images, wavefunction.coefficients)
+        found = evaluate(samples, wavefunction, of_spin, self.team)
+        values = found.energies.real.reshape(*samples.configurations.shape[:2], 1)
+        value, error = self._statistics([(values, found)]).estimate(lambda means: constant + means[:, 0])
+        return {"total_spin_squared": value, "total_spin_squared_error": error}
 
     def _energies(self, statistics, centre):
         """Return energy, variance per site and V-score with their errors."""

@@ -8,6 +8,7 @@ Where sums are exact and cheap all momenta (one of K and -K, whose levels are eq
 searched; without translations one state that shares nothing takes the place of momenta and parities.
 """
 
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -30,6 +31,7 @@ ONE_SECTOR = "sector"  # with ALL_SECTORS the words of `lowest_of`
 N_LOOKS = 256  # random configurations on which a sector shows whether it has states
 ABOVE = 3.0  # standard deviations of H by which a sector of a search lies above another one when it is given up
 MAX_SECTORS = 64  # that are searched without being asked for
+SECTORS_PER_GROUP = 4  # so that groups of ranks end at nearly the same time
 
 
 @dataclass(frozen=True)
@@ -66,12 +68,15 @@ def search_of(settings, lattice, model):
         As `sectors_of`, or a sector of the settings without states.
     """
     part = settings.ground_state
+    is_listed = part.sectors not in ("auto", "all")
     chosen = sectors_of(settings, lattice, model)
     if part.sectors == "all":
         kept, empty = _with_states(settings, lattice, model, chosen)
         return Search(kept, empty, False, ONE_SECTOR, "")
     for sector in chosen:  # a wrong one is refused now, not hours later
-        if not has_states(build_spin_ansatz(settings, lattice, model, settings.run.seed or 0, sector)):
+        with naming(sector, is_listed):
+            ansatz = build_spin_ansatz(settings, lattice, model, settings.run.seed or 0, sector)
+        if not has_states(ansatz):
             raise ValueError(f"ground_state: there is no state with {words(sector)} on {lattice.n_sites} sites")
     if _asks(part):
         return Search(chosen, [], False, ONE_SECTOR, "")
@@ -83,6 +88,24 @@ def search_of(settings, lattice, model):
         kept, empty = _with_states(settings, lattice, model, wanted)
         return Search(kept, empty, True, ALL_SECTORS, "")
     return Search(chosen, [], False, ONE_SECTOR, _remark(settings, chosen[0], lattice, model, knows_symmetry, knows_sz))
+
+
+def n_groups_of(settings, n_ranks, n_sectors):
+    """Return the number of groups of ranks that share the sectors of a run; one for a search."""
+    part = settings.ground_state
+    if part.sectors == "auto":
+        return 1
+    wanted = n_sectors // SECTORS_PER_GROUP if part.groups == "auto" else part.groups
+    return max(1, min(wanted, n_ranks, n_sectors))
+
+
+@contextmanager
+def naming(sector, is_listed):
+    """Name the sector of a list in the words of a ValueError about it."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"ground_state.sectors: {words(sector)}: {error}" if is_listed else str(error)) from error
 
 
 def words(sector):

@@ -11,6 +11,7 @@ from hpc_nqs.ground_state.plan import (
     step_sizes,
     steps_are_exact,
 )
+from hpc_nqs.ground_state.sectors import n_groups_of
 from hpc_nqs.ground_state.systems import build_ansatz, build_meter, search_of
 from hpc_nqs.parallel.team import Team
 from hpc_nqs.reconfiguration.cost_model import step_seconds
@@ -91,13 +92,15 @@ def forecast(settings, n_ranks=1):
     if trial.is_exact:
         sizes = dataclasses.replace(sizes, n_chains=trial.most, n_proposals=0)
     solver = regularization_of(settings, ansatz, trial.scale, trial.most).solver
-    alone, shared = (sum(step_seconds(sizes, solver, ranks).values()) for ranks in (1, n_ranks))
+    n_groups = n_groups_of(settings, n_ranks, n)
+    n_own = n_ranks // n_groups
+    alone, shared = (sum(step_seconds(sizes, solver, ranks).values()) for ranks in (1, n_own))
     return {
         "names": ("steps", "sectors"),
         "steps": round(n * path.expected_steps()),
         "reports": n,
         "seconds_per_step": step.of(trial.most) * shared / alone,
         "seconds_per_report": final.of(path.n_final) * shared / alone,
-        "seconds": n * path.seconds(step, final) * shared / alone,
-        "efficiency": alone / shared / n_ranks,
+        "seconds": n / n_groups * path.seconds(step, final) * shared / alone,
+        "efficiency": alone / shared / n_own,
     }

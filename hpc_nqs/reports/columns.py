@@ -17,7 +17,12 @@ _COLUMNS = (
     ("n_down", "n_down", 0),
     ("spin_parity", "parity", 0),
     ("point_group", "group", 0),
+    ("total_spin_squared", "S(S+1)", 5),
     ("energy", "e", 6),
+    ("gap", "E - E0", 5),
+    ("peak", "peak q", 0),
+    ("peak_structure_factor", "S(peak)", 5),
+    ("peak_correlation_ratio", "R(peak)", 5),
     ("specific_heat", "c", 5),
     ("specific_heat_slope", "c slope", 4),
     ("entropy", "s", 5),
@@ -50,7 +55,7 @@ _LEFT_OUT = ("beta", "ln_z")
 # Powers of the unit of energy in quantities that are shown with decimals.
 _ENERGIES = {"energy": 1, "free_energy": 1, "layer_energy_difference": 1, "variance": 2, "energy_variance": 2}
 _ENERGIES |= {"susceptibility": -1, "static_susceptibility": -1, "relaxation_proxy": -2}
-_ENERGIES |= {"grand_potential": 1, "compressibility": -1, "energy_terms": 1}
+_ENERGIES |= {"gap": 1, "grand_potential": 1, "compressibility": -1, "energy_terms": 1}
 _ENERGIES |= dict.fromkeys((f"{local}spectral_proxy_{spin}" for local in ("", "local_") for spin in ("up", "down")), -1)
 # What is a dict over wave vectors, and how a column of it is headed.
 _OVER_VECTORS = (
@@ -64,6 +69,7 @@ _OVER_VECTORS = (
     ("order_parameter_squared", "m^2"),
     ("binder_ratio", "U4"),
     ("chirality_structure_factor", "X"),
+    ("correlation_ratio", "R"),
 )
 # What is a dict over words, and how a column of it is headed.
 OVER_WORDS = {"energy_terms": "e({})", "operators": "{}"}

@@ -289,7 +289,7 @@ def parameter_curves(sweep, quantity="magnetization", width=WIDTH):
 
 
 def level_sweep(panels, title, width=WIDTH):
-    """Return a page of a sweep; `panels` as `sweep_levels.level_panels` returns them, of ground states."""
+    """Return a page of levels; `panels` as `sweep_levels.level_panels` and `tower.tower_panels` return them."""
     with matplotlib.rc_context(style_of(width)):
         figure, axes = _panels(len(panels), width)
         for axis, (draw, _) in zip(axes, panels, strict=True):

@@ -124,7 +124,9 @@ def _ground_state(settings, resolved, table):
         state = state | {"kind": "electron_pairs"}
     projected = part["projection"]
     sectors = part["sectors"]
-    many = f" {sectors} sectors of quantum numbers were optimized one after the other" if sectors > 1 else ""
+    groups = part.get("groups", 1)
+    how = "one after the other" if groups == 1 else f"by {groups} groups of ranks"
+    many = f" {sectors} sectors of quantum numbers were optimized {how}" if sectors > 1 else ""
     found = [
         f"The lowest states of the model {_magnet(settings, table)}, were computed by variational Monte Carlo with "
         f"{_state(state)}.",

@@ -5,6 +5,8 @@ from pathlib import Path
 from hpc_nqs.exact import table as exact_table
 from hpc_nqs.hamiltonians import MODELS
 from hpc_nqs.reports import lattice_drawing
+from hpc_nqs.reports.labels import energy_symbol, page_title
+from hpc_nqs.reports.levels import levels_of
 from hpc_nqs.reports.series import has_correlations, has_momenta, has_times, has_waves, read_reference
 from hpc_nqs.reports.text import describe
 from hpc_nqs.reports.units import MOLAR, in_its_units, rows_beside
@@ -13,7 +15,7 @@ from hpc_nqs.settings.parsing import SettingsError, parse_settings
 FIRST, CORRELATIONS, MOMENTUM, IN_TIME = "thermodynamics", "correlations", "momentum", "imaginary_time"
 CONVERGENCE, WAVES = "convergence", "structure_factor"
 PAGES = (FIRST, CORRELATIONS, WAVES, MOMENTUM, IN_TIME, CONVERGENCE)  # of thermal runs
-LEVELS = "energies"  # of ground states
+LEVELS, TOWER = "energies", "tower"  # of ground states
 LATTICE = "lattice"  # of an input
 N_TIMES = 64  # parts of beta in exact curves
 LEAST_WIDTH, MOST_WIDTH = 2.0, 40.0  # inches
@@ -45,7 +47,7 @@ def labels_of(paths, given=()):
 def pages_of(tables):
     """Return the pages of runs that show something."""
     if _are_levels(tables):
-        return [LEVELS]
+        return [TOWER, LEVELS] if any(len(levels_of(table)) > 1 for table in tables) else [LEVELS]
     empty = {
         CORRELATIONS: not has_correlations(tables),
         WAVES: not has_waves(tables),
@@ -146,8 +148,8 @@ class Drawing:
             self.curves = [(name, rows_beside(rows, self.tables[0])) for name, rows in found]
         if exact and IN_TIME in pages:
             self.in_time = [self._beside(_time_rows, *run) for run in zip(self.sources, self.names, strict=True)]
-        for page, name in ((MOMENTUM, "momenta"), (WAVES, "waves"), (LEVELS, "levels")):
-            if exact and page in pages:
+        for page, name in ((MOMENTUM, "momenta"), (WAVES, "waves"), (LEVELS, "levels"), (TOWER, "levels")):
+            if exact and page in pages and not getattr(self, name):
                 runs = zip(self.sources, self.names, strict=True)
                 setattr(self, name, [self._beside(exact_table.rows_beside, *run) for run in runs])
 
@@ -173,6 +175,11 @@ class Drawing:
         width = _checked_width(width)
         if page == LEVELS:
             return figures.ground_states(self.tables, self.histories, self.names, self.levels, width)
+        if page == TOWER:
+            from hpc_nqs.reports.tower import tower_panels
+
+            panels = tower_panels(self.tables, self.names, self.levels, energy_symbol(self.tables))
+            return figures.level_sweep(panels, page_title(self.tables), width)
         if page == CONVERGENCE:
             return figures.convergence(self.histories, self.names, self.tables, width)
         if page == MOMENTUM:

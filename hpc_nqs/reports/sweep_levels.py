@@ -8,24 +8,13 @@ NUMBERS = ("momentum", "point_group", "spin_parity", "sz")
 MAX_NAMED = len(COLOURS)  # sets of quantum numbers with a colour and a name; the others are grey
 
 
-def with_gaps(table):
-    """Return a table of a ground-state run whose rows have the "gap" N (e - e_0) and the error of N e."""
-    rows = [row for row in table["rows"] if finite(row.get("energy"))]
-    lowest = min((row["energy"] for row in rows), default=0.0)
-    n_sites, found = table["n_sites"], []
-    for row in rows:
-        error = n_sites * (row.get("energy_error") or 0.0)
-        found.append(row | {"gap": n_sites * (row["energy"] - lowest), "gap_error": error})
-    return table | {"rows": found}
-
-
 def level_panels(sweep):
     """Return [(draw, words)] of the panels of a figure: each draws into an axis, words stand above it.
 
     Parameters
     ----------
     sweep : dict
-        As `sweep_table.sweep_groups` returns it of tables `with_gaps`; exact rows in the order of the rows.
+        As `sweep_table.sweep_groups` returns it of tables `levels.with_gaps`; exact rows in the order of the rows.
     """
     panels = []
     for words, runs in sweep["groups"]:

@@ -14,7 +14,7 @@ ORDERS = ("order_parameter_squared", "order_parameter_fourth", "binder_ratio")
 UNITS = {
     **dict.fromkeys(("temperature", "energy", "bond_energy", "free_energy", "layer_energy_difference"), "J"),
     **dict.fromkeys(("beta", "dtau", "susceptibility", "static_susceptibility", "tau", "compressibility"), "1/J"),
-    **dict.fromkeys(("grand_potential", "energy_terms"), "J"),
+    **dict.fromkeys(("grand_potential", "energy_terms", "gap"), "J"),
     **dict.fromkeys(("specific_heat", "specific_heat_slope", "entropy", "ln_z"), "k_B"),
     **{"variance": "J^2", "energy_variance": "J^2", "seconds": "s", "autocorrelation": "samples"},
     "relaxation_proxy": "1/J^2",

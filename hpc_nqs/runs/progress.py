@@ -56,7 +56,7 @@ class Progress:
             Returns the seconds that the run still takes, or None; asked when a line is printed.
         **values : float or None
             energy, energy_error (per site), acceptance, residual, v_score; with_mu, whether the energy is that of
-            H - mu N.
+            H - mu N; sectors, how many of how many are done.
         """
         if self._silent:
             return
@@ -128,6 +128,8 @@ def format_line(step, beta, end, values, seconds_left, units=None):
         parts = [f"step {step}", f"beta {beta:.4g}/{end:.4g}"]
         if beta > 0.0:
             parts.append(f"T {1.0 / beta:.4g}")
+    if values.get("sectors"):
+        parts.insert(0, "{}/{} sectors".format(*values["sectors"]))
     if _known(values.get("energy")):
         error = values.get("energy_error")
         known, factor = _known(error) and error > 0.0, 1.0 if units is None else units.factors["energy"]

@@ -8,6 +8,7 @@ import numpy as np
 from hpc_nqs.hamiltonians import MODELS
 from hpc_nqs.lattices.geometry import GEOMETRIES
 from hpc_nqs.settings.lattice_section import MAX_CELLS, REGULAR_KINDS
+from hpc_nqs.settings.rules import sector_parts
 from hpc_nqs.settings.toml_text import shown
 
 # Observables of magnets alone; those that analytic runs do not measure; those that need ratios of amplitudes.
@@ -215,8 +216,11 @@ def _contradictions_of_task(sections):
         for key in ("momentum", "spin_parity", "orthogonal_to"):
             if ground_state.get(key, "auto") not in ("auto", ()):
                 report("ground_state", key, "ground_state.sectors is given too; give one of them")
-        if any(abs(sector[-1]) != 1 for sector in ground_state["sectors"] if ground_state["sectors"] != "all"):
-            report("ground_state", "sectors", "the last entry of a sector is its spin parity, 1 or -1")
+        listed = () if ground_state["sectors"] == "all" else map(sector_parts, ground_state["sectors"])
+        if any(abs(parity) != 1 for _, parity, _ in listed):
+            report("ground_state", "sectors", "the last number of a sector is its spin parity, 1 or -1")
+    elif ground_state.get("groups", "auto") not in ("auto", 1):
+        report("ground_state", "groups", 'groups share several sectors; give ground_state.sectors, or "auto"')
     return problems
 
 

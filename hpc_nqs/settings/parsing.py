@@ -7,6 +7,7 @@ from pathlib import Path
 from hpc_nqs.settings import sections as parts
 from hpc_nqs.settings.contradictions import EXCLUSIVE, contradictions, missing
 from hpc_nqs.settings.errors import SettingsError
+from hpc_nqs.settings.ground_state_section import GroundStateSettings
 from hpc_nqs.settings.lattice_section import LatticeSettings
 from hpc_nqs.settings.not_available import not_available
 from hpc_nqs.settings.rules import plain, written_options
@@ -26,7 +27,7 @@ class Settings:
     sampling: parts.SamplingSettings
     reconfiguration: parts.ReconfigurationSettings
     thermal: parts.ThermalSettings
-    ground_state: parts.GroundStateSettings
+    ground_state: GroundStateSettings
     observables: parts.ObservablesSettings
     units: parts.UnitsSettings
 

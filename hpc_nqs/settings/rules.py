@@ -286,6 +286,29 @@ def vector():
     return Rule("a vector [x, y] or [x, y, z]", components.convert)
 
 
+def sector(largest, names):
+    """Accept one [momentum..., spin_parity], or with a representation of the point group, one of `names`, behind it."""
+    several = list_of(integer(-largest, largest), 2, 4)
+
+    def convert(value):
+        if not isinstance(value, (list, tuple)):
+            raise ValueError
+        *numbers, last = value or [None]
+        named = isinstance(last, str)
+        if named and last not in names:
+            raise ValueError(f'"{last}" is no representation')
+        return (*several.convert(numbers if named else value), *([last] if named else []))
+
+    words = ", ".join(f'"{name}"' for name in names)
+    return Rule(f"[momentum..., spin_parity] in integers, with one of {words} behind them or without", convert)
+
+
+def sector_parts(entry):
+    """Return (momentum, spin parity, representation or None) of what `sector` has converted."""
+    *momentum, parity = [part for part in entry if not isinstance(part, str)]
+    return tuple(momentum), parity, entry[-1] if isinstance(entry[-1], str) else None
+
+
 def plain(value):
     """Return what code gives for a value of TOML, arrays and numbers of NumPy, ranges and paths, as TOML has it."""
     if hasattr(value, "tolist"):

@@ -6,6 +6,7 @@ The input reference, the commented inputs of `hpc-nqs init` and the error messag
 import dataclasses
 
 from hpc_nqs.hamiltonians import MODELS
+from hpc_nqs.settings.ground_state_section import MAX_ENERGY
 from hpc_nqs.settings.lattice_section import MAX_CELLS
 from hpc_nqs.settings.model_section import model_section
 from hpc_nqs.settings.operator_tables import operator_tables
@@ -20,12 +21,10 @@ from hpc_nqs.settings.rules import (
     sorted_numbers,
     text,
     word,
-    word_or,
 )
 from hpc_nqs.settings.wave_vectors import wave_vectors
 
 WHOLE_PAIRS = 36  # sites up to which the pair function of a ground state shares no translations
-MAX_ENERGY = 1e12  # of temperatures and, inverted, of imaginary times: couplings may be in any unit
 
 _TEMPERATURES = range_or(list_of(number(1 / MAX_ENERGY, MAX_ENERGY), 1, 10000, distinct=True), 10000)
 _ISING = ", ".join(model.word for model in MODELS.values() if not model.has_exchange)
@@ -261,84 +260,6 @@ class ThermalSettings:
     def report_temperatures(self):
         """Temperatures of the results, highest first."""
         return self.temperatures or tuple(1.0 / beta for beta in self.betas)
-
-
-@dataclasses.dataclass(frozen=True)
-class GroundStateSettings:
-    """Optimization at zero temperature."""
-
-    n_steps: int = option(integer(1, 10**9), 500, about="steps, at most")
-    momentum: tuple[int, ...] | str = option(
-        auto_or(word_or("none", list_of(integer(-MAX_CELLS, MAX_CELLS), 1, 3))),
-        "auto",
-        about="total momentum that the state is projected onto, per direction; none: no projection (weights shared "
-        "over translations mean momentum 0 all the same); auto: that of Marshall's sign rule for frustrated magnets "
-        "at Sz = 0 and for others with exact sums, else none; of electrons that of filled shells, and at half filling "
-        "of bipartite lattices that of Marshall's rule",
-        unit="2 pi / L",
-    )
-    point_group: str = option(
-        word("auto", "none", "A1", "A2", "B1", "B2"),
-        "auto",
-        about="one-dimensional representation of the point group (of the momentum) that the state is projected onto; "
-        "none: no projection; auto: that of Marshall's sign rule for unfrustrated magnets in two dimensions with "
-        "chains, else none",
-    )
-    spin_parity: int | str = option(
-        word("auto", 1, -1),
-        "auto",
-        about="parity under the flip of all spins that is projected onto, of electrons (-1)^S at n_up = n_down; auto: "
-        "no projection, of electrons 1",
-    )
-    sz: float | str = option(
-        auto_or(number(-1e5, 1e5)),
-        "auto",
-        about="total Sz, where it is conserved; auto: 0, or 1/2 for an odd number of sites",
-    )
-    sectors: tuple[tuple[int, ...], ...] | str = option(
-        auto_or(word_or("all", list_of(list_of(integer(-MAX_CELLS, MAX_CELLS), 2, 4), 1, 10000, distinct=True))),
-        "auto",
-        about="several sectors one after the other, each [momentum..., spin_parity]; all: every momentum (one of K "
-        "and -K) and parity (none where the flip of all spins is no symmetry) with states; auto: the one above, or, "
-        "where no quantum number is given or known and sums are cheap, the lowest of all",
-    )
-    project_after: int = option(
-        integer(0, 10**9),
-        0,
-        about="steps of the unprojected state, which cost less, before the projection is switched on",
-    )
-    orthogonal_to: tuple[str, ...] = option(
-        list_of(text(), 0, 100, distinct=True),
-        (),
-        about="run files of lower states of the same sector that the state is kept orthogonal to",
-    )
-    penalty: float | str = option(
-        auto_or(number(0.0, MAX_ENERGY, above=True)),
-        "auto",
-        about="energy of an overlap with them, larger than the gap; auto: 0.35 times the sum of the widths of all "
-        "terms",
-        unit="energy",
-    )
-    step_size: float | str = option(
-        auto_or(number(0.0, MAX_ENERGY, above=True)),
-        "auto",
-        about="imaginary time per step; it falls towards the end",
-        unit="1/energy",
-    )
-    max_change: float = option(
-        number(0.0, 10.0, above=True), 0.2, about="largest change of the normalised state in one step, sqrt(u S u)"
-    )
-    start_scale: float = option(
-        number(0.0, 1.0),
-        1e-2,
-        about="relative diagonal shift of the first step; it falls to reconfiguration.diag_scale",
-    )
-    v_score: float = option(
-        number(0.0, 1.0), 1e-6, about="the run stops when the V-score, N Var(H) / E^2, stays below for ten steps"
-    )
-    n_samples_final: int | str = option(
-        auto_or(integer(2, 10**10)), "auto", about="samples of the final measurement, over all ranks"
-    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -30,6 +30,7 @@ from hpc_nqs.wavefunctions.projection import ProjectedState
 from hpc_nqs.wavefunctions.rbm import RBM, Feature
 from hpc_nqs.wavefunctions.softened_permanent import SoftenedPermanent
 from hpc_nqs.wavefunctions.spin_pair_product import SpinPairs
+from hpc_nqs.wavefunctions.wavefunction import log_derivs
 
 HEISENBERG, TFIM = {"kind": "heisenberg"}, {"kind": "tfim"}
 XYZ = {"kind": "xyz", "couplings_x": [1.0, 0.3], "couplings_y": [0.4, -0.2], "couplings_z": [0.7]}
@@ -231,6 +232,8 @@ def make_spins(lattice, model, kind, symmetries, options, n_configurations):
         wavefunction = ProjectedState(wavefunction, images, coefficients)
     drawn = random_configurations(system, stream)(40 * n_configurations)
     kept = [spins for spins in drawn if allowed_by_symmetry(spins, images, coefficients)]
+    if kind == "pair_sum":  # near zeros, differences have few digits
+        kept = [spins for spins in kept if np.abs(log_derivs(wavefunction, system.moves, spins[None])).max() < 20]
     return System(wavefunction, system, np.array(kept[:n_configurations]))
 
 

@@ -211,7 +211,7 @@ def test_a_ground_state_run_is_shown_drawn_and_reported(folder, levels, capsys):
     assert (folder / "levels.png").read_bytes().startswith(b"\x89PNG")
     assert cli.main(["report", levels, "--exact"]) == 0
     page = (folder / "levels.html").read_text()
-    assert "V-score" in page and page.count("<svg") == 1
+    assert "V-score" in page and "Tower of states" in page and page.count("<svg") == 2
     run = hpc_nqs.load(levels)
     assert run["structure_factor"].shape == run["correlation_ratio"].shape == (2, 1)
     assert "momentum" in hpc_nqs.diagonalize(run.settings).table["rows"][0]
@@ -221,7 +221,8 @@ def test_what_ground_state_runs_do_not_have_is_refused(levels, capsys):
     pytest.importorskip("matplotlib")
     assert cli.main(["plot", levels, "--page", "correlations", "--reference", "qmc.json"]) == 2
     message = capsys.readouterr().err
-    assert "--page correlations: ground-state runs have one page" in message and "--reference" in message
+    assert "--page correlations: allowed for these ground states are tower, energies, all" in message
+    assert "--reference" in message
     assert cli.main(["plot", levels, "run.h5"]) == 1
     assert "runs of one task at a time" in capsys.readouterr().err
 

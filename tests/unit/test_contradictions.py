@@ -107,7 +107,7 @@ def test_a_list_of_sectors_replaces_one_sector():
     )
     first, second = problems_of(changed(*changes))
     assert "ground_state.momentum = [1]: ground_state.sectors is given too" in first
-    assert "the last entry of a sector is its spin parity, 1 or -1" in second
+    assert "the last number of a sector is its spin parity, 1 or -1" in second
 
 
 @pytest.mark.parametrize(

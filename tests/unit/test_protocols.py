@@ -24,7 +24,7 @@ PROTOCOLS = {
     },
     Sampler: {"Chains", "Enumeration", "Rings", "RingEnumeration", "KetBraChains"},
     Evolution: {"AdaptiveEvolution", "PermanentEvolution", "HafnianEvolution", "RingEvolution", "SummedEvolution"},
-    Driver: {"Cooling", "Optimization", "PathIntegral"},
+    Driver: {"Cooling", "Levels", "Optimization", "PathIntegral"},
     Solver: {"SoftCut", "Cholesky", "DistributedCholesky", "ConjugateGradients", "SampleSpace"},
 }
 BASES = {"ExactSampler", "Computation", "ShiftedSolver", "Softened"}  # share code, complete no protocol

@@ -14,7 +14,8 @@ from hpc_nqs.cli import parser as cli
 from hpc_nqs.exact.field_curves import curves_over
 from hpc_nqs.reports import sweep_table
 from hpc_nqs.reports.labels import parameter_title
-from hpc_nqs.reports.sweep_levels import level_panels, with_gaps
+from hpc_nqs.reports.levels import with_gaps
+from hpc_nqs.reports.sweep_levels import level_panels
 from hpc_nqs.runs.run_file import read_table
 from hpc_nqs.settings import sweep
 from hpc_nqs.settings.parsing import SettingsError, read_settings
