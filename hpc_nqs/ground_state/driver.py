@@ -34,7 +34,7 @@ from hpc_nqs.runs.threads import use_threads
 from hpc_nqs.sampling.chains import Chains
 from hpc_nqs.sampling.enumeration import Enumeration
 from hpc_nqs.sampling.evaluation import evaluate
-from hpc_nqs.settings.parsing import refusing
+from hpc_nqs.settings.parsing import SettingsError, refusing
 
 CAUGHT = 0.5  # overlap with the states below at the end of which the run says so
 MAX_FAILED = 5  # steps in a row without a finite update
@@ -344,9 +344,15 @@ class Optimization(Computation):
         Raises
         ------
         SettingsError
-            The file holds another number of chains than the settings ask for.
+            The file holds another number of chains than the settings ask for, or the state of an older version.
         """
         self._begin(state["sector"], state["projects"])
+        held, wanted = len(state["params"]), self.wavefunction.n_params
+        if held != wanted:
+            raise SettingsError(
+                [f"the run file holds a state of {held} parameters, where this version has {wanted} (wavefunction = "
+                 '"auto"): its results stay readable, start the input anew or go on with the version that wrote it']
+            )
         best = state.get("best")  # not in files of version 0.1 before searches
         self.best = (best["sector"], best["params"]) if best else None
         self.restore_progress(state, history, self.sampler)

@@ -34,7 +34,7 @@ def velocity_of_step(number, n_steps, ansatz, evaluation, samples, regularizatio
     if not ansatz.model.of_electrons or number >= first_steps(n_steps):
         return velocity(evaluation, samples, wavefunction, regularization, team, previous)
     pairs, n_others = wavefunction.first, wavefunction.second.n_params
-    alone = dataclasses.replace(evaluation, amplitude=pairs.amplitude(ansatz.system.moves))
+    alone = dataclasses.replace(evaluation, amplitude=pairs.amplitude(ansatz.system.moves), derivs=None)
     found = velocity(alone, samples, pairs, regularization, team, None)
 
     def apply(vector):

@@ -141,3 +141,12 @@ def test_a_list_of_sectors_is_stopped_and_resumed(runs, tmp_path, n_looks):
     runs.assert_bitwise(runs.contents(parts), runs.contents(whole))
     assert optimize(settings, parts, resume=True) == DONE
     runs.assert_bitwise(runs.contents(parts), runs.contents(whole))
+
+
+def test_a_state_of_another_version_is_refused(tmp_path, monkeypatch):
+    """It meant another wave function by "auto" when the file was written."""
+    path = tmp_path / "older.h5"
+    assert optimize(settings_of("pair_rbm"), path, n_looks=2) == STOPPED
+    monkeypatch.setattr("hpc_nqs.ground_state.ansatz.SYMMETRIC_ALPHA", 64.0)
+    with pytest.raises(SettingsError, match=r"a state of \d+ parameters, where this version has \d+ .*start the input"):
+        optimize(settings_of("pair_rbm"), path, resume=True)
