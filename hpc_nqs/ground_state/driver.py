@@ -199,6 +199,7 @@ class Optimization(Computation):
         if not self.projects:
             self._project()
         if len(self.rows) == self.sector:
+            self.wavefunction.params = self.descent.final(self.wavefunction.params)
             row = self._measure()
             if row is None:
                 return STOPPED
@@ -240,6 +241,7 @@ class Optimization(Computation):
         params = descent.back() if collapsed else descent.advance(self.wavefunction.params, change, dtau, self.team)
         if params is not None:
             self.wavefunction.params = params
+            descent.average(number, params)
         self.history.append(
             {"step": number + 1, "sector": self.sector, **summary, "acceptance": acceptance}
             | {"dtau": 0.0 if params is None else dtau, "diag_scale": diag_scale, "n_samples": n_samples}

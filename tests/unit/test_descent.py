@@ -131,3 +131,24 @@ def test_the_bound_of_the_width(model):
     levels = np.linalg.eigvalsh(to_sparse(model).toarray())
     assert 1.0 <= width_bound(model) / (levels[-1] - levels[0]) < 3.0
     assert default_step(model) == pytest.approx(4.0 / width_bound(model))
+
+
+def test_the_mean_of_the_last_parameters_is_the_final_state():
+    way = descent(n_steps=20)
+    for step in range(20):
+        way.average(step, np.array([float(step), 1.0]))
+    np.testing.assert_allclose(way.final(np.zeros(2)), [18.5, 1.0])
+    np.testing.assert_array_equal(way.final(np.array([3.0, 4.0])), [3.0, 4.0])  # of a run that is extended
+
+
+def test_a_change_that_is_taken_back_begins_the_mean_anew():
+    way = descent(n_steps=10)
+    way.average(9, np.array([5.0]))
+    way.back()
+    np.testing.assert_array_equal(way.final(np.array([1.0])), [1.0])
+
+
+def test_sums_have_no_mean_of_parameters():
+    way = descent(n_steps=10, is_exact=True)
+    way.average(9, np.array([5.0]))
+    np.testing.assert_array_equal(way.final(np.array([1.0])), [1.0])
