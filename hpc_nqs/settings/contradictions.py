@@ -212,6 +212,9 @@ def _contradictions_of_task(sections):
         for key in filter(sections["observables"].get, ("correlations", "correlation_vectors")):
             nothing = shown(type(sections["observables"][key])())
             report("observables", key, f"only measured in thermal runs; allowed is {nothing}")
+    if ground_state.get("orthogonal_to") and ground_state.get("n_samples_lanczos", "auto") not in ("auto", 0):
+        why = "a Lanczos step falls towards the states of ground_state.orthogonal_to"
+        report("ground_state", "n_samples_lanczos", f"{why}; allowed is 0")
     if ground_state.get("sectors", "auto") != "auto":
         for key in ("momentum", "spin_parity", "orthogonal_to"):
             if ground_state.get(key, "auto") not in ("auto", ()):
