@@ -215,6 +215,10 @@ def _contradictions_of_task(sections):
     if ground_state.get("orthogonal_to") and ground_state.get("n_samples_lanczos", "auto") not in ("auto", 0):
         why = "a Lanczos step falls towards the states of ground_state.orthogonal_to"
         report("ground_state", "n_samples_lanczos", f"{why}; allowed is 0")
+    n_lanczos, n_final = (ground_state.get(f"n_samples_{key}", "auto") for key in ("lanczos", "final"))
+    if "auto" not in (n_lanczos, n_final) and n_lanczos > n_final:
+        why = "more than ground_state.n_samples_final"
+        report("ground_state", "n_samples_lanczos", f"{why}; allowed is 0 to {n_final}")
     if ground_state.get("sectors", "auto") != "auto":
         for key in ("momentum", "spin_parity", "orthogonal_to"):
             if ground_state.get(key, "auto") not in ("auto", ()):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.linalg import eigh
 
-from hpc_nqs.ground_state.lanczos_step import LanczosStep, second_local_energies, zero_variance
+from hpc_nqs.ground_state.lanczos_step import LanczosStep, second_local_energies, step_energies, zero_variance
+from hpc_nqs.ground_state.plan import samples_of_lanczos
 from hpc_nqs.ground_state.systems import build_ansatz, build_meter
 from hpc_nqs.hamiltonians import electron_matrices, matrices
 from hpc_nqs.parallel.team import Team
@@ -180,6 +181,19 @@ def test_a_measurement_that_has_to_stop_has_no_results():
     assert LanczosStep(build_meter(settings, ansatz, sampler, SERIAL)).row(batches, 1, lambda: next(looks)) is None
 
 
+def test_the_origin_of_the_moments_does_not_matter():
+    """A state of random weights on five levels, its moments around three origins."""
+    stream = np.random.default_rng(4)
+    levels, weights = stream.standard_normal(5), stream.dirichlet(np.ones(5))
+    expected = expected_of(np.sqrt(weights), np.diag(levels), 1)
+    moments = np.array([[weights @ (levels - origin) ** k for k in (1, 2, 3, 4)] for origin in (-0.7, 0.0, 1.3)])
+    energy, variance, energy_of_step, variance_of_step = step_energies(*moments.T)
+    np.testing.assert_allclose(energy + [-0.7, 0.0, 1.3], weights @ levels, rtol=1e-12)
+    np.testing.assert_allclose(variance, weights @ (levels - weights @ levels) ** 2, rtol=1e-10)
+    np.testing.assert_allclose(energy_of_step + [-0.7, 0.0, 1.3], expected["energy_lanczos"], rtol=1e-10)
+    np.testing.assert_allclose(variance_of_step, expected["variance_lanczos"], rtol=1e-9)
+
+
 def test_a_line_that_does_not_fall_has_no_limit():
     found = zero_variance(*np.array([[-1.0, 0.2, -1.1, 0.1], [-1.0, 0.2, -1.1, 0.3], [-1.0, 0.0, -1.0, 0.0]]).T)
     np.testing.assert_allclose(found, [-1.2, np.nan, -1.0])
@@ -188,3 +202,12 @@ def test_a_line_that_does_not_fall_has_no_limit():
 def test_states_kept_orthogonal_to_others_have_no_step():
     with pytest.raises(SettingsError, match="ground_state.n_samples_lanczos = 64.*allowed is 0"):
         state("marshall", orthogonal_to=["lower.h5"], n_samples_lanczos=64)
+
+
+def test_more_samples_than_there_are_and_none():
+    with pytest.raises(SettingsError, match="ground_state.n_samples_lanczos = 65.*allowed is 0 to 64"):
+        state("marshall", n_samples_final=64, n_samples_lanczos=65)
+    settings, ansatz = state("marshall", n_samples_final=64, n_samples_lanczos=0)
+    assert samples_of_lanczos(settings, ansatz.system) == 0
+    settings, ansatz = state("square", n_samples_final=100_000)
+    assert samples_of_lanczos(settings, ansatz.system) == 2 * 100_000 // len(ansatz.model.exchange_sites)
