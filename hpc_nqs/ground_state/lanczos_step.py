@@ -177,7 +177,7 @@ class LanczosStep:
         values[rows, CHOSEN] = 1
         values[rows, FIRST], values[rows, SECOND] = values[rows, ALL_FIRST], values[rows, ALL_SECOND]
         values[:, EIGHTH] = evaluation.weights * values[:, FOURTH] ** 2
-        return values.reshape(n_chains, n_each, -1)
+        return values.reshape(n_chains, n_each, values.shape[1])
 
     def _results(self, statistics, centre, n_batches):
         n, row = self.system.n_sites, {}
