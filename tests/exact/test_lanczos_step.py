@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 from scipy.linalg import eigh
 
+from hpc_nqs.ground_state import lanczos_step
 from hpc_nqs.ground_state.lanczos_step import LanczosStep, second_local_energies, step_energies, zero_variance
 from hpc_nqs.ground_state.plan import samples_of_lanczos
 from hpc_nqs.ground_state.systems import build_ansatz, build_meter
 from hpc_nqs.hamiltonians import electron_matrices, matrices
 from hpc_nqs.parallel.team import Team
+from hpc_nqs.parallel.thread_pool import Threads
 from hpc_nqs.sampling.chains import Chains
 from hpc_nqs.sampling.enumeration import Enumeration
 from hpc_nqs.sampling.evaluation import evaluate
@@ -101,8 +103,10 @@ def test_the_step_is_that_of_the_matrix(name):
     assert "lanczos_samples" not in row
 
 
+@pytest.mark.parametrize("n_threads", [1, 3])
 @pytest.mark.parametrize("name", STATES)
-def test_local_energies_of_the_square_of_h(name):
+def test_local_energies_of_the_square_of_h(name, n_threads, monkeypatch):
+    monkeypatch.setattr(lanczos_step, "CONNECTED", 50)  # several pieces of a few configurations
     settings, ansatz = state(name)
     configurations, psi, h = dense(ansatz)
     some = np.flatnonzero(np.abs(psi) > 1e-6 * np.abs(psi).max())
@@ -111,7 +115,7 @@ def test_local_energies_of_the_square_of_h(name):
     logarithms = log_psi(ansatz.wavefunction, ansatz.system.moves, configurations)[some]
     first = ((x @ psi) / np.where(psi == 0, 1, psi))[some]
     found = second_local_energies(
-        np.ascontiguousarray(configurations[some]), logarithms, first, amplitude, ansatz.system, -1.7, SERIAL.threads
+        np.ascontiguousarray(configurations[some]), logarithms, first, amplitude, ansatz.system, -1.7, Threads(n_threads)
     )
     np.testing.assert_allclose(found, (x @ x @ psi)[some] / psi[some], rtol=1e-8, atol=1e-8)
 
