@@ -72,11 +72,19 @@ class Trial:
         regularization = regularization_of(self.settings, self.ansatz, self.scale, len(samples.flat))
         put("velocity", lambda: velocity(evaluation, samples, wavefunction, regularization, team))
         put("report", lambda: self.meter.report([(samples, evaluation)]))
+        seconds["lanczos"] = self._lanczos(samples, evaluation)
+        return seconds | {"samples": len(samples.flat)}
+
+    def _lanczos(self, samples, evaluation):
+        """Return the seconds of the Lanczos step for so many samples of a measurement, from a few in proportion."""
         n_lanczos = samples_of_lanczos(self.settings, self.ansatz.system)
-        if n_lanczos:
-            share = 1.0 if self.is_exact else n_lanczos / samples_per_measurement(self.settings)
-            put("lanczos", lambda: LanczosStep(self.meter).row([(samples, evaluation)], round(share * n_samples)))
-        return {"lanczos": 0.0} | seconds | {"samples": len(samples.flat)}
+        if n_lanczos == 0:
+            return 0.0
+        share = 1.0 if self.is_exact else n_lanczos / samples_per_measurement(self.settings)
+        wanted = share * len(samples.flat)
+        timed_ones = self.sampler.n_chains * max(1, round(wanted / self.sampler.n_chains))
+        _, seconds = timed(lambda: LanczosStep(self.meter).row([(samples, evaluation)], timed_ones))
+        return seconds if self.is_exact else seconds * wanted / timed_ones
 
     def _sample(self, n_samples):
         system, wavefunction = self.ansatz.system, self.ansatz.wavefunction

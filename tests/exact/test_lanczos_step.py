@@ -115,7 +115,8 @@ def test_local_energies_of_the_square_of_h(name, n_threads, monkeypatch):
     logarithms = log_psi(ansatz.wavefunction, ansatz.system.moves, configurations)[some]
     first = ((x @ psi) / np.where(psi == 0, 1, psi))[some]
     found = second_local_energies(
-        np.ascontiguousarray(configurations[some]), logarithms, first, amplitude, ansatz.system, -1.7, Threads(n_threads)
+        np.ascontiguousarray(configurations[some]), logarithms, first, amplitude, ansatz.system, -1.7,
+        Threads(n_threads),
     )
     np.testing.assert_allclose(found, (x @ x @ psi)[some] / psi[some], rtol=1e-8, atol=1e-8)
 
