@@ -97,7 +97,8 @@ def step_energies(first, second, third, fourth):
     is_mixed = variance > 0
     safe = np.where(is_mixed, variance, 1.0)
     skew = cube / safe
-    gain = np.where(is_mixed, skew / 2 - np.hypot(skew / 2, np.sqrt(safe)), 0.0)
+    size = np.abs(skew) / 2 + np.hypot(skew / 2, np.sqrt(safe))
+    gain = np.where(is_mixed, np.where(skew > 0, -safe / size, -size), 0.0)  # nothing cancels
     outside = quartic / safe - safe - skew**2
     return first, variance, first + gain, np.where(is_mixed, gain**2 / (gain**2 + safe) * outside, 0.0)
 
@@ -161,7 +162,7 @@ class LanczosStep:
         values = np.zeros((n_chains * n_each, EIGHTH + 1))
         values[:, ALL_FIRST], values[:, ALL_SECOND] = first.real, np.abs(first) ** 2
         rows = (np.arange(n_chains)[:, None] * n_each + chosen).ravel()
-        n_pieces = -(-len(chosen) * n_terms_of(self.system) // n_each)
+        n_pieces = -(-len(chosen) * max(1, n_terms_of(self.system)) // n_each)
         for piece in range(n_pieces):
             if stops():
                 return None

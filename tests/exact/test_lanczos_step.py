@@ -199,6 +199,15 @@ def test_the_origin_of_the_moments_does_not_matter():
     np.testing.assert_allclose(variance_of_step, expected["variance_lanczos"], rtol=1e-9)
 
 
+def test_a_small_gain_keeps_its_digits():
+    """Weight w on a level 1 above: e_1 = 0 of both signs of c, from e = w = 1e-13."""
+    for sign in (1, -1):
+        energy, variance, energy_of_step, _ = step_energies(*(np.array([sign**k * 1e-13]) for k in (1, 2, 3, 4)))
+        assert variance[0] == pytest.approx(1e-13, rel=1e-10)
+        lower = 0.0 if sign == 1 else -1.0
+        assert energy_of_step[0] == pytest.approx(lower, abs=1e-24 if sign == 1 else 1e-12)
+
+
 def test_a_line_that_does_not_fall_has_no_limit():
     found = zero_variance(*np.array([[-1.0, 0.2, -1.1, 0.1], [-1.0, 0.2, -1.1, 0.3], [-1.0, 0.0, -1.0, 0.0]]).T)
     np.testing.assert_allclose(found, [-1.2, np.nan, -1.0])
