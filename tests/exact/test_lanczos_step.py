@@ -200,7 +200,7 @@ def test_the_origin_of_the_moments_does_not_matter():
 
 
 def test_a_small_gain_keeps_its_digits():
-    """Weight w on a level 1 above: e_1 = 0 of both signs of c, from e = w = 1e-13."""
+    """Weight 1e-13 on a level at 1 or -1 beside one at 0: the step ends on the lower of the two."""
     for sign in (1, -1):
         energy, variance, energy_of_step, _ = step_energies(*(np.array([sign**k * 1e-13]) for k in (1, 2, 3, 4)))
         assert variance[0] == pytest.approx(1e-13, rel=1e-10)
