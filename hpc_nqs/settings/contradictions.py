@@ -212,13 +212,7 @@ def _contradictions_of_task(sections):
         for key in filter(sections["observables"].get, ("correlations", "correlation_vectors")):
             nothing = shown(type(sections["observables"][key])())
             report("observables", key, f"only measured in thermal runs; allowed is {nothing}")
-    if ground_state.get("orthogonal_to") and ground_state.get("n_samples_lanczos", "auto") not in ("auto", 0):
-        why = "a Lanczos step falls towards the states of ground_state.orthogonal_to"
-        report("ground_state", "n_samples_lanczos", f"{why}; allowed is 0")
-    n_lanczos, n_final = (ground_state.get(f"n_samples_{key}", "auto") for key in ("lanczos", "final"))
-    if "auto" not in (n_lanczos, n_final) and n_lanczos > n_final:
-        why = "more than ground_state.n_samples_final"
-        report("ground_state", "n_samples_lanczos", f"{why}; allowed is 0 to {n_final}")
+    _contradictions_of_lanczos_steps(ground_state, report)
     if ground_state.get("sectors", "auto") != "auto":
         for key in ("momentum", "spin_parity", "orthogonal_to"):
             if ground_state.get(key, "auto") not in ("auto", ()):
@@ -229,6 +223,17 @@ def _contradictions_of_task(sections):
     elif ground_state.get("groups", "auto") not in ("auto", 1):
         report("ground_state", "groups", 'groups share several sectors; give ground_state.sectors, or "auto"')
     return problems
+
+
+def _contradictions_of_lanczos_steps(ground_state, report):
+    """Report numbers of samples that a Lanczos step cannot have."""
+    n_lanczos, n_final = (ground_state.get(f"n_samples_{key}", "auto") for key in ("lanczos", "final"))
+    if ground_state.get("orthogonal_to") and n_lanczos not in ("auto", 0):
+        why = "a Lanczos step falls towards the states of ground_state.orthogonal_to"
+        report("ground_state", "n_samples_lanczos", f"{why}; allowed is 0")
+    elif "auto" not in (n_lanczos, n_final) and n_lanczos > n_final:
+        why = "more than ground_state.n_samples_final"
+        report("ground_state", "n_samples_lanczos", f"{why}; allowed is 0 to {n_final}")
 
 
 def _cells(box):
