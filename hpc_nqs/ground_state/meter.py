@@ -115,7 +115,7 @@ class LevelMeter:
             wavefunction = ProjectedState(wavefunction.inner, wavefunction.images, wavefunction.coefficients)
         found = evaluate(samples, wavefunction, of_spin, self.team)
         values = found.energies.real.reshape(*samples.configurations.shape[:2], 1)
-        value, error = self._statistics([(values, found)]).estimate(lambda means: constant + means[:, 0])
+        value, error = self.statistics([(values, found)]).estimate(lambda means: constant + means[:, 0])
         return {"total_spin_squared": value, "total_spin_squared_error": error}
 
     def _energies(self, statistics, centre):
