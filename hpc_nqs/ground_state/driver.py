@@ -6,6 +6,7 @@
 
 from hpc_nqs.ground_state.first_steps import velocity_of_step
 from hpc_nqs.ground_state.forecast import WINDOW
+from hpc_nqs.ground_state.lanczos_step import LanczosStep
 from hpc_nqs.ground_state.lower_states import STRENGTH, LowerStates, check_same_sector, load_lower_state
 from hpc_nqs.ground_state.plan import (
     N_CHAINS,
@@ -13,6 +14,7 @@ from hpc_nqs.ground_state.plan import (
     last_scale_of,
     regularization_of,
     resolved,
+    samples_of_lanczos,
     samples_of_step,
     samples_per_measurement,
     samples_per_step,
@@ -312,6 +314,12 @@ class Optimization(Computation):
             batches.append(self._sample(self.n_samples))
         numbers = self.meter.quantum_numbers(batches[-1][0])
         row = self.meter.report(batches) | {"acceptance": self.sampler.acceptance(self.team)}
+        n_lanczos = samples_of_lanczos(self.settings, self.system)
+        if n_lanczos:
+            of_step = LanczosStep(self.meter).row(batches, n_lanczos, self.recorder.stop_held)
+            if of_step is None:
+                return None
+            row |= of_step
         self.forecast.note_final(n_batches * self.n_samples, self.elapsed() - begin)
         if self.lower:
             row["overlap"] = self.lower.overlap

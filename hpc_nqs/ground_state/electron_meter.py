@@ -34,7 +34,7 @@ class ElectronMeter(LevelMeter):
         """
         centre, observables = batches[0][1].energy, self.correlations
         parts = [(self._columns(samples, evaluation, centre), evaluation) for samples, evaluation in batches]
-        statistics = self._statistics(parts)
+        statistics = self.statistics(parts)
         row = self._energies(statistics, centre)
         row |= observables.entries(statistics.estimate, FIRST_OBSERVABLE, None, None)
         row |= observables.local_entries(statistics.estimate, FIRST_OBSERVABLE + len(observables.names))

@@ -50,7 +50,7 @@ class LevelMeter:
         """
         n, centre = self.system.n_sites, evaluation.energy
         values = self._energy_columns(samples, evaluation, centre)
-        statistics = self._statistics([(values, evaluation)])
+        statistics = self.statistics([(values, evaluation)])
         energy, error = statistics.estimate(lambda means: means[:, ENERGY])
         variance, _ = statistics.estimate(variance_of)
         energy += centre
@@ -76,7 +76,7 @@ class LevelMeter:
         centre = batches[0][1].energy
         bonds = self.system.bond_hamiltonians()
         parts = [(self._all_columns(samples, evaluation, centre, bonds), evaluation) for samples, evaluation in batches]
-        statistics = self._statistics(parts)
+        statistics = self.statistics(parts)
         row = self._energies(statistics, centre)
 
         def put(name, function, key):
@@ -115,7 +115,7 @@ class LevelMeter:
             wavefunction = ProjectedState(wavefunction.inner, wavefunction.images, wavefunction.coefficients)
         found = evaluate(samples, wavefunction, of_spin, self.team)
         values = found.energies.real.reshape(*samples.configurations.shape[:2], 1)
-        value, error = self._statistics([(values, found)]).estimate(lambda means: constant + means[:, 0])
+        value, error = self.statistics([(values, found)]).estimate(lambda means: constant + means[:, 0])
         return {"total_spin_squared": value, "total_spin_squared_error": error}
 
     def _energies(self, statistics, centre):
@@ -188,8 +188,8 @@ class LevelMeter:
         exact = self.sampler.is_exact
         return {"autocorrelation": 1.0 if exact else chains.tau, "r_hat": 1.0 if exact else chains.r_hat}
 
-    def _statistics(self, parts):
-        """Return `Statistics` of (values (n_chains, n_samples, n_columns), evaluation) of several batches."""
+    def statistics(self, parts):
+        """Return `Statistics` of (values (n_chains, n_samples, n_columns), evaluation) of batches.  *Collective*."""
         n_samples, n_columns = sum(values.shape[1] for values, _ in parts), parts[0][0].shape[2]
         sums = BlockSums(self.sampler.n_chains, n_samples, n_columns, is_exact=self.sampler.is_exact)
         first = 0

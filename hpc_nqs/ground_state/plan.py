@@ -1,6 +1,7 @@
 """What a ground-state run will take, and the choices of its steps that "auto" leaves to the system."""
 
 from hpc_nqs.ground_state.forecast import LevelForecast
+from hpc_nqs.ground_state.lanczos_step import n_terms_of
 from hpc_nqs.ground_state.schedule import EXACT_SCALE, default_step, fraction_of_step
 from hpc_nqs.ground_state.sectors import words
 from hpc_nqs.ground_state.systems import build_ansatz, search_of
@@ -15,6 +16,7 @@ from hpc_nqs.settings.system import build
 
 N_SAMPLES, N_CHAINS = 4096, 64
 FINAL_FACTOR = 32  # samples of the final measurement, in units of n_samples
+LEAST_LANCZOS = 1024  # samples of the Lanczos step at least
 MAX_ROWS = 4096  # of a matrix that is factorized
 FEW_SAMPLES, NOISY_SCALE = 4, 3e-3  # samples per parameter below which the last shift is larger, and that shift
 
@@ -34,6 +36,20 @@ def samples_per_measurement(settings):
     """Return the number of samples of the final measurement, over all ranks."""
     wanted = settings.ground_state.n_samples_final
     return FINAL_FACTOR * samples_per_step(settings) if wanted == "auto" else wanted
+
+
+def samples_of_lanczos(settings, system):
+    """Return the number of samples of the Lanczos step, over all ranks; 0 for a state kept orthogonal to others.
+
+    "auto": about one connected configuration for each sample of the measurement, exchanges being allowed on half of
+    their bonds, but at least LEAST_LANCZOS samples.  Exact sums use all configurations.
+    """
+    part, n_final = settings.ground_state, samples_per_measurement(settings)
+    if part.orthogonal_to:
+        return 0
+    if part.n_samples_lanczos == "auto":
+        return min(n_final, max(LEAST_LANCZOS, 2 * n_final // max(1, n_terms_of(system))))
+    return min(n_final, part.n_samples_lanczos)
 
 
 def forecast_of(settings, search, is_exact, n_chains):
@@ -160,8 +176,15 @@ def resolved(settings, search, ansatz):
             **_quantum_numbers(search, ansatz),
             "searches": bool(search.finds_lowest),
             "step_size": float(step),
-            **({} if exact else {"n_samples_final": samples_per_measurement(settings)}),
+            **({} if exact else _final_samples(settings, ansatz.system)),
         },
+    }
+
+
+def _final_samples(settings, system):
+    return {
+        "n_samples_final": samples_per_measurement(settings),
+        "n_samples_lanczos": samples_of_lanczos(settings, system),
     }
 
 
@@ -210,6 +233,7 @@ def plan(settings):
     tables = 3 * sizes.n_entries * sizes.n_hidden * 8 * sizes.width
     samples = {"chains": sizes.n_chains, "samples of the last steps": n_samples}
     samples |= {"samples of the measurement": samples_per_measurement(settings)}
+    samples |= {"samples of the Lanczos step": samples_of_lanczos(settings, system)}
     if exact:
         total = n_configurations(system.n_visible, system.n_up)
         samples = {"configurations summed per step": f"at least {n_samples:,}, one of every orbit of {total:,}"}

@@ -2,11 +2,14 @@
 
 import dataclasses
 
+from hpc_nqs.ground_state.lanczos_step import LanczosStep
 from hpc_nqs.ground_state.plan import (
     N_CHAINS,
     forecast_of,
     last_scale_of,
     regularization_of,
+    samples_of_lanczos,
+    samples_per_measurement,
     samples_per_step,
     step_sizes,
     steps_are_exact,
@@ -53,7 +56,8 @@ class Trial:
     def costs(self):
         """Return the `Cost` of a step and that of a sample of the final measurement."""
         costs = costs_of_parts(self._parts, self.most)
-        return costs["sample"] + costs["summary"] + costs["velocity"], costs["sample"] + costs["report"]
+        of_step = costs["sample"] + costs["summary"] + costs["velocity"]
+        return of_step, costs["sample"] + costs["report"] + costs["lanczos"]
 
     def _parts(self, n_samples):
         """Return the seconds of the parts of a step with so many samples, and their number as "samples"."""
@@ -68,7 +72,19 @@ class Trial:
         regularization = regularization_of(self.settings, self.ansatz, self.scale, len(samples.flat))
         put("velocity", lambda: velocity(evaluation, samples, wavefunction, regularization, team))
         put("report", lambda: self.meter.report([(samples, evaluation)]))
+        seconds["lanczos"] = self._lanczos(samples, evaluation)
         return seconds | {"samples": len(samples.flat)}
+
+    def _lanczos(self, samples, evaluation):
+        """Return the seconds of the Lanczos step for so many samples of a measurement, from a few in proportion."""
+        n_lanczos = samples_of_lanczos(self.settings, self.ansatz.system)
+        if n_lanczos == 0:
+            return 0.0
+        share = 1.0 if self.is_exact else n_lanczos / samples_per_measurement(self.settings)
+        wanted = share * len(samples.flat)
+        timed_ones = self.sampler.n_chains * max(1, round(wanted / self.sampler.n_chains))
+        _, seconds = timed(lambda: LanczosStep(self.meter).row([(samples, evaluation)], timed_ones))
+        return seconds if self.is_exact else seconds * wanted / timed_ones
 
     def _sample(self, n_samples):
         system, wavefunction = self.ansatz.system, self.ansatz.wavefunction

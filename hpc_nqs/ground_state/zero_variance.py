@@ -1,18 +1,21 @@
 """Energies of several ground-state runs against their variances, and the limit of zero variance.
 
 Close to an eigenstate E - E_0 is proportional to Var(H), so that states of different quality (widths, lengths of the
-run) lie on a line that ends at the energy of the eigenstate.
+run, Lanczos steps) lie on a line that ends at the energy of the eigenstate.
 """
 
 import numpy as np
 
 from hpc_nqs.statistics.fits import fit_line
 
+COLUMNS = ("variance{}", "energy{}", "energy{}_error")
 NUMBERS = ("momentum", "spin_parity", "point_group", "sz")
 
 
 def variance_limits(tables):
-    """Return one result for every set of quantum numbers that at least two runs share.
+    """Return one result for every set of quantum numbers with at least two states: of runs and of their Lanczos steps.
+
+    All states count as independent, also the two of one run.
 
     Parameters
     ----------
@@ -38,14 +41,21 @@ def variance_limits(tables):
     groups = {}
     for row in (row for table in tables for row in table["rows"]):
         groups.setdefault(tuple((name, str(row[name])) for name in NUMBERS if name in row), []).append(row)
-    results = [_limit(rows) for rows in groups.values() if len({row["variance"] for row in rows}) > 1]
+    points = [(rows[0], _states(rows)) for rows in groups.values()]
+    results = [_limit(first, states) for first, states in points if len(set(states[0])) > 1]
     if not results:
         raise ValueError("a limit needs two results of the same quantum numbers with different variances")
     return results
 
 
-def _limit(rows):
-    fit = fit_line(*(np.array([row[name] for row in rows]) for name in ("variance", "energy", "energy_error")))
-    found = {name: rows[0][name] for name in NUMBERS if name in rows[0]}
-    found |= {"n_points": len(rows), "energy": fit.value, "energy_error": fit.error, "slope": fit.slope}
+def _states(rows):
+    """Return variances, energies and their errors, (3, n), of the final states and of the Lanczos steps."""
+    ends = [(row, end) for row in rows for end in ("", "_lanczos") if f"energy{end}" in row]
+    return np.array([[row[name.format(end)] for row, end in ends] for name in COLUMNS])
+
+
+def _limit(first, states):
+    fit = fit_line(*states)
+    found = {name: first[name] for name in NUMBERS if name in first}
+    found |= {"n_points": states.shape[1], "energy": fit.value, "energy_error": fit.error, "slope": fit.slope}
     return found | ({"chi_squared": fit.chi_squared / fit.n_free} if fit.n_free and fit.chi_squared else {})

@@ -1,6 +1,7 @@
-"""Local energies E_loc(s) = sum_s1 H_{s s1} Psi(s1) / Psi(s) of any model with any amplitude."""
+"""Local energies E_loc(s) = sum_s1 H_{s s1} Psi(s1) / Psi(s) of any model with any amplitude, and their terms."""
 
 from libc.stdint cimport int8_t
+from libc.string cimport memcpy
 
 import numpy as np
 
@@ -179,3 +180,69 @@ def move_ratios(const int8_t[:, ::1] configurations, Amplitude amplitude, MoveSe
                 write_ratios(amplitude, moves, &configurations[first, 0], n, &chosen[0], chosen.shape[0],
                              &ratios[first, 0], ratios.shape[1])
             first += n
+
+
+cdef double order_sign(const int8_t *visible, const Proposal *proposal) noexcept nogil:
+    """Return the sign of the electrons that one hop, or one of either spin, passes in the order of the orbitals."""
+    cdef double sign = 1
+    cdef Py_ssize_t unit, p, q
+    cdef int flip
+    for flip in range(0, proposal.n_flips, 2):
+        p, q = proposal.flips[flip], proposal.flips[flip + 1]
+        for unit in range(min(p, q) + 1, max(p, q)):
+            if visible[unit] > 0:
+                sign = -sign
+    return sign
+
+
+cdef Py_ssize_t connect(MoveSet moves, Hamiltonian hamiltonian, const int8_t *visible, Py_ssize_t n_visible,
+                        bint of_electrons, int8_t *connected, double *elements) noexcept nogil:
+    """Write the configurations connected with one, and the elements of H; return their number."""
+    cdef Py_ssize_t t, found = 0
+    cdef int flip
+    cdef Proposal proposal
+    for t in range(hamiltonian.moves.shape[0]):
+        if moves.propose(hamiltonian.moves[t], visible, &proposal):
+            elements[found] = hamiltonian.elements[t]
+            if of_electrons:
+                elements[found] *= order_sign(visible, &proposal)
+            memcpy(connected, visible, n_visible)
+            for flip in range(proposal.n_flips):
+                connected[proposal.flips[flip]] = -visible[proposal.flips[flip]]
+            connected += n_visible
+            found += 1
+    return found
+
+
+def connected_configurations(const int8_t[:, ::1] configurations, MoveSet moves, Hamiltonian hamiltonian,
+                             bint of_electrons, int8_t[:, ::1] connected, double[::1] elements,
+                             Py_ssize_t[::1] counts, double[::1] diagonal):
+    """Write the configurations s1 that H connects with every s, and the elements of H; return the number of s1.
+
+    Parameters
+    ----------
+    configurations : (n, n_visible) int8
+    moves : MoveSet
+        Those that `hamiltonian` refers to.
+    hamiltonian : Hamiltonian
+    of_electrons : bool
+        Elements are to have the signs of the order of electrons, which ln Psi has and ratios of moves do not have.
+    connected : (n * n_terms, n_visible) int8, output
+        Those of the first configuration, of the second, ...; one of every allowed term.
+    elements : (n * n_terms,) float64, output
+        H_{s s1} of them.
+    counts : (n,) intp, output
+        Their numbers.
+    diagonal : (n,) float64, output
+        H_{s s}.
+    """
+    cdef Py_ssize_t row, found = 0, n_visible = configurations.shape[1]
+    with nogil:
+        for row in range(configurations.shape[0]):
+            counts[row] = 0
+            diagonal[row] = hamiltonian.diagonal(&configurations[row, 0])
+            if hamiltonian.moves.shape[0] > 0:
+                counts[row] = connect(moves, hamiltonian, &configurations[row, 0], n_visible, of_electrons,
+                                      &connected[found, 0], &elements[found])
+                found += counts[row]
+    return found

@@ -25,9 +25,11 @@ KELVIN = {
     "cm^-1": _PLANCK * _LIGHT * 100.0 / _BOLTZMANN,
     "THz": _PLANCK * 1e12 / _BOLTZMANN,
 }
+ENERGIES = ("energy", "energy_terms", "free_energy", "layer_energy_difference", "grand_potential")
+ENERGIES += ("energy_lanczos", "energy_extrapolated")
 UNITS = {
     "temperature": "K",
-    **dict.fromkeys(("energy", "energy_terms", "free_energy", "layer_energy_difference", "grand_potential"), "J/mol"),
+    **dict.fromkeys(ENERGIES, "J/mol"),
     **dict.fromkeys(("specific_heat", "specific_heat_slope", "entropy"), "J/(mol K)"),
     **dict.fromkeys(("susceptibility", "static_susceptibility"), "emu/mol"),
 }
@@ -74,8 +76,7 @@ class MolarUnits:
         energy, susceptibility = GAS_CONSTANT * self.kelvin, CURIE * self.g**2 / self.kelvin
         return {
             "temperature": self.kelvin,
-            **dict.fromkeys(("energy", "energy_terms", "free_energy", "layer_energy_difference"), energy),
-            "grand_potential": energy,
+            **dict.fromkeys(ENERGIES, energy),
             **dict.fromkeys(("specific_heat", "specific_heat_slope", "entropy"), GAS_CONSTANT),
             **dict.fromkeys(("susceptibility", "static_susceptibility"), susceptibility),
         }

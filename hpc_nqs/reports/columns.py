@@ -36,6 +36,11 @@ _COLUMNS = (
     ("free_energy", "f", 5),
     ("variance", "variance", 6),
     ("v_score", "V-score", 6),
+    ("energy_lanczos", "e Lanczos", 6),
+    ("variance_lanczos", "variance L", 6),
+    ("v_score_lanczos", "V-score L", 6),
+    ("energy_extrapolated", "e limit", 6),
+    ("lanczos_samples", "samples L", 0),
     ("layer_energy_difference", "layer diff", 5),
     ("average_sign", "sign", 3),
     ("acceptance", "accept", 3),
@@ -55,6 +60,7 @@ _LEFT_OUT = ("beta", "ln_z")
 # Powers of the unit of energy in quantities that are shown with decimals.
 _ENERGIES = {"energy": 1, "free_energy": 1, "layer_energy_difference": 1, "variance": 2, "energy_variance": 2}
 _ENERGIES |= {"susceptibility": -1, "static_susceptibility": -1, "relaxation_proxy": -2}
+_ENERGIES |= {"energy_lanczos": 1, "energy_extrapolated": 1, "variance_lanczos": 2}
 _ENERGIES |= {"gap": 1, "grand_potential": 1, "compressibility": -1, "energy_terms": 1}
 _ENERGIES |= dict.fromkeys((f"{local}spectral_proxy_{spin}" for local in ("", "local_") for spin in ("up", "down")), -1)
 # What is a dict over wave vectors, and how a column of it is headed.

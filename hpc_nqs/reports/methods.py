@@ -143,6 +143,10 @@ def _ground_state(settings, resolved, table):
         f"{settings['ground_state']['v_score']:.2g}."
     )
     found += _sampled(sampling, part.get("n_samples_final"), "the final measurement")
+    if any("energy_lanczos" in row for row in table["rows"]):
+        n_samples = part.get("n_samples_lanczos")
+        of = f" from {n_samples:,} of these samples" if n_samples else ""
+        found.append(f"One Lanczos step{of} gives a second energy and variance, and a line the limit of zero variance.")
     return [*found, _equations(resolved["reconfiguration"])]
 
 

@@ -1,5 +1,7 @@
 """What a run did step by step, in panels: the meters of a cooling, the descent and the levels of ground states."""
 
+import math
+
 from hpc_nqs.reports.labels import in_units
 from hpc_nqs.reports.panels import COLOURS, GREY, MARKERS
 from hpc_nqs.reports.series import finite
@@ -90,11 +92,17 @@ def _name_the_styles(axis, columns):
 def level_panels(tables, histories):
     """Return which panels of ground-state runs have something to show, of "energy", "v_score" and "variance".
 
-    Energies stand against variances where there are at least two to compare.
+    Energies stand against variances where there are at least two to compare, Lanczos steps among them.
     """
     found = [column for column in ("energy", "v_score") if any(len(history.get(column, ())) for history in histories)]
-    results = [row for table in tables for row in table["rows"] if finite(row.get("energy"))]
-    return found + ["variance"] * (sum(finite(row.get("variance")) for row in results) > 1)
+    rows = [row for table in tables for row in table["rows"]]
+    return found + ["variance"] * (sum(len(_states(row)) for row in rows) > 1)
+
+
+def _states(row):
+    """Return (ending of the columns, filling) of a final state and its Lanczos step, of those that a row has."""
+    ends = (("", "full"), ("_lanczos", "none"))
+    return [each for each in ends if finite(row.get(f"energy{each[0]}")) and finite(row.get(f"variance{each[0]}"))]
 
 
 def draw_descent(axis, column, history, exact_rows, name, position, limit=None):
@@ -112,13 +120,25 @@ def draw_descent(axis, column, history, exact_rows, name, position, limit=None):
 
 
 def draw_variances(axis, rows, exact_rows, name, position):
-    """Draw the results of one ground-state run, energies against variances, and its exact energies."""
+    """Draw the results of one ground-state run, energies against variances, and its exact energies.
+
+    The Lanczos step is hollow; a dotted line leads to the limit of zero variance with its total error.
+    """
     colour, marker = COLOURS[position % len(COLOURS)], MARKERS[position % len(MARKERS)]
+    style = {"color": colour, "marker": marker, "markersize": 4.5, "linestyle": "none", "capsize": 2.0}
     for row in rows:
-        if finite(row.get("energy")) and finite(row.get("variance")):
-            errors = {side: row.get(f"{key}_error") or 0.0 for side, key in (("xerr", "variance"), ("yerr", "energy"))}
-            style = {"color": colour, "marker": marker, "markersize": 4.5, "linestyle": "none", "capsize": 2.0}
-            axis.errorbar(row["variance"], row["energy"], label=name, **errors, **style)
+        for end, filling in _states(row):
+            sides = ("xerr", f"variance{end}"), ("yerr", f"energy{end}")
+            errors = {side: row.get(f"{key}_error") or 0.0 for side, key in sides}
+            label = name + (", Lanczos step" if end else "")
+            axis.errorbar(
+                row[f"variance{end}"], row[f"energy{end}"], label=label, fillstyle=filling, **errors, **style
+            )
+        if finite(row.get("energy_extrapolated")):
+            parts = [row.get(f"energy_extrapolated_{part}") or 0.0 for part in ("error", "systematic")]
+            limit = row["energy_extrapolated"]
+            axis.plot([row["variance"], 0], [row["energy"], limit], color=colour, linewidth=0.8, linestyle=":")
+            axis.errorbar(0, limit, yerr=math.hypot(*parts), label=f"{name}, limit", **style | {"marker": "x"})
     _draw_exact(axis, exact_rows, name, colour)
 
 

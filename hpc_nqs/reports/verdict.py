@@ -17,6 +17,7 @@ OPEN = "open"  # of a meter that cannot fail in this run: no tick
 _ORDER = (OPEN, GOOD, LOOK, BAD)
 _GOOD_RESIDUAL = 0.02
 _GOOD_V_SCORE, _POOR_V_SCORE = 1e-3, 1e-2  # N Var(H) / E^2 of ground states
+_FEW_LANCZOS = 10  # effective samples behind the variance of a Lanczos step
 _HEAT_SIGMAS, _HEAT_RELATIVE = 4.0, 0.1
 _AGREE, _HEAT_CLOSE = 4.0, 0.02  # standard errors, and relative, within which the specific heats agree or are close
 _ROUNDING = 1e-9  # of an entropy, and relative of an energy
@@ -59,6 +60,7 @@ def judge(table, history=None):
         return [Verdict("results", "none", BAD, f"No {what} has been reached yet.")]
     if table.get("task") == "ground_state":
         found = [_completeness(table), _v_score(rows), _sector(table), _acceptance(rows), _r_hat(rows)]
+        found.append(_lanczos(rows))
         found.append(_effective(rows, history or {}))
         return [verdict for verdict in found if verdict is not None]
     clock = table.get("settings", {}).get("thermal", {}).get("clock", "energy")
@@ -122,6 +124,18 @@ def _v_score(rows):
         return Verdict("V-score", shown, LOOK, words)
     words = "Far from an eigenstate; project onto a sector, raise wavefunction.alpha or n_steps."
     return Verdict("V-score", shown, BAD, words)
+
+
+def _lanczos(rows):
+    """Return the verdict on Lanczos steps whose variance a few samples decide; None where there are none."""
+    fewest = min((row["lanczos_samples"] for row in rows if finite(row.get("lanczos_samples"))), default=math.inf)
+    if fewest >= _FEW_LANCZOS:
+        return None
+    words = (
+        "Few samples near nodes decide the variance of the Lanczos step and the limit, whose errors may be too small; "
+        "raise ground_state.n_samples_lanczos, or lower sampling.exponent to 0.5."
+    )
+    return Verdict("Lanczos step", f"{fewest:.2g} samples", LOOK, words)
 
 
 def _sector(table):

@@ -14,9 +14,10 @@ ORDERS = ("order_parameter_squared", "order_parameter_fourth", "binder_ratio")
 UNITS = {
     **dict.fromkeys(("temperature", "energy", "bond_energy", "free_energy", "layer_energy_difference"), "J"),
     **dict.fromkeys(("beta", "dtau", "susceptibility", "static_susceptibility", "tau", "compressibility"), "1/J"),
-    **dict.fromkeys(("grand_potential", "energy_terms", "gap"), "J"),
+    **dict.fromkeys(("grand_potential", "energy_terms", "gap", "energy_lanczos", "energy_extrapolated"), "J"),
     **dict.fromkeys(("specific_heat", "specific_heat_slope", "entropy", "ln_z"), "k_B"),
-    **{"variance": "J^2", "energy_variance": "J^2", "seconds": "s", "autocorrelation": "samples"},
+    **dict.fromkeys(("variance", "energy_variance", "variance_lanczos"), "J^2"),
+    **{"seconds": "s", "autocorrelation": "samples"},
     "relaxation_proxy": "1/J^2",
     **{f"{local}spectral_proxy_{spin}": "1/J" for local in ("", "local_") for spin in ("up", "down")},
 }

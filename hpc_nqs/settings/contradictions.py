@@ -212,6 +212,13 @@ def _contradictions_of_task(sections):
         for key in filter(sections["observables"].get, ("correlations", "correlation_vectors")):
             nothing = shown(type(sections["observables"][key])())
             report("observables", key, f"only measured in thermal runs; allowed is {nothing}")
+    _contradictions_of_sectors(ground_state, report)
+    _contradictions_of_lanczos_steps(ground_state, report)
+    return problems
+
+
+def _contradictions_of_sectors(ground_state, report):
+    """Report options that do not go together with several sectors, or only with them."""
     if ground_state.get("sectors", "auto") != "auto":
         for key in ("momentum", "spin_parity", "orthogonal_to"):
             if ground_state.get(key, "auto") not in ("auto", ()):
@@ -221,7 +228,17 @@ def _contradictions_of_task(sections):
             report("ground_state", "sectors", "the last number of a sector is its spin parity, 1 or -1")
     elif ground_state.get("groups", "auto") not in ("auto", 1):
         report("ground_state", "groups", 'groups share several sectors; give ground_state.sectors, or "auto"')
-    return problems
+
+
+def _contradictions_of_lanczos_steps(ground_state, report):
+    """Report numbers of samples that a Lanczos step cannot have."""
+    n_lanczos, n_final = (ground_state.get(f"n_samples_{key}", "auto") for key in ("lanczos", "final"))
+    if ground_state.get("orthogonal_to") and n_lanczos not in ("auto", 0):
+        why = "a Lanczos step falls towards the states of ground_state.orthogonal_to"
+        report("ground_state", "n_samples_lanczos", f"{why}; allowed is 0")
+    elif "auto" not in (n_lanczos, n_final) and n_lanczos > n_final:
+        why = "more than ground_state.n_samples_final"
+        report("ground_state", "n_samples_lanczos", f"{why}; allowed is 0 to {n_final}")
 
 
 def _cells(box):

@@ -92,6 +92,9 @@ class GroundStateSettings:
     n_samples_final: int | str = option(
         auto_or(integer(2, 10**10)), "auto", about="samples of the final measurement, over all ranks"
     )
+    n_samples_lanczos: int | str = option(
+        auto_or(integer(0, 10**10)), "auto", about="those of them for one Lanczos step; auto: as dear as all; 0: none"
+    )
 
     @property
     def listed_sectors(self):

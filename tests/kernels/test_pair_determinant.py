@@ -115,6 +115,31 @@ def test_logarithms_and_slopes_are_those_of_the_twin(system, team):
     np.testing.assert_allclose(slopes[kept], expected, rtol=1e-7, atol=1e-8)
 
 
+def test_connected_configurations_make_up_the_matrix(system, team):
+    """With the signs of the order of electrons, by the kernel and by its twin."""
+    configurations, (hamiltonian,) = system.configurations(team), system.system.hamiltonians
+    places = (configurations > 0) @ (1 << np.arange(configurations.shape[1]))
+    expected = to_sparse(system.model).toarray()[np.ix_(places, places)]
+    n, model = len(configurations), system.model
+    n_terms = len(model.off_diagonal_elements)
+    other = samples.Hamiltonian(
+        model.pair_sites, model.pair_coupling, model.site_field, np.arange(n_terms),
+        model.off_diagonal_elements, model.constant,
+    )  # fmt: skip
+    for kernel, moves, each in (
+        (local_energy, system.moves.kernel(), hamiltonian), (samples, twin_moves(system.moves), other),
+    ):  # fmt: skip
+        connected, elements = np.zeros((n * n_terms, configurations.shape[1]), np.int8), np.zeros(n * n_terms)
+        counts, diagonal = np.empty(n, np.intp), np.empty(n)
+        found = kernel.connected_configurations(
+            configurations, moves, each, True, connected, elements, counts, diagonal
+        )
+        matrix, ends = np.diag(diagonal), (connected[:found] > 0) @ (1 << np.arange(configurations.shape[1]))
+        columns = np.argsort(places)[np.searchsorted(np.sort(places), ends)]
+        np.add.at(matrix, (np.repeat(np.arange(n), counts), columns), elements[:found])
+        np.testing.assert_allclose(matrix, expected, atol=1e-12)
+
+
 def test_log_derivatives_are_differences_of_the_logarithm(system, team):
     configurations = system.configurations(team)
     configurations = configurations[log_psi(system.wavefunction, system.moves, configurations).real > -4]

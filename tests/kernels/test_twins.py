@@ -145,6 +145,30 @@ def test_ratios_beside_local_energies(case, system, twin):
     np.testing.assert_array_equal(energies[0], energies[1])
 
 
+def test_connected_configurations(case, system, twin):
+    """One for every allowed term, in the order of the terms; with Psi of each they give the local energies."""
+    found = []
+    for kernel, one in ((COMPILED, system(case)), (TWINS, twin(case))):
+        n, n_visible = one.configurations.shape
+        size = n * len(twin(case).hamiltonians[0].moves)
+        connected, elements = np.zeros((size, n_visible), np.int8), np.zeros(size)
+        counts, diagonal = np.empty(n, np.intp), np.empty(n)
+        number = kernel["connected_configurations"](
+            one.configurations, one.moves, one.hamiltonians[0], False, connected, elements, counts, diagonal
+        )
+        assert number == counts.sum() > 0
+        found.append((connected, elements, counts, diagonal))
+    for values, expected in zip(*found, strict=True):
+        np.testing.assert_allclose(values, expected, rtol=1e-13, atol=1e-13)
+    log_psi, _, energies, _ = evaluated(COMPILED, system(case))
+    other, beside = system(case), np.empty(number, dtype=complex)
+    COMPILED["log_psi"](other.amplitude, np.ascontiguousarray(connected[:number]), beside)
+    owners = np.repeat(np.arange(n), counts)
+    expected = diagonal.astype(complex)
+    np.add.at(expected, owners, elements[:number] * np.exp(beside - log_psi[owners]))
+    np.testing.assert_allclose(energies[:, 0], expected, rtol=1e-7, atol=1e-8)
+
+
 def test_real_move_ratios(case, system):
     one = system(case)
     moves, n = one.purification.proposals, len(one.configurations)

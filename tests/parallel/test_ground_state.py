@@ -50,7 +50,8 @@ def test_one_table_for_any_number_of_ranks_and_every_command(finished, capsys):
     assert [row["momentum"] for row in one] == [[3], [1]]
     for row, other in zip(one, two, strict=True):
         assert row.keys() == other.keys()
-        for name in ("energy", "energy_error", "variance", "v_score", "acceptance"):
+        of_step = ("energy_lanczos", "energy_lanczos_error", "variance_lanczos", "lanczos_samples")
+        for name in ("energy", "energy_error", "variance", "v_score", "acceptance", *of_step):
             assert other[name] == pytest.approx(row[name], rel=1e-7, abs=1e-9)
         np.testing.assert_allclose(other["structure_factor"]["1,0"], row["structure_factor"]["1,0"], rtol=1e-7)
 

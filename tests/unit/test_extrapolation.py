@@ -122,6 +122,17 @@ def test_runs_on_a_line_end_at_its_intercept():
     assert second["energy"] == pytest.approx(-0.4, abs=1e-12) and second["momentum"] == [1, 0]
 
 
+def test_lanczos_steps_are_points_too():
+    tables = [run_table(-0.5 + 0.3 * variance, variance) for variance in (0.02, 0.04)]
+    for table, variance in zip(tables, (0.005, 0.01), strict=True):
+        step = {"energy_lanczos": -0.5 + 0.3 * variance, "energy_lanczos_error": 2e-4, "variance_lanczos": variance}
+        table["rows"][0] |= step
+    for chosen in (tables, tables[:1]):
+        (limit,) = variance_limits(chosen)
+        assert limit["energy"] == pytest.approx(-0.5, abs=1e-12) and limit["slope"] == pytest.approx(0.3)
+        assert limit["n_points"] == 2 * len(chosen)
+
+
 def test_the_error_of_the_limit_is_that_of_many_repetitions():
     # 4000 repetitions: the spread is known to 1.1 percent, the bound is five times that
     stream, variances, errors = np.random.default_rng(5), np.array([0.01, 0.02, 0.05]), np.array([1e-4, 2e-4, 2e-4])

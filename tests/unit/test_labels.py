@@ -35,6 +35,7 @@ def test_columns_have_dimensions_units_and_gaps():
     dimensions, energies, unit = found["energy"]
     assert dimensions == ("temperature",) and energies.tolist() == [-0.1, -0.2] and unit == "J"
     assert found["energy_error"][2] == "J" and found["entropy"][2] == "k_B" and found["beta"][2] == "1/J"
+    assert labels.unit_of("energy_extrapolated_systematic") == "J" and labels.unit_of("variance_lanczos_error") == "J^2"
     assert labels.unit_of("susceptibility_error") == "1/J" and labels.unit_of("energy_systematic") == "J"
     assert math.isnan(found["entropy"][1][1]), "absent, never zero"
     assert "accepted" not in found, "flags are not numbers"

@@ -308,6 +308,23 @@ def test_ground_states_are_drawn_against_step_and_variance():
     plotting.ground_states([table | {"rows": []}], [{}], ["empty"], width=3.4).canvas.draw()
 
 
+def test_a_lanczos_step_is_hollow_and_leads_to_the_limit():
+    row = {"energy": -0.44, "energy_error": 0.001, "variance": 0.02, "variance_error": 0.003}
+    row |= {"energy_lanczos": -0.448, "variance_lanczos": 0.004, "energy_extrapolated": -0.45}
+    row |= {"energy_extrapolated_error": 0.0003, "energy_extrapolated_systematic": 0.0004}
+    table = {"task": "ground_state", "n_sites": 6, "settings": COLD["settings"], "rows": [row]}
+    figure = plotting.ground_states([table], [{}], ["run"])
+    (variances,) = figure.axes
+    state, step, limit = variances.containers
+    assert [part.lines[0].get_xdata()[0] for part in (state, step, limit)] == [0.02, 0.004, 0]
+    assert [part.lines[0].get_fillstyle() for part in (state, step)] == ["full", "none"]
+    (line,) = [line for line in variances.lines if line.get_linestyle() == ":"]
+    assert list(line.get_ydata()) == [-0.44, -0.45]
+    (bar,) = limit.lines[2]
+    assert np.ptp(bar.get_segments()[0][:, 1]) == pytest.approx(2 * 0.0005)
+    assert "run, Lanczos step" in legend_of(figure) and "run, limit" in legend_of(figure)
+
+
 def test_correlations_against_distance_stand_beside_exact_ones_of_the_same_temperature():
     table = with_extras(COLD)
     table["rows"][1]["correlation"] = {"1": [-0.1, 0.001], "2": [0.01, 0.08]}

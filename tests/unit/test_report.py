@@ -191,6 +191,13 @@ def test_chains_that_stand_still_judge_a_ground_state_run():
     assert "acceptance" not in grades(table_of_levels | {"rows": rows[:1]})
 
 
+@pytest.mark.parametrize(("n_samples", "found"), [(4.0, "look"), (40.0, None)])
+def test_few_samples_behind_a_lanczos_step(n_samples, found):
+    rows = [{"energy": -0.5, "v_score": 0.0, "lanczos_samples": value} for value in (500.0, n_samples)]
+    table_of_levels = {"task": "ground_state", "rows": rows, "settings": SETTINGS, "finished": True}
+    assert grades(table_of_levels).get("Lanczos step") == found
+
+
 class Balance(html.parser.HTMLParser):
     """Notes tags that are opened and not closed, and everything that would be fetched."""
 

@@ -30,9 +30,13 @@ class Hamiltonian:
         self.pair_sites, self.pair_coupling, self.field = pair_sites, pair_coupling, field
         self.moves, self.elements, self.constant = moves, elements, constant
 
+    def diagonal(self, visible):
+        """Return H_{s s}."""
+        return self.constant + self.pair_coupling @ np.prod(visible[self.pair_sites], axis=1) + self.field @ visible
+
     def local_energy(self, amplitude, moves, visible):
         """Return E_loc = sum_s1 H_{s s1} Psi(s1) / Psi(s)."""
-        energy = self.constant + self.pair_coupling @ np.prod(visible[self.pair_sites], axis=1) + self.field @ visible
+        energy = self.diagonal(visible)
         for move, element in zip(self.moves, self.elements, strict=True):
             proposal = moves.propose(move, visible)
             if proposal is not None:
@@ -64,6 +68,29 @@ def move_ratios(configurations, amplitude, moves, chosen, ratios, log_psi):
         proposals = [moves.propose(move, visible) for move in chosen]
         found = [0 if proposal is None else amplitude.ratio(visible, proposal) for proposal in proposals]
         ratios[i] = found if np.iscomplexobj(ratios) else np.real(found)
+
+
+def connected_configurations(
+    configurations, moves, hamiltonian, of_electrons, connected, elements, counts, diagonal
+):
+    """Write every s1 with H_{s s1} != 0 to `connected`, H_{s s1} to `elements`; return their number.
+
+    Those of one configuration after the other, `counts` (n,) of each; H_{s s} to `diagonal` (n,).  Elements between
+    electrons have the sign of those that a hop passes.
+    """
+    found = 0
+    for i, visible in enumerate(configurations):
+        diagonal[i], start = hamiltonian.diagonal(visible), found
+        for move, element in zip(hamiltonian.moves, hamiltonian.elements, strict=True):
+            proposal = moves.propose(move, visible)
+            if proposal is not None:
+                connected[found], elements[found] = flipped(visible, proposal.flips), element
+                for p, q in zip(proposal.flips[::2], proposal.flips[1::2], strict=False):
+                    passed = visible[min(p, q) + 1 : max(p, q)] > 0
+                    elements[found] *= (-1.0) ** passed.sum() if of_electrons else 1.0
+                found += 1
+        counts[i] = found - start
+    return found
 
 
 def sample_chains(
