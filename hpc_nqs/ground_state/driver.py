@@ -7,7 +7,7 @@
 from hpc_nqs.ground_state.first_steps import velocity_of_step
 from hpc_nqs.ground_state.forecast import WINDOW
 from hpc_nqs.ground_state.lanczos_step import LanczosStep
-from hpc_nqs.ground_state.lower_states import STRENGTH, LowerStates, check_same_sector, load_lower_state
+from hpc_nqs.ground_state.lower_states import lower_states_of
 from hpc_nqs.ground_state.plan import (
     N_CHAINS,
     forecast_of,
@@ -20,7 +20,7 @@ from hpc_nqs.ground_state.plan import (
     samples_per_step,
     steps_are_exact,
 )
-from hpc_nqs.ground_state.schedule import Descent, default_step, width_bound
+from hpc_nqs.ground_state.schedule import Descent, default_step
 from hpc_nqs.ground_state.sectors import (
     ALL_SECTORS,
     ONE_SECTOR,
@@ -30,13 +30,13 @@ from hpc_nqs.ground_state.sectors import (
     unsettled_remark,
     words,
 )
-from hpc_nqs.ground_state.systems import build_ansatz, build_meter, search_of
+from hpc_nqs.ground_state.systems import build_ansatz, build_meter, search_of, take_params
 from hpc_nqs.runs.computation import DONE, FAILED, STOPPED, Computation
 from hpc_nqs.runs.threads import use_threads
 from hpc_nqs.sampling.chains import Chains
 from hpc_nqs.sampling.enumeration import Enumeration
 from hpc_nqs.sampling.evaluation import evaluate
-from hpc_nqs.settings.parsing import SettingsError, refusing
+from hpc_nqs.settings.parsing import refusing
 
 CAUGHT = 0.5  # overlap with the states below at the end of which the run says so
 MAX_FAILED = 5  # steps in a row without a finite update
@@ -84,7 +84,8 @@ class Optimization(Computation):
         scale = last_scale_of(settings, self.is_exact, self.ansatz)
         self.descent = Descent(part, step_size, scale, self.is_exact)
         self.warm = False
-        self.lower = refusing(self._lower_states) if part.orthogonal_to else None
+        about = settings, self.ansatz, self.sampler, self.n_samples, self.team
+        self.lower = refusing(lower_states_of, *about) if part.orthogonal_to else None
 
     @property
     def n_chains(self):
@@ -114,16 +115,6 @@ class Optimization(Computation):
             self.settings.run.seed,
             self.system.random_configuration,
         )
-
-    def _lower_states(self):
-        """Return the `LowerStates` that the state is kept orthogonal to, with samples.  *Collective*."""
-        part, sampling = self.settings.ground_state, self.settings.sampling
-        states = [load_lower_state(path, self.team) for path in part.orthogonal_to]
-        for number, state in enumerate(states, 1):
-            check_same_sector(state, self.ansatz)
-            state.draw(self.sampler, self.n_samples, self.team, self.settings.run.seed, number, sampling.n_warm_up)
-        strength = STRENGTH * width_bound(self.ansatz.model) if part.penalty == "auto" else part.penalty
-        return LowerStates(states, strength, self.team)
 
     # ---- the run ---------------------------------------------------------------------------------------------------
 
@@ -357,16 +348,10 @@ class Optimization(Computation):
             The file holds another number of chains than the settings ask for, or the state of an older version.
         """
         self._begin(state["sector"], state["projects"])
-        held, wanted = len(state["params"]), self.wavefunction.n_params
-        if held != wanted:
-            raise SettingsError(
-                [f"the run file holds a state of {held} parameters, where this version has {wanted} (wavefunction = "
-                 '"auto"): its results stay readable, start the input anew or go on with the version that wrote it']
-            )
         best = state.get("best")  # not in files of version 0.1 before searches
         self.best = (best["sector"], best["params"]) if best else None
         self.restore_progress(state, history, self.sampler)
-        self.wavefunction.params = state["params"]
+        refusing(take_params, self.wavefunction, state["params"])
         self.warm = state["warm"]
         self.descent.restore(state["descent"])
         if self.search.finds_lowest and self.best is None and self.rows:  # of a file from before searches

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hpc_nqs.ground_state.systems import build_ansatz, search_of
+from hpc_nqs.ground_state.schedule import width_bound
+from hpc_nqs.ground_state.systems import build_ansatz, search_of, take_params
 from hpc_nqs.runs import run_file
 from hpc_nqs.sampling.chains import Chains
 from hpc_nqs.settings.parsing import parse_settings, read_tables
@@ -132,6 +133,23 @@ def ratios_of(logarithms):
     return np.where(usable, np.exp(np.where(usable, logarithms, 0)), 0)
 
 
+def lower_states_of(settings, ansatz, sampler, n_samples, team):
+    """Return the `LowerStates` that a state is kept orthogonal to, with samples.  *Collective*.
+
+    Raises
+    ------
+    ValueError
+        As `load_lower_state` and `check_same_sector`.
+    """
+    part = settings.ground_state
+    states = [load_lower_state(path, team) for path in part.orthogonal_to]
+    for number, state in enumerate(states, 1):
+        check_same_sector(state, ansatz)
+        state.draw(sampler, n_samples, team, settings.run.seed, number, settings.sampling.n_warm_up)
+    strength = STRENGTH * width_bound(ansatz.model) if part.penalty == "auto" else part.penalty
+    return LowerStates(states, strength, team)
+
+
 def load_lower_state(path, team):
     """Return the `LowerState` of a ground-state run file, read by rank 0, without samples.  *Collective*.
 
@@ -158,7 +176,10 @@ def load_lower_state(path, team):
     lattice, model = build(settings)
     sector = search_of(settings, lattice, model).sectors[state["sector"]]
     ansatz = build_ansatz(settings, lattice, model, settings.run.seed, sector)
-    ansatz.wavefunction.params = state["params"]
+    try:
+        take_params(ansatz.wavefunction, state["params"])
+    except ValueError as error:
+        raise ValueError(f"ground_state.orthogonal_to: {path}: {error}") from None
     return LowerState(path, ansatz)
 
 

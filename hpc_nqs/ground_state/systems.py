@@ -19,6 +19,23 @@ def build_ansatz(settings, lattice, model, seed, sector=None):
     return build(settings, lattice, model, seed, sector)
 
 
+def take_params(wavefunction, params):
+    """Give a wave function the parameters of a run file.
+
+    Raises
+    ------
+    ValueError
+        These are another number: "auto" was another wave function when the file was written.
+    """
+    if len(params) != wavefunction.n_params:
+        raise ValueError(
+            f"the run file holds a state of {len(params)} parameters, where this version has {wavefunction.n_params} "
+            '(wavefunction.kind = "auto"): its results stay readable, start the input anew or go on with the version '
+            "that wrote it"
+        )
+    wavefunction.params = params
+
+
 def search_of(settings, lattice, model):
     """Return the `Search` of a run; `model` is unrotated.  Raises as that of spins or of electrons."""
     return (electron_search if model.of_electrons else spin_search)(settings, lattice, model)
