@@ -30,7 +30,6 @@ from hpc_nqs.wavefunctions.projection import ProjectedState
 from hpc_nqs.wavefunctions.rbm import RBM, Feature
 from hpc_nqs.wavefunctions.softened_permanent import SoftenedPermanent
 from hpc_nqs.wavefunctions.spin_pair_product import SpinPairs
-from hpc_nqs.wavefunctions.wavefunction import log_derivs
 
 HEISENBERG, TFIM = {"kind": "heisenberg"}, {"kind": "tfim"}
 XYZ = {"kind": "xyz", "couplings_x": [1.0, 0.3], "couplings_y": [0.4, -0.2], "couplings_z": [0.7]}
@@ -232,8 +231,8 @@ def make_spins(lattice, model, kind, symmetries, options, n_configurations):
         wavefunction = ProjectedState(wavefunction, images, coefficients)
     drawn = random_configurations(system, stream)(40 * n_configurations)
     kept = [spins for spins in drawn if allowed_by_symmetry(spins, images, coefficients)]
-    if kind == "pair_sum":  # near zeros, differences have few digits
-        kept = [spins for spins in kept if np.abs(log_derivs(wavefunction, system.moves, spins[None])).max() < 20]
+    if kind == "pair_sum":
+        kept = [spins for spins in kept if far_from_zeros(wavefunction.second, spins)]
     return System(wavefunction, system, np.array(kept[:n_configurations]))
 
 
@@ -259,6 +258,14 @@ def random_configurations(purification, stream):
 def well_conditioned(pairing, visible):
     """Whether the pairs of a configuration have a determinant that can be compared to many digits."""
     return np.linalg.cond(pairing[np.ix_(np.flatnonzero(visible > 0), np.flatnonzero(visible < 0))]) < 1e4
+
+
+def far_from_zeros(pairs, spins):
+    """Whether the images of a sum of pair products do not cancel to a few digits."""
+    one = reference.PairAmplitude(pairs.pairing(), None, 0)
+    values = [np.exp(one.log_psi(image)) for image in pairs.images.apply(spins)]
+    terms = np.real(values * pairs.coefficients)
+    return abs(terms.sum()) > 0.2 * np.abs(terms).sum()
 
 
 def has_matching(permanent, visible):
