@@ -17,6 +17,7 @@ from libc.string cimport memcpy, memset
 import numpy as np
 
 from hpc_nqs.kernels.amplitude cimport BLOCK, Amplitude
+from hpc_nqs.kernels.memory import aligned
 from hpc_nqs.kernels.moves cimport Proposal
 
 cdef extern from "nqs_lanes.h" nogil:
@@ -35,15 +36,6 @@ cdef double SINGULAR = 1e-11   # a pivot this small, relative to the largest of 
 cdef double CANCELLED = 1e-11  # of the sum of the moduli: the sum is a zero of Psi and the rest is rounding
 cdef double SAFE_RATIO = 1e-3  # an image whose ratio is smaller, or larger than the inverse, is inverted anew
 cdef double HUGE = 1e150       # ratio of a non-zero amplitude to a zero: leave at once
-
-
-def _aligned(array):
-    """Return a copy, in order, that begins on a cache line."""
-    memory = np.empty(array.nbytes + 64, dtype=np.uint8)
-    start = -memory.ctypes.data % 64
-    copied = memory[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
-    copied[...] = array
-    return copied
 
 
 cdef class PairSumAmplitude(Amplitude):
@@ -98,7 +90,7 @@ cdef class PairSumAmplitude(Amplitude):
         self.n_blocks, self.n_visible = tables.shape[:2]
         self.n_params = n_params
         self.n_up = n = self.n_visible // 2
-        self.tables, self.columns = _aligned(tables), _aligned(np.swapaxes(tables, 1, 2))
+        self.tables, self.columns = aligned(tables), aligned(np.swapaxes(tables, 1, 2))
         self.coefficients, self.image_params, self.exchanges = coefficients, image_params, exchanges
         self._allocate()
 
@@ -108,18 +100,18 @@ cdef class PairSumAmplitude(Amplitude):
         self.up = np.empty((n_rows, n), dtype=np.intp)
         self.down = np.empty((n_rows, n), dtype=np.intp)
         self.position = np.empty((n_rows, self.n_visible), dtype=np.intp)
-        self.inverse = _aligned(np.zeros((n_rows, self.n_blocks, n, n, LANES)))
-        self.dressed = _aligned(np.zeros((n_rows, self.n_blocks, n, n, LANES)))
+        self.inverse = aligned(np.zeros((n_rows, self.n_blocks, n, n, LANES)))
+        self.dressed = aligned(np.zeros((n_rows, self.n_blocks, n, n, LANES)))
         self.terms = np.zeros((n_rows, self.n_blocks, LANES))
         self.largest, self.total = np.zeros(n_rows), np.zeros(n_rows)
         self.sums = np.zeros((n_rows, len(self.exchanges), 2))
         self.has_sums = np.zeros(n_rows, dtype=np.intc)
         self.negative = np.zeros(n_rows, dtype=np.intc)
         self.lost = np.zeros((n_rows, self.n_blocks), dtype=np.intc)
-        self.best, self.pivots = _aligned(np.empty((n, LANES))), _aligned(np.empty((n, LANES)))
-        self.column, self.change = _aligned(np.empty((n, LANES))), _aligned(np.empty((n, LANES)))
-        self.solved = _aligned(np.empty((2 * n, LANES)))
-        self.ratios, self.logarithms = _aligned(np.empty((self.n_blocks, LANES))), np.empty((self.n_blocks, LANES))
+        self.best, self.pivots = aligned(np.empty((n, LANES))), aligned(np.empty((n, LANES)))
+        self.column, self.change = aligned(np.empty((n, LANES))), aligned(np.empty((n, LANES)))
+        self.solved = aligned(np.empty((2 * n, LANES)))
+        self.ratios, self.logarithms = aligned(np.empty((self.n_blocks, LANES))), np.empty((self.n_blocks, LANES))
         self.left = np.empty((n, n), dtype=np.uintp)
         self.trial = np.empty(self.n_visible, dtype=np.int8)
         self.derivs = np.empty(2 + 2 * self.n_params)

@@ -12,6 +12,7 @@ from libc.string cimport memcpy
 import numpy as np
 
 from hpc_nqs.kernels.amplitude cimport BLOCK, Amplitude
+from hpc_nqs.kernels.memory import aligned
 from hpc_nqs.kernels.moves cimport Proposal
 
 cdef extern from "complex.h" nogil:
@@ -46,9 +47,7 @@ def instruction_sets():
 
 def _aligned_zeros(n_rows, n_columns):
     """Return zeros (n_rows, n_columns) float64 that begin on a cache line."""
-    memory = np.zeros(8 * n_rows * n_columns + 64, dtype=np.uint8)
-    start = -memory.ctypes.data % 64
-    return memory[start : start + 8 * n_rows * n_columns].view(np.float64).reshape(n_rows, n_columns)
+    return aligned(np.zeros((n_rows, n_columns)))
 
 
 def _padded(n):
