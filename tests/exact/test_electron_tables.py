@@ -44,7 +44,7 @@ def test_sectors_of_electrons():
     rows = hpc_nqs.diagonalize(hpc_nqs.make_input(**INPUT | ground | canonical)).table["rows"]
     assert rows[0]["energy"] == pytest.approx(STORED["hubbard_ring4_u4_n22"]["ground_state_energy_per_site"], abs=1e-9)
     assert rows[0] == {"n_up": 2, "n_down": 2, "momentum": [2], "spin_parity": 1} | {
-        "energy": rows[0]["energy"], "dimension": rows[0]["dimension"]
+        "energy": rows[0]["energy"], "dimension": rows[0]["dimension"], "gap": 0.0
     }
 
 
