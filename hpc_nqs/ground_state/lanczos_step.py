@@ -217,10 +217,12 @@ def _estimate(statistics, function):
     def controlled(means):
         nonlocal inflation
         found = function(*_levels(means))
-        if not np.isfinite(found).all():
+        if len(found) == 1 or not np.isfinite(found).all():  # of sums there are no blocks
             return found
         chosen = means[:, [FIRST, SECOND]] / means[:, [CHOSEN]]
         controls = means[:, [ALL_FIRST, ALL_SECOND]] - chosen
+        widths = controls[1:].std(axis=0)  # that of the function in place of units of energy and of its square
+        controls = controls * np.divide(found[1:].std(), widths, out=np.zeros(2), where=widths > 0)
         estimates = np.concatenate([found[:, None], found[:, None] + controls], axis=1)
         weights, inflation = least_variance(estimates[1:] - estimates[0])
         return estimates @ weights

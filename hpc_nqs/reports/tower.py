@@ -12,7 +12,7 @@ from hpc_nqs.reports.levels import least_spin, levels_of, with_gaps
 from hpc_nqs.reports.panels import COLOURS, GREY, MARKERS
 from hpc_nqs.reports.series import finite
 
-WIDTH = 0.9  # of the columns in which levels of one spin stand side by side
+WIDTH, SLOT = 0.9, 0.12  # of the columns in which levels of one spin stand side by side, and of each of them at most
 EXACT = "exact"
 KNOWN, LEAST = "total spin  $S(S+1)$", "least total spin  $S(S+1)$ of the parity"
 
@@ -51,7 +51,8 @@ def _panel(table, exact, symbol):
     spins = [least_spin(row, n_sites) for row in rows]
     names = [_name_of(row, table) for row in rows]
     order = list(dict.fromkeys(names))
-    places = {name: WIDTH * ((k + 0.5) / len(order) - 0.5) for k, name in enumerate(order)}
+    width = min(WIDTH, SLOT * len(order))
+    places = {name: width * ((k + 0.5) / len(order) - 0.5) for k, name in enumerate(order)}
 
     def draw(axis):
         lowest = {}
@@ -64,7 +65,7 @@ def _panel(table, exact, symbol):
             axis.errorbar(place, row["gap"], yerr=row.get("gap_error") or None, **style)
             lowest[spin] = min((row["gap"], place), lowest.get(spin, (row["gap"], place)))
             if number in exact:
-                ends = place - 0.5 * WIDTH / len(order), place + 0.5 * WIDTH / len(order)
+                ends = place - 0.5 * width / len(order), place + 0.5 * width / len(order)
                 axis.plot(ends, [exact[number]] * 2, color=GREY, linewidth=1.2, label=EXACT, zorder=1)
         low, high = min(lowest), max(lowest)
         if len(lowest) > 1:

@@ -14,6 +14,7 @@ COUPLINGS = ("couplings", "field_z", "coupling", "field")
 # powers of the unit of energy in the columns of table and history
 POWERS = {"temperature": 1, "energy": 1, "free_energy": 1, "layer_energy_difference": 1, "energy_raw": 1}
 POWERS |= {"bond_energy": 1, "variance": 2, "energy_variance": 2, "beta": -1, "dtau": -1}
+POWERS |= {"gap": 1, "energy_lanczos": 1, "energy_extrapolated": 1, "variance_lanczos": 2}
 POWERS |= {"susceptibility": -1, "susceptibility_raw": -1}
 HEISENBERG = {"kind": "heisenberg", "couplings": [1.0]}
 FRUSTRATED = {"kind": "heisenberg", "couplings": [1.0, 0.5], "field_z": 0.25}
