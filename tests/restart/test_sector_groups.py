@@ -95,13 +95,14 @@ def test_groups_of_one_rank_write_the_file_of_a_serial_run(runs, launch, whole, 
     runs.assert_bitwise(contents(runs, path), contents(runs, whole))
 
 
+@pytest.mark.slow
 def test_groups_of_different_size_agree_with_a_serial_run(runs, launch, whole, tmp_path):
     done = launch(3, tmp_path / "groups.h5")
     assert done.returncode == DONE, done.stderr
     assert_close(runs, tmp_path / "groups.h5", whole)
 
 
-@pytest.mark.parametrize("n_looks", [3, 9, 20])
+@pytest.mark.parametrize("n_looks", [9, *(pytest.param(n, marks=pytest.mark.slow) for n in (3, 20))])
 def test_a_serial_run_goes_on_in_groups(runs, launch, whole, tmp_path, n_looks):
     path = tmp_path / "run.h5"
     assert serial(settings_of(), path, runs.StopAfter(n_looks)) == STOPPED
@@ -124,7 +125,7 @@ def killed(command, environment, is_late, number):
         return job.wait(60)
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_killed_run_goes_on_with_other_numbers_of_ranks_and_groups(
     runs, launch, mpiexec, clean_environment, tmp_path, number
 ):
@@ -152,6 +153,7 @@ def test_a_killed_run_goes_on_with_other_numbers_of_ranks_and_groups(
     assert sector_files(path) == []
 
 
+@pytest.mark.slow
 def test_files_of_sectors_of_another_run_of_this_name_are_not_taken(runs, launch, whole, tmp_path):
     path = tmp_path / "run.h5"
     assert serial(settings_of(), path, runs.StopAfter(9)) == STOPPED
@@ -220,7 +222,7 @@ def test_a_signal_to_one_group_stops_all_at_a_checkpoint(runs, mpiexec, launch, 
         np.testing.assert_array_equal(history["seconds"][history["sector"] == number][: len(clock)], clock)
 
 
-@pytest.mark.parametrize("last", [3, 9])
+@pytest.mark.parametrize("last", [9, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_program_that_watches_sees_every_sector_once_and_may_stop_all_groups(mpiexec, tmp_path, last):
     (tmp_path / "run.toml").write_text(settings_of(n_steps=20).to_toml())
     (tmp_path / "watched.py").write_text(WATCHED.replace("LAST", str(last)))
