@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse
 
 from hpc_nqs.exact.diagonalization import MAX_BLOCK, MAX_SITES
-from hpc_nqs.hamiltonians.matrices import diagonal, off_diagonal, spins_of
+from hpc_nqs.hamiltonians.matrices import spins_of, to_sparse
 from hpc_nqs.symmetry.quantum_numbers import projector
 
 NO_STATE = 1e-9  # norm of a projected configuration that has no part in a sector
@@ -46,7 +46,7 @@ def lowest_level(model, lattice, sector, n_up):
     basis = basis[:, norms > NO_STATE] @ scipy.sparse.diags_array(1.0 / norms[norms > NO_STATE])
     if not basis.shape[1]:
         return None
-    block = (basis.conj().T @ _hamiltonian(model, states) @ basis).toarray()
+    block = (basis.conj().T @ to_sparse(model, states) @ basis).toarray()
     return float(np.linalg.eigvalsh(block)[0])
 
 
@@ -57,12 +57,3 @@ def _projected(places, coefficients, representatives, n_states):
     g, rows = np.nonzero(column[places] >= 0)
     entries = coefficients[g] / len(places), (rows, column[places[g, rows]])
     return scipy.sparse.coo_array(entries, shape=(n_states, len(representatives))).tocsc()
-
-
-def _hamiltonian(model, states):
-    """Return H between sorted basis states, a sparse array."""
-    matrix = scipy.sparse.diags_array(diagonal(model, spins_of(states, model.n_sites))).tocsr()
-    for mask, kept, values in off_diagonal(model, states):
-        to = np.searchsorted(states, states[kept] ^ mask)
-        matrix = matrix + scipy.sparse.coo_array((values, (to, kept)), shape=matrix.shape).tocsr()
-    return matrix

@@ -304,9 +304,10 @@ def sums_pairs(settings, lattice, model, n_up):
     product of both.
     """
     choice = settings.wavefunction
-    if choice.symmetries != "auto" or choice.sublattice != "auto":
-        return choice.symmetries == "auto"
-    return not sums_exactly(settings.sampling, model.n_sites, n_up, len(translations(lattice, model)))
+    if choice.symmetries != "auto":
+        return False
+    n_images = len(translations(lattice, model))
+    return choice.sublattice != "auto" or not sums_exactly(settings.sampling, model.n_sites, n_up, n_images)
 
 
 def _symmetric_network_times_pairs(choice, lattice, system, projected, images, coefficients, stream):
@@ -347,7 +348,6 @@ def _network(alpha, lattice, system, site_images, even, is_complex, stream):
     site_images : (order, n_sites) intp
     even : bool
         Under the flip of all spins.
-
 
     Notes
     -----

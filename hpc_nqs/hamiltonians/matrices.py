@@ -63,8 +63,14 @@ def _towards_up(element, states, i):
     return np.where((states >> i) & 1, np.conj(element), element)
 
 
-def to_sparse(model):
-    """Return H on all 2^n_sites states as a scipy.sparse CSR array; bit i of the index is set where s_i = +1.
+def to_sparse(model, states=None):
+    """Return H as a scipy.sparse CSR array; bit i of the index of a state is set where s_i = +1.
+
+    Parameters
+    ----------
+    model : SpinModel
+    states : (n,) int64, optional
+        Basis indices in ascending order, which H keeps among themselves; all 2^n_sites if not given.
 
     Raises
     ------
@@ -75,12 +81,13 @@ def to_sparse(model):
 
     if model.n_sites > MAX_DENSE_SITES:
         raise ValueError(f"{model.n_sites} sites: the matrix of all states is built for up to {MAX_DENSE_SITES}")
-    states = np.arange(2**model.n_sites)
+    states = np.arange(2**model.n_sites) if states is None else states
+    places = np.arange(len(states))
     diagonal_values = diagonal(model, spins_of(states, model.n_sites))
-    rows, columns, elements = [states], [states], [diagonal_values]
+    rows, columns, elements = [places], [places], [diagonal_values]
     for mask, kept, values in off_diagonal(model, states):
-        rows.append(states[kept] ^ mask)
-        columns.append(states[kept])
+        rows.append(np.searchsorted(states, states[kept] ^ mask))
+        columns.append(kept)
         elements.append(values)
     entries = np.concatenate(elements), (np.concatenate(rows), np.concatenate(columns))
     return scipy.sparse.coo_array(entries, shape=(len(states), len(states))).tocsr()

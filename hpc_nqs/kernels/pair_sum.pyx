@@ -19,6 +19,7 @@ import numpy as np
 from hpc_nqs.kernels.amplitude cimport BLOCK, Amplitude
 from hpc_nqs.kernels.memory import aligned
 from hpc_nqs.kernels.moves cimport Proposal
+from hpc_nqs.kernels.pairing cimport list_sides
 
 cdef extern from "nqs_lanes.h" nogil:
     void nqs_invert_lanes(double *, Py_ssize_t, double *, double *)
@@ -134,26 +135,16 @@ cdef class PairSumAmplitude(Amplitude):
 
     cdef void build(self, Py_ssize_t row, const int8_t *visible) noexcept nogil:
         """Fill the state of a configuration from scratch."""
-        cdef Py_ssize_t v, a = 0, b = 0, block
-        cdef bint negative = False
+        cdef Py_ssize_t block, lane
         cdef double largest = -INFINITY
-        for v in range(self.n_visible):
-            if visible[v] > 0:
-                self.up[row, a] = v
-                self.position[row, v] = a
-                a += 1
-                negative ^= b & 1
-            else:
-                self.down[row, b] = v
-                self.position[row, v] = b
-                b += 1
+        self.negative[row] = list_sides(visible, self.n_visible, &self.up[row, 0], &self.down[row, 0],
+                                        &self.position[row, 0])
         self.has_sums[row] = False
-        self.negative[row] = negative
         for block in range(self.n_blocks):
             self.invert(row, block)
-            for v in range(LANES):
-                if self.coefficients[block, v] != 0:
-                    largest = max(largest, self.logarithms[block, v])
+            for lane in range(LANES):
+                if self.coefficients[block, lane] != 0:
+                    largest = max(largest, self.logarithms[block, lane])
         self.largest[row] = largest
         for block in range(self.n_blocks):
             self.fill_terms(row, block)

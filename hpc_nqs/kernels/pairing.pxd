@@ -3,6 +3,23 @@ from libc.stdint cimport int8_t
 from hpc_nqs.kernels.amplitude cimport Amplitude
 from hpc_nqs.kernels.moves cimport Proposal
 
+cdef inline bint list_sides(const int8_t *visible, Py_ssize_t n, Py_ssize_t *up, Py_ssize_t *down,
+                            Py_ssize_t *position) noexcept nogil:
+    # list the up and the down sites, each with its place there; return whether (u, d) is an odd permutation
+    cdef Py_ssize_t v, a = 0, b = 0
+    cdef bint negative = False
+    for v in range(n):
+        if visible[v] > 0:
+            up[a] = v
+            position[v] = a
+            a += 1
+            negative ^= b & 1
+        else:
+            down[b] = v
+            position[v] = b
+            b += 1
+    return negative
+
 cdef class PairAmplitude(Amplitude):
     cdef Py_ssize_t n_up, n_row               # n_row: n_up padded to whole vectors
     cdef const double[:, ::1] pairing         # f (n_visible, n_visible), symmetric, zero diagonal

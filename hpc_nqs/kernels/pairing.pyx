@@ -78,18 +78,8 @@ cdef class PairAmplitude(Amplitude):
             self.refresh_row(row, visible + row * self.n_visible)
 
     cdef void refresh_row(self, Py_ssize_t row, const int8_t *visible) noexcept nogil:
-        cdef Py_ssize_t v, a = 0, b = 0
-        cdef bint negative = False
-        for v in range(self.n_visible):
-            if visible[v] > 0:
-                self.up[row, a] = v
-                self.position[row, v] = a
-                a += 1
-                negative ^= b & 1
-            else:
-                self.down[row, b] = v
-                self.position[row, v] = b
-                b += 1
+        cdef bint negative = list_sides(visible, self.n_visible, &self.up[row, 0], &self.down[row, 0],
+                                        &self.position[row, 0])
         self.negative[row] = negative ^ self.invert(row)
 
     cdef bint invert(self, Py_ssize_t row) noexcept nogil:

@@ -9,11 +9,10 @@ import copy
 import numpy as np
 
 from hpc_nqs.kernels.pair_sum import N_LANES, PairSumAmplitude
-from hpc_nqs.symmetry.tied_parameters import compact, first_slots, orbit_starts, tie
-from hpc_nqs.wavefunctions.wavefunction import Wavefunction
+from hpc_nqs.wavefunctions.spin_pair_product import SpinPairs
 
 
-class PairSum(Wavefunction):
+class PairSum(SpinPairs):
     """f(i, j) with one parameter per orbit of pairs of an up spin at i and a down spin at j, and the images of phi.
 
     Parameters
@@ -34,15 +33,8 @@ class PairSum(Wavefunction):
     A pair that symmetry takes to itself with the opposite sign has f = 0.
     """
 
-    width = 1
-    is_complex = False
-    n_units = 0  # hidden ones
-
     def __init__(self, group, start, images, coefficients, symmetric=True):
-        self.n_visible = group.n_entries
-        self.pair_param = _tied_pairs(group, symmetric)
-        first = first_slots(self.pair_param.ravel())
-        self.params = start.ravel()[first] * np.sign(self.pair_param.ravel()[first])
+        super().__init__(group, start, symmetric)
         self._sum_over(images, coefficients)
 
     def _sum_over(self, images, coefficients):
@@ -50,15 +42,6 @@ class PairSum(Wavefunction):
         self._lanes = _Lanes(images, self.coefficients)
         doubled = 2 * np.abs(self.pair_param) + (self.pair_param < 0)
         self._image_params = self._lanes.spread(doubled.astype(np.intc))
-
-    @property
-    def n_params(self):
-        """Number of parameters."""
-        return len(self.params)
-
-    def pairing(self):
-        """Return f (n_sites, n_sites), up site first, at the present parameters."""
-        return np.concatenate([[0.0], self.params])[np.abs(self.pair_param)] * np.sign(self.pair_param)
 
     def unprojected(self):
         """Return the pair product alone, with the same parameters."""
@@ -68,7 +51,7 @@ class PairSum(Wavefunction):
 
     def arrays(self):
         """Return f, the images and their coefficients."""
-        return {"pairing": self.pairing(), "images": self.images.encoded(), "coefficients": self.coefficients}
+        return super().arrays() | {"images": self.images.encoded(), "coefficients": self.coefficients}
 
     def amplitude(self, moves):
         """Return the compiled amplitude at the present parameters."""
@@ -111,23 +94,3 @@ def parity(permutation):
             at, length = permutation[at], length + 1
         sign *= -1 if length and length % 2 == 0 else 1
     return sign
-
-
-def _tied_pairs(group, symmetric):
-    """Return the signed 1 + k of the parameter of f(v, w), (n, n) intc."""
-    n = group.n_entries
-    tied = np.zeros((n, n), dtype=np.intc)
-    if symmetric:
-        pairs = np.stack(np.triu_indices(n, 1), axis=1)
-        v, w = pairs.T
-        tied[v, w] = tie(group.on_pairs(pairs), len(pairs), starts=orbit_starts(group.on_pairs(pairs), len(pairs)))
-        return tied + tied.T
-    slots = np.arange(n * n).reshape(n, n)
-
-    def moved():
-        for sources, signs in group:
-            yield slots[np.ix_(sources, sources)].ravel(), np.outer(signs, signs).ravel()
-
-    diagonal = np.eye(n, dtype=bool).ravel()  # no site holds two spins
-    found = tie(moved(), n * n, diagonal, orbit_starts(moved(), n * n))
-    return compact(found).reshape(n, n).astype(np.intc)

@@ -12,7 +12,7 @@ import numpy as np
 
 EXCHANGE, JOINT_EXCHANGE, FLIP, JOINT_FLIP, TWO_EXCHANGES, JOINT_TWO_EXCHANGES, OPPOSITE_EXCHANGES = range(7)
 PAIR_FLIP, JOINT_PAIR_FLIP = 7, 8
-CANCELLED, HUGE = 1e-11, 1e150  # of projections: what counts as a zero, and the ratio of leaving one
+CANCELLED, HUGE = 1e-11, 1e150  # what counts as a zero of a projection, and the ratio of leaving one
 
 
 # ---- moves ---------------------------------------------------------------------------------------------------------
@@ -87,8 +87,11 @@ class Amplitude:
         raise NotImplementedError
 
     def ratio(self, visible, proposal):
-        """Return Psi(new) / Psi(visible)."""
-        return np.exp(self.log_psi(flipped(visible, proposal.flips)) - self.log_psi(visible))
+        """Return Psi(new) / Psi(visible); from a zero HUGE, or 1 to another zero."""
+        new, old = self.log_psi(flipped(visible, proposal.flips)), self.log_psi(visible)
+        if np.isinf(new):
+            return 0 if np.isfinite(old) else 1
+        return np.exp(new - old) if np.isfinite(old) else HUGE
 
 
 class RBMAmplitude(Amplitude):
@@ -361,13 +364,6 @@ class ProjectedAmplitude(Amplitude):
         """Return the logarithm of the sum, -inf at a zero."""
         total, largest = self.total(visible)
         return largest + np.log(total) if total != 0 else complex(-np.inf)
-
-    def ratio(self, visible, proposal):
-        """Return Psi_K(new) / Psi_K(visible)."""
-        new, old = self.log_psi(flipped(visible, proposal.flips)), self.log_psi(visible)
-        if np.isinf(new):
-            return 0 if np.isfinite(old) else 1
-        return np.exp(new - old) if np.isfinite(old) else HUGE
 
     def log_derivs(self, visible):
         """Return sum_g c_g Psi(g s) O_k(g s) / Psi_K(s), 0 at a zero."""

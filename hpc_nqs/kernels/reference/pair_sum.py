@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hpc_nqs.kernels.reference.amplitudes import CANCELLED, HUGE, Amplitude, flipped
+from hpc_nqs.kernels.reference.amplitudes import CANCELLED, Amplitude
 
 
 class PairSumAmplitude(Amplitude):
@@ -32,13 +32,6 @@ class PairSumAmplitude(Amplitude):
         if abs(total) <= CANCELLED * np.abs(terms).sum():
             return complex(-np.inf)
         return complex(largest + np.log(abs(total)), np.pi * (total < 0))
-
-    def ratio(self, visible, proposal):
-        """Return Psi(new) / Psi(visible)."""
-        new, old = self.log_psi(flipped(visible, proposal.flips)), self.log_psi(visible)
-        if np.isinf(new):
-            return 0 if np.isfinite(old) else 1
-        return np.exp(new - old) if np.isfinite(old) else HUGE
 
     def log_derivs(self, visible):
         """Return sum_g c_g phi(g s) sum_ab (F_g^{-1})_ba [k behind f_g(u_a, d_b)] / Psi, 0 at a zero."""
