@@ -166,3 +166,18 @@ def test_parities_of_permutations():
     assert [parity(np.array(p)) for p in ([0, 1, 2], [1, 0, 2], [1, 2, 0], [1, 0, 3, 2])] == [1, -1, 1, 1]
     lattice, model = build(settings_of([4, 4]))
     assert marshall_sign(np.arange(16), model, 8) == 1
+
+
+@pytest.mark.parametrize("n_sites", [6, 8, 10])
+def test_flipped_images_have_the_sign_of_half_the_sites(n_sites):
+    """Singlets are (-1)^(N/2) under the flip of all spins: N/2 odd and even."""
+    lattice, model = build(settings_of([n_sites], kind="chain"))
+    system, stream = spin_system(model), np.random.default_rng(2)
+    images, coefficients = projector(Sector((0,), None, (-1) ** (n_sites // 2)), lattice, model, n_sites // 2)
+    start = stream.standard_normal((n_sites, n_sites))
+    group = SignedPermutations.identity(n_sites)
+    summed = PairSum(group, start + start.T, images, coefficients.real)
+    projected = ProjectedState(SpinPairs(group, start + start.T), images, coefficients)
+    values = [np.exp(log_psi(state, system.moves, random_spins(n_sites, 20))) for state in (summed, projected)]
+    assert np.abs(values[1]).max() > 0.1
+    np.testing.assert_allclose(*values, atol=1e-9 * np.abs(values[1]).max())
