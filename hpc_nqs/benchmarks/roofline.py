@@ -1,12 +1,14 @@
 """Kernels held against what one core of this machine can do at most.
 
-Times are the shortest of many repetitions: other work on the machine only ever makes them longer.
+Times are processor seconds, the shortest of many repetitions.
 """
 
 import time
 
 import numpy as np
 
+from hpc_nqs.benchmarks.default_kernels import default_rows
+from hpc_nqs.benchmarks.stopwatch import PATIENCE, shortest
 from hpc_nqs.hamiltonians import Heisenberg
 from hpc_nqs.hilbert.purification import purify, random_pairs
 from hpc_nqs.kernels.local_energy import local_energies
@@ -27,20 +29,7 @@ from hpc_nqs.wavefunctions.rbm import RBM, Feature
 N_ROUNDS = 20000
 N_STREAM = 2**22  # doubles per array: 96 MB in three arrays, beyond the caches
 N_CHAINS = 64
-PATIENCE = 0.25  # seconds of repetitions per number
 LOOKS = 2000
-
-
-def shortest(function, patience=PATIENCE):
-    """Return the least seconds of a call, of calls for `patience` seconds and of three at least."""
-    function()
-    best, n, end = np.inf, 0, time.perf_counter() + patience
-    while n < 3 or time.perf_counter() < end:
-        start = time.perf_counter()
-        function()
-        best = min(best, time.perf_counter() - start)
-        n += 1
-    return best
 
 
 def measure_core(patience=PATIENCE):
@@ -135,9 +124,9 @@ def solver_rows(lengths, n_samples, machine, same_shift):
             continue
         shift = {"diag_scale": 0.0, "diag_shift": 1e-3} if same_shift else {"diag_scale": 1e-3}
         regularization = Regularization(solver, None, tolerance=1e-6, **shift)
-        start = time.perf_counter()
+        start = time.process_time()
         found = velocity(evaluation, samples, wavefunction, regularization, team)
-        rows[solver] = time.perf_counter() - start, found.solution.iterations, predictions[solver]
+        rows[solver] = time.process_time() - start, found.solution.iterations, predictions[solver]
     return rows
 
 
@@ -153,6 +142,7 @@ def roofline_table(patience=PATIENCE):
         "instruction set": instruction_sets()[1],
         "multiply-adds per second": rate,
         "bytes per second": bandwidth,
+        "default kernels": default_rows(rate, patience),
         "kernels": kernels,
         "solutions of 4x4, 512 samples, one shift for all": solver_rows([4, 4], 512, machine, True),
         "solutions of 4x4, 512 samples, relative shift": solver_rows([4, 4], 512, machine, False),
@@ -164,6 +154,11 @@ def roofline_text(table):
     lines = [
         f"one core, {table['instruction set']}: {table['multiply-adds per second'] / 1e9:.1f} billion multiply-adds "
         f"per second, {table['bytes per second'] / 1e9:.1f} GB/s from memory",
+        "",
+        f"{'kernels of the default states':70s}{'microseconds':>14s}{'of the peak':>14s}",
+    ]
+    lines += [f"{name:70s}{time_:14.2f}{part:13.0%} " for name, (time_, part) in table["default kernels"].items()]
+    lines += [
         "",
         f"{'complex RBM without sharing, alpha = 2':40s}{'ns per hidden unit':>20s}{'of the peak':>14s}",
     ]

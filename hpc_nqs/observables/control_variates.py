@@ -9,15 +9,14 @@ of hundreds, since there the energy is a sum over single sites and pairs.
 Where spins are flipped in pairs: x are the local energy of a term, by the move of that term, and sigma_i or ancilla_i
 times the other spins of the layer, by the move that flips both.  In a transverse field the four states of every site
 serve for the local energies of its flips, for sigma_i, ancilla_i and sigma_i ancilla_i, the last three times their like
-elsewhere.
+elsewhere, the first two times the field that the diagonal part of H makes of their layer.
 """
 
 import numpy as np
-from scipy.sparse import vstack
 
 from hpc_nqs.hamiltonians.matrices import pair_matrix
 from hpc_nqs.kernels.local_energy import local_energies
-from hpc_nqs.observables.pair_classes import pairs_by_distance
+from hpc_nqs.observables.pair_classes import PairClasses, pairs_by_distance
 
 BLOCK = 256  # samples whose ratios are held at a time, within the caches
 MAX_DISTANCES = 12  # of pairs of sites, nearest first
@@ -43,12 +42,13 @@ class ControlVariates:
         self.purification = purification
         self.n_moves = purification.terms.size + len(purification.site_moves)
         pairs = list(pairs_by_distance(lattice).values())[:MAX_DISTANCES]
-        self.pairs = vstack([half + half.T for half in pairs], format="csr")  # of all distances in one product
+        self.classes = PairClasses.of(pairs, purification.n_sites)
         model = purification.model
         self.flips_singly = len(model.flip_sites) > 0 and not model.mixes_flips
-        self.fields = local_fields(model) if not model.of_electrons and model.mixes_flips else []
+        has_fields = not model.of_electrons and (model.mixes_flips or self.flips_singly)
+        self.fields = local_fields(model) if has_fields else []
         n_pairs = 1 + len(pairs) + len(self.fields)
-        self.n_controls = 2 + 3 * len(pairs) if self.flips_singly else n_pairs
+        self.n_controls = 2 + 3 * len(pairs) + len(self.fields) if self.flips_singly else n_pairs
 
     def values(self, configurations, amplitude, threads):
         """Return the sums, (n, n_controls) float64.
@@ -89,12 +89,6 @@ class ControlVariates:
             with np.errstate(all="ignore"):  # configurations without weight
                 out[block] = sums(spins.astype(np.float64), ratios[: len(spins)])
 
-    def _of_pairs(self, deviations, others):
-        """Return sum_i deviations_i sum_j w_ij others_j at every distance, (n_distances, n), of (n, n_sites) both."""
-        n_samples, n_sites = others.shape
-        sums = (self.pairs @ np.ascontiguousarray(others.T)).reshape(-1, n_sites, n_samples)
-        return np.einsum("din,in->dn", sums, np.ascontiguousarray(deviations.T))
-
     def _pair_sums(self, spins, ratios):
         """Return the sums from Psi(moved) / Psi, (n, 2 n_bonds + n_sites), zero where the configuration has no move."""
         n = self.purification.n_sites
@@ -103,10 +97,16 @@ class ControlVariates:
         moved = squares / (1 + squares)  # the probability of the other state
         local = ratios * (2 * moved - 1)
         layers = spins[:, :n], spins[:, n:]
-        columns = [local[:, :-n] @ elements, sum(self._of_pairs(x * moved[:, -n:], x) for x in layers).T]
-        for couplings, field in self.fields:
-            columns.append(sum(np.einsum("ni,ni->n", x * moved[:, -n:], x @ couplings + field) for x in layers))
+        columns = [local[:, :-n] @ elements, self.classes.sums(*((x * moved[:, -n:], x) for x in layers))]
+        columns += self._in_fields([(x * moved[:, -n:], x) for x in layers])
         return np.column_stack(columns)
+
+    def _in_fields(self, parts):
+        """Return the sums of what the diagonal part of H makes of deviations, of parts (deviations, spins)."""
+        return [
+            sum(np.einsum("ni,ni->n", deviations, x @ couplings + field) for deviations, x in parts)
+            for couplings, field in self.fields
+        ]
 
     def _flip_sums(self, spins, ratios):
         """Return the sums from Psi(flipped) / Psi, (n, 3 n_sites): sigma, ancilla and both flipped."""
@@ -124,10 +124,11 @@ class ControlVariates:
         local = of_sigma + of_ancilla
         local = local - 2 * local * (1 + of_both) / total
         of_pairs = [
-            sum(self._of_pairs(deviations[x], values[y]) for x, y in terms)
+            self.classes.sums(*((deviations[x], values[y]) for x, y in terms))
             for terms in (((0, 0), (1, 1)), ((0, 1), (1, 0)), ((2, 2),))
         ]
-        return np.column_stack([local.sum(axis=1), deviations[2].sum(axis=1), *(each.T for each in of_pairs)])
+        in_fields = self._in_fields(list(zip(deviations[:2], values[:2], strict=True)))
+        return np.column_stack([local.sum(axis=1), deviations[2].sum(axis=1), *of_pairs, *in_fields])
 
 
 def local_fields(model):

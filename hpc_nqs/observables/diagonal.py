@@ -1,6 +1,7 @@
 """Diagonal observables of spin configurations: magnetization, structure factor, correlations."""
 
 import dataclasses
+import functools
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -11,7 +12,7 @@ from hpc_nqs.hamiltonians.spin_model import SZ
 from hpc_nqs.lattices.lattice import wave_vector_key
 from hpc_nqs.observables.layer_correlations import LayerCorrelations
 from hpc_nqs.observables.order_parameters import OrderParameters
-from hpc_nqs.observables.pair_classes import correlation, pairs_by_distance, pairs_by_vector
+from hpc_nqs.observables.pair_classes import PairClasses, correlation, pairs_by_distance, pairs_by_vector
 from hpc_nqs.observables.site_operators import SiteOperators
 from hpc_nqs.observables.spin_operators import build_operators
 
@@ -95,10 +96,16 @@ class Observables:
         columns = [total, total**2]
         columns += [np.abs(sz @ phases) ** 2 / sz.shape[1] for phases in self.phases.values()]
         columns += [np.mean(sz[:, bonds[:, 0]] * sz[:, bonds[:, 1]], axis=1) for bonds in self.shells.values()]
-        columns += [correlation(sz, weights) for weights in (*self.distances.values(), *self.vectors.values())]
+        if self.distances or self.vectors:
+            columns += list((self.classes.sums((sz, sz)) / (2 * self.classes.sizes)).T)
         if self.orders is not None:
             columns += self.orders.columns(sz)
         return np.stack(columns, axis=1)
+
+    @functools.cached_property
+    def classes(self):
+        """Pairs at each distance and displacement, as `PairClasses`."""
+        return PairClasses.of([*self.distances.values(), *self.vectors.values()], self.n_sites)
 
     def pair_weights(self):
         """Return the weights w_ij of Sz_i Sz_j in columns of `measure` beyond M, M^2: (n_columns, n_sites, n_sites)."""

@@ -1,7 +1,61 @@
 """Pairs of sites at the same distance, or with the same displacement: what correlations are averaged over."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import scipy.sparse
+
+from hpc_nqs.kernels.class_sums import class_sums
+
+LANES = 8  # configurations that `class_sums` has side by side
+
+
+@dataclass(frozen=True)
+class PairClasses:
+    """Classes of pairs of sites, such as those at one distance.
+
+    Attributes
+    ----------
+    n_sites : int
+    pairs : (n_pairs, 2) intp
+        Those of the first class, of the second, ...
+    starts : (n_classes + 1,) intp
+        Where the pairs of every class begin.
+    """
+
+    n_sites: int
+    pairs: np.ndarray
+    starts: np.ndarray
+
+    @classmethod
+    def of(cls, weights, n_sites):
+        """Return the classes of the entries of some sparse matrices (n_sites, n_sites), each pair in one of them."""
+        parts = [np.column_stack(each.nonzero()).astype(np.intp) for each in weights]
+        pairs = np.concatenate([*parts, np.empty((0, 2), np.intp)])
+        return cls(n_sites, pairs, np.cumsum([0, *map(len, parts)], dtype=np.intp))
+
+    @property
+    def sizes(self):
+        """Numbers of pairs, (n_classes,)."""
+        return np.diff(self.starts)
+
+    def sums(self, *products):
+        """Return sum_(i,j) (x_i y_j + x_j y_i) over the pairs of every class and all `products` (x, y).
+
+        Parameters
+        ----------
+        products : ((n, n_sites) float64, (n, n_sites) float64)
+            Pairs of x and y.
+
+        Returns
+        -------
+        (n, n_classes) float64
+        """
+        out = np.zeros((len(products[0][0]), len(self.sizes)))
+        rooms = np.empty((2, self.n_sites, LANES))
+        for x, y in products:
+            class_sums(np.ascontiguousarray(x), np.ascontiguousarray(y), self.pairs, self.starts, *rooms, out)
+        return out
 
 
 def correlation(sz, weights):

@@ -11,7 +11,7 @@ from hpc_nqs.reconfiguration.log_derivatives import FactoredDerivatives, StoredD
 from hpc_nqs.wavefunctions.rbm import RBM
 
 BLOCK = 1024  # samples whose log-derivatives are held at a time
-PANEL = 64  # rows of S that a thread adds to at a time
+PANEL = 256  # rows of S that a thread adds to at a time, at most
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,8 @@ def assembled(evaluation, samples, wavefunction, team):
 
 def _panels(n_params):
     """Return slices of the rows of S that threads take one after the other, the longest rows first."""
-    return [slice(start, min(start + PANEL, n_params)) for start in range(0, n_params, PANEL)[::-1]]
+    height = -(-n_params // max(1, -(-n_params // PANEL)))
+    return [slice(start, min(start + height, n_params)) for start in range(0, n_params, max(1, height))[::-1]]
 
 
 def _from_lower_triangle(matrix):

@@ -13,7 +13,7 @@ from hpc_nqs.settings.parsing import SettingsError
 from hpc_nqs.thermal.ansatz import build_state
 from hpc_nqs.thermal.batches import Batches
 from hpc_nqs.thermal.deep.start import load_start
-from hpc_nqs.thermal.evolution import EvolutionError
+from hpc_nqs.thermal.evolution import EvolutionError, PathEnds
 from hpc_nqs.thermal.passed_state import alone
 from hpc_nqs.thermal.path import Retreat, left_path
 from hpc_nqs.thermal.plan import (
@@ -172,9 +172,9 @@ class Cooling(Computation):
     def _step(self, target):
         """Make one step; return an exit code to stop with, or None."""
         begin, beta = self.elapsed(), self.evolution.beta
-        samples, evaluation = self._sample(self._n_samples())
+        samples, evaluation = self._sample(*self.evolution.wanted(self._n_samples(), self.meter.controls))
         summary = self.meter.summarize(samples, evaluation, beta)
-        if self.umbrella is not None:
+        if self.umbrella is not None and not self.evolution.follows_expansion:
             samples.umbrella_samples = self.umbrella.sample(
                 self.ansatz.wavefunction, beta, samples, len(self.history), self.team.threads
             )
@@ -191,7 +191,10 @@ class Cooling(Computation):
         try:
             step = self.evolution.advance(samples, evaluation, first, target)
         except EvolutionError as error:
-            return self._fail(error)
+            if not (self.history and isinstance(error, PathEnds) and self.rings.end_at(beta)):
+                return self._fail(error)
+            self.progress.message(f"{error.reason}; colder temperatures come from rings of states until there")
+            return None
         number = len(self.history) + 1
         self.history.append(
             {"step": number, "beta": beta, "dtau": step.dtau, "step_error": step.error}

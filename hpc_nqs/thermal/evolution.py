@@ -33,7 +33,8 @@ TINY = 1e-12  # in units of the largest coupling or field
 MIN_OVERLAP = 0.3  # of the effective samples that must survive the reweighting within a step
 MAX_SPEED_UP = 4.0  # of the clock "energy" against the clock "time"
 GROWTH = 1.5  # largest growth of the step size from one step to the next
-METER_STRIDE = 8  # there the velocity is a meter of the residual alone, from one of so many samples
+METER_STRIDE = 2  # there the velocity is a mere meter of the residual, from one of so many samples
+FOLLOWING_SHARE = 4  # where a cluster expansion gives the state, control variates leave one of so many samples
 EXPANSION_GROWTH = 1.1  # of beta per step, where a cluster expansion gives the state: fine enough for slopes of e(beta)
 # (weights of the velocities so far in each further stage, weights of all in the step)
 HEUN = (((1.0,),), (1 / 2, 1 / 2))
@@ -42,6 +43,20 @@ KUTTA = (((1 / 2,), (-1.0, 2.0)), (1 / 6, 2 / 3, 1 / 6))
 
 class EvolutionError(RuntimeError):
     """The evolution cannot go on; the message says why and what to change."""
+
+
+class PathEnds(EvolutionError):
+    """Colder states have configurations without an amplitude; rings of those on the path may go on.
+
+    Parameters
+    ----------
+    reason, advice : str
+        What samples have come to, and what to change where there are no rings.
+    """
+
+    def __init__(self, reason, advice):
+        super().__init__(f"{reason}. {advice}")
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -111,6 +126,9 @@ class Evolution(Protocol):
     def evaluate(self, samples, amplitude=None, controls=None):
         """Return the evaluation of the present parameters on samples of the state's sampler.  *Collective*."""
 
+    def wanted(self, n_samples, controls):
+        """Return the number of samples of the next step and the `ControlVariates` of its energy, or None."""
+
     def velocity(self, samples, evaluation):
         """Return the `Velocity` at the present parameters.  *Collective*."""
 
@@ -160,7 +178,17 @@ class AdaptiveEvolution(Evolution):
 
     def evaluate(self, samples, amplitude=None, controls=None):
         """Return the `Evaluation` of the present parameters, with that of some `ControlVariates`.  *Collective*."""
-        return evaluate(samples, self.wavefunction, self.system, self.team, amplitude, controls)
+        derives = not self.follows_expansion
+        return evaluate(samples, self.wavefunction, self.system, self.team, amplitude, controls, derives)
+
+    def wanted(self, n_samples, controls):
+        """Return the number of samples of the next step and the `ControlVariates` of its energy, or None.
+
+        Where a cluster expansion gives the state, the energy is all that they are for.
+        """
+        if self.follows_expansion and controls is not None:
+            return -(-n_samples // FOLLOWING_SHARE), controls
+        return n_samples, None
 
     def velocity(self, samples, evaluation):
         """Return the `Velocity` at the present parameters.  *Collective*."""

@@ -12,7 +12,7 @@ import scipy.linalg
 
 from hpc_nqs.hamiltonians.matrices import pair_matrix
 from hpc_nqs.hilbert.purification import purify
-from hpc_nqs.thermal.evolution import AdaptiveEvolution, EvolutionError
+from hpc_nqs.thermal.evolution import AdaptiveEvolution, PathEnds
 from hpc_nqs.thermal.high_temperature.networks import field_bias, ising_couplings
 from hpc_nqs.thermal.permanent_state import cluster_tables
 from hpc_nqs.thermal.table_state import MatchingTables
@@ -50,15 +50,16 @@ class HafnianEvolution(AdaptiveEvolution):
 
         Raises
         ------
-        EvolutionError
+        PathEnds
             Samples are close to the largest number of mismatched sites that has an amplitude.
         """
         if self.system.n_sites > MAX_MISMATCHED:
             found = self.team.max(float(self.wavefunction.first.n_mismatched(samples.flat).max(initial=0)))
             if found >= MAX_MISMATCHED - 2:
-                raise EvolutionError(
+                raise PathEnds(
                     f"{found:.0f} mismatched sites at beta = {self.beta:.6g}; hafnians are summed up to "
-                    f"{MAX_MISMATCHED}. Stop at higher temperatures, or take {MAX_MISMATCHED} sites or fewer"
+                    f"{MAX_MISMATCHED}",
+                    f"Stop at higher temperatures, or take {MAX_MISMATCHED} sites or fewer",
                 )
         return super().advance(samples, evaluation, first, beta_target)
 

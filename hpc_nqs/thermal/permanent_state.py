@@ -14,7 +14,7 @@ from scipy.sparse.csgraph import shortest_path
 
 from hpc_nqs.hamiltonians.matrices import pair_matrix
 from hpc_nqs.hilbert.purification import purify
-from hpc_nqs.thermal.evolution import AdaptiveEvolution, EvolutionError
+from hpc_nqs.thermal.evolution import AdaptiveEvolution, PathEnds
 from hpc_nqs.thermal.high_temperature.clusters import strongest_bonds
 from hpc_nqs.thermal.high_temperature.networks import exchange_amplitudes, field_bias, ising_couplings
 from hpc_nqs.thermal.table_state import ExchangeTables, MatchingTables
@@ -40,16 +40,17 @@ class PermanentEvolution(AdaptiveEvolution):
 
         Raises
         ------
-        EvolutionError
+        PathEnds
             Samples are close to the largest number of mismatched sites that has an amplitude.
         """
         if self.system.n_sites > 2 * MAX_PAIRS:
             found = self.team.max(float(self.wavefunction.first.largest_component(samples.flat)))
             if found >= MAX_PAIRS - 1:
-                raise EvolutionError(
+                raise PathEnds(
                     f"{found:.0f} pairs of mismatched sites at beta = {self.beta:.6g}; permanents are summed up to "
-                    f"{MAX_PAIRS}. Stop at higher temperatures, take {2 * MAX_PAIRS} sites or fewer, or a small "
-                    "wavefunction.exchange_radius"
+                    f"{MAX_PAIRS}",
+                    f"Stop at higher temperatures, take {2 * MAX_PAIRS} sites or fewer, or a small "
+                    "wavefunction.exchange_radius",
                 )
         return super().advance(samples, evaluation, first, beta_target)
 

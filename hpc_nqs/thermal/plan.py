@@ -19,7 +19,6 @@ from hpc_nqs.thermal.forecast import Forecast
 from hpc_nqs.thermal.state import HOT_BETA
 
 N_SAMPLES, MOST_SAMPLES, N_CHAINS = 8192, 32768, 64
-LEAST_SHARE = 2 / 3  # of the samples of a report, before its errors are trusted
 TYPICAL_ERROR = 0.005  # of c, chi and S(q) with all samples of a report, relative
 MAX_GROWTH = 0.2  # of beta per step, relative
 MAX_DTAU = 0.05  # in units of the inverse of `ThermalState.step_scale`
@@ -73,7 +72,7 @@ def batches_per_report(settings, ansatz, n_samples):
         return 1, 1
     largest = max(1, -(-samples_per_report(settings, ansatz) // n_samples))
     is_free = settings.thermal.n_samples_report == "auto" and settings.thermal.accuracy > 0
-    return max(1, round(LEAST_SHARE * largest)) if is_free else largest, largest
+    return max(1, round(ansatz.least_share * largest)) if is_free else largest, largest
 
 
 def report_range(settings, ansatz):

@@ -76,6 +76,8 @@ class ThermalState:
         Fractions of effective samples within which the sampling exponent stays.
     report_factor : int
         Samples at a reported temperature, in units of those of a step.
+    least_share : float
+        The least of them, before their errors are trusted to be small enough.
     prefers_rings : bool
         Low temperatures are measured on rings where the input does not say.
     """
@@ -102,6 +104,7 @@ class ThermalState:
     has_bra_and_ket: ClassVar[bool] = False
     effective_range: ClassVar[tuple] = (0.1, 0.8)
     report_factor: ClassVar[int] = 24
+    least_share: ClassVar[float] = 2 / 3
     prefers_rings: ClassVar[bool] = False
 
     @property

@@ -146,7 +146,7 @@ class FieldTables(TableState):
     """Tables of a model in a transverse field: amplitudes are positive, a cluster expansion gives the hot part."""
 
     effective_range = (0.6, 0.9)
-    report_factor = 48  # the expansion gives cheap energies
+    report_factor, least_share = 48, 1 / 3  # the expansion gives cheap energies
     residual_limit = 0.1  # 4x4, Gamma = 3 J: above, c of the state itself is 5 to 6 % off, of rings 1 to 2 %
 
     @property

@@ -4,7 +4,7 @@ import numpy as np
 
 from hpc_nqs.parallel.team import Team
 from hpc_nqs.reconfiguration.cost_model import step_seconds
-from hpc_nqs.runs.pace import costs_of_parts, timed
+from hpc_nqs.runs.pace import Cost, costs_of_parts, timed
 from hpc_nqs.sampling.chains import Samples
 from hpc_nqs.sampling.sampler import part_of
 from hpc_nqs.thermal.driver import START_EXPONENT
@@ -54,7 +54,13 @@ class Trial:
         step = once + costs["velocity"] + (costs["evaluate"] + costs["velocity"]).times(stages)
         if self.state.is_exact:  # the energy after the step is compared with the one that it promises
             step = step + costs["evaluate"].times(TRIES)
-        return Pace(step, once + costs["first"], costs["report"])
+        return Pace(step, self._followed(costs) if self.evolution.follows_expansion else step, costs["report"])
+
+    def _followed(self, costs):
+        """Return the `Cost` of a step that a cluster expansion gives, for the samples of one that it does not."""
+        cost = costs["followed"] + costs["summary"] + costs["first"]
+        share = self.evolution.wanted(self.most, self.meter.controls)[0] / self.most
+        return Cost(cost.fixed, share * cost.per_unit)
 
     def _parts(self, n_samples):
         """Return the seconds of the parts of a step with so many samples, and their number as "samples"."""
@@ -71,7 +77,10 @@ class Trial:
             draw = state.wavefunction, state.beta_0, samples, 0, self.team.threads
             samples.umbrella_samples = put("umbrella", lambda: self.umbrella.sample(*draw))
         put("velocity", lambda: self.evolution.velocity(samples, evaluation))
-        put("first", lambda: self.evolution.velocity_of_step(samples, evaluation))
+        if self.evolution.follows_expansion:
+            samples.umbrella_samples = None
+            put("first", lambda: self.evolution.velocity_of_step(samples, evaluation))
+            put("followed", lambda: self._sample(n_samples, self.meter.controls))
         put("evaluate", lambda: self.evolution.evaluate(samples))
         put("report", lambda: self.meter.report([self._sample(n_samples, self.meter.controls)], state.beta_0))
         return seconds | {"samples": len(samples.flat)}

@@ -1,5 +1,7 @@
 """The cluster expansion in a transverse field against dense matrices, and runs that follow it."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import scipy.linalg
@@ -13,7 +15,9 @@ from hpc_nqs.runs import run_file as checkpoint
 from hpc_nqs.settings.parsing import parse_settings
 from hpc_nqs.settings.system import build
 from hpc_nqs.thermal.ansatz import build_state
+from hpc_nqs.thermal.evolution import FOLLOWING_SHARE
 from hpc_nqs.thermal.high_temperature.cluster_expansion import LAST_ORDER
+from hpc_nqs.thermal.plan import N_SAMPLES
 
 TFIM = {"kind": "tfim"}
 SYSTEMS = {
@@ -109,3 +113,22 @@ def test_runs_follow_the_expansion_and_go_on(tmp_path, system):
         assert row["energy"] == pytest.approx(right["energy"], abs=2e-5)
         assert row["specific_heat"] == pytest.approx(right["specific_heat"], abs=1e-4)
         assert row["entropy"] == pytest.approx(right["entropy"], abs=1e-4)
+
+
+@pytest.mark.parametrize("system", ["ring_6", "field_z"])
+def test_energies_along_the_expansion_have_control_variates(tmp_path, system):
+    """Chains: right within 5 errors at every step (false alarms below 1e-5 each), far below the plain ones."""
+    settings = settings_of(system, 4, temperatures=[2.0])
+    settings = dataclasses.replace(settings, sampling=dataclasses.replace(settings.sampling, method="metropolis"))
+    path = tmp_path / "run.h5"
+    assert tasks.run(settings, Team.serial(), str(path)) == 0
+    history, (row,) = checkpoint.read_history(path), checkpoint.read_table(path)["rows"]
+    lattice, model = build(settings)
+    wanted = exact.thermal_rows(exact.diagonalize(model, lattice, []), [*history["beta"], row["beta"]])
+    off = history["energy"] - [each["energy"] for each in wanted[:-1]]
+    assert np.all(np.abs(off) < 5 * history["energy_error"] + 2e-5)
+    n_samples = N_SAMPLES / FOLLOWING_SHARE
+    plain = np.sqrt(history["variance"] / model.n_sites / n_samples)
+    assert np.all(history["energy_error"] < 0.3 * plain)
+    assert abs(row["entropy"] - wanted[-1]["entropy"]) < 5 * row["entropy_error"] + 2e-5
+    assert row["entropy_error"] < 1e-4

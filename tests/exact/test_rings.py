@@ -12,9 +12,12 @@ from hpc_nqs.exact import diagonalization as exact
 from hpc_nqs.observables.diagonal import build_observables
 from hpc_nqs.parallel.team import Team
 from hpc_nqs.runs import run_file
+from hpc_nqs.runs.computation import FAILED
 from hpc_nqs.settings.parsing import SettingsError, parse_settings
 from hpc_nqs.settings.system import build
 from hpc_nqs.thermal.ansatz import build_state
+from hpc_nqs.thermal.evolution import AdaptiveEvolution, PathEnds
+from hpc_nqs.thermal.permanent_state import PermanentEvolution
 from hpc_nqs.thermal.rings.kernel_path import KernelPath
 from hpc_nqs.thermal.rings.measurement import RingMeasurement
 from hpc_nqs.thermal.rings.meter import traced_row
@@ -157,6 +160,52 @@ def test_kernels_may_be_limited_in_temperature_and_residual():
     assert Policy((2, 3), 0.05, True, limit=0.003).crossing(betas, residuals) == 1.2
     assert Policy((2, 3), 0.05, True, coldest=1.05).crossing(betas, residuals) == 1.05
     assert Policy((2, 3), 0.05, True, coldest=1.05).crossing(betas[:2], residuals[:2]) is None
+
+
+def test_no_kernel_lies_beyond_the_end_of_the_path():
+    """A path that ends crosses there; signs that are too low do not ask for colder kernels, nor do second rings."""
+    policy = Policy(tuple(range(2, 9)), 0.05, False)
+    assert policy.crossing([0.3, 0.4], [0.001, 0.002]) is None
+    policy.end = 0.5
+    assert policy.crossing([0.3, 0.4], [0.001, 0.002]) == 0.5
+    assert policy.choose(1.0, 0.5) == 4
+    assert policy.other(1.0, 4, 0.5) == [5]
+    policy.signs[1.0, 4] = 0.01
+    assert policy.choose(1.0, 0.5) == 2  # the cooled state, which ends the run
+    free = Policy(tuple(range(2, 9)), 0.05, False, signs=policy.signs)
+    assert free.choose(1.0, 0.5) == 3
+    assert free.other(1.0, 4, 0.5) == [3, 5]
+
+
+def test_a_path_that_ends_goes_on_in_rings(tmp_path, monkeypatch, capsys):
+    """Colder temperatures come from rings, within 5 errors of the exact ones."""
+
+    def advance(evolution, samples, evaluation, first, target):
+        if evolution.beta > 0.45:
+            raise PathEnds("17 pairs", "Stop at higher temperatures.")
+        return AdaptiveEvolution.advance(evolution, samples, evaluation, first, target)
+
+    monkeypatch.setattr(PermanentEvolution, "advance", advance)
+    sections = {"sampling": {"n_samples": 512}, "observables": {"structure_factor": [[1, 0]]}}
+    settings = settings_of(10, {"temperatures": [1.0]}, **sections)
+    path = str(tmp_path / "run.h5")
+    assert tasks.run(settings, SERIAL, path) == 0
+    assert "17 pairs; colder temperatures come from rings of states until there" in capsys.readouterr().err
+    (row,) = run_file.read_table(path)["rows"]
+    end = run_file.read_state(path)["beta"]
+    assert row["links"] > 2
+    assert row["kernel_beta"] <= end < 0.6
+    lattice, model = build(settings)
+    (right,) = exact.thermal_rows(exact.diagonalize(model, lattice), [1.0])
+    for name in ("energy", "specific_heat", "susceptibility"):
+        error = np.hypot(row[f"{name}_error"], row[f"{name}_systematic"])
+        assert abs(row[name] - right[name]) < 5 * error, name
+    colder = settings_of(10, {"temperatures": [1.0, 0.9]}, **sections)
+    assert tasks.run(colder, SERIAL, path, resume_from=path) == 0
+    assert "colder temperatures come from rings" not in capsys.readouterr().err  # the file knows
+    settings = settings_of(10, {"temperatures": [1.0], "rings": [2]}, **sections)
+    assert tasks.run(settings, SERIAL, str(tmp_path / "cooled.h5")) == FAILED
+    assert "Stop at higher temperatures" in capsys.readouterr().err
 
 
 def test_rings_can_be_asked_for_and_refused(tmp_path):

@@ -37,6 +37,8 @@ class Policy:
     ----------
     signs : dict of (beta, R): float
         Average signs seen so far.
+    end : float
+        Inverse temperature beyond which the state has no amplitudes; infinite as long as none is known.
     """
 
     allowed: tuple
@@ -45,6 +47,7 @@ class Policy:
     coldest: float = math.inf
     limit: float | None = None
     signs: dict = field(default_factory=dict)
+    end: float = math.inf
 
     def crossing(self, betas, residuals):
         """Return b*, the first beta at which two residuals in a row are above their limit in the mean; None: none yet.
@@ -57,8 +60,8 @@ class Policy:
         limit = self.limit or RESIDUAL_LIMIT[self.is_exact]
         for k in range(1, len(betas)):
             if residuals[k - 1] + residuals[k] > 2 * limit or betas[k] >= self.coldest:
-                return min(betas[k], self.coldest)
-        return None
+                return min(betas[k], self.coldest, self.end)
+        return self.end if math.isfinite(self.end) else None
 
     def choose(self, beta, crossing):
         """Return R for an inverse temperature; signs that are known decide, an unknown one is to be measured first."""
@@ -66,6 +69,7 @@ class Policy:
         if crossing is None:
             return allowed[0]
         good = [n_links for n_links in allowed if 2 * beta / n_links <= crossing] or [allowed[-1]]
+        allowed = tuple(n_links for n_links in allowed if n_links >= good[0] or 2 * beta / n_links <= self.end)
         for n_links in reversed(allowed[: allowed.index(good[0]) + 1]):
             if not self.needs_pilot(beta, n_links) and not self.has_sign(beta, n_links):
                 continue
@@ -83,7 +87,8 @@ class Policy:
     def other(self, beta, n_links, crossing):
         """Return the numbers of links, best first, with which a measured ring is compared."""
         fewer = n_links - 1
-        found = [fewer] if fewer >= 2 and 2 * beta / fewer <= CHECK_REACH * crossing else []
+        reach = min(CHECK_REACH * crossing, self.end)
+        found = [fewer] if fewer >= 2 and 2 * beta / fewer <= reach else []
         return found + ([n_links + 1] if n_links < MAX_LINKS[self.is_exact] else [])
 
     def nodes(self, beta, known):

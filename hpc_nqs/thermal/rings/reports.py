@@ -9,6 +9,7 @@ apart nodes are measured with fewer samples: energy and entropy are integrals ov
 import copy
 import dataclasses
 import json
+import math
 from dataclasses import dataclass
 
 from hpc_nqs.thermal.observable_error import OPERATORS, ORDERS
@@ -97,6 +98,13 @@ class RingReports:
     def crossing(self, history):
         """Return the coldest inverse temperature of a good kernel, None as long as all are good."""
         return self.policy.crossing(*([step[name] for step in history] for name in ("beta", "tdvp_residual")))
+
+    def end_at(self, beta):
+        """Take note that no state beyond `beta` has amplitudes; return whether rings of hotter ones may go on."""
+        is_new = self.is_on and beta < self.policy.end
+        if is_new:
+            self.policy.end = beta
+        return is_new
 
     def next(self, target, history, rows):
         """Return the `Task` that comes next on the way to a reported inverse temperature; None: nothing is left.
@@ -223,6 +231,7 @@ class RingReports:
             return None
         signs = [[*key, value] for key, value in self.policy.signs.items()]
         words = {"nodes": self.nodes, "first": list(self.first.values()), "signs": signs}
+        words |= {"end": self.policy.end} if math.isfinite(self.policy.end) else {}
         return {"path": self.path.arrays(), "rows": json.dumps(words), "measurement": measurement}
 
     def restore(self, stored):
@@ -232,3 +241,4 @@ class RingReports:
         self.nodes, self._pending = words["nodes"], stored["measurement"]
         self.first = {row["beta"]: row for row in words["first"]}
         self.policy.signs = {(beta, int(links)): sign for beta, links, sign in words["signs"]}
+        self.policy.end = words.get("end", self.policy.end)
