@@ -8,6 +8,7 @@ import numpy as np
 
 from hpc_nqs.benchmarks.stopwatch import PATIENCE, shortest
 from hpc_nqs.ground_state.systems import build_ansatz
+from hpc_nqs.hamiltonians import Heisenberg
 from hpc_nqs.hilbert.purification import purify
 from hpc_nqs.kernels.accumulate import add_products
 from hpc_nqs.kernels.local_energy import local_energies
@@ -93,7 +94,7 @@ def _square(run, **wavefunction):
     """Return the settings and the model of the frustrated 6x6 magnet."""
     settings = parse_settings({
         "run": run, "lattice": {"kind": "square", "lengths": [SITES, SITES]},
-        "model": {"kind": "heisenberg", "couplings": [1.0, 0.5]}, "wavefunction": wavefunction,
+        "model": {"kind": Heisenberg.word, "couplings": [1.0, 0.5]}, "wavefunction": wavefunction,
         **({"thermal": {"temperatures": [1.0]}} if run["task"] == "thermal" else {}),
     })
     return settings, build(settings)[1]

@@ -7,6 +7,7 @@ import numpy as np
 
 from hpc_nqs.benchmarks.roofline import roofline_table, roofline_text
 from hpc_nqs.benchmarks.stopwatch import median
+from hpc_nqs.hamiltonians import XYZ, Heisenberg, Hubbard, TransverseFieldIsing
 from hpc_nqs.kernels import amplitude as amplitude_kernel
 from hpc_nqs.parallel.processor import processor
 from hpc_nqs.parallel.team import Team
@@ -17,13 +18,13 @@ from hpc_nqs.settings.parsing import parse_settings
 from hpc_nqs.settings.system import build
 from hpc_nqs.thermal.ansatz import build_state
 
-J1J2 = {"kind": "heisenberg", "couplings": [1.0, 0.5]}
+J1J2 = {"kind": Heisenberg.word, "couplings": [1.0, 0.5]}
 SYSTEMS = {  # (lengths, [model]) of the default state of every kind of model
-    "4x4 TFIM": ([4, 4], {"kind": "tfim", "field": 3.0}),
+    "4x4 TFIM": ([4, 4], {"kind": TransverseFieldIsing.word, "field": 3.0}),
     "4x4 J1-J2": ([4, 4], J1J2),
     "6x6 J1-J2": ([6, 6], J1J2),
-    "4x4 XYZ": ([4, 4], {"kind": "xyz", "couplings_x": [1.0], "couplings_y": [0.6], "couplings_z": [0.3]}),
-    "4x4 Hubbard": ([4, 4], {"kind": "hubbard", "U": 8.0, "n_up": 8, "n_down": 8}),
+    "4x4 XYZ": ([4, 4], {"kind": XYZ.word, "couplings_x": [1.0], "couplings_y": [0.6], "couplings_z": [0.3]}),
+    "4x4 Hubbard": ([4, 4], {"kind": Hubbard.word, "U": 8.0, "n_up": 8, "n_down": 8}),
 }
 N_CHAINS, N_PER_CHAIN, N_WARM_UP, EXPONENT = 8, 64, 20, 0.6
 

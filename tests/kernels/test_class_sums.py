@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from hpc_nqs.kernels import class_sums as compiled
+from hpc_nqs.kernels.reference import matrices
 from hpc_nqs.observables.pair_classes import PairClasses
 
 
@@ -19,6 +21,16 @@ def test_sums_are_those_of_dense_matrices(n_samples):
     both = found.sums((x, y), (z, z))
     np.testing.assert_allclose(both, np.transpose(expected) + np.transpose(twice), atol=1e-13)
     assert found.sizes.tolist() == [c.sum() for c in classes]
+
+
+def test_compiled_and_twin_agree():
+    stream = np.random.default_rng(7)
+    found = PairClasses.of([np.triu(stream.random((6, 6)) < 0.5, 1) for _ in range(3)], 6)
+    x, y, rooms = stream.standard_normal((11, 6)), stream.standard_normal((11, 6)), np.empty((2, 6, 8))
+    results = np.ones((2, 11, 3))
+    for module, out in zip((compiled, matrices), results, strict=True):
+        module.class_sums(x, y, found.pairs, found.starts, *rooms, out)
+    np.testing.assert_allclose(*results, atol=1e-13)
 
 
 def test_no_classes():

@@ -237,7 +237,9 @@ def test_no_configurations(case, system):
     assert [len(values) for values in evaluated(COMPILED, one)] == [0, 0, 0, 0]
 
 
-@pytest.mark.parametrize("name", rbm.instruction_sets()[0])
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "baseline")) for name in rbm.instruction_sets()[0]]
+)
 def test_other_instruction_sets(name):
     """The numbers of the kernels again, in a process of its own for every other one that the processor runs."""
     names, in_use = rbm.instruction_sets()

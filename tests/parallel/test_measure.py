@@ -36,7 +36,7 @@ ASKED += tuple(f"observables.{key}=true" for key in ("correlation_vectors", "mom
         (J1J2, "metropolis", 7, "[3, 4]"),
         (J1J2, "exact_sum", 7, "[2]"),
         (J1J2, "exact_sum", 7, "[3, 4]"),
-        (TFIM, "metropolis", 7, "[2]"),
+        pytest.param(TFIM, "metropolis", 7, "[2]", marks=pytest.mark.slow),
     ],
     ids=["cooled", "more_ranks_than_chains", "rings", "summed", "traces", "tables"],
 )

@@ -56,7 +56,9 @@ def optimize(settings, path, n_looks=None, resume=False):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("n_looks", [1, 3, N_STEPS + 1, N_STEPS + 5])
+@pytest.mark.parametrize(
+    "n_looks", [3, N_STEPS + 5, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, N_STEPS + 1))]
+)
 def test_a_stopped_and_resumed_run_is_bitwise_the_uninterrupted_one(runs, tmp_path, kind, n_looks):
     whole, parts = tmp_path / "whole.h5", tmp_path / "parts.h5"
     assert optimize(settings_of(kind), whole) == DONE

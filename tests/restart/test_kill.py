@@ -151,7 +151,7 @@ def test_a_killed_ground_state_run_loses_nothing_but_time(runs, job, tmp_path, n
     assert_like_one_without_kills(runs, job, tmp_path)
 
 
-@pytest.mark.parametrize("victim", ["rank", "launcher", "all"])
+@pytest.mark.parametrize("victim", ["rank", "all", pytest.param("launcher", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("n_kills", [2, pytest.param(20, marks=pytest.mark.slow)])
 def test_a_killed_run_loses_nothing_but_time(runs, job, tmp_path, n_kills, victim):
     _, n_rows = killed_often(job, n_kills, victim)

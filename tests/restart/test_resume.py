@@ -36,6 +36,7 @@ KINDS = {
     "deep_units": {"model": TFIM, "wavefunction": {"kind": "dbm"}},
 }
 BETAS = [0.2, 0.35]
+AT_EVERY_STEP = ("heisenberg", "j1j2_permanent", "exact_sum")  # stopped after every step, the others after four
 
 
 @pytest.fixture
@@ -66,8 +67,11 @@ def cool(settings, path, n_looks=None, resume=False):
     return tasks.run(settings, Team.serial(), str(path), resume_from=str(path) if resume else None, stop=stop)
 
 
-@pytest.mark.parametrize("n_steps", [1, 4])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("kind", "n_steps"),
+    [pytest.param(kind, n, marks=[pytest.mark.slow] if n == 1 and kind not in AT_EVERY_STEP else [])
+     for kind in KINDS for n in (1, 4)],
+)
 def test_a_stopped_and_resumed_run_is_bitwise_the_uninterrupted_one(settings_of, runs, tmp_path, kind, n_steps):
     whole, parts = tmp_path / "whole.h5", tmp_path / "parts.h5"
     assert cool(settings_of(kind), whole) == DONE

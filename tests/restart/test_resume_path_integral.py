@@ -62,7 +62,7 @@ def contents(path):
     }
 
 
-@pytest.mark.parametrize("n_batches", [1, 3])
+@pytest.mark.parametrize("n_batches", [1, pytest.param(3, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("kind", "steps"), RUNS)
 def test_a_stopped_and_resumed_run_is_bitwise_the_uninterrupted_one(runs, sample, tmp_path, kind, steps, n_batches):
     whole, parts, settings = tmp_path / "whole.h5", tmp_path / "parts.h5", settings_of(kind, steps=steps)

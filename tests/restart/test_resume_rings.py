@@ -73,7 +73,7 @@ def test_a_run_on_rings_is_the_same_after_every_stop(runs, whole, tmp_path):
     rows = expected["table"]["rows"]
     assert [row["links"] for row in rows] == [3, 3]
     n_stops, in_the_midst = 0, 0
-    for n_looks in range(2, 60, 3):
+    for n_looks in range(2, 60, 6):
         stopped = tmp_path / f"{n_looks}.h5"
         code = runs.cool(settings, stopped, runs.StopAfter(n_looks))
         if code == DONE:
@@ -83,8 +83,8 @@ def test_a_run_on_rings_is_the_same_after_every_stop(runs, whole, tmp_path):
         assert runs.cool(settings, stopped, resume=True) == DONE
         runs.assert_bitwise(runs.contents(stopped), expected)
         n_stops += 1
-    assert n_stops >= 4
-    assert in_the_midst >= 2
+    assert n_stops >= 3
+    assert in_the_midst >= 1
 
 
 def test_lower_temperatures_are_added(runs, whole, tmp_path):
@@ -110,7 +110,7 @@ def test_other_temperatures_are_asked_for_in_the_midst_of_a_ring(runs, whole, tm
     other = runs.settings_of(betas, OVERRIDES, **RINGS)
     expected = {row["beta"]: row for row in checkpoint.read_table(path)["rows"]}
     n_in_the_midst = 0
-    for n_looks in range(2, 60):
+    for n_looks in range(3, 60, 3):
         stopped = tmp_path / f"{n_looks}.h5"
         if runs.cool(settings, stopped, runs.StopAfter(n_looks)) == DONE:
             break
@@ -125,4 +125,4 @@ def test_other_temperatures_are_asked_for_in_the_midst_of_a_ring(runs, whole, tm
         for beta, row in found.items():
             assert row["kernel_beta"] == pytest.approx(2 * beta / row["links"])
             assert row["energy"] == expected.get(beta, row)["energy"]
-    assert n_in_the_midst >= 3
+    assert n_in_the_midst >= 2

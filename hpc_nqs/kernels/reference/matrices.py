@@ -5,6 +5,13 @@ import numpy as np
 # ---- factored log-derivatives --------------------------------------------------------------------------------------
 
 
+def class_sums(first, second, pairs, starts, first_room, second_room, out):
+    """See `kernels.class_sums`."""
+    for each, (begin, end) in enumerate(zip(starts[:-1], starts[1:], strict=True)):
+        i, j = pairs[begin:end].T
+        out[:, each] += np.sum(first[:, i] * second[:, j] + first[:, j] * second[:, i], axis=1)
+
+
 def apply_factors(inputs, slopes, weights, work, out):
     """Write sum_uj inputs_su weights_uj slopes_sj of every sample s to `out`."""
     out[:] = np.sum((inputs @ weights) * slopes, axis=1)
