@@ -8,7 +8,7 @@ from hpc_nqs.kernels import amplitude as amplitude_kernel
 from hpc_nqs.kernels.local_energy import local_energies
 from hpc_nqs.parallel.ordered_sums import sum_of_rows
 
-KEPT_ITEMS = 2**23  # O_k of one rank that are kept beside its energies
+KEPT_ITEMS = 2**22  # O_k of one rank that are kept beside its energies
 
 
 @dataclass

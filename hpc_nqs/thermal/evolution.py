@@ -196,10 +196,12 @@ class AdaptiveEvolution(Evolution):
         if umbrella_samples is not None:
             umbrella_samples.log_density = None  # no reweighting: they have weights of their own
             umbrella_samples = umbrella_samples, self.evaluate(umbrella_samples)
-        return velocity(
+        found = velocity(
             evaluation, samples, self.wavefunction, self.regularization, self.team,
             self.previous, self.between_layers, umbrella_samples,
         )
+        evaluation.derivs = None  # room for those of the next stage
+        return found
 
     def velocity_of_step(self, samples, evaluation):
         """Return the `Velocity` that `advance` begins with.  *Collective*.
