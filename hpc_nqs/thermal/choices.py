@@ -14,12 +14,12 @@ from hpc_nqs.settings.parsing import Settings
 from hpc_nqs.settings.toml_text import shown
 from hpc_nqs.symmetry.site_permutations import site_symmetries
 from hpc_nqs.thermal.deep.ring_chains import n_rings
-from hpc_nqs.wavefunctions.exchange_permanent import MAX_PAIRS
 
 # words of wavefunction.kind
 NETWORK, PAIRED, TABLES, DEEP, PERMANENT = "rbm", "pair_rbm", "clusters", "dbm", "permanent"
 DETERMINANT, HAFNIAN = "determinant", "hafnian"
 MIXED_FLIPS = "couplings with Jx != Jy or fields along x beside exchange"  # what takes a hafnian
+MAX_PERMANENT_SITES = 100  # of an unfrustrated magnet; tables of larger ones reach lower temperatures, if not as well
 SITE_SYMMETRIES = ("translation", "point_group")
 BETA_0 = 0.02  # of the seed, in units of the inverse of the largest coupling or field
 ELECTRON_BETA_0 = 0.05, 0.8  # of electrons, over the largest hop and over the largest energy of all
@@ -209,7 +209,7 @@ def _automatic_kind(choice, model, unfrustrated, is_complex):
     if choice.exchange_radius != "auto":
         return PERMANENT
     if model.conserves_sz and model.has_exchange and choice.marshall is not True:
-        return TABLES if unfrustrated and model.n_sites > 2 * MAX_PAIRS else PERMANENT
+        return TABLES if unfrustrated and model.n_sites > MAX_PERMANENT_SITES else PERMANENT
     return TABLES if unfrustrated and not is_complex else NETWORK
 
 

@@ -49,8 +49,8 @@ class PermanentEvolution(AdaptiveEvolution):
                 raise PathEnds(
                     f"{found:.0f} pairs of mismatched sites at beta = {self.beta:.6g}; permanents are summed up to "
                     f"{MAX_PAIRS}",
-                    f"Stop at higher temperatures, take {2 * MAX_PAIRS} sites or fewer, or a small "
-                    "wavefunction.exchange_radius",
+                    f"Stop at higher temperatures, take {2 * MAX_PAIRS} sites or fewer, a small "
+                    'wavefunction.exchange_radius, or without frustration thermal.method = "analytic"',
                 )
         return super().advance(samples, evaluation, first, beta_target)
 
