@@ -20,13 +20,14 @@ from hpc_nqs.wavefunctions.correlator_product import CorrelatorProduct, Correlat
 from hpc_nqs.wavefunctions.product import Product
 
 LEVELS = (2.0, 4.0, 8.0)  # beta', in units of the inverse of the largest coupling
-N_WARM_UP, N_SWEEPS, N_PER_CHAIN = 16, 4, 8  # sweeps before the first sample and between samples; samples
+N_WARM_UP, N_CARRIED = 16, 4  # sweeps before the first sample, of chains of the run and of those of the step before
+N_SWEEPS, N_PER_CHAIN = 2, 8  # sweeps between samples; samples
 WEIGHT = 1e-4  # of their errors in the fit, all of them together, in units of the TDVP residual
 STREAM = 2**63  # of the Philox key; chain c draws from (seed, STREAM + c) at the step of the run
 
 
 class Umbrella:
-    """Chains that start at every step from those of the run.
+    """Chains that start from those of the run and carry on from step to step.
 
     Parameters
     ----------
@@ -34,6 +35,11 @@ class Umbrella:
     seed : int
     strongest : float
         The largest coupling.
+
+    Attributes
+    ----------
+    visible : (n_local_chains, n_visible) int8 or None
+        Where the chains of this rank stand; None before the first step.
     """
 
     def __init__(self, system, seed, strongest):
@@ -42,6 +48,7 @@ class Umbrella:
         sites = np.arange(system.n_sites)
         equal_or_not = np.array([0, 1, 1, 0])  # classes of (sigma, ancilla) of one site
         layers = np.stack([sites, sites + len(sites)], axis=1)
+        self.visible = None
         self.mismatched = 0 if system.opposite_pairs else 1
         self.factor = CorrelatorProduct([Correlators(layers, equal_or_not)], 2 * len(sites))
 
@@ -53,20 +60,22 @@ class Umbrella:
         wavefunction : with real parameters
         beta : float
         samples : Samples
-            Of the run; every chain begins at the last one of its own.
+            Of the run; at the first step every chain begins at the last one of its own.
         step : int
             Each has random numbers of its own.
         threads : Threads
         """
-        visible = np.ascontiguousarray(samples.configurations[:, -1])
+        begins = self.visible is None
+        visible = np.ascontiguousarray(samples.configurations[:, -1]) if begins else self.visible
+        n_sweeps = N_WARM_UP if begins else N_CARRIED
         numbers = np.arange(samples.first_chain, samples.first_chain + len(visible))
         configurations = np.empty((len(visible), N_PER_CHAIN, visible.shape[1]), dtype=np.int8)
         for level, higher in enumerate(self.betas):
             own = np.flatnonzero(numbers % len(self.betas) == level)
             if len(own):
-                configurations[own] = self._chains(
-                    self.scaled(wavefunction, max(1.0, higher / beta)), visible[own], numbers[own], step, threads
-                )
+                scaled = self.scaled(wavefunction, max(1.0, higher / beta))
+                configurations[own] = self._chains(scaled, visible[own], numbers[own], step, n_sweeps, threads)
+        self.visible = configurations[:, -1].copy()
         return Samples(configurations, samples.first_chain, 1.0)
 
     def scaled(self, wavefunction, factor):
@@ -76,8 +85,16 @@ class Umbrella:
         self.factor.params = params
         return Product(wavefunction, self.factor)
 
-    def _chains(self, wavefunction, visible, numbers, step, threads):
-        """Return N_PER_CHAIN samples of chains `numbers` that begin at `visible`."""
+    def stored(self, team, n_chains):
+        """Return what `restore` takes over, all chains in global order, on rank 0; None elsewhere.  *Collective*."""
+        return None if self.visible is None else team.gather_rows(self.visible, n_chains)
+
+    def restore(self, team, stored):
+        """Take over what `stored` returned, the same on all ranks.  *Collective*."""
+        self.visible = None if stored is None else team.scatter_rows(stored if team.rank == 0 else None)
+
+    def _chains(self, wavefunction, visible, numbers, step, n_sweeps, threads):
+        """Return N_PER_CHAIN samples of chains `numbers` that begin at `visible`, `n_sweeps` before the first."""
         keys = [np.array([self.seed, STREAM + c], dtype=np.uint64) for c in numbers.tolist()]
         streams = [Philox(key=key, counter=[0, 0, 0, step]) for key in keys]
         out = np.empty((len(visible), N_PER_CHAIN, visible.shape[1]), dtype=np.int8)
@@ -86,7 +103,7 @@ class Umbrella:
         def advance(own, part):
             rows, counts = visible[part], np.zeros((len(KIND_NAMES), 2), dtype=np.int64)
             warm = np.empty((len(rows), 1, rows.shape[1]), dtype=np.int8)
-            sample_chains(rows, own, moves, proposals, N_WARM_UP, 1.0, streams[part], warm, counts)
+            sample_chains(rows, own, moves, proposals, n_sweeps, 1.0, streams[part], warm, counts)
             sample_chains(rows, own, moves, proposals, N_SWEEPS, 1.0, streams[part], out[part], counts)
 
         threads.run(wavefunction.amplitude(self.system.moves), len(visible), advance)

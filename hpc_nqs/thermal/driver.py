@@ -31,6 +31,7 @@ from hpc_nqs.thermal.soundness import frozen_problem, seed_problem
 from hpc_nqs.thermal.table import finished_rows
 
 START_EXPONENT, EXPONENT_STEP = 0.6, 0.05
+EVOLVING = ("beta", "dtau", "previous", "checks_energy")  # of an evolution, in the run file
 
 
 class Cooling(Computation):
@@ -309,20 +310,17 @@ class Cooling(Computation):
     def state(self):
         """Return all that continues the run, on rank 0 (None elsewhere).  *Collective*."""
         chains, rings = self.sampler.state(self.team), self.rings.stored()
+        umbrella = self.umbrella and self.umbrella.stored(self.team, self.n_chains)
         if not self.team.is_root:
             return None
         evolution = self.evolution
         return self.progress_state(chains, self.sampler) | {
             "params": self.ansatz.wavefunction.params,
-            "beta": evolution.beta,
-            "dtau": evolution.dtau,
-            "previous": evolution.previous,
-            "checks_energy": evolution.checks_energy,
+            **{name: getattr(evolution, name) for name in EVOLVING},
+            "umbrella": umbrella,
             "start_known": json.dumps(self.start_known),
-            "warm": self.warm,
-            "exponent": self.exponent,
-            "rings": rings,
-            "retreat": self.retreat.stored(),
+            "warm": self.warm, "exponent": self.exponent,
+            "rings": rings, "retreat": self.retreat.stored(),
             **({"measured": self.remeasurement.stored()} if self.remeasurement else {}),
         }
 
@@ -360,8 +358,10 @@ class Cooling(Computation):
             self.history = []  # a state of version 0.1 that is cooled again, see `settings.continuing`
             return
         self.ansatz.wavefunction.params = state["params"]
-        self.evolution.beta, self.evolution.dtau = state["beta"], state["dtau"]
-        self.evolution.previous, self.evolution.checks_energy = state["previous"], state["checks_energy"]
+        for name in EVOLVING:
+            setattr(self.evolution, name, state[name])
+        if self.umbrella is not None:
+            self.umbrella.restore(self.team, state.get("umbrella"))
         self.start_known = json.loads(state["start_known"])
         self.warm, self.exponent = state["warm"], state["exponent"]
         if "rings" in state:  # not in older files

@@ -86,16 +86,26 @@ def test_every_level_has_its_distribution():
 
 def test_a_chain_draws_the_same_on_any_rank_and_other_numbers_at_the_next_step():
     ansatz = state_of("unfrustrated")
-    samples, drawer = drawn(ansatz, 7, 2), Umbrella(ansatz.system, 7, 1.0)
+    samples = drawn(ansatz, 7, 2)
 
-    def drawn_at(step, first, stop):
+    def drawn_at(step, first, stop, drawer=None):
         part = Samples(samples.configurations[first:stop], first, 1.0)
+        drawer = drawer or Umbrella(ansatz.system, 7, 1.0)
         return drawer.sample(ansatz.wavefunction, 0.5, part, step, SERIAL.threads).configurations
 
     whole = drawn_at(3, 0, 7)
     assert whole.shape == (7, N_PER_CHAIN, 8)
     np.testing.assert_array_equal(np.concatenate([drawn_at(3, 0, 4), drawn_at(3, 4, 7)]), whole)
     assert np.any(drawn_at(4, 0, 7) != whole)
+    first, second = Umbrella(ansatz.system, 7, 1.0), Umbrella(ansatz.system, 7, 1.0)
+    assert first.stored(SERIAL, 7) is None
+    second.restore(SERIAL, None)
+    carried = drawn_at(3, 0, 7, first)[:, -1]
+    np.testing.assert_array_equal(first.stored(SERIAL, 7), carried)
+    second.restore(SERIAL, first.stored(SERIAL, 7))
+    after = drawn_at(4, 0, 7, first)
+    np.testing.assert_array_equal(drawn_at(4, 0, 7, second), after)
+    assert np.any(after != drawn_at(4, 0, 7))  # which begins at the chains of the run
 
 
 def with_umbrella(ansatz):
