@@ -21,6 +21,7 @@ _HEAD = ("format", "task", "n_sites", "finished", "seconds", "n_ranks")
 MAX_NAMED = 6  # numbers of a list that one line about a system names one by one
 RESIDUAL_LIMIT = 0.1  # above, a tenth of the evolution is not described by the network
 R_HAT_LIMIT = 1.05  # above, the chains disagree about the energy
+V_SCORE_LIMIT = 0.1  # above, a ground state is none
 
 
 def json_text(table):
@@ -212,6 +213,12 @@ def table_remarks(rows, remark=None):
         remarks.append(
             f"r_hat above {R_HAT_LIMIT:g} at {apart} of {len(rows)} temperatures: the chains disagree and the errors "
             "are too small; use more sweeps per sample."
+        )
+    far = sum((row.get("v_score") or 0.0) > V_SCORE_LIMIT for row in rows)
+    if far:
+        remarks.append(
+            f"V-score above {V_SCORE_LIMIT:g} at {far} of {len(rows)} states: far from an eigenstate; a few samples near "
+            "nodes may decide the energy and its error. Take more samples or steps, or sampling.exponent = 0.5."
         )
     if any(row.get("lowest_of") == "sector" for row in rows):
         remarks.append("lowest of sector: the lowest state with these quantum numbers, not of all.")

@@ -204,6 +204,9 @@ def test_remarks_on_untrustworthy_rows():
     text = reporting.table_text(table(ROW | {"tdvp_residual": 0.2, "r_hat": 1.2}, ROW))
     assert "Residual above 0.1 at 1 of 2 temperatures" in text
     assert "r_hat above 1.05 at 1 of 2 temperatures" in text
+    assert reporting.table_remarks([{"v_score": 0.09}, {"v_score": None}]) == []
+    (remark,) = reporting.table_remarks([{"v_score": 0.2}, {"v_score": 1e-3}])
+    assert remark.startswith("V-score above 0.1 at 1 of 2 states")
 
 
 def test_json_is_the_promised_table():
