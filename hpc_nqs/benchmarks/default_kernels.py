@@ -79,7 +79,8 @@ def _images(sublattice, patience):
     m, stream = model.n_sites // 2, np.random.default_rng(1)
     spins = np.array([stream.permutation(np.repeat([1, -1], m)) for _ in range(N_CONFIGURATIONS)], dtype=np.int8)
     n_images = len(wavefunction.images)
-    n_moves = np.mean([np.sum(row[a] != row[b]) for row in spins for a, b in [system.moves.sites.T]])
+    ends, others = system.moves.sites.T
+    n_moves = np.mean(np.sum(spins[:, ends] != spins[:, others], axis=1))
     return _evaluated(spins, wavefunction, system.moves, patience), n_images, n_images * (2 * m**3 + 2 * m * n_moves)
 
 

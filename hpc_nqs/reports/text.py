@@ -217,8 +217,8 @@ def table_remarks(rows, remark=None):
     far = sum((row.get("v_score") or 0.0) > V_SCORE_LIMIT for row in rows)
     if far:
         remarks.append(
-            f"V-score above {V_SCORE_LIMIT:g} at {far} of {len(rows)} states: far from an eigenstate; a few samples near "
-            "nodes may decide the energy and its error. Take more samples or steps, or sampling.exponent = 0.5."
+            f"V-score above {V_SCORE_LIMIT:g} at {far} of {len(rows)} states: far from an eigenstate; a few samples "
+            "near nodes may decide the energy and its error. Take more samples or steps, or sampling.exponent = 0.5."
         )
     if any(row.get("lowest_of") == "sector" for row in rows):
         remarks.append("lowest of sector: the lowest state with these quantum numbers, not of all.")
