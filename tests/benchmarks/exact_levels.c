@@ -1,15 +1,17 @@
 /* Lowest level of the J1-J2 magnet on the periodic 6x6 square lattice in one symmetry sector, by exact diagonalization.
 
    H = sum_<ij> S_i.S_j + J2 sum_<<ij>> S_i.S_j, all 36 spins, M = 0.  The basis are the configurations that are the
-   smallest of their images under translations, the elements of the point group about a site that keep k, and the flip of
-   all spins: 15.8 million at k = (0, 0) and (pi, pi), 31.5 million at (pi, 0); H between them is kept (5 and 10 GB) and
+   smallest of their images under translations, the elements of the point group about a site that keep k, and the
+   flip of all spins: 15.8 million at k = (0, 0) and (pi, pi), 31.5 million at (pi, 0); H between them is kept (5 and 10 GB) and
    the Lanczos method gives the lowest eigenvalue.
 
      gcc -O3 -march=native -fopenmp exact_levels.c -o exact_levels -lm
      ./exact_levels J2 KX KY ROTATION MIRROR FLIP [ITERATIONS]
 
-   KX, KY: 0 or L / 2, in units of 2 pi / L.  FLIP: 1 for even, -1 for odd total spin.  ROTATION, MIRROR: characters 1 or -1
-   of the rotation (x, y) -> (-y, x) and of the mirror (x, y) -> (x, -y); at KX != KY the rotation is that by pi. */
+   -DL=4 compiles that of the 4x4 lattice, a test of a second.
+
+   KX, KY: 0 or L / 2, in units of 2 pi / L.  FLIP: 1 for even, -1 for odd total spin.  ROTATION, MIRROR: characters
+   1 or -1 of the rotation (x, y) -> (-y, x) and of the mirror (x, y) -> (x, -y); at KX != KY the rotation is that by pi. */
 
 #include <math.h>
 #include <stdint.h>
@@ -62,7 +64,8 @@ static word smallest(word s, int *sign, int *order, int *characters)
     word lane[LANES], low[LANES], which[LANES];
     const int n_lanes = 2 * n_ops;
     for (int o = 0; o < n_ops; o++) {
-        word image = table[o][0][s & ((1 << CHUNK) - 1)] | table[o][1][s >> CHUNK & ((1 << CHUNK) - 1)] | table[o][2][s >> 2 * CHUNK];
+        word image = table[o][0][s & ((1 << CHUNK) - 1)] | table[o][1][s >> CHUNK & ((1 << CHUNK) - 1)]
+                     | table[o][2][s >> 2 * CHUNK];
         lane[2 * o] = image;
         lane[2 * o + 1] = ~image & ALL;
     }
