@@ -262,8 +262,8 @@ class Cooling(Computation):
         """Return the number of samples per step at the present temperature."""
         return samples_per_step(self.settings, self.ansatz, self.evolution.beta)
 
-    def _sample(self, n_samples, controls=None):
-        """Return fresh samples of all chains and their evaluation, with some `ControlVariates`."""
+    def _sample(self, n_samples, controls=None, derives=False):
+        """Return fresh samples of all chains and their evaluation, as `Evolution.evaluate`."""
         system = self.ansatz.system
         amplitude = self.ansatz.wavefunction.amplitude(system.moves)
         if not self.warm:
@@ -271,7 +271,7 @@ class Cooling(Computation):
             self.warm = True
         n_per_chain = max(1, -(-n_samples // self.sampler.n_chains))
         samples = self.sampler.sample(amplitude, system, n_per_chain, self.sweeps, self.exponent)
-        return samples, self.evolution.evaluate(samples, amplitude, controls)
+        return samples, self.evolution.evaluate(samples, amplitude, controls, derives)
 
     def _adapt(self, summary):
         """Move the sampling exponent and the sweeps per sample towards their targets, from reduced numbers only."""

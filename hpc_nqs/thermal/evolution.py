@@ -123,11 +123,11 @@ class Evolution(Protocol):
     checks_energy: bool
     follows_expansion: bool
 
-    def evaluate(self, samples, amplitude=None, controls=None):
+    def evaluate(self, samples, amplitude=None, controls=None, derives=False):
         """Return the evaluation of the present parameters on samples of the state's sampler.  *Collective*."""
 
     def wanted(self, n_samples, controls):
-        """Return the number of samples of the next step and the `ControlVariates` of its energy, or None."""
+        """Return the number of samples of the next step, `ControlVariates` or None, and whether O_k are needed."""
 
     def velocity(self, samples, evaluation):
         """Return the `Velocity` at the present parameters.  *Collective*."""
@@ -176,26 +176,25 @@ class AdaptiveEvolution(Evolution):
         """Whether the next step takes the state from the cluster expansion."""
         return self.beta < self.expansion_beta
 
-    def evaluate(self, samples, amplitude=None, controls=None):
-        """Return the `Evaluation` of the present parameters, with that of some `ControlVariates`.  *Collective*."""
-        derives = not self.follows_expansion
+    def evaluate(self, samples, amplitude=None, controls=None, derives=False):
+        """Return the `Evaluation` of the present parameters, as the function of this name.  *Collective*."""
         return evaluate(samples, self.wavefunction, self.system, self.team, amplitude, controls, derives)
 
     def wanted(self, n_samples, controls):
-        """Return the number of samples of the next step and the `ControlVariates` of its energy, or None.
+        """Return the number of samples of the next step, `ControlVariates` or None, and whether O_k are needed of all.
 
         Where a cluster expansion gives the state, the energy is all that they are for.
         """
         if self.follows_expansion and controls is not None:
-            return -(-n_samples // FOLLOWING_SHARE), controls
-        return n_samples, None
+            return -(-n_samples // FOLLOWING_SHARE), controls, False
+        return n_samples, None, True
 
     def velocity(self, samples, evaluation):
         """Return the `Velocity` at the present parameters.  *Collective*."""
         umbrella_samples = samples.umbrella_samples
         if umbrella_samples is not None:
             umbrella_samples.log_density = None  # no reweighting: they have weights of their own
-            umbrella_samples = umbrella_samples, self.evaluate(umbrella_samples)
+            umbrella_samples = umbrella_samples, self.evaluate(umbrella_samples, derives=True)
         found = velocity(
             evaluation, samples, self.wavefunction, self.regularization, self.team,
             self.previous, self.between_layers, umbrella_samples,
@@ -324,7 +323,7 @@ class AdaptiveEvolution(Evolution):
             if not np.isfinite(stages[-1].x).all():
                 return None, np.inf
             self.wavefunction.params = start + dtau * sum(map(np.multiply, row, changes))
-            trial = self.evaluate(samples)
+            trial = self.evaluate(samples, derives=True)
             if not trial.n_effective > MIN_OVERLAP * evaluation.n_effective:
                 return None, np.inf
             stages.append(self.velocity_of_stage(samples, trial))

@@ -81,7 +81,7 @@ class Trial:
             samples.umbrella_samples = None
             put("first", lambda: self.evolution.velocity_of_step(samples, evaluation))
             put("followed", lambda: self._sample(n_samples, self.meter.controls))
-        put("evaluate", lambda: self.evolution.evaluate(samples))
+        put("evaluate", lambda: self.evolution.evaluate(samples, derives=True))
         put("report", lambda: self.meter.report([self._sample(n_samples, self.meter.controls)], state.beta_0))
         return seconds | {"samples": len(samples.flat)}
 

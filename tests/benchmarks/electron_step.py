@@ -36,7 +36,7 @@ def seconds(length):
     times = [time.process_time()]
     samples = run.sampler.sample(amplitude, system, N_SAMPLES // N_CHAINS, 1, run.exponent)
     times.append(time.process_time())
-    evaluation = evolution.evaluate(samples, amplitude)
+    evaluation = evolution.evaluate(samples, amplitude, derives=True)
     times.append(time.process_time())
     first = evolution.velocity(samples, evaluation)
     times.append(time.process_time())

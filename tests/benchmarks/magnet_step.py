@@ -43,7 +43,7 @@ def seconds(run):
     amplitude, team = ansatz.wavefunction.amplitude(ansatz.system.moves), run.team
     samples = run.sampler.sample(amplitude, ansatz.system, N_SAMPLES // run.n_chains, 1, run.exponent)
     times.append(time.process_time())
-    evaluation = evolution.evaluate(samples, amplitude)
+    evaluation = evolution.evaluate(samples, amplitude, derives=True)
     times.append(time.process_time())
     drawn = ansatz.wavefunction, evolution.beta, samples, 0, team.threads
     samples.umbrella_samples = run.umbrella.sample(*drawn)

@@ -62,7 +62,7 @@ def solve_spread_cut(s_matrix, spread, force, rtol, noise):
 class RingEvolution(AdaptiveEvolution):
     """The `Evolution` of a deep state: the same steps, from rings instead of pairs of layers."""
 
-    def evaluate(self, samples, amplitude=None, controls=None):
+    def evaluate(self, samples, amplitude=None, controls=None, derives=False):
         """Return the `RingEvaluation` of the present parameters; there are no controls.  *Collective*."""
         return evaluate_rings(samples, self.wavefunction, self.system, self.team, amplitude)
 

@@ -37,7 +37,7 @@ class SummedEvolution(AdaptiveEvolution):
         self.deep_sum = DeepSum(state.wavefunction)
         self.hamiltonian = to_sparse(self.system.model)
 
-    def evaluate(self, samples, amplitude=None, controls=None):
+    def evaluate(self, samples, amplitude=None, controls=None, derives=False):
         """Return the `SummedEvaluation` at the present parameters, of samples that hold every configuration once.
 
         *Collective*.  There are no controls.
