@@ -46,7 +46,8 @@ def test_the_path_counts_with_the_factor_of_shared_chains():
 
 def test_rings_without_a_sign_lack_the_order_of_colder_magnets():
     """What the meters say of e counts with the third power of half the links, and in c; not where there is a sign."""
-    signed, free = (finished(0.0, 0.0, off=1e-3, sign=sign) for sign in (0.5, 1.0))
+    signed, free = (finished(0.0, 1e-9, off=1e-3, sign=sign) for sign in (0.5, 1.0))
+    assert finished(0.0, 0.0, off=1e-3, sign=1.0)["energy_systematic"] == pytest.approx(1e-3)  # sums
     assert signed["energy_systematic"] == pytest.approx(1e-3)
     assert free["energy_systematic"] == pytest.approx(1e-3 * 1.5**3)
     added = free["specific_heat_systematic"] ** 2 - signed["specific_heat_systematic"] ** 2

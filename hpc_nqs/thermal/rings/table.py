@@ -8,10 +8,10 @@ of the label b is one of beta by the same fraction; the part of its evolution th
 change from infinite temperature on), and what two rings of the same temperature with other links differ by, beyond
 their noise.  Errors of kernels grow as b^POWER: the smaller one of two is a known fraction of the difference.
 
-Without frustration, where the sign of a ring is 1, two rings agree with each other better than with Monte Carlo: what a
-kernel lacks is the order of the magnet at low temperature, and rings of hotter kernels lack no less.  There what the
-kernel's meters say of e counts (R / 2)^UNSEEN times, and beta times as much twice in c, which holds for 4x4, 6x6 and
-8x8 sites at T = 0.7 and 0.5.
+Without frustration, where the sign of a sampled ring is 1, two rings agree with each other better than with Monte
+Carlo: what a kernel lacks is the order of the magnet at low temperature, and rings of hotter kernels lack no less.
+There what the kernel's meters say of e counts (R / 2)^UNSEEN times, and beta times as much twice in c, which holds for
+4x4, 6x6 and 8x8 sites at T = 0.7 and 0.5.
 """
 
 import numpy as np
@@ -80,7 +80,8 @@ def ring_rows(rows, nodes, path, off, model, crossing, cooled):
         slope, error = thermodynamics.specific_heat_from_slope(betas, energies, errors, beta, n_least=4)
         row |= {"specific_heat_slope": slope, "specific_heat_slope_error": error}
         kernel, own = (_kernel_meters(path, off, each) for each in (row["kernel_beta"], beta))
-        lacks_order = not model.of_electrons and row.get("average_sign", 0.0) > SIGN_FREE
+        is_sampled = row.get("energy_error", 0.0) > 0
+        lacks_order = is_sampled and not model.of_electrons and row.get("average_sign", 0.0) > SIGN_FREE
         power = UNSEEN if lacks_order else 0
         off_of = _systematic_errors(row, row.pop("other", None), before[-1:], kernel, starts, own, power)
         if uniform_field(model) and "magnetization" in row:
