@@ -237,16 +237,18 @@ def test_no_configurations(case, system):
     assert [len(values) for values in evaluated(COMPILED, one)] == [0, 0, 0, 0]
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "baseline")) for name in rbm.instruction_sets()[0]]
-)
-def test_other_instruction_sets(name):
+FEW_MODULES = "rbm", "permanent", "pair_determinant", "class_sums"
+MODULES = *FEW_MODULES, "twins", "pairing", "softened", "determinant"
+
+
+@pytest.mark.parametrize("modules", [FEW_MODULES, pytest.param(MODULES, marks=pytest.mark.slow)], ids=["few", "all"])
+@pytest.mark.parametrize("name", rbm.instruction_sets()[0])
+def test_other_instruction_sets(name, modules):
     """The numbers of the kernels again, in a process of its own for every other one that the processor runs."""
     names, in_use = rbm.instruction_sets()
     if name not in names[: names.index(in_use)]:
         pytest.skip("in use already" if name == in_use else "not an instruction set of this processor")
     environment = {**os.environ, "HPC_NQS_SIMD": name}
-    modules = "twins", "rbm", "pairing", "permanent", "softened", "determinant", "pair_determinant"
     tests = [str(HERE / f"test_{module}.py") for module in modules]
     shown = "from hpc_nqs.kernels.rbm import instruction_sets; print(instruction_sets()[1])"
     for arguments, expected in (
