@@ -52,7 +52,7 @@ def _permanents(n_pairs, patience):
     Sums over the subsets of the columns of the first rows, of the last rows, and their products to minors take
     k 2^(k - 1) each; k^2 for either side of every matched site are its moves.
     """
-    _, model = _square({"task": "thermal"})
+    _, _, model = _square({"task": "thermal"})
     n, stream = model.n_sites, np.random.default_rng(n_pairs)
     system = purify(model, bond_features=False)
     start = stream.uniform(0.1, 0.2, (n, n))
@@ -73,8 +73,8 @@ def _images(sublattice, patience):
 
     The inverse of an image takes m^3 multiply-adds, m up spins, its product with f m^3, and a move 2 m.
     """
-    settings, model = _square({"task": "ground_state"}, sublattice=sublattice)
-    ansatz = build_ansatz(settings, *build(settings), seed=1)
+    settings, lattice, model = _square({"task": "ground_state"}, sublattice=sublattice)
+    ansatz = build_ansatz(settings, lattice, model, seed=1)
     wavefunction, system = ansatz.wavefunction.second, ansatz.system
     m, stream = model.n_sites // 2, np.random.default_rng(1)
     spins = np.array([stream.permutation(np.repeat([1, -1], m)) for _ in range(N_CONFIGURATIONS)], dtype=np.int8)
@@ -92,10 +92,10 @@ def _products(patience):
 
 
 def _square(run, **wavefunction):
-    """Return the settings and the model of the frustrated 6x6 magnet."""
+    """Return the settings, the lattice and the model of the frustrated 6x6 magnet."""
     settings = parse_settings({
         "run": run, "lattice": {"kind": "square", "lengths": [SITES, SITES]},
         "model": {"kind": Heisenberg.word, "couplings": [1.0, 0.5]}, "wavefunction": wavefunction,
         **({"thermal": {"temperatures": [1.0]}} if run["task"] == "thermal" else {}),
     })
-    return settings, build(settings)[1]
+    return settings, *build(settings)

@@ -2,6 +2,7 @@
 
 cdef enum:
     LANES = 8  # configurations side by side
+N_LANES = LANES  # for Python
 
 
 def class_sums(const double[:, ::1] first, const double[:, ::1] second, const Py_ssize_t[:, ::1] pairs,
@@ -16,7 +17,7 @@ def class_sums(const double[:, ::1] first, const double[:, ::1] second, const Py
         Those of the first class, of the second, ...
     starts : (n_classes + 1,) intp
         Where the pairs of every class begin, and the number of all.
-    first_room, second_room : (n_sites, 8) float64
+    first_room, second_room : (n_sites, N_LANES) float64
         Room for configurations side by side.
     out : (n, n_classes) float64, in place
     """

@@ -96,10 +96,8 @@ class ControlVariates:
         squares = np.square(ratios)
         moved = squares / (1 + squares)  # the probability of the other state
         local = ratios * (2 * moved - 1)
-        layers = spins[:, :n], spins[:, n:]
-        columns = [local[:, :-n] @ elements, self.classes.sums(*((x * moved[:, -n:], x) for x in layers))]
-        columns += self._in_fields([(x * moved[:, -n:], x) for x in layers])
-        return np.column_stack(columns)
+        parts = [(x * moved[:, -n:], x) for x in (spins[:, :n], spins[:, n:])]
+        return np.column_stack([local[:, :-n] @ elements, self.classes.sums(*parts), *self._in_fields(parts)])
 
     def _in_fields(self, parts):
         """Return the sums of what the diagonal part of H makes of deviations, of parts (deviations, spins)."""

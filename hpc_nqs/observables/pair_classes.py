@@ -5,9 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse
 
-from hpc_nqs.kernels.class_sums import class_sums
-
-LANES = 8  # configurations that `class_sums` has side by side
+from hpc_nqs.kernels.class_sums import N_LANES, class_sums
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ class PairClasses:
         (n, n_classes) float64
         """
         out = np.zeros((len(products[0][0]), len(self.sizes)))
-        rooms = np.empty((2, self.n_sites, LANES))
+        rooms = np.empty((2, self.n_sites, N_LANES))
         for x, y in products:
             class_sums(np.ascontiguousarray(x), np.ascontiguousarray(y), self.pairs, self.starts, *rooms, out)
         return out

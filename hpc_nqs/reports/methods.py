@@ -65,7 +65,6 @@ def _numerical(settings, resolved, table):
     }
     until = thermal.get("expansion_beta")
     expansion = f", follows a cluster expansion up to beta = {until:.4g}" if until else ""
-    expansion += " (a quarter of the samples per step)" if until and sampling["method"] == "metropolis" else ""
     temperatures = settings["thermal"].get("temperatures") or [1 / beta for beta in settings["thermal"]["betas"]]
     coldest, rings = _rings(table["rows"])
     return [

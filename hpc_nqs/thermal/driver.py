@@ -15,7 +15,7 @@ from hpc_nqs.thermal.batches import Batches
 from hpc_nqs.thermal.deep.start import load_start
 from hpc_nqs.thermal.evolution import EvolutionError, PathEnds
 from hpc_nqs.thermal.passed_state import alone
-from hpc_nqs.thermal.path import Retreat, left_path
+from hpc_nqs.thermal.path import KEPT, Retreat, left_path
 from hpc_nqs.thermal.plan import (
     N_CHAINS,
     batches_per_report,
@@ -31,7 +31,7 @@ from hpc_nqs.thermal.soundness import frozen_problem, seed_problem
 from hpc_nqs.thermal.table import finished_rows
 
 START_EXPONENT, EXPONENT_STEP = 0.6, 0.05
-EVOLVING = ("beta", "dtau", "previous", "checks_energy")  # of an evolution, in the run file
+EVOLVING = (*KEPT, "dtau")  # of an evolution, in the run file
 
 
 class Cooling(Computation):

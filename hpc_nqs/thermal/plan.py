@@ -14,7 +14,7 @@ from hpc_nqs.sampling.enumeration import n_configurations
 from hpc_nqs.settings.system import build
 from hpc_nqs.thermal.ansatz import build_state
 from hpc_nqs.thermal.deep.start import load_start
-from hpc_nqs.thermal.evolution import StepControl
+from hpc_nqs.thermal.evolution import FOLLOWING_SHARE, StepControl
 from hpc_nqs.thermal.forecast import Forecast
 from hpc_nqs.thermal.state import HOT_BETA
 
@@ -144,6 +144,8 @@ def resolved(settings, ansatz, regularization, control):
     else:
         low, high = ansatz.effective_range
         first = samples_per_step(settings, ansatz, ansatz.beta_0)
+        if ansatz.beta_0 < ansatz.expansion_beta:
+            first = -(-first // FOLLOWING_SHARE)
         sampling = {
             "method": "metropolis",
             "n_samples": samples_per_step(settings, ansatz),

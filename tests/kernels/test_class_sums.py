@@ -26,7 +26,7 @@ def test_sums_are_those_of_dense_matrices(n_samples):
 def test_compiled_and_twin_agree():
     stream = np.random.default_rng(7)
     found = PairClasses.of([np.triu(stream.random((6, 6)) < 0.5, 1) for _ in range(3)], 6)
-    x, y, rooms = stream.standard_normal((11, 6)), stream.standard_normal((11, 6)), np.empty((2, 6, 8))
+    x, y, rooms = stream.standard_normal((11, 6)), stream.standard_normal((11, 6)), np.empty((2, 6, compiled.N_LANES))
     results = np.ones((2, 11, 3))
     for module, out in zip((compiled, matrices), results, strict=True):
         module.class_sums(x, y, found.pairs, found.starts, *rooms, out)

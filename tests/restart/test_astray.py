@@ -40,11 +40,19 @@ def test_steps_that_lead_astray(times, code, tmp_path, monkeypatch, capsys):
             assert row["energy"] == pytest.approx(wanted["energy"], abs=1e-4)
 
 
-def test_a_run_that_stops_before_the_look_goes_back_as_well(runs, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("until", "thermal"),
+    [
+        (0.36, {"temperatures": [2.5], "beta_0": 0.25}),
+        pytest.param(0.45, {"temperatures": [2.0]}, marks=pytest.mark.slow),
+    ],
+    ids=["few", "all"],
+)
+def test_a_run_that_stops_before_the_look_goes_back_as_well(runs, tmp_path, monkeypatch, until, thermal):
     """Stopped after every step in turn: the resumed run is the uninterrupted one to the last bit."""
-    monkeypatch.setattr(driver, "left_path", lambda last, measured, beta: 0.3 < beta < 0.36 and last["dtau"] > 0.004)
+    monkeypatch.setattr(driver, "left_path", lambda last, measured, beta: 0.3 < beta < until and last["dtau"] > 0.004)
     lattice = {"kind": "chain", "lengths": [4]}
-    settings = parse_settings(INPUT | {"lattice": lattice, "thermal": {"temperatures": [2.5], "beta_0": 0.25}})
+    settings = parse_settings(INPUT | {"lattice": lattice, "thermal": thermal})
     assert runs.cool(settings, tmp_path / "whole.h5") == 0
     expected, n_before_a_look = runs.contents(tmp_path / "whole.h5"), 0
     for n_looks in range(1, 60):
@@ -52,7 +60,7 @@ def test_a_run_that_stops_before_the_look_goes_back_as_well(runs, tmp_path, monk
         if runs.cool(settings, path, runs.StopAfter(n_looks)) == 0:
             break
         history = run_file.read_history(path)
-        n_before_a_look += 0.3 < run_file.read_state(path)["beta"] < 0.36 and history["dtau"][-1] > 0.004
+        n_before_a_look += 0.3 < run_file.read_state(path)["beta"] < until and history["dtau"][-1] > 0.004
         assert runs.cool(settings, path, resume=True) == 0
         runs.assert_bitwise(runs.contents(path), expected)
     assert n_before_a_look >= 1
