@@ -6,6 +6,7 @@ translations from one sublattice to itself; the projection restores the others, 
 
 import numpy as np
 
+from hpc_nqs.ground_state.flux_phases import hopping, lowest_signs
 from hpc_nqs.settings.sections import WHOLE_PAIRS
 from hpc_nqs.symmetry.signed_permutations import SignedPermutations
 from hpc_nqs.symmetry.site_permutations import translations
@@ -143,19 +144,21 @@ def antiperiodic(lattice):
 def _mean_field(lattice, model, column, length, flux):
     """Return f = D (h + (h^2 + D^2)^(1/2))^{-1}, h hopping and D pairing on the strongest exchange bonds.
 
-    D has the opposite sign on bonds along y of a square lattice; elsewhere it is a constant times the unit matrix.
+    D has the opposite sign on bonds along y of a square lattice.  Elsewhere it is a constant times the unit matrix, and
+    hops have the signs, with the Fermi level between both halves of the levels, for which half filling is lowest.
     """
-    n = model.n_sites
-    strength = np.abs(model.exchange_element)
-    hopping, pairing = np.zeros((n, n)), np.zeros((n, n))
-    for i, j in model.exchange_sites[strength > 0.99 * strength.max()]:
-        sign = -1.0 if flux and 2 * abs(column[i] - column[j]) > length else 1.0
-        hopping[i, j] = hopping[j, i] = -sign
-        if lattice.kind == "square":
-            along_y = abs(lattice.displacement(i, j)[1]) > 0.5
-            pairing[i, j] = pairing[j, i] = GAP * sign * (-1.0 if along_y else 1.0)
-    if not (lattice.kind == "square" and flux):
+    n, strength = model.n_sites, np.abs(model.exchange_element)
+    bonds = model.exchange_sites[strength > 0.99 * strength.max()]
+    crosses = flux & (2 * np.abs(column[bonds[:, 0]] - column[bonds[:, 1]]) > length)
+    if lattice.kind == "square" and flux:
+        hops = hopping(n, bonds, np.ones(len(bonds)), crosses)
+        along_y = np.array([abs(lattice.displacement(i, j)[1]) > 0.5 for i, j in bonds.tolist()])
+        pairing = -GAP * hopping(n, bonds, np.where(along_y, -1.0, 1.0), crosses)
+    else:
+        hops = hopping(n, bonds, lowest_signs(lattice, bonds, crosses), crosses)
+        levels = np.linalg.eigvalsh(hops)
+        hops -= levels[[(n - 1) // 2, n // 2]].mean() * np.eye(n)
         pairing = GAP * np.eye(n)
-    energies, vectors = np.linalg.eigh(hopping @ hopping + pairing @ pairing)
+    energies, vectors = np.linalg.eigh(hops @ hops + pairing @ pairing)
     root = (vectors * np.sqrt(np.maximum(energies, 0))) @ vectors.T
-    return pairing @ np.linalg.pinv(hopping + root)
+    return pairing @ np.linalg.pinv(hops + root)
