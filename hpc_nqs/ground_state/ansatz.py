@@ -68,10 +68,21 @@ class SpinAnsatz:
         """Return the same state without its projection."""
         if self.order == 1:
             return self
-        return replace(self, wavefunction=self.wavefunction.unprojected(), sector=Sector(), order=1)
+        # of a sum of pair products the network alone shares what the images do
+        kept = self.symmetries if isinstance(self.wavefunction, ProjectedState) else ()
+        state = self.wavefunction.unprojected()
+        return replace(self, wavefunction=state, symmetries=kept, sector=Sector(), order=1)
+
+    @property
+    def is_real_part(self):
+        """Whether the state is a real one of momenta k and -k: a sum of pair products whose characters are complex."""
+        return not (self.wavefunction.is_complex or has_real_characters(self.sector.momentum, self.lattice))
 
     def invariance(self):
         """Return the translations and spin flips that leave abs(Psi)^2 unchanged, as the function of this name."""
+        if self.is_real_part:
+            flips = tuple(name for name in self.symmetries if name == "spin_flip")
+            return invariance(self.lattice, self.model, flips, replace(self.sector, momentum=None))
         return invariance(self.lattice, self.model, self.symmetries, self.sector)
 
 
@@ -123,17 +134,18 @@ def system_of(settings, model, sector=None):
 def default_momentum(settings, lattice, model):
     """Return the momentum that "auto" projects onto, that of Marshall's sign rule, or None.
 
-    Frustrated magnets at Sz = 0 are projected, and all unfrustrated ones that are summed over exactly: there an image
-    costs little, and free weights do better (4x4, J2 = 0: 3e-7 after 60 steps, 8e-6 after 500 steps with shared
-    weights). With chains shared weights do the same at a fraction of the cost.
+    Frustrated magnets with pair products are projected, and all unfrustrated ones that are summed over exactly: there
+    an image costs little, and free weights do better (4x4, J2 = 0: 3e-7 after 60 steps, 8e-6 after 500 steps with
+    shared weights).  With chains shared weights do the same at a fraction of the cost.
     """
     rotated, n_up = marshall(model, lattice), system_of(settings, model).n_up
     if settings.wavefunction.symmetries != "auto":
         return None
+    is_exact = sums_exactly(settings.sampling, model.n_sites, n_up, len(translations(lattice, model)))
     if rotated.has_positive_exchange:
-        wanted = 2 * n_up == model.n_sites
+        wanted = n_up is not None and (not is_exact or 2 * n_up == model.n_sites)
     else:
-        wanted = sums_exactly(settings.sampling, model.n_sites, n_up, len(translations(lattice, model)))
+        wanted = is_exact
     if not wanted or not _keeps_sublattices(Sector(()), lattice, model, rotated, n_up):
         return None
     return marshall_momentum(lattice, rotated, n_up)
@@ -151,7 +163,7 @@ def default_point_group(settings, lattice, model, momentum):
         return None
     if rotated.has_positive_exchange != (momentum is not None):
         return None
-    if momentum is not None and (any(momentum) or settings.wavefunction.kind == "rbm" or 2 * n_up != model.n_sites):
+    if momentum is not None and (any(momentum) or settings.wavefunction.kind == "rbm"):
         return None
     if sums_exactly(settings.sampling, model.n_sites, n_up, len(translations(lattice, model))):
         return None
@@ -182,7 +194,8 @@ def build_spin_ansatz(settings, lattice, model, seed, sector=None):
     n_up = system_of(settings, model, sector).n_up
     balanced = n_up is not None and 2 * n_up == model.n_sites
     rotated = marshall(model, lattice)
-    kind = choose_kind(choice, rotated, balanced, sector, lattice)
+    sums = sums_pairs(settings, lattice, model, n_up)
+    kind = choose_kind(choice, rotated, n_up, sums, sector, lattice)
     if choice.marshall == "auto":
         model = rotated if kind == "rbm" and _keeps_sublattices(sector, lattice, model, rotated, n_up) else model
     elif choice.marshall:
@@ -194,7 +207,7 @@ def build_spin_ansatz(settings, lattice, model, seed, sector=None):
     images, coefficients = projector(projected, lattice, model, system.n_up)
     is_complex = choose_complex(choice, kind)
     stream = Generator(Philox(key=np.array([seed, FEATURE_STREAM], dtype=np.uint64)))
-    if kind == "pair_rbm" and len(images) > 1 and sums_pairs(settings, lattice, model, system.n_up):
+    if kind == "pair_rbm" and (not balanced or (len(images) > 1 and sums)):
         state, shared = _symmetric_network_times_pairs(
             choice, lattice, system, projected, images, coefficients, stream
         )
@@ -232,23 +245,30 @@ def _keeps_sublattices(sector, lattice, model, rotated, n_up):
     return True
 
 
-def choose_kind(choice, rotated, balanced, sector, lattice):
+def choose_kind(choice, rotated, n_up, sums, sector, lattice):
     """Return "rbm" or "pair_rbm".
 
-    "auto" is a pair product times an RBM for a frustrated magnet at Sz = 0 whose characters are real, else an RBM.
+    "auto" is a pair product times an RBM for a frustrated magnet that conserves Sz.  Where sums over all configurations
+    are cheap it is one at Sz = 0 and with real characters alone, else an RBM.
     """
-    real = sector.momentum is None or all(
-        2 * k % length == 0 for k, length in zip(sector.momentum, lattice.grid, strict=False)
-    )
-    possible = balanced and real and choice.parameters != "complex"
+    real = sums or has_real_characters(sector.momentum, lattice)
+    balanced = n_up is not None and 2 * n_up == rotated.n_sites
+    possible = n_up is not None and real and choice.parameters != "complex"
+    possible = possible and (balanced or choice.symmetries == "auto") and 0 < n_up < rotated.n_sites
     if choice.kind == "auto":
-        return "pair_rbm" if possible and rotated.has_positive_exchange else "rbm"
+        return "pair_rbm" if possible and rotated.has_positive_exchange and (balanced or sums) else "rbm"
     if choice.kind == "pair_rbm" and not possible:
         raise ValueError(
-            'wavefunction.kind = "pair_rbm": singlet pairs have real parameters, so they need Sz = 0 and momenta 0 or '
-            'pi; allowed is "rbm"'
+            'wavefunction.kind = "pair_rbm": pairs of an up and a down spin have real parameters, so they need a '
+            'conserved Sz, momenta 0 or pi in exact sums, and wavefunction.symmetries = "auto" at Sz != 0; '
+            'allowed is "rbm"'
         )
     return choice.kind
+
+
+def has_real_characters(momentum, lattice):
+    """Return whether translations multiply a state of this momentum, or of none, by 1 and -1 alone."""
+    return momentum is None or all(2 * k % length == 0 for k, length in zip(momentum, lattice.grid, strict=False))
 
 
 def even_parity(kind, model, n_up):
@@ -327,12 +347,13 @@ def _symmetric_network_times_pairs(choice, lattice, system, projected, images, c
     stream : Generator
     """
     model = system.model
-    flips = model.spin_flip_symmetric
-    site_images = images.unsigned().distinct().sources
+    balanced = 2 * system.n_up == model.n_sites
+    flips = model.spin_flip_symmetric and balanced
+    site_images = images.unsigned().distinct().sources if len(images) > 1 else translations(lattice, model)
     alpha = SYMMETRIC_ALPHA if choice.alpha == "auto" else choice.alpha
     network = _network(alpha, lattice, system, site_images, flips, False, stream)
-    singlets = projected.spin_parity is None
-    pairs = build_pair_sum(lattice, model, images, coefficients, singlets, choice.sublattice, stream)
+    singlets = projected.spin_parity is None and (balanced or model.is_isotropic)
+    pairs = build_pair_sum(lattice, model, images, coefficients, system.n_up, singlets, choice.sublattice, stream)
     given = {"translation": projected.momentum, "point_group": projected.point_group}
     names = [name for name, value in given.items() if value is not None]
     return Product(network, pairs), tuple(names + ["spin_flip"] * flips)

@@ -141,6 +141,8 @@ class LevelMeter:
             usable = np.isfinite(base) & (base.real > base.real.max() - 20)
             probes, base = probes[usable], base[usable]
             found = self._momentum(probes, base) | self._spin_parity(probes, base)
+        if self.ansatz.is_real_part:  # k and -k
+            found["momentum"] = list(self.ansatz.sector.momentum)
         n_up = self.system.n_up
         return self.team.broadcast_object(found) | ({} if n_up is None else {"sz": n_up - self.system.n_sites / 2})
 

@@ -25,7 +25,7 @@ def build_pairs(lattice, model, shares, stream):
     return SpinPairs(group, (start + start.T) / 2)
 
 
-def build_pair_sum(lattice, model, images, coefficients, singlets, sublattice, stream):
+def build_pair_sum(lattice, model, images, coefficients, n_up, singlets, sublattice, stream):
     """Return the `PairSum` over the images of a projection, without those that are equal to others.
 
     Parameters
@@ -35,7 +35,10 @@ def build_pair_sum(lattice, model, images, coefficients, singlets, sublattice, s
         In the basis of the state.
     images : SignedPermutations
     coefficients : (order,) complex128
-        Real ones.
+        Of complex ones the real part is taken, a state of momenta k and -k: their energies are equal, and no symmetric
+        operator connects them.
+    n_up : int
+        Spins of the larger number that have no partner stand in orbitals of the mean-field state.
     singlets : bool
         f is symmetric; else pairs of an up and a down spin of either symmetry, for odd total spins.
     sublattice : tuple of int or "auto"
@@ -47,11 +50,17 @@ def build_pair_sum(lattice, model, images, coefficients, singlets, sublattice, s
     ValueError
         A sublattice that does not fit the lattice or the quantum numbers.
     """
-    group = shared_translations(lattice, model, images, coefficients, sublattice)
+    n = model.n_sites
+    n_unpaired = abs(2 * n_up - n)
+    group = SignedPermutations.identity(n)
+    if n_unpaired == 0:
+        group = shared_translations(lattice, model, images, coefficients, sublattice)
     start = starting_pairs(lattice, model, stream)
     start = (start + start.T) / 2 if singlets else start
+    orbitals = starting_orbitals(lattice, model, n_unpaired, stream) if n_unpaired else None
     chosen = representatives(images, group.unsigned())
-    return PairSum(group, start, images[chosen], coefficients[chosen].real, singlets)
+    chosen = chosen[np.abs(coefficients[chosen].real) > 1e-12]
+    return PairSum(group, start, images[chosen], coefficients[chosen].real, singlets, orbitals, 2 * n_up > n)
 
 
 def shared_translations(lattice, model, images, coefficients, sublattice="auto"):
@@ -119,8 +128,17 @@ def with_boundary(lattice, images):
 
 def starting_pairs(lattice, model, stream):
     """Return f (n_sites, n_sites) of a mean-field state of fermions with hopping and d-wave pairs, with noise."""
-    start = _mean_field(lattice, model, *_columns(lattice), antiperiodic(lattice))
+    start = _mean_field(lattice, model)
     return start + PAIR_NOISE * np.abs(start).max() * stream.standard_normal(start.shape)
+
+
+def starting_orbitals(lattice, model, n_unpaired, stream):
+    """Return the levels (n_unpaired, n_sites) in the middle of those of the mean-field hops, with noise."""
+    n = model.n_sites
+    levels = np.linalg.eigh(_hops(lattice, model)[0])[1].T
+    first = (n - n_unpaired) // 2
+    orbitals = levels[first : first + n_unpaired]
+    return orbitals + PAIR_NOISE * np.abs(orbitals).max() * stream.standard_normal(orbitals.shape)
 
 
 def _columns(lattice):
@@ -141,24 +159,35 @@ def antiperiodic(lattice):
     return lattice.kind != "chain" or lattice.n_sites % 4 == 0
 
 
-def _mean_field(lattice, model, column, length, flux):
+def _mean_field(lattice, model):
     """Return f = D (h + (h^2 + D^2)^(1/2))^{-1}, h hopping and D pairing on the strongest exchange bonds.
 
     D has the opposite sign on bonds along y of a square lattice.  Elsewhere it is a constant times the unit matrix, and
     hops have the signs, with the Fermi level between both halves of the levels, for which half filling is lowest.
     """
-    n, strength = model.n_sites, np.abs(model.exchange_element)
-    bonds = model.exchange_sites[strength > 0.99 * strength.max()]
-    crosses = flux & (2 * np.abs(column[bonds[:, 0]] - column[bonds[:, 1]]) > length)
-    if lattice.kind == "square" and flux:
-        hops = hopping(n, bonds, np.ones(len(bonds)), crosses)
+    n = model.n_sites
+    hops, bonds, crosses = _hops(lattice, model)
+    if _has_d_waves(lattice):
         along_y = np.array([abs(lattice.displacement(i, j)[1]) > 0.5 for i, j in bonds.tolist()])
         pairing = -GAP * hopping(n, bonds, np.where(along_y, -1.0, 1.0), crosses)
     else:
-        hops = hopping(n, bonds, lowest_signs(lattice, bonds, crosses), crosses)
         levels = np.linalg.eigvalsh(hops)
-        hops -= levels[[(n - 1) // 2, n // 2]].mean() * np.eye(n)
+        hops = hops - levels[[(n - 1) // 2, n // 2]].mean() * np.eye(n)
         pairing = GAP * np.eye(n)
     energies, vectors = np.linalg.eigh(hops @ hops + pairing @ pairing)
     root = (vectors * np.sqrt(np.maximum(energies, 0))) @ vectors.T
     return pairing @ np.linalg.pinv(hops + root)
+
+
+def _hops(lattice, model):
+    """Return h (n_sites, n_sites), its bonds (n_bonds, 2) and whether these cross an antiperiodic boundary."""
+    n, strength = model.n_sites, np.abs(model.exchange_element)
+    bonds = model.exchange_sites[strength > 0.99 * strength.max()]
+    column, length = _columns(lattice)
+    crosses = antiperiodic(lattice) & (2 * np.abs(column[bonds[:, 0]] - column[bonds[:, 1]]) > length)
+    signs = np.ones(len(bonds)) if _has_d_waves(lattice) else lowest_signs(lattice, bonds, crosses)
+    return hopping(n, bonds, signs, crosses), bonds, crosses
+
+
+def _has_d_waves(lattice):
+    return lattice.kind == "square" and antiperiodic(lattice)

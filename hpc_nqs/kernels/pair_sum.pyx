@@ -6,6 +6,9 @@ f_g(v, w) = f(place of v, place of w), and f_g(v, w) = f(place of w, place of v)
 g alone.  All images then have the same up and down sites, rows, columns and moves, and stand side by side in the lanes of
 vectors (csrc/nqs_lanes.h).
 
+Where one spin has more sites than the other, spins of the other one stand on extra sites that no move reaches: f of a
+site and an extra one is the orbital of an unpaired spin, and F is square.
+
 With G = F^{-1} and D = f(d, d) G an exchange of x = u_a with y = d_b multiplies phi by
 G_ba (sum_i D_bi f(u_i, x) - f(y, x)) - D_ba sum_i G_bi f(u_i, x).
 """
@@ -44,28 +47,31 @@ cdef class PairSumAmplitude(Amplitude):
 
     Parameters
     ----------
-    tables : (n_blocks, n_visible, n_visible, LANES) float64
-        f_g(v, w), image by image.
+    tables : (n_blocks, n_sites, n_sites, LANES) float64
+        f_g(v, w), image by image; the last abs(n_unpaired) of the n_sites are the extra ones.
     coefficients : (n_blocks, LANES) float64
         c_g times the sign of g; 0 in lanes without an image.
-    image_params : (n_blocks, n_visible, n_visible, LANES) int32
+    image_params : (n_blocks, n_sites, n_sites, LANES) int32
         2 + 2 k of the parameter behind every entry of `tables`, 3 + 2 k where the entry is minus it; 0: fixed.
     exchanges : (n_moves, 2) intp
         Sites of all moves, in the order of their table entries; their ratios are summed where a state is built anew, block
         by block while that is in the fast caches.
     n_params : int
+    n_unpaired : int
+        Up spins more than down spins, negative where there are fewer.
 
     Notes
     -----
-    Half of the visible units are up; proposals must be single exchanges.  At a zero of Psi the logarithm is -infinity,
-    and every move has a huge ratio or, to another zero, the ratio 1: chains that start there leave.
+    Proposals must be single exchanges.  At a zero of Psi the logarithm is -infinity, and every move has a huge ratio or,
+    to another zero, the ratio 1: chains that start there leave.
     """
 
     cdef const double[:, :, :, ::1] tables, columns  # f_g(v, w), and f_g(v, x) at [x, v]
     cdef const double[:, ::1] coefficients
     cdef const int[:, :, :, ::1] image_params
     cdef const Py_ssize_t[:, ::1] exchanges
-    cdef Py_ssize_t n_up, n_blocks
+    cdef Py_ssize_t n_up, n_blocks                   # n_up with extra sites: rows, and as many columns
+    cdef Py_ssize_t n_unpaired
     # states of BLOCK configurations, and a last one for work
     cdef Py_ssize_t[:, ::1] up, down                 # (BLOCK + 1, n_up): sites of the rows and columns of F
     cdef Py_ssize_t[:, ::1] position                 # (BLOCK + 1, n_visible): row or column of a site
@@ -85,12 +91,11 @@ cdef class PairSumAmplitude(Amplitude):
     cdef int8_t[::1] trial                           # (n_visible,)
     cdef double[::1] derivs                          # (2 + 2 n_params,): of parameter k at 2 k, of minus it at 2 k + 1
 
-    def __init__(self, tables, coefficients, image_params, exchanges, n_params):
-        cdef Py_ssize_t n
+    def __init__(self, tables, coefficients, image_params, exchanges, n_params, n_unpaired=0):
         self.width = 1
-        self.n_blocks, self.n_visible = tables.shape[:2]
-        self.n_params = n_params
-        self.n_up = n = self.n_visible // 2
+        self.n_blocks, n_sites = tables.shape[:2]
+        self.n_params, self.n_unpaired = n_params, n_unpaired
+        self.n_visible, self.n_up = n_sites - abs(n_unpaired), n_sites // 2
         self.tables, self.columns = aligned(tables), aligned(np.swapaxes(tables, 1, 2))
         self.coefficients, self.image_params, self.exchanges = coefficients, image_params, exchanges
         self._allocate()
@@ -120,7 +125,7 @@ cdef class PairSumAmplitude(Amplitude):
     def sibling(self):
         cdef PairSumAmplitude other = PairSumAmplitude.__new__(PairSumAmplitude)
         other.width, other.n_visible, other.n_params = self.width, self.n_visible, self.n_params
-        other.n_blocks, other.n_up = self.n_blocks, self.n_up
+        other.n_blocks, other.n_up, other.n_unpaired = self.n_blocks, self.n_up, self.n_unpaired
         other.tables, other.columns = self.tables, self.columns
         other.coefficients, other.image_params = self.coefficients, self.image_params
         other.exchanges = self.exchanges
@@ -139,6 +144,7 @@ cdef class PairSumAmplitude(Amplitude):
         cdef double largest = -INFINITY
         self.negative[row] = list_sides(visible, self.n_visible, &self.up[row, 0], &self.down[row, 0],
                                         &self.position[row, 0])
+        self.add_extra_sites(row)
         self.has_sums[row] = False
         for block in range(self.n_blocks):
             self.invert(row, block)
@@ -149,6 +155,15 @@ cdef class PairSumAmplitude(Amplitude):
         for block in range(self.n_blocks):
             self.fill_terms(row, block)
         self.add_terms(row)
+
+    cdef void add_extra_sites(self, Py_ssize_t row) noexcept nogil:
+        """Put the partners of unpaired spins behind the sites of their spin."""
+        cdef Py_ssize_t k, n = self.n_unpaired if self.n_unpaired > 0 else -self.n_unpaired
+        for k in range(n):
+            if self.n_unpaired > 0:
+                self.down[row, self.n_up - n + k] = self.n_visible + k
+            else:
+                self.up[row, self.n_up - n + k] = self.n_visible + k
 
     cdef void invert(self, Py_ssize_t row, Py_ssize_t block) noexcept nogil:
         """Compute G, D, sign and logarithm of LANES images; the signs go to `terms`."""

@@ -125,14 +125,18 @@ def test_what_a_row_is_the_lowest_of(settings, n_sectors, lowest_of):
     assert bool(search.remark) == (lowest_of == ONE and not asked)
 
 
-def test_a_guessed_sector_is_named_in_text_and_verdict(tmp_path):
+@pytest.mark.parametrize(
+    ("wavefunction", "guess"),
+    [({}, "(momentum = [0])"), ({"symmetries": ["translation"]}, "shared over translations mean momentum 0")],
+)
+def test_a_guessed_sector_is_named_in_text_and_verdict(wavefunction, guess, tmp_path):
     settings = settings_of(
-        [5], sampling={"method": "metropolis", "n_samples": 256, "n_chains": 8},
+        [5], wavefunction=wavefunction, sampling={"method": "metropolis", "n_samples": 256, "n_chains": 8},
         ground_state={"n_steps": 3, "n_samples_final": 512},
     )
     table = hpc_nqs.run(settings, tmp_path / "run.h5").table
     assert table["rows"][0]["lowest_of"] == ONE and table["rows"][0]["momentum"] == [0]
-    assert "shared over translations mean momentum 0" in " ".join(table_text(table).split())
+    assert guess in " ".join(table_text(table).split())
     assert [(each.value, each.grade) for each in judge(table) if each.meter == "sector"] == [("a guess", "look")]
 
 

@@ -76,6 +76,8 @@ CASES = {
     "projected_pair_rbm": (8, HEISENBERG | {"couplings": [1.0, 0.5]}, "pair_rbm", (), {"sector": Sector((4,))}),
     "projected_pairs": (8, HEISENBERG | {"couplings": [1.0, 0.5]}, "pair_sum", (), {"sector": Sector((4,), "A1")}),
     "projected_triplets": (10, HEISENBERG, "pair_sum", ("translation",), {"sector": Sector((0,), None, 1)}),
+    "projected_unpaired": (9, HEISENBERG, "pair_sum", ("translation",), {"sector": Sector((0,), "A1", sz=1.5)}),
+    "projected_unpaired_down": (8, HEISENBERG, "pair_sum", ("translation",), {"sector": Sector((1,), sz=-1.0)}),
 }
 PAIRS = [name for name in CASES if name.startswith("pair")]
 PROJECTED = [name for name in CASES if name.startswith("projected")]
@@ -216,7 +218,7 @@ def make_spins(lattice, model, kind, symmetries, options, n_configurations):
     """Return the `System` of a case without ancilla spins, projected onto its sector."""
     options = {name: value for name, value in options.items() if name != "bond_features"}
     sector, stream, n = options.pop("sector"), np.random.default_rng(7), model.n_sites
-    system = spin_system(model)
+    system = spin_system(model, sector.sz)
     images = SignedPermutations(site_symmetries(lattice, model, symmetries))
     wavefunction = random_network(system, images, stream, **options)
     if kind == "pair_rbm":
@@ -224,9 +226,13 @@ def make_spins(lattice, model, kind, symmetries, options, n_configurations):
         wavefunction = Product(wavefunction, SpinPairs(SignedPermutations.identity(n), start))
     images, coefficients = projector(sector, lattice, model, system.n_up)
     if kind == "pair_sum":
-        group, singlets = SignedPermutations(np.array([np.arange(n), np.roll(np.arange(n), 2)])), len(images) != 2 * n
+        group = SignedPermutations(np.array([np.arange(n), np.roll(np.arange(n), 2)]))
+        singlets = sector.spin_parity is None
         start = stream.standard_normal((n, n)) / (1 + lattice.distances()) ** (2 if singlets else 1)
-        wavefunction = Product(wavefunction, PairSum(group, start, images, coefficients.real, singlets))
+        unpaired = 2 * system.n_up - n
+        orbitals = stream.standard_normal((abs(unpaired), n)) if unpaired else None
+        state = PairSum(group, start, images, coefficients.real, singlets, orbitals, unpaired > 0)
+        wavefunction = Product(wavefunction, state)
     elif len(images) > 1:
         wavefunction = ProjectedState(wavefunction, images, coefficients)
     drawn = random_configurations(system, stream)(40 * n_configurations)
@@ -262,9 +268,12 @@ def well_conditioned(pairing, visible):
 
 def far_from_zeros(pairs, spins):
     """Whether the images of a sum of pair products do not cancel to a few digits."""
-    one = reference.PairAmplitude(pairs.pairing(), None, 0)
-    values = [np.exp(one.log_psi(image)) for image in pairs.images.apply(spins)]
-    terms = np.real(values * pairs.coefficients)
+    lanes = pairs._lanes
+    tables = lanes.spread(pairs.pairing())
+    twin = pair_sum.PairSumAmplitude(
+        tables, lanes.coefficients, pairs._image_params, None, pairs.n_params, pairs.n_unpaired
+    )
+    terms, _ = twin.terms(spins)
     return abs(terms.sum()) > 0.2 * np.abs(terms).sum()
 
 

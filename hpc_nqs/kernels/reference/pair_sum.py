@@ -10,16 +10,22 @@ class PairSumAmplitude(Amplitude):
 
     width = 1
 
-    def __init__(self, tables, coefficients, image_params, exchanges, n_params):
+    def __init__(self, tables, coefficients, image_params, exchanges, n_params, n_unpaired=0):
         n = tables.shape[1]
-        self.n_visible, self.n_params = n, n_params
+        self.n_visible, self.n_params, self.n_unpaired = n - abs(n_unpaired), n_params, n_unpaired
         self.tables = np.moveaxis(tables, 3, 1).reshape(-1, n, n)  # (n_images, n, n)
         self.image_params = np.moveaxis(image_params, 3, 1).reshape(-1, n, n)
         self.coefficients = coefficients.ravel()
 
+    def sides(self, visible):
+        """Return the sites of the rows and of the columns, extra ones beside unpaired spins included."""
+        extra = np.full(abs(self.n_unpaired), -1 if self.n_unpaired > 0 else 1)
+        spins = np.concatenate([visible, extra])
+        return np.flatnonzero(spins > 0), np.flatnonzero(spins < 0)
+
     def terms(self, visible):
         """Return (c_g phi(g s) / e^largest, largest) of one configuration."""
-        up, down = np.flatnonzero(visible > 0), np.flatnonzero(visible < 0)
+        up, down = self.sides(visible)
         inversions = np.sum(down[None, :] < up[:, None])
         signs, logarithms = np.linalg.slogdet(self.tables[:, up[:, None], down])
         largest = logarithms[self.coefficients != 0].max()
@@ -35,7 +41,7 @@ class PairSumAmplitude(Amplitude):
 
     def log_derivs(self, visible):
         """Return sum_g c_g phi(g s) sum_ab (F_g^{-1})_ba [k behind f_g(u_a, d_b)] / Psi, 0 at a zero."""
-        pairs = np.ix_(np.flatnonzero(visible > 0), np.flatnonzero(visible < 0))
+        pairs = np.ix_(*self.sides(visible))
         out, (terms, _) = np.zeros(2 + 2 * self.n_params), self.terms(visible)
         if np.isfinite(self.log_psi(visible)):
             for table, params, term in zip(self.tables, self.image_params, terms, strict=True):
