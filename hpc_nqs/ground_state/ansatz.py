@@ -352,11 +352,16 @@ def _symmetric_network_times_pairs(choice, lattice, system, projected, images, c
     site_images = images.unsigned().distinct().sources if len(images) > 1 else translations(lattice, model)
     alpha = SYMMETRIC_ALPHA if choice.alpha == "auto" else choice.alpha
     network = _network(alpha, lattice, system, site_images, flips, False, stream)
-    singlets = projected.spin_parity is None and (balanced or model.is_isotropic)
+    singlets = projected.spin_parity is None and (balanced or _conserves_total_spin(model))
     pairs = build_pair_sum(lattice, model, images, coefficients, system.n_up, singlets, choice.sublattice, stream)
     given = {"translation": projected.momentum, "point_group": projected.point_group}
     names = [name for name, value in given.items() if value is not None]
     return Product(network, pairs), tuple(names + ["spin_flip"] * flips)
+
+
+def _conserves_total_spin(model):
+    """Return whether the exchange is isotropic; a uniform field beside it only shifts the levels of one Sz."""
+    return model.has_uniform_field and replace(model, site_field=np.zeros(model.n_sites)).is_isotropic
 
 
 def _network(alpha, lattice, system, site_images, even, is_complex, stream):

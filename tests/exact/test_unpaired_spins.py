@@ -189,6 +189,18 @@ def test_defaults_of_chains():
     assert not ansatz["polarized"].is_real_part
 
 
+@pytest.mark.parametrize(
+    ("fields", "are_singlets"),
+    [({"field_z": 1.0}, True), ({"anisotropy": 0.5}, False), ({"field_z": 1.0, "field_staggered": 0.2}, False)],
+)
+def test_pairs_are_singlets_where_the_total_spin_is_conserved(fields, are_singlets):
+    sections = {"run": {"task": "ground_state"}, "lattice": {"kind": "square", "lengths": [4, 4]}}
+    sections |= {"model": {"kind": "heisenberg", "couplings": [1.0, 0.5]} | fields}
+    settings = parse_settings(sections | {"sampling": METROPOLIS, "ground_state": {"sz": 2, "momentum": "none"}})
+    pairing = build_spin_ansatz(settings, *build(settings), seed=1).wavefunction.second.pairing()
+    assert np.allclose(pairing[:16, :16], pairing[:16, :16].T) == are_singlets
+
+
 def test_pairs_without_their_projection_have_no_symmetry():
     """The first steps with `project_after`, by sums: no configuration may stand for its translations."""
     settings = settings_of([4, 4], kind="square", choice={"sublattice": [2, 2]}, project_after=3)
