@@ -6,7 +6,7 @@ from hpc_nqs.reports.text import describe
 
 _STATES = {
     "rbm": "a restricted Boltzmann machine",
-    "pair_rbm": "a singlet pair product times a restricted Boltzmann machine",
+    "pair_rbm": "a pair product times a restricted Boltzmann machine",
     "electron_pairs": "pair determinants of electrons times tables over pairs of orbitals and a restricted Boltzmann "
     "machine",
     "clusters": "tables over pairs and connected clusters of up to {cluster_size} sites",
