@@ -7,11 +7,15 @@ are searched that repeat along the first direction after PERIOD cells and along 
 the triangular lattice they give e = -0.529 after projection, equal signs -0.355, exactly -0.560.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.random import Generator, Philox
 
 PERIOD = 2  # cells along the first direction after which signs repeat, where these divide the lattice
-N_STARTS = 12  # of a descent over the signs, the first one equal signs
+MANY = 32  # classes of bonds, as on open and custom lattices, from which on the search is shorter
+N_STARTS = {False: 12, True: 3}  # of a descent over few and many signs, the first one equal signs
+N_PASSES = {False: 100, True: 4}  # of a descent through all signs, at most
 LOWER = 1e-9  # by which a set of signs has to be better, per site in units of a hop
 
 
@@ -26,22 +30,35 @@ def lowest_signs(lattice, bonds, crosses):
         Bonds across an antiperiodic boundary, which have a sign more.
     """
     classes = bond_classes(lattice, bonds)
+    arrays = (np.ascontiguousarray(each, dtype=np.intp) for each in (bonds, crosses, classes))
+    return np.frombuffer(_lowest(lattice.n_sites, *(each.tobytes() for each in arrays)))
+
+
+@lru_cache(maxsize=8)
+def _lowest(n_sites, bonds, crosses, classes):
+    """Return `lowest_signs`, all arrays as the bytes of their numbers: every sector of a run asks for the same."""
+    bonds = np.frombuffer(bonds, dtype=np.intp).reshape(-1, 2)
+    crosses, classes = np.frombuffer(crosses, dtype=np.intp) != 0, np.frombuffer(classes, dtype=np.intp)
+    n_classes = classes.max(initial=-1) + 1
+    many = bool(n_classes > MANY)
     stream = Generator(Philox(key=0))  # one start for all seeds of a run
     best_energy, best = np.inf, None
-    for start in range(N_STARTS):
-        signs = np.ones(classes.max(initial=-1) + 1)
-        if start:
-            signs = stream.choice([-1.0, 1.0], len(signs))
-        energy, signs = _descent(signs, lambda each: half_filled(lattice.n_sites, bonds, each[classes], crosses))
-        if energy < best_energy - LOWER * lattice.n_sites:
+
+    def energy_of(signs):
+        return half_filled(n_sites, bonds, signs[classes], crosses)
+
+    for start in range(N_STARTS[many]):
+        signs = stream.choice([-1.0, 1.0], n_classes) if start else np.ones(n_classes)
+        energy, signs = _descent(signs, energy_of, N_PASSES[many])
+        if energy < best_energy - LOWER * n_sites:
             best_energy, best = energy, signs
-    return best[classes]
+    return best[classes].tobytes()
 
 
-def _descent(signs, energy_of):
+def _descent(signs, energy_of, n_passes):
     """Return the lowest energy that flips of single signs lead to, and these signs."""
-    energy, flipped = energy_of(signs), True
-    while flipped:
+    energy = energy_of(signs)
+    for _ in range(n_passes):
         flipped = False
         for k in range(len(signs)):
             signs[k] = -signs[k]
@@ -50,6 +67,8 @@ def _descent(signs, energy_of):
                 energy, flipped = found, True
             else:
                 signs[k] = -signs[k]
+        if not flipped:
+            break
     return energy, signs
 
 
