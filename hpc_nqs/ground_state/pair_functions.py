@@ -55,6 +55,11 @@ def build_pair_sum(lattice, model, images, coefficients, n_up, singlets, sublatt
     group = SignedPermutations.identity(n)
     if n_unpaired == 0:
         group = shared_translations(lattice, model, images, coefficients, sublattice)
+    elif sublattice != "auto" and tuple(_periods(lattice, sublattice)) != tuple(lattice.grid):
+        raise ValueError(
+            f"wavefunction.sublattice = {list(sublattice)}: beside unpaired spins, at Sz != 0, pairs share no "
+            'translations; allowed is "auto"'
+        )
     start = starting_pairs(lattice, model, stream)
     start = (start + start.T) / 2 if singlets else start
     orbitals = starting_orbitals(lattice, model, n_unpaired, stream) if n_unpaired else None

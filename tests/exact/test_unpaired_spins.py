@@ -210,6 +210,12 @@ def test_pairs_without_their_projection_have_no_symmetry():
     assert len(ansatz.unprojected().invariance()) == 1
 
 
+def test_sublattices_beside_unpaired_spins_are_refused():
+    with pytest.raises(ValueError, match=r'wavefunction.sublattice = \[2\]: beside unpaired spins.* allowed is "auto"'):
+        settings = settings_of(8, choice={"sublattice": [2]}, sz=1, momentum=[0])
+        build_spin_ansatz(settings, *build(settings), seed=1)
+
+
 def test_pairs_that_cannot_be_are_refused():
     with pytest.raises(ValueError, match='wavefunction.kind = "pair_rbm": .* allowed is "rbm"'):
         settings = settings_of(8, choice={"kind": "pair_rbm", "symmetries": ["translation"]}, sz=1)
