@@ -14,6 +14,7 @@ from hpc_nqs.sampling.enumeration import sums_exactly
 from hpc_nqs.symmetry.quantum_numbers import (
     Sector,
     every_sector,
+    has_real_characters,
     marshall_momentum,
     marshall_point_group,
     marshall_sign,
@@ -141,7 +142,7 @@ def default_momentum(settings, lattice, model):
     rotated, n_up = marshall(model, lattice), system_of(settings, model).n_up
     if settings.wavefunction.symmetries != "auto":
         return None
-    is_exact = sums_exactly(settings.sampling, model.n_sites, n_up, len(translations(lattice, model)))
+    is_exact = _sums_translations(settings, lattice, model, n_up)
     if rotated.has_positive_exchange:
         wanted = n_up is not None and (not is_exact or 2 * n_up == model.n_sites)
     else:
@@ -165,7 +166,7 @@ def default_point_group(settings, lattice, model, momentum):
         return None
     if momentum is not None and (any(momentum) or settings.wavefunction.kind == "rbm"):
         return None
-    if sums_exactly(settings.sampling, model.n_sites, n_up, len(translations(lattice, model))):
+    if _sums_translations(settings, lattice, model, n_up):
         return None
     return marshall_point_group(lattice, rotated, n_up)
 
@@ -266,11 +267,6 @@ def choose_kind(choice, rotated, n_up, sums, sector, lattice):
     return choice.kind
 
 
-def has_real_characters(momentum, lattice):
-    """Return whether translations multiply a state of this momentum, or of none, by 1 and -1 alone."""
-    return momentum is None or all(2 * k % length == 0 for k, length in zip(momentum, lattice.grid, strict=False))
-
-
 def even_parity(kind, model, n_up):
     """Return the parity, unrotated, of a state whose RBM is even under the flip of all spins; None without one."""
     if not model.spin_flip_symmetric or (n_up is not None and 2 * n_up != model.n_sites):
@@ -326,8 +322,12 @@ def sums_pairs(settings, lattice, model, n_up):
     choice = settings.wavefunction
     if choice.symmetries != "auto":
         return False
-    n_images = len(translations(lattice, model))
-    return choice.sublattice != "auto" or not sums_exactly(settings.sampling, model.n_sites, n_up, n_images)
+    return choice.sublattice != "auto" or not _sums_translations(settings, lattice, model, n_up)
+
+
+def _sums_translations(settings, lattice, model, n_up):
+    """Return whether all configurations are summed where one of every orbit of the translations is looked at."""
+    return sums_exactly(settings.sampling, model.n_sites, n_up, len(translations(lattice, model)))
 
 
 def _symmetric_network_times_pairs(choice, lattice, system, projected, images, coefficients, stream):

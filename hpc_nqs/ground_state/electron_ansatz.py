@@ -18,7 +18,7 @@ from hpc_nqs.hamiltonians.electron_model import ElectronModel
 from hpc_nqs.hilbert.electrons import ElectronSystem, electron_system
 from hpc_nqs.lattices.lattice import Lattice
 from hpc_nqs.sampling.enumeration import sums_exactly
-from hpc_nqs.symmetry.quantum_numbers import IRREPS, Sector, projector
+from hpc_nqs.symmetry.quantum_numbers import IRREPS, Sector, has_real_characters, projector
 from hpc_nqs.symmetry.signed_permutations import SignedPermutations
 from hpc_nqs.symmetry.site_permutations import site_symmetries, translations
 from hpc_nqs.wavefunctions.correlator_product import CorrelatorProduct, correlators
@@ -89,7 +89,7 @@ class ElectronAnsatz:
         momentum = self.sector.momentum
         if momentum is None:
             return self.wavefunction.first.is_shared
-        return all(2 * k % length == 0 for k, length in zip(momentum, self.lattice.grid, strict=False))
+        return has_real_characters(momentum, self.lattice)
 
 
 def electron_sector(settings, lattice, model):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from hpc_nqs.hamiltonians.marshall import two_colouring
-from hpc_nqs.symmetry.site_permutations import translations
+from hpc_nqs.symmetry.site_permutations import parity, translations
 
 ORDER = 0.5  # staggered field, over the largest hop
 # Random potential, over the largest hop, with exact sums and with chains: it opens open shells and holds all momenta.
@@ -87,7 +87,7 @@ def _sign_of_singly_occupied(step, model):
     colours = two_colouring(n, bonds, np.ones(len(bonds), dtype=bool)) if model.n_orbitals == 1 else None
     if colours is None or model.n_up != model.n_down or 2 * model.n_up != n:
         return None
-    sign = _parity_of(step)  # of the operators, in the order of the sites
+    sign = parity(step)  # of the operators, in the order of the sites
     return sign if np.array_equal(colours[step], colours) else sign * (-1) ** model.n_down
 
 
@@ -101,16 +101,4 @@ def _sign_of_shells(step, model):
             return 1
         filled = vectors[:, :n]
         sign *= -1 if n and np.linalg.det(filled.T @ filled[units]) < 0 else 1
-    return sign
-
-
-def _parity_of(permutation):
-    """Return the sign, +1 or -1, of a permutation (n,)."""
-    seen, sign = np.zeros(len(permutation), dtype=bool), 1
-    for start in range(len(permutation)):
-        length, at = 0, start
-        while not seen[at]:
-            seen[at] = True
-            at, length = permutation[at], length + 1
-        sign *= -1 if length and length % 2 == 0 else 1
     return sign

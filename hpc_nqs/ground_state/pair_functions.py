@@ -9,8 +9,8 @@ import numpy as np
 from hpc_nqs.ground_state.flux_phases import hopping, lowest_signs
 from hpc_nqs.settings.sections import WHOLE_PAIRS
 from hpc_nqs.symmetry.signed_permutations import SignedPermutations
-from hpc_nqs.symmetry.site_permutations import translations
-from hpc_nqs.wavefunctions.pair_sum import PairSum, parity
+from hpc_nqs.symmetry.site_permutations import parity, translations
+from hpc_nqs.wavefunctions.pair_sum import PairSum
 from hpc_nqs.wavefunctions.spin_pair_product import SpinPairs
 
 PAIR_NOISE = 0.02  # of the pair function, relative to its largest value

@@ -74,6 +74,11 @@ def every_sector(lattice, parities=(1, -1)):
     return [sector for pair in found.values() for sector in pair]
 
 
+def has_real_characters(momentum, lattice):
+    """Return whether translations multiply a state of this momentum, or of none, by 1 and -1 alone."""
+    return momentum is None or all(2 * k % length == 0 for k, length in zip(momentum, lattice.grid, strict=False))
+
+
 def marshall_momentum(lattice, model, n_up):
     """Return the momentum, per direction in units of 2 pi / L, of a state that is positive in the basis of `model`.
 

@@ -348,3 +348,15 @@ def _assignments(edges, colours, order):
             yield list(images)
         else:
             candidates.append(iter(range(n)))
+
+
+def parity(permutation):
+    """Return the sign, 1 or -1, of a permutation (n,)."""
+    seen, sign = np.zeros(len(permutation), dtype=bool), 1
+    for start in range(len(permutation)):
+        at, length = start, 0
+        while not seen[at]:
+            seen[at] = True
+            at, length = permutation[at], length + 1
+        sign *= -1 if length and length % 2 == 0 else 1
+    return sign

@@ -10,6 +10,7 @@ import copy
 import numpy as np
 
 from hpc_nqs.kernels.pair_sum import N_LANES, PairSumAmplitude
+from hpc_nqs.symmetry.site_permutations import parity
 from hpc_nqs.wavefunctions.spin_pair_product import SpinPairs
 
 
@@ -110,15 +111,3 @@ class _Lanes:
             spread[g] = moved.T if flip else moved
         spread[len(self.places) :] = spread[0]
         return np.ascontiguousarray(np.moveaxis(spread.reshape(n_blocks, N_LANES, n, n), 1, 3))
-
-
-def parity(permutation):
-    """Return the sign of a permutation."""
-    seen, sign = np.zeros(len(permutation), dtype=bool), 1
-    for start in range(len(permutation)):
-        at, length = start, 0
-        while not seen[at]:
-            seen[at] = True
-            at, length = permutation[at], length + 1
-        sign *= -1 if length and length % 2 == 0 else 1
-    return sign

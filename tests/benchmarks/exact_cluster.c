@@ -14,6 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tridiagonal.h"
+
 typedef uint32_t word;
 enum { MAX_SITES = 28, MAX_BONDS = 400 };
 
@@ -71,30 +73,6 @@ static double dot(const double *a, const double *b)
     return sum;
 }
 
-/* The number of eigenvalues of the tridiagonal matrix below x. */
-static int count_below(const double *alpha, const double *beta, int n, double x)
-{
-    int count = 0;
-    double d = 1;
-    for (int k = 0; k < n; k++) {
-        d = alpha[k] - x - (k ? beta[k - 1] * beta[k - 1] / d : 0);
-        if (d == 0) d = 1e-300;
-        count += d < 0;
-    }
-    return count;
-}
-
-static double lowest(const double *alpha, const double *beta, int n)
-{
-    double low = -1e4, high = 1e4;
-    while (high - low > 1e-11 * (fabs(low) + 1)) {
-        double middle = 0.5 * (low + high);
-        if (middle == low || middle == high) break;
-        if (count_below(alpha, beta, n, middle) > 0) high = middle; else low = middle;
-    }
-    return 0.5 * (low + high);
-}
-
 int main(int argc, char **argv)
 {
     if (argc < 2 || scanf("%d %d", &n_sites, &n_bonds) != 2 || n_sites > MAX_SITES || n_bonds > MAX_BONDS) {
@@ -107,7 +85,7 @@ int main(int argc, char **argv)
     field = argc > 2 ? atof(argv[2]) : 0;
     list_states(n_up);
     double *now = malloc(n_states * sizeof *now), *next = calloc(n_states, sizeof *next);
-    double *alpha = malloc(n_iterations * sizeof *alpha), *beta = malloc(n_iterations * sizeof *beta);
+    double *alpha = malloc(n_iterations * sizeof *alpha), *beta = calloc(n_iterations + 1, sizeof *beta);
     uint64_t seed = 88172645463325252ULL;
     for (long k = 0; k < n_states; k++) {
         seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
@@ -119,14 +97,14 @@ int main(int argc, char **argv)
         multiply(now, next, -field * (n_up - 0.5 * n_sites));
         alpha[j] = dot(now, next);
         for (long k = 0; k < n_states; k++) next[k] -= alpha[j] * now[k];
-        beta[j] = sqrt(dot(next, next));
-        energy = lowest(alpha, beta, j + 1);
+        beta[j + 1] = sqrt(dot(next, next));
+        energy = lowest(j + 1, alpha, beta);
         if (j % 10 == 9) fprintf(stderr, "%d %.10f\n", j + 1, energy), fflush(stderr);
-        if (beta[j] < 1e-10 || (j > 30 && fabs(energy - before) < 1e-11)) break;
+        if (beta[j + 1] < 1e-10 || (j > 30 && fabs(energy - before) < 1e-11)) break;
         before = energy;
         for (long k = 0; k < n_states; k++) {
-            double unit = next[k] / beta[j];
-            next[k] = -beta[j] * now[k], now[k] = unit;
+            double unit = next[k] / beta[j + 1];
+            next[k] = -beta[j + 1] * now[k], now[k] = unit;
         }
     }
     printf("%ld configurations, E = %.9f, e = %.9f\n", n_states, energy, energy / n_sites);

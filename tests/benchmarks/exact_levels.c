@@ -19,6 +19,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tridiagonal.h"
+
 #ifndef L
 #define L 6
 #endif
@@ -213,22 +215,6 @@ static double dot(const float *a, const float *b)
 #pragma omp parallel for reduction(+ : sum)
     for (size_t i = 0; i < dim; i++) sum += (double)a[i] * b[i];
     return sum;
-}
-
-/* The lowest eigenvalue of a symmetric tridiagonal matrix, by bisection. */
-static double lowest(int n, const double *alpha, const double *beta)
-{
-    double low = -100, high = 100;
-    while (high - low > 1e-12) {
-        double x = (low + high) / 2, d = alpha[0] - x;
-        int below = d < 0;
-        for (int k = 1; k < n; k++) {
-            d = alpha[k] - x - beta[k] * beta[k] / (d == 0 ? 1e-300 : d);
-            below += d < 0;
-        }
-        if (below) high = x; else low = x;
-    }
-    return (low + high) / 2;
 }
 
 int main(int argc, char **argv)

@@ -40,22 +40,23 @@ def loops(bonds, signs, n_corners):
     return found
 
 
+def open_loops(kind, lengths, n_corners):
+    """Return the `loops` of an open lattice with the signs that are found."""
+    lattice, model = built(kind, lengths=lengths, boundary="open")
+    bonds = model.exchange_sites
+    return loops(bonds, lowest_signs(lattice, bonds, np.zeros(len(bonds), dtype=bool)), n_corners)
+
+
 def test_squares_hold_pi():
     """Lieb: half filling of the square lattice is lowest with pi in every square."""
-    lattice, model = built("square", lengths=[4, 6], boundary="open")
-    bonds = model.exchange_sites
-    signs = lowest_signs(lattice, bonds, np.zeros(len(bonds), dtype=bool))
-    found = loops(bonds, signs, 4)
+    found = open_loops("square", [4, 6], 4)
     assert len(found) == 15
     assert set(found.values()) == {-1}
 
 
 def test_triangles_of_one_kind_hold_pi():
     """The Dirac spin liquid of the triangular lattice: pi in every rhombus, so in every second triangle."""
-    lattice, model = built("triangular", lengths=[4, 4], boundary="open")
-    bonds = model.exchange_sites
-    signs = lowest_signs(lattice, bonds, np.zeros(len(bonds), dtype=bool))
-    found = loops(bonds, signs, 3)
+    found = open_loops("triangular", [4, 4], 3)
     assert len(found) == 18
     for one, other in itertools.combinations(found, 2):
         if len(one & other) == 2:

@@ -13,7 +13,8 @@ from hpc_nqs.settings.parsing import SettingsError, parse_settings
 from hpc_nqs.settings.system import build
 from hpc_nqs.symmetry.quantum_numbers import Sector, marshall_sign, projector
 from hpc_nqs.symmetry.signed_permutations import SignedPermutations
-from hpc_nqs.wavefunctions.pair_sum import PairSum, parity
+from hpc_nqs.symmetry.site_permutations import parity
+from hpc_nqs.wavefunctions.pair_sum import PairSum
 from hpc_nqs.wavefunctions.projection import ProjectedState
 from hpc_nqs.wavefunctions.spin_pair_product import SpinPairs
 from hpc_nqs.wavefunctions.wavefunction import log_derivs, log_psi

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from hpc_nqs import tasks
-from hpc_nqs.ground_state.ansatz import build_spin_ansatz, has_real_characters, sectors_of
+from hpc_nqs.ground_state.ansatz import build_spin_ansatz, sectors_of
+from hpc_nqs.hamiltonians.matrices import spins_of, to_sparse
 from hpc_nqs.hamiltonians.total_spin import total_spin_squared
 from hpc_nqs.hilbert.spins import spin_system
 from hpc_nqs.parallel.team import Team
@@ -13,7 +14,7 @@ from hpc_nqs.sampling.enumeration import Enumeration
 from hpc_nqs.sampling.evaluation import evaluate
 from hpc_nqs.settings.parsing import parse_settings
 from hpc_nqs.settings.system import build
-from hpc_nqs.symmetry.quantum_numbers import Sector, projector
+from hpc_nqs.symmetry.quantum_numbers import Sector, has_real_characters, projector
 from hpc_nqs.symmetry.signed_permutations import SignedPermutations
 from hpc_nqs.wavefunctions.pair_sum import PairSum
 from hpc_nqs.wavefunctions.wavefunction import log_psi
@@ -29,10 +30,21 @@ def settings_of(n_sites=8, couplings=(1.0, 0.4), kind="chain", sampling=None, ch
     return parse_settings(sections | {"sampling": sampling or {}, "ground_state": ground_state})
 
 
-def all_spins(n_sites, n_up):
+def all_states(n_sites, n_up):
+    """Return the basis indices of one Sz and their configurations (n, n_sites)."""
     states = np.arange(2**n_sites)
-    bits = (states[:, None] >> np.arange(n_sites)) & 1
-    return (2 * bits[bits.sum(axis=1) == n_up] - 1).astype(np.int8)
+    states = states[spins_of(states, n_sites).sum(axis=1) == 2 * n_up - n_sites]
+    return states, spins_of(states, n_sites)
+
+
+def projection(images, coefficients, n_up):
+    """Return sum_g c_g P_g / order between the configurations of one Sz, (P_g psi)(s) = psi(g s)."""
+    states, spins = all_states(images.n_entries, n_up)
+    matrix = np.zeros((len(states), len(states)), dtype=complex)
+    for image, coefficient in zip(images.sources, coefficients, strict=True):
+        moved = (spins[:, image] > 0) @ (1 << np.arange(images.n_entries))
+        matrix[np.arange(len(states)), np.searchsorted(states, moved)] += coefficient / len(images)
+    return matrix
 
 
 def random_sum(n_sites, n_up, images, coefficients, symmetric=True):
@@ -68,7 +80,7 @@ def test_the_sum_is_its_definition(n_sites, n_up, momentum):
     lattice, model = build(settings_of(n_sites))
     images, coefficients = projector(Sector((momentum,)), lattice, model, n_up)
     state, pairs, orbitals = random_sum(n_sites, n_up, images, coefficients.real)
-    spins = all_spins(n_sites, n_up)
+    _, spins = all_states(n_sites, n_up)
     found = np.exp(log_psi(state, spin_system(model, n_up - n_sites / 2).moves, spins))
     expected = np.zeros(len(spins))
     for image, coefficient in zip(images.sources, coefficients.real, strict=True):
@@ -101,14 +113,11 @@ def test_a_real_state_of_k_and_minus_k_has_the_energy_of_k():
     lattice, model = build(settings_of(8))
     images, coefficients = projector(Sector((1,)), lattice, model, 4)
     state, *_ = random_sum(8, 4, images, coefficients.real)
-    spins, system = all_spins(8, 4), spin_system(model)
+    (states, spins), system = all_states(8, 4), spin_system(model)
     phi = np.exp(log_psi(state.unprojected(), system.moves, spins)).real
-    number = {tuple(row): k for k, row in enumerate(spins.tolist())}
-    projected = np.zeros(len(spins), dtype=complex)
-    for image, coefficient in zip(images.sources, coefficients, strict=True):
-        projected += coefficient * phi[[number[tuple(row)] for row in spins[:, image].tolist()]]
+    projected = projection(images, coefficients, 4) @ phi
     assert np.abs(projected.imag).max() > 0.1 * np.abs(projected).max()
-    expected = np.vdot(projected, dense(model, spins) @ projected).real / np.vdot(projected, projected).real
+    expected = np.vdot(projected, to_sparse(model, states) @ projected).real / np.vdot(projected, projected).real
     samples = Enumeration(SERIAL, system, SignedPermutations.identity(8)).sample(None, system, 1, 1, 1.0)
     assert evaluate(samples, state, system, SERIAL).energy == pytest.approx(expected, rel=1e-9)
 
@@ -138,32 +147,15 @@ def test_levels_are_those_of_diagonalization(n_sites, ground_state, choice, tmp_
     assert row["total_spin_squared"] == pytest.approx(abs(sz) * (abs(sz) + 1), abs=1e-3)
 
 
-def dense(model, spins):
-    """Return H between the configurations (n, n_sites) of one Sz."""
-    number = {tuple(row): k for k, row in enumerate(spins.tolist())}
-    matrix = np.diag(spins[:, model.pair_sites[:, 0]] * spins[:, model.pair_sites[:, 1]] @ model.pair_coupling)
-    for (i, j), element in zip(model.exchange_sites.tolist(), model.exchange_element.tolist(), strict=True):
-        for k in np.flatnonzero(spins[:, i] != spins[:, j]):
-            moved = spins[k].copy()
-            moved[[i, j]] = moved[[j, i]]
-            matrix[number[tuple(moved)], k] += element
-    return matrix
-
-
 def lowest_of(model, lattice, sz, sector):
     """Return the lowest level, total, of a momentum with the total spin abs(Sz), which singlet pairs have."""
-    spins = all_spins(model.n_sites, round(sz + model.n_sites / 2))
-    number = {tuple(row): k for k, row in enumerate(spins.tolist())}
+    n_up = round(sz + model.n_sites / 2)
+    states, _ = all_states(model.n_sites, n_up)
     squared, constant = total_spin_squared(model)
-    excess = dense(squared, spins) + (constant - abs(sz) * (abs(sz) + 1)) * np.eye(len(spins))
-    images, coefficients = projector(sector, lattice, model, None)
-    projection = np.zeros(excess.shape, dtype=complex)
-    for image, coefficient in zip(images.sources, coefficients, strict=True):
-        moved = [number[tuple(row)] for row in spins[:, image].tolist()]
-        projection[np.arange(len(spins)), moved] += coefficient / len(images)
-    values, vectors = np.linalg.eigh(projection)
+    excess = to_sparse(squared, states).toarray() + (constant - abs(sz) * (abs(sz) + 1)) * np.eye(len(states))
+    values, vectors = np.linalg.eigh(projection(*projector(sector, lattice, model, None), n_up))
     basis = vectors[:, values > 0.5]
-    return np.linalg.eigvalsh(basis.conj().T @ (dense(model, spins) + 10 * excess) @ basis)[0]
+    return np.linalg.eigvalsh(basis.conj().T @ (to_sparse(model, states).toarray() + 10 * excess) @ basis)[0]
 
 
 def test_defaults_of_chains():
